@@ -1,0 +1,1 @@
+"""Knows MongoDB: bytes in, bytes and verdicts out. Never touches a socket, a clock or a log."""

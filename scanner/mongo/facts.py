@@ -1,0 +1,121 @@
+"""What a conversation can learn of a server, and the words in which its driver is told what to do.
+
+The bottom of the protocol core: it imports nothing but the standard library's plain types.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, StrEnum
+from typing import Any
+
+Document = dict[str, Any]
+
+
+class Layer(StrEnum):
+    """On what the conversation stands."""
+
+    PLAIN = "plain"
+    TLS = "tls"
+
+
+class Ending(StrEnum):
+    """How a connection came to its end, seen from our side, after it had been established."""
+
+    CLOSED = "closed"
+    RESET = "reset"
+    TIMEOUT = "timeout"
+    TLS_FAILED = "tls_failed"
+    TOO_MUCH = "too_much"
+
+
+class Next(Enum):
+    """What the driver of a dialogue must do now."""
+
+    WAIT = "wait for bytes"
+    OPEN_PLAIN = "close this connection and open a plain one to the same target"
+    OPEN_TLS = "close this connection and open a TLS one to the same target"
+    OPEN_TLS_LEGACY = "the same with TLS 1.0 and 1.1 allowed"
+    DONE = "close the connection; the facts are in"
+
+
+class Depth(StrEnum):
+    """How much is asked once a server is known to be open."""
+
+    VERDICT = "verdict"
+    DATABASES = "databases"
+    COLLECTIONS = "collections"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Caps on what one server can make us read, keep and ask. Each is a defence, none extends itself."""
+
+    verdict_reply_bytes: int = 64 * 1024  # before anything looked like MongoDB
+    reply_bytes: int = 48_000_000  # hard ceiling of any reply we would ever buffer (maxMessageSizeBytes)
+    host_bytes: int = 64 * 1024 * 1024  # everything one host may send in all its connections
+    databases_kept: int = 10_000
+    databases_asked: int = 1_000
+    collections_kept: int = 50_000
+    collections_asked: int = 200
+    cursor_rounds: int = 300
+    name_length: int = 256
+    connections: int = 5
+    window: int = 64  # metadata commands in flight on one connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSession:
+    """What the TLS layer saw, as plain data (the layer itself lives in the transport)."""
+
+    established: bool
+    version: str = ""
+    cipher: str = ""
+    cipher_bits: int | None = None
+    certificate_der: bytes = b""
+    certificate_requested: bool = False
+    legacy: bool = False
+    alert: str = ""  # name of the alert or error that ended it, as the TLS library says it
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One connection of the dialogue: how it stood, what came, how it ended."""
+
+    layer: Layer
+    first_bytes: bytes = b""  # at most 64, for evidence
+    bytes_received: int = 0
+    requests_sent: int = 0
+    replies: int = 0
+    ending: Ending | None = None
+    tls: TlsSession | None = None
+    protocol_error: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Reply:
+    """A command's answer, decoded; `error` says why there is none (a wire or BSON error, or an ending)."""
+
+    command: str
+    document: Document | None = None
+    by: str = ""  # "OP_REPLY" or "OP_MSG"
+    error: str = ""
+    truncated_list: bool = False  # over the cap, but provably a listDatabases answer with a list
+
+
+@dataclass(slots=True, kw_only=True)
+class Facts:
+    """All that the dialogue learned, in the order in which judge, identity and activity want it."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    hello: Reply | None = None
+    build_info: Reply | None = None
+    list_databases: Reply | None = None
+    confirm_list: Reply | None = None  # listDatabases with authorizedDatabases: false
+    confirm_privilege: Reply | None = None  # listCollections on a system database
+    max_wire_version: int | None = None
+    min_wire_version: int | None = None
+    api_version_required: bool = False
+    loopback: bool = False  # the client is on loopback, where the localhost exception applies
+    observed_at: datetime | None = None  # wall clock given by the driver, for judging ages

@@ -1,0 +1,1 @@
+"""The optional raw stage: finds answering addresses with SYN packets before the connect engine asks them."""

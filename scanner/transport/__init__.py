@@ -1,0 +1,1 @@
+"""The network behind one interface: epoll, asyncio, memory, and TLS as a layer."""

@@ -1,0 +1,98 @@
+"""The world in one interface: what a connector does for a prober, and what it tells it.
+
+A connector owns sockets, deadlines and slots. It knows nothing of MongoDB. Every implementation (epoll,
+asyncio, memory) passes the same contract tests.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+from typing import Any, Protocol
+
+from scanner.mongo.facts import Ending
+from targets.scope import Target
+
+
+class Failure(StrEnum):
+    """Why no connection came about, as a fact about the target."""
+
+    REFUSED = "refused"
+    FILTERED = "filtered"
+    UNREACHABLE = "unreachable"
+
+
+class LocalFault(StrEnum):
+    """Trouble on this machine. Never a target's outcome: the target goes back to the queue."""
+
+    DESCRIPTORS = "descriptors"  # EMFILE, ENFILE
+    PORTS = "ports"  # EADDRNOTAVAIL, EADDRINUSE
+    MEMORY = "memory"  # ENOBUFS, ENOMEM
+    FORBIDDEN = "forbidden"  # EACCES, EPERM: a fence outside the process, or a scope bug
+    NETWORK = "network"  # ENETUNREACH, ENETDOWN without a word from a router
+    PAUSED = "paused"  # the process itself was stopped, so its clocks prove nothing
+    OTHER = "other"
+
+
+class Deadline(Enum):
+    """Which clock is running for a slot; each kind has one length, so deadlines are plain queues."""
+
+    CONNECT = "connect"
+    REPLY = "reply"
+    HOST = "host"
+
+
+class Link(Protocol):
+    """One established connection, as its prober sees it. Valid until `close`, `reopen` or `ended`."""
+
+    target: Target
+    token: Any  # the engine's own mark (a position in the order)
+    talk: Any  # the prober's conversation; None until it sets one
+    opened_at: float  # monotonic seconds when the first connect for this target began
+    connected_at: float  # monotonic seconds when the current connection was established
+
+    def send(self, data: bytes) -> None:
+        """Write all of `data`; what the kernel does not take now is kept and written later."""
+
+    def reopen(self) -> None:
+        """Reset this connection and open a fresh one to the same target, in the same slot."""
+
+    def restart_reply_clock(self) -> None:
+        """Start the reply deadline anew: a new question has been asked."""
+
+    def close(self) -> None:
+        """Reset the connection and give the slot back. No callback follows."""
+
+
+class Prober(Protocol):
+    """What a connector calls. One object serves all slots; nothing is made for a silent target."""
+
+    def connected(self, link: Link) -> None:
+        """The target accepted a connection."""
+
+    def received(self, link: Link, data: bytes) -> None:
+        """Bytes came."""
+
+    def ended(self, link: Link, ending: Ending) -> None:
+        """The connection is over. Call `reopen` inside this callback to go on, else the slot is free."""
+
+    def failed(self, target: Target, token: Any, failure: Failure, detail: str, talk: Any) -> None:
+        """No connection came about. `talk` is set when it was a reopening that failed."""
+
+    def fault(self, target: Target, token: Any, fault: LocalFault, detail: str, talk: Any) -> None:
+        """This machine could not try: the target has not been asked."""
+
+
+class Connector(Protocol):
+    """Opens connections to targets, at most `capacity` at a time."""
+
+    capacity: int
+
+    @property
+    def free(self) -> int:
+        """How many more connects may be started now."""
+
+    def connect(self, target: Target, token: Any) -> None:
+        """Start one connect. The scope is asked once more; a target outside it raises `OutOfScope`."""
+
+    def close(self) -> None:
+        """Drop everything. No callback follows."""

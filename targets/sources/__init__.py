@@ -1,0 +1,1 @@
+"""Where targets come from when they are not written by hand."""
