@@ -1,0 +1,71 @@
+"""How a command ends: the exit codes with their sentences, and the errors that carry one.
+
+Other rooms have error families of their own; `scanner/cli` maps them to these codes.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit status of every command. A code never changes its meaning; 3 wins over 1."""
+
+    CLEAN = 0
+    OPEN = 1
+    REFUSED = 2
+    INCOMPLETE = 3
+    STORAGE = 4
+    BUSY = 5
+    BUG = 70
+
+    @property
+    def sentence(self) -> str:
+        """What the code says, for help texts and manuals."""
+        return _SENTENCE[self]
+
+
+_SENTENCE = {
+    ExitCode.CLEAN: "complete, and nothing is open",
+    ExitCode.OPEN: "complete, and something is open (--fail-on never turns this into 0)",
+    ExitCode.REFUSED: "refused: bad usage, configuration or scope; nothing was sent",
+    ExitCode.INCOMPLETE: "not everything promised was covered: degraded or interrupted; what was found is kept",
+    ExitCode.STORAGE: "storage failed",
+    ExitCode.BUSY: "another run holds the directory",
+    ExitCode.BUG: "a bug of ours",
+}
+
+
+class SweepError(Exception):
+    """Anything that ends a command with a message for its user: one or two lines, place and remedy."""
+
+    exit_code = ExitCode.BUG
+
+
+class Refused(SweepError):
+    """Bad usage, configuration or scope. Nothing was sent."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class Incomplete(SweepError):
+    """The sweep could not cover what it promised."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
+class StorageFailed(SweepError):
+    """The journal, a checkpoint or the output could not be written."""
+
+    exit_code = ExitCode.STORAGE
+
+
+class Busy(SweepError):
+    """Another run holds the directory."""
+
+    exit_code = ExitCode.BUSY
+
+
+def exit_code_table() -> str:
+    """The exit codes, one a line, as help texts show them."""
+    return "\n".join(f"{code.value:>3}  {code.sentence}" for code in ExitCode)
