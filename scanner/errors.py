@@ -29,38 +29,38 @@ _SENTENCE = {
     ExitCode.CLEAN: "complete, and nothing is open",
     ExitCode.OPEN: "complete, and something is open (--fail-on never turns this into 0)",
     ExitCode.REFUSED: "refused: bad usage, configuration or scope; nothing was sent",
-    ExitCode.INCOMPLETE: "not everything promised was covered: degraded or interrupted; what was found is kept",
+    ExitCode.INCOMPLETE: "did not cover what it promised (degraded, interrupted); findings are kept",
     ExitCode.STORAGE: "storage failed",
     ExitCode.BUSY: "another run holds the directory",
     ExitCode.BUG: "a bug of ours",
 }
 
 
-class SweepError(Exception):
+class MongosweepError(Exception):
     """Anything that ends a command with a message for its user: one or two lines, place and remedy."""
 
     exit_code = ExitCode.BUG
 
 
-class Refused(SweepError):
+class RefusedError(MongosweepError):
     """Bad usage, configuration or scope. Nothing was sent."""
 
     exit_code = ExitCode.REFUSED
 
 
-class Incomplete(SweepError):
+class IncompleteError(MongosweepError):
     """The sweep could not cover what it promised."""
 
     exit_code = ExitCode.INCOMPLETE
 
 
-class StorageFailed(SweepError):
+class StorageError(MongosweepError):
     """The journal, a checkpoint or the output could not be written."""
 
     exit_code = ExitCode.STORAGE
 
 
-class Busy(SweepError):
+class BusyError(MongosweepError):
     """Another run holds the directory."""
 
     exit_code = ExitCode.BUSY
