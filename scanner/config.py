@@ -1,0 +1,248 @@
+"""What can be configured: one frozen `Settings`, read once, and the options of one sweep.
+
+Each field carries its range, a description and an example; errors and the manual are made from them.
+Reading the file is `config_file.py`'s business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from results.verdict import Verdict
+
+Engine = Literal["connect", "syn"]
+DepthName = Literal["verdict", "databases", "collections"]
+LoopName = Literal["asyncio", "uvloop"]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Table = dict[str, Any]
+
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MAX_RATE = 20_000_000
+
+_Port = Annotated[int, Meta(ge=1, le=65535)]
+_LINE = r"^[^\x00-\x1f\x7f]*$"  # it is sent in a protocol field and shown in logs: one line, no controls
+
+
+class Organisation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who asks. Both go into the client metadata document, so that a server's log says who it was."""
+
+    name: Annotated[
+        str, Meta(max_length=128, pattern=_LINE, description="the organisation's name", examples=["Example"])
+    ] = ""
+    contact: Annotated[
+        str,
+        Meta(
+            max_length=128,
+            pattern=_LINE,
+            description="an address that reaches the people who run the sweep",
+            examples=["soc@example.com"],
+        ),
+    ] = ""
+
+
+class SweepSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How hard and how deep a sweep asks. Seconds, and new connections a second."""
+
+    ports: Annotated[
+        tuple[_Port, ...],
+        Meta(
+            min_length=1,
+            max_length=64,
+            description="port numbers from 1 to 65535, at most 64",
+            examples=[[27017]],
+        ),
+    ] = (27017,)
+    rate: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=MAX_RATE,
+            description="new connections a second, above 0 and at most 20000000",
+            examples=[1000],
+        ),
+    ] = 1000.0
+    per_prefix_rate: Annotated[
+        float,
+        Meta(gt=0, le=MAX_RATE, description="new connections a second into any one prefix", examples=[20]),
+    ] = 20.0
+    per_prefix_length: Annotated[
+        int, Meta(ge=8, le=32, description="the length of such an IPv4 prefix, 8 to 32", examples=[24])
+    ] = 24
+    per_prefix_length_v6: Annotated[
+        int, Meta(ge=16, le=128, description="the length of such an IPv6 prefix, 16 to 128", examples=[64])
+    ] = 64
+    connect_timeout: Annotated[
+        float,
+        Meta(
+            ge=0.05,
+            le=120,
+            description="seconds until a connect counts as unanswered, 0.05 to 120",
+            examples=[3.5],
+        ),
+    ] = 3.5
+    reply_timeout: Annotated[
+        float,
+        Meta(ge=0.05, le=120, description="seconds to wait for each answer, 0.05 to 120", examples=[3.0]),
+    ] = 3.0
+    host_timeout: Annotated[
+        float,
+        Meta(
+            ge=0.1, le=3600, description="seconds that one host may take in all, 0.1 to 3600", examples=[20]
+        ),
+    ] = 20.0
+    concurrency: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="connections at the same time, 1 to 1000000; fewer where descriptors are short",
+            examples=[4096],
+        ),
+    ] = 4096
+    half_open_limit: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="unanswered connects at the same time (what state tables on the way bear), 1 to 1000000",
+            examples=[4096],
+        ),
+    ] = 4096
+    engine: Annotated[Engine, Meta(description='"connect" or "syn"', examples=["connect"])] = "connect"
+    loop: Annotated[LoopName, Meta(description='"uvloop" or "asyncio"', examples=["uvloop"])] = "uvloop"
+    depth: Annotated[
+        DepthName, Meta(description='"verdict", "databases" or "collections"', examples=["collections"])
+    ] = "collections"
+    max_targets: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=2**40,
+            description="addresses that a scope may hold before it is refused",
+            examples=[16777216],
+        ),
+    ] = 2**24
+
+
+class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much is taken from one server. What was cut says so in the record."""
+
+    host_bytes: Annotated[
+        int,
+        Meta(ge=65536, le=2**30, description="bytes that one host may send in all", examples=[67108864]),
+    ] = 64 * 1024 * 1024
+    databases_kept: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="database names kept in a record", examples=[10000])
+    ] = 10_000
+    databases_asked: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="databases asked for their collections", examples=[1000])
+    ] = 1_000
+    collections_kept: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="collection names kept in a record", examples=[50000])
+    ] = 50_000
+    collections_asked: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="collections asked for counts and sizes", examples=[200])
+    ] = 200
+
+
+class Canary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server known to answer. When it is silent, silence elsewhere proves nothing: the run is degraded."""
+
+    address: Annotated[str, Meta(description="an address inside the scope", examples=["10.20.0.5"])]
+    port: Annotated[_Port, Meta(description="a port number from 1 to 65535", examples=[27017])] = 27017
+    expect: Annotated[
+        Verdict, Meta(description='the verdict expected, such as "auth_required"', examples=["auth_required"])
+    ] = Verdict.AUTH_REQUIRED
+
+
+class Blackout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hours in which a prefix is not touched, in a named time zone. `to` before `from` ends the next day."""
+
+    cidr: Annotated[str, Meta(description="the prefix left alone", examples=["10.20.0.0/16"])]
+    start: Annotated[
+        str,
+        Meta(
+            pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+            description="hours and minutes in quotes, 00:00 to 23:59",
+            examples=["08:00"],
+        ),
+    ] = field(name="from")
+    to: Annotated[
+        str,
+        Meta(
+            pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$",
+            description="hours and minutes in quotes, 00:00 to 24:00",
+            examples=["18:00"],
+        ),
+    ]
+    zone: Annotated[str, Meta(description="a zone's name", examples=["Europe/Paris"])] = "UTC"
+    days: Annotated[
+        tuple[Day, ...],
+        Meta(
+            min_length=1,
+            description="days on which it begins",
+            examples=[["mon", "tue", "wed", "thu", "fri"]],
+        ),
+    ] = DAYS
+    reason: Annotated[str, Meta(description="why, in a few words", examples=["trading hours"])] = ""
+
+
+class Pause(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The kill switch: while the file exists, nothing new is sent."""
+
+    stop_file: Annotated[str, Meta(description="a path in quotes", examples=["/run/mongosweep/stop"])] = ""
+
+
+class Audit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Under which authorisation a sweep runs; kept in the manifest of every run."""
+
+    authorisation: Annotated[
+        str, Meta(max_length=256, pattern=_LINE, description="a change or ticket", examples=["CHG-1234"])
+    ] = ""
+    operator: Annotated[
+        str,
+        Meta(
+            max_length=256,
+            pattern=_LINE,
+            description="who answers for it; the user of the process when left out",
+            examples=["network security"],
+        ),
+    ] = ""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole of mongosweep.toml. `allow` and `deny` are read by `targets.load`."""
+
+    organisation: Organisation = field(default_factory=Organisation)
+    allow: tuple[Table, ...] = ()
+    deny: tuple[Table, ...] = ()
+    sweep: SweepSettings = field(default_factory=SweepSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    canary: tuple[Canary, ...] = ()
+    blackout: tuple[Blackout, ...] = ()
+    pause: Pause = field(default_factory=Pause)
+    audit: Audit = field(default_factory=Audit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepOptions:
+    """What one sweep was asked to do beyond its settings. `shard` is (i, n) with 1 <= i <= n."""
+
+    output: Path = Path("runs")
+    engine: Engine = "connect"
+    depth: DepthName = "collections"
+    loop: LoopName = "uvloop"
+    confirm: bool = False
+    everything: bool = False
+    shard: tuple[int, int] = (1, 1)
+    seed: int | None = None
+    resume: str | None = None
+    fail_on: Literal["open", "never"] = "open"
+    stdout_lines: bool = False
+    quiet: bool = False
+    config_path: str = ""
+    config_sha256: str = ""
