@@ -108,7 +108,7 @@ class SweepSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Meta(
             ge=1,
             le=1_000_000,
-            description="unanswered connects at the same time (what state tables on the way bear), 1 to 1000000",
+            description="unanswered connects at the same time, 1 to 1000000 (what state tables bear)",
             examples=[4096],
         ),
     ] = 4096

@@ -28,7 +28,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """How a sweep ended. `state` is complete, degraded or interrupted; `reasons` say why it is not complete."""
+    """How a sweep ended: `state` is complete, degraded or interrupted; `reasons` say why not complete."""
 
     run_id: str
     run_dir: str
