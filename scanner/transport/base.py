@@ -6,6 +6,7 @@ asyncio, memory) passes the same contract tests.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Protocol
 
@@ -41,12 +42,27 @@ class Deadline(Enum):
     HOST = "host"
 
 
+def is_loopback(target: Target) -> bool:
+    """Whether the target is this machine's own loopback address (127.0.0.0/8 or ::1)."""
+    return target.address >> 24 == 127 if target.version == 4 else target.address == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `host` is absolute from the first accepted connection: no byte of the server extends it."""
+
+    connect: float = 3.5
+    reply: float = 3.0
+    host: float = 20.0
+
+
 class Link(Protocol):
     """One established connection, as its prober sees it. Valid until `close`, `reopen` or `ended`."""
 
     target: Target
     token: Any  # the engine's own mark (a position in the order)
     talk: Any  # the prober's conversation; None until it sets one
+    kind: Deadline  # which deadline runs (or has just passed, inside `ended` with TIMEOUT)
     opened_at: float  # monotonic seconds when the first connect for this target began
     connected_at: float  # monotonic seconds when the current connection was established
 

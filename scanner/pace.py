@@ -1,0 +1,170 @@
+"""When the next connect may leave: a rate for the whole sweep, a cap for each prefix, and backing off.
+
+Pure arithmetic on a monotonic time that the caller passes in. Nothing is ever saved up: after a pause the
+bucket holds one burst and no more, so a resumed sweep does not jump.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+BURST_SECONDS = 0.1  # how much of a second's rate may leave at once
+MAX_BURST = 100  # more in one go overruns the 1,000-packet queue of a network device
+
+
+class Bucket:
+    """A token bucket: at most `rate` a second, at most one burst at once."""
+
+    __slots__ = ("_burst", "_last", "_rate", "_tokens")
+
+    def __init__(self, rate: float, now: float) -> None:
+        self._rate = rate
+        self._burst = min(max(1.0, rate * BURST_SECONDS), MAX_BURST)
+        self._tokens = 1.0
+        self._last = now
+
+    @property
+    def rate(self) -> float:
+        """Connects a second, as set now."""
+        return self._rate
+
+    def set_rate(self, rate: float) -> None:
+        """Change the rate; what was saved is cut to the new burst."""
+        self._rate = rate
+        self._burst = min(max(1.0, rate * BURST_SECONDS), MAX_BURST)
+        self._tokens = min(self._tokens, self._burst)
+
+    def available(self, now: float) -> int:
+        """How many connects may leave now."""
+        elapsed = now - self._last
+        if elapsed > 0:
+            self._tokens = min(self._burst, self._tokens + elapsed * self._rate)
+            self._last = now
+        return int(self._tokens)
+
+    def take(self, count: int) -> None:
+        """Use up `count` of what `available` promised."""
+        self._tokens -= count
+
+
+class PrefixCaps:
+    """At most `rate` connects a second into any one prefix, whatever the sweep's rate is.
+
+    Each prefix keeps one number, the time from which it is free again (a generic cell rate algorithm with
+    a tolerance of one burst). Prefixes that have been quiet are forgotten, so that memory follows the rate
+    and not the scope.
+    """
+
+    __slots__ = ("_free_at", "_interval", "_recent", "_shift4", "_shift6", "_tolerance")
+
+    def __init__(self, rate: float, length4: int = 24, length6: int = 64) -> None:
+        self._interval = 1.0 / rate
+        self._tolerance = max(BURST_SECONDS, self._interval)
+        self._shift4 = 32 - length4
+        self._shift6 = 128 - length6
+        self._free_at: dict[int, float] = {}
+        self._recent: deque[tuple[float, int]] = deque()
+
+    def key(self, version: int, address: int) -> int:
+        """One integer for a prefix, different for the two families."""
+        if version == 4:
+            return address >> self._shift4
+        return (1 << 128) | (address >> self._shift6)
+
+    def delay(self, key: int, now: float) -> float:
+        """0.0 and the connect is booked; or the seconds after which to ask again."""
+        free_at = self._free_at.get(key)
+        if free_at is None:
+            self._recent.append((now, key))
+            if len(self._recent) > 1024:
+                self._forget(now)
+            free_at = now
+        elif free_at - now > self._tolerance:
+            return free_at - now - self._tolerance
+        self._free_at[key] = (free_at if free_at > now else now) + self._interval
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        """Drop prefixes that are free; look at a few only, so that the cost is spread."""
+        for _ in range(64):
+            if not self._recent:
+                return
+            seen, key = self._recent.popleft()
+            if self._free_at.get(key, now) > now - 1.0:
+                self._recent.append((now, key))
+            else:
+                self._free_at.pop(key, None)
+            if seen > now - 1.0:
+                return
+
+
+@dataclass(slots=True)
+class Stress:
+    """Signs, in one window, that the network or this machine suffers."""
+
+    answered: int = 0
+    timeouts_after_answers: int = 0  # silence from hosts that had just accepted
+    rtt_sum: float = 0.0
+    unreachable: int = 0
+    local_drops: int = 0
+
+
+@dataclass(slots=True)
+class Pace:
+    """The sweep's rate: from the one set down, never above; halved under stress, recovered slowly.
+
+    `note` says in words why it is slow now; it stands in the progress line.
+    """
+
+    ceiling: float
+    now: float
+    window: float = 5.0
+    note: str = ""
+    bucket: Bucket = field(init=False)
+    stress: Stress = field(default_factory=Stress)
+    _baseline_rtt: float = 0.0
+    _window_ends: float = 0.0
+    halvings: int = 0
+
+    def __post_init__(self) -> None:
+        self.bucket = Bucket(self.ceiling, self.now)
+        self._window_ends = self.now + self.window
+
+    def observe_round_trip(self, seconds: float) -> None:
+        """One connect was answered (accepted or refused) after this time."""
+        self.stress.answered += 1
+        self.stress.rtt_sum += seconds
+
+    def review(self, now: float) -> None:
+        """At the end of a window: slow down on a sign of stress, else recover by a tenth."""
+        if now < self._window_ends:
+            return
+        reason = self._reason()
+        rate = self.bucket.rate
+        if reason:
+            self.bucket.set_rate(max(1.0, self.ceiling / 64, rate / 2))
+            self.note = reason
+            self.halvings += 1
+        elif rate < self.ceiling:
+            self.bucket.set_rate(min(self.ceiling, rate + self.ceiling * 0.1))
+            if self.bucket.rate >= self.ceiling:
+                self.note = ""
+        self.stress = Stress()
+        self._window_ends = now + self.window
+
+    def _reason(self) -> str:
+        s = self.stress
+        if s.local_drops:
+            return f"this machine dropped packets ({s.local_drops})"
+        if s.answered >= 50:
+            mean = s.rtt_sum / s.answered
+            if not self._baseline_rtt:
+                self._baseline_rtt = mean
+            elif mean > max(3 * self._baseline_rtt, self._baseline_rtt + 0.05):
+                return f"round trips grew from {self._baseline_rtt * 1000:.0f} to {mean * 1000:.0f} ms"
+            if s.timeouts_after_answers > 0.1 * s.answered:
+                return f"{s.timeouts_after_answers} hosts fell silent after they had answered"
+        if s.unreachable > 20 and s.unreachable > s.answered:
+            return f"routers refused {s.unreachable} connects"
+        return ""

@@ -1,0 +1,421 @@
+"""The connector for Linux: an epoll set of its own inside the event loop, and sockets that live for ever.
+
+Theory of operation. What a probe costs is the life of a kernel object, not the interpreter. So sockets are
+made once, registered once (edge-triggered), and never closed between targets:
+
+* refused: a second `connect` to the same target collects the error and leaves the socket unconnected;
+* answered, silent or timed out: `connect` with AF_UNSPEC resets it (a RST when established, nothing in
+  SYN_SENT) and gives the port back.
+
+One reader callback of the loop serves up to 512 sockets a turn. A target that is silent is one slot and an
+entry in the deadline wheel; no task, future or timer belongs to it. Edges left over from a socket's last life
+are re-polled by the kernel: in SYN_SENT the mask is empty, and a parked socket is in phase IDLE.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import errno
+import select
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from scanner.mongo.facts import Ending
+from scanner.transport import errnos
+from scanner.transport.base import Deadline, Failure, LocalFault, Prober, Timeouts, is_loopback
+from scanner.transport.deadlines import TICK, Wheel
+from targets.scope import OutOfScope, Target
+
+IDLE, CONNECTING, OPEN = 0, 1, 2
+EVENTS_PER_TURN = 512
+READ_SIZE = 65536  # one read a turn and socket, so that a firehose starves nobody
+RECEIVE_BUFFER = 131072  # bounds what the kernel holds for one hostile peer
+PAUSE_SECONDS = 1.0  # a gap between two ticks that proves the process was stopped
+
+_EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET | select.EPOLLRDHUP
+_BROKEN = select.EPOLLERR | select.EPOLLHUP
+_ENDING = select.EPOLLRDHUP | _BROKEN
+_READABLE = select.EPOLLIN | _ENDING
+
+_libc_connect = ctypes.CDLL(None, use_errno=True).connect
+_libc_connect.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+_UNSPEC = bytes(16)  # struct sockaddr with sa_family AF_UNSPEC
+
+
+def disconnect(fd: int) -> None:
+    """Reset a TCP socket to unconnected (connect(2): "connectionless … or TCP … AF_UNSPEC")."""
+    _libc_connect(fd, _UNSPEC, 16)
+
+
+class Slot:
+    """One socket and whom it is asking now. Implements `Link`."""
+
+    __slots__ = (
+        "_connector",
+        "connected_at",
+        "deadline",
+        "fd",
+        "host_deadline",
+        "kind",
+        "opened_at",
+        "out",
+        "phase",
+        "retries",
+        "sock",
+        "talk",
+        "target",
+        "token",
+        "version",
+        "wheel_tick",
+    )
+
+    def __init__(self, connector: EpollConnector, version: int) -> None:
+        self._connector = connector
+        self.version = version
+        self.sock = connector.new_socket(version)
+        self.fd = self.sock.fileno()
+        self.phase = IDLE
+        self.target: Target = None  # type: ignore[assignment]  # set before any use, by connect
+        self.token: Any = None
+        self.talk: Any = None
+        self.out = b""
+        self.opened_at = self.connected_at = 0.0
+        self.deadline = self.host_deadline = 0.0
+        self.wheel_tick = -1
+        self.kind = Deadline.CONNECT
+        self.retries = 0
+
+    def send(self, data: bytes) -> None:
+        """See `Link.send`."""
+        if self.out:
+            self.out += data
+            return
+        try:
+            sent = self.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # the event that tells of the break follows
+        if sent < len(data):
+            self.out = data[sent:]
+
+    def reopen(self) -> None:
+        """See `Link.reopen`."""
+        disconnect(self.fd)
+        self._connector.start(self)
+
+    def restart_reply_clock(self) -> None:
+        """See `Link.restart_reply_clock`."""
+        self._connector.arm_reply(self)
+
+    def close(self) -> None:
+        """See `Link.close`."""
+        if self.phase != IDLE:
+            disconnect(self.fd)
+            self._connector.park(self)
+
+
+class EpollConnector:
+    """Implements `Connector` on Linux. `permits(target)` is the fence, asked before every connect."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        prober: Prober,
+        permits: Callable[[Target], bool],
+        timeouts: Timeouts,
+        capacity: int,
+        after_turn: Callable[[], None] | None = None,
+    ) -> None:
+        self.capacity = capacity
+        self._loop = loop
+        self._prober = prober
+        self._permits = permits
+        self._timeouts = timeouts
+        self._after_turn = after_turn or (lambda: None)
+        self._slots: dict[int, Slot] = {}
+        self._idle: dict[int, list[Slot]] = {4: [], 6: []}
+        self._again: list[tuple[Slot, float]] = []
+        self.half_open = 0
+        self.pauses = 0
+        self._epoll = select.epoll()
+        now = loop.time()
+        self._wheel = Wheel(now)
+        self._last_tick = now
+        self._closed = False
+        loop.add_reader(self._epoll.fileno(), self._ready)
+        self._timer = loop.call_later(TICK, self._tick)
+
+    # --- slots ---------------------------------------------------------------------------------
+
+    def new_socket(self, version: int) -> socket.socket:
+        """A non-blocking socket with everything set that is set once. Raises OSError (EMFILE, …)."""
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        if version == 4:
+            sock.setsockopt(*errnos.SOL_IP_RECVERR, 1)
+        else:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(*errnos.SOL_IPV6_RECVERR, 1)
+        return sock
+
+    @property
+    def free(self) -> int:
+        """See `Connector.free`."""
+        return self.capacity - len(self._slots) + len(self._idle[4]) + len(self._idle[6])
+
+    @property
+    def busy(self) -> int:
+        """Slots that belong to a target now."""
+        return len(self._slots) - len(self._idle[4]) - len(self._idle[6])
+
+    def _slot(self, version: int) -> Slot | None:
+        """An idle slot of the family; a new one while there is room; else one of the other family traded in."""
+        idle = self._idle[version]
+        if idle:
+            return idle.pop()
+        other = self._idle[10 - version]
+        if len(self._slots) >= self.capacity and other:
+            traded = other.pop()
+            del self._slots[traded.fd]
+            traded.sock.close()
+        slot = Slot(self, version)
+        self._slots[slot.fd] = slot
+        self._epoll.register(slot.fd, _EDGES)
+        return slot
+
+    def park(self, slot: Slot) -> None:
+        """Give a slot back; the caller has seen to its socket."""
+        if slot.phase == CONNECTING:
+            self.half_open -= 1
+        slot.phase = IDLE
+        slot.talk = slot.token = None
+        slot.out = b""
+        slot.deadline = slot.host_deadline = 0.0
+        slot.retries = 0
+        self._idle[slot.version].append(slot)
+
+    # --- connecting ----------------------------------------------------------------------------
+
+    def connect(self, target: Target, token: Any) -> None:
+        """See `Connector.connect`. The caller has seen `free`."""
+        if not self._permits(target):
+            raise OutOfScope(str(target), "the fence refused it")
+        try:
+            slot = self._slot(target.version)
+        except OSError as error:
+            self.capacity = max(1, len(self._slots))
+            fault = errnos.classify(error.errno or 0)
+            kind = fault if isinstance(fault, LocalFault) else LocalFault.OTHER
+            self._prober.fault(target, token, kind, errnos.describe(error.errno or 0), None)
+            return
+        assert slot is not None
+        slot.target = target
+        slot.token = token
+        slot.opened_at = self._loop.time()
+        self.start(slot)
+
+    def start(self, slot: Slot) -> None:
+        """Issue the connect of a slot whose socket is unconnected. The fence is asked again: a reopening
+        may come seconds after the first look, when an entry has expired or been denied."""
+        if slot.talk is not None and not self._permits(slot.target):
+            self._report(slot, LocalFault.FORBIDDEN, "the scope was narrowed meanwhile")
+            return
+        number = slot.sock.connect_ex(slot.target.sockaddr)
+        if number == errno.EINPROGRESS or number == 0:
+            if slot.phase != CONNECTING:
+                self.half_open += 1
+            slot.phase = CONNECTING
+            slot.kind = Deadline.CONNECT
+            slot.out = b""
+            deadline = self._loop.time() + self._timeouts.connect
+            if slot.host_deadline and slot.host_deadline < deadline:
+                deadline = slot.host_deadline
+            self._wheel.set(slot, deadline)
+        elif slot.phase != CONNECTING and number in (errno.EISCONN, errno.EALREADY) and slot.retries == 0:
+            slot.retries = 1
+            disconnect(slot.fd)
+            self.start(slot)
+        else:
+            self._connect_failed(slot, number)
+
+    def _connect_failed(self, slot: Slot, number: int) -> None:
+        if number in errnos.AMBIGUOUS:
+            waited = self._loop.time() - slot.opened_at
+            meaning, detail = errnos.classify_unreachable(slot.sock, number, waited)
+        else:
+            meaning, detail = errnos.classify(number), errnos.describe(number)
+        disconnect(slot.fd)
+        self._report(slot, meaning, detail)
+
+    def _report(self, slot: Slot, meaning: Failure | LocalFault, detail: str) -> None:
+        target, token, talk = slot.target, slot.token, slot.talk
+        self.park(slot)
+        if isinstance(meaning, Failure):
+            self._prober.failed(target, token, meaning, detail, talk)
+        else:
+            self._prober.fault(target, token, meaning, detail, talk)
+
+    # --- events --------------------------------------------------------------------------------
+
+    def _ready(self) -> None:
+        events = self._epoll.poll(0, EVENTS_PER_TURN)
+        slots = self._slots
+        for fd, event in events:
+            slot = slots.get(fd)
+            if slot is None:
+                continue
+            phase = slot.phase
+            if phase == CONNECTING:
+                if event & _BROKEN:
+                    self._collect_error(slot, event)
+                elif event & select.EPOLLOUT:
+                    self._established(slot, event)
+            elif phase == OPEN:
+                if slot.out and event & select.EPOLLOUT:
+                    self._flush(slot)
+                if event & _READABLE:
+                    self._read(slot, event)
+        if len(events) == EVENTS_PER_TURN:
+            self._loop.call_soon(self._ready_again)
+        self._after_turn()
+
+    def _ready_again(self) -> None:
+        if not self._closed:
+            self._ready()
+
+    def _collect_error(self, slot: Slot, event: int) -> None:
+        """A second connect to the same target returns the pending error and frees the socket."""
+        number = slot.sock.connect_ex(slot.target.sockaddr)
+        if number == errno.ECONNREFUSED:
+            target, token, talk = slot.target, slot.token, slot.talk
+            self.park(slot)
+            self._prober.failed(target, token, Failure.REFUSED, "", talk)
+        elif number in (0, errno.EISCONN):
+            self._established(slot, event)
+        elif number in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED):
+            # In SYN_SENT a reset is ECONNREFUSED; this one came after the handshake: accepted, then broken.
+            self._established(slot, 0)
+            if slot.phase == OPEN:
+                self._over(slot, Ending.RESET)
+        elif number in (errno.EINPROGRESS, errno.EALREADY):
+            # No error was pending: an ICMP message for the socket's last life lay in its error queue.
+            errnos.drain(slot.sock)
+        else:
+            self._connect_failed(slot, number)
+
+    def _established(self, slot: Slot, event: int) -> None:
+        self.half_open -= 1
+        slot.phase = OPEN
+        now = slot.connected_at = self._loop.time()
+        if slot.talk is None:
+            slot.host_deadline = now + self._timeouts.host
+            if is_loopback(slot.target) and slot.sock.getsockname() == slot.sock.getpeername():
+                # TCP's simultaneous open with itself: nobody listens there (RFC 9293 section 3.5).
+                self._retire(slot, Failure.REFUSED, "connected to itself")
+                return
+        self.arm_reply(slot)
+        self._prober.connected(slot)
+        if slot.phase == OPEN and event & select.EPOLLIN:
+            self._read(slot, event)
+
+    def _retire(self, slot: Slot, meaning: Failure, detail: str) -> None:
+        disconnect(slot.fd)
+        self._report(slot, meaning, detail)
+
+    def _flush(self, slot: Slot) -> None:
+        data, slot.out = slot.out, b""
+        slot.send(data)
+
+    def _read(self, slot: Slot, event: int) -> None:
+        try:
+            data = slot.sock.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._over(slot, Ending.RESET)
+            return
+        if not data:
+            self._over(slot, Ending.CLOSED)
+            return
+        if len(data) == READ_SIZE or event & _ENDING:
+            # An edge does not come twice: what was left, and the end that came with it, are read next.
+            self._again.append((slot, slot.connected_at))
+            if len(self._again) == 1:
+                self._loop.call_soon(self._read_more)
+        self._prober.received(slot, data)
+
+    def _read_more(self) -> None:
+        """Sockets that filled their share of the last turn: edges do not come twice."""
+        if self._closed:
+            return
+        slots, self._again = self._again, []
+        for slot, connected_at in slots:
+            if slot.phase == OPEN and slot.connected_at == connected_at:
+                self._read(slot, _ENDING)
+        self._after_turn()
+
+    def _over(self, slot: Slot, ending: Ending) -> None:
+        """Tell the prober; unless it reopens, the slot is free."""
+        self._prober.ended(slot, ending)
+        if slot.phase == OPEN:
+            disconnect(slot.fd)
+            self.park(slot)
+
+    # --- deadlines -----------------------------------------------------------------------------
+
+    def arm_reply(self, slot: Slot) -> None:
+        """Start the reply clock; the host's own deadline is never passed."""
+        deadline = self._loop.time() + self._timeouts.reply
+        if deadline < slot.host_deadline:
+            slot.kind = Deadline.REPLY
+        else:
+            deadline, slot.kind = slot.host_deadline, Deadline.HOST
+        self._wheel.set(slot, deadline)
+
+    def _tick(self) -> None:
+        if self._closed:
+            return
+        now = self._loop.time()
+        gap = now - self._last_tick
+        self._last_tick = now
+        self._timer = self._loop.call_later(TICK, self._tick)
+        if gap > PAUSE_SECONDS:
+            self._forgive(gap)
+        self._ready()  # data before timers: what has arrived counts, however late we look
+        for timed in self._wheel.expired(now):
+            assert isinstance(timed, Slot)
+            self._expire(timed)
+        self._after_turn()
+
+    def _forgive(self, gap: float) -> None:
+        """The process was stopped: no deadline that passed meanwhile proves anything about a target."""
+        self.pauses += 1
+        for slot in self._slots.values():
+            if slot.phase != IDLE:
+                slot.deadline += gap
+                slot.host_deadline += gap
+
+    def _expire(self, slot: Slot) -> None:
+        if slot.phase == CONNECTING:
+            self._retire(slot, Failure.FILTERED, "")
+        elif slot.phase == OPEN:
+            self._over(slot, Ending.TIMEOUT)
+
+    def close(self) -> None:
+        """See `Connector.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._timer.cancel()
+        self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+        for slot in self._slots.values():
+            disconnect(slot.fd)
+            slot.sock.close()
+        self._slots.clear()
+        self._wheel.clear()

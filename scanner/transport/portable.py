@@ -1,0 +1,242 @@
+"""The connector for machines without epoll: plain asyncio, one task a target. Slower, same promises."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from scanner.mongo.facts import Ending
+from scanner.transport import errnos
+from scanner.transport.base import Deadline, Failure, LocalFault, Prober, Timeouts, is_loopback
+from targets.scope import OutOfScope, Target
+
+READ_SIZE = 65536
+
+
+class PortableLink(asyncio.Protocol):
+    """One target's socket. Implements `Link`."""
+
+    def __init__(self, connector: PortableConnector, target: Target, token: Any) -> None:
+        self._connector = connector
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._life = 0
+        self.target = target
+        self.token = token
+        self.talk: Any = None
+        self.kind = Deadline.CONNECT
+        self.opened_at = connector.loop.time()
+        self.connected_at = 0.0
+        self.host_deadline = 0.0
+        self.done = False
+
+    # --- Link ----------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """See `Link.send`."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def reopen(self) -> None:
+        """See `Link.reopen`."""
+        self._drop()
+        self._connector.start(self)
+
+    def restart_reply_clock(self) -> None:
+        """See `Link.restart_reply_clock`."""
+        self._stop_timer()
+        loop = self._connector.loop
+        deadline = loop.time() + self._connector.timeouts.reply
+        self.kind = Deadline.REPLY
+        if deadline >= self.host_deadline:
+            deadline, self.kind = self.host_deadline, Deadline.HOST
+        self._timer = loop.call_at(deadline, self._over, Ending.TIMEOUT, self._life)
+
+    def close(self) -> None:
+        """See `Link.close`."""
+        if not self.done:
+            self.done = True
+            self._drop()
+            self._connector.forget(self)
+
+    # --- asyncio.Protocol ----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is ours and connected: begin."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.connected_at = self._connector.loop.time()
+        if not self.host_deadline:
+            self.host_deadline = self.connected_at + self._connector.timeouts.host
+        self.restart_reply_clock()
+        self._connector.prober.connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        if not self.done:
+            self._connector.prober.received(self, data)
+
+    def eof_received(self) -> bool:
+        """The peer closed its side."""
+        self._over(Ending.CLOSED, self._life)
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection broke; after `_drop` this belongs to an older life and is not ours."""
+        if self._transport is not None:
+            self._over(Ending.RESET if error else Ending.CLOSED, self._life)
+
+    def _over(self, ending: Ending, life: int) -> None:
+        if self.done or life != self._life:
+            return
+        self._connector.prober.ended(self, ending)
+        if life == self._life:
+            self.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _drop(self) -> None:
+        self._life += 1
+        self._stop_timer()
+        if self._transport is not None:
+            transport, self._transport = self._transport, None
+            transport.abort()
+
+
+class _Life(asyncio.Protocol):
+    """Forwards one connection's events while the link is still living that life."""
+
+    def __init__(self, link: PortableLink, life: int) -> None:
+        self._link, self._mine = link, life
+
+    def _current(self) -> bool:
+        return self._link._life == self._mine and not self._link.done
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._current():
+            self._link.connection_made(transport)
+        else:
+            assert isinstance(transport, asyncio.Transport)
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._current():
+            self._link.data_received(data)
+
+    def eof_received(self) -> bool:
+        return self._link.eof_received() if self._current() else False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._current():
+            self._link.connection_lost(exc)
+
+
+class PortableConnector:
+    """Implements `Connector` with asyncio alone."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        prober: Prober,
+        permits: Callable[[Target], bool],
+        timeouts: Timeouts,
+        capacity: int,
+        after_turn: Callable[[], None] | None = None,
+    ) -> None:
+        self.loop = loop
+        self.prober = prober
+        self.timeouts = timeouts
+        self.capacity = capacity
+        self.half_open = 0
+        self.pauses = 0
+        self._permits = permits
+        self._after_turn = after_turn or (lambda: None)
+        self._links: set[PortableLink] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def free(self) -> int:
+        """See `Connector.free`."""
+        return self.capacity - len(self._links)
+
+    @property
+    def busy(self) -> int:
+        """Links that belong to a target now."""
+        return len(self._links)
+
+    def connect(self, target: Target, token: Any) -> None:
+        """See `Connector.connect`."""
+        if not self._permits(target):
+            raise OutOfScope(str(target), "the fence refused it")
+        link = PortableLink(self, target, token)
+        self._links.add(link)
+        self.start(link)
+
+    def start(self, link: PortableLink) -> None:
+        """Begin (or begin again) the connect of a link. The fence is asked every time."""
+        task = self.loop.create_task(self._open(link))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def forget(self, link: PortableLink) -> None:
+        """The link is done with."""
+        self._links.discard(link)
+        self.loop.call_soon(self._after_turn)
+
+    async def _open(self, link: PortableLink) -> None:
+        if not self._permits(link.target):
+            self._report(link, LocalFault.FORBIDDEN, "the scope was narrowed meanwhile")
+            return
+        family = socket.AF_INET if link.target.version == 4 else socket.AF_INET6
+        sock: socket.socket | None = None
+        self.half_open += 1
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            async with asyncio.timeout(self.timeouts.connect):
+                await self.loop.sock_connect(sock, link.target.sockaddr)
+            if is_loopback(link.target) and sock.getsockname() == sock.getpeername():
+                raise ConnectionRefusedError(111, "connected to itself")
+            life = link._life
+            await self.loop.create_connection(lambda: _Life(link, life), sock=sock)
+            sock = None  # the transport owns it now
+        except TimeoutError:
+            self._report(link, Failure.FILTERED, "")
+        except OSError as error:
+            number = error.errno or 0
+            if number in errnos.AMBIGUOUS:
+                self._report(link, Failure.UNREACHABLE, errnos.describe(number))
+            else:
+                self._report(link, errnos.classify(number), errnos.describe(number))
+        finally:
+            self.half_open -= 1
+            if sock is not None:
+                sock.close()
+
+    def _report(self, link: PortableLink, meaning: Failure | LocalFault, detail: str) -> None:
+        talk = link.talk
+        link.close()
+        if self._closed:
+            return
+        if isinstance(meaning, Failure):
+            self.prober.failed(link.target, link.token, meaning, detail, talk)
+        else:
+            self.prober.fault(link.target, link.token, meaning, detail, talk)
+
+    def close(self) -> None:
+        """See `Connector.close`."""
+        self._closed = True
+        for task in list(self._tasks):
+            task.cancel()
+        for link in list(self._links):
+            with contextlib.suppress(RuntimeError):
+                link.close()
