@@ -1,0 +1,110 @@
+"""Set algebra for people: CIDRs of a scope, and the narrowing by TARGET arguments and by lists.
+
+Runs once before a sweep, so it may be slow and use netaddr; nothing here is on the way of a probe.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import netaddr
+
+from targets.grammar import Span, format_address, format_span, parse_endpoint
+from targets.ranges import Ranges
+from targets.scope import OutOfScope, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def prefixes_of(ranges: Ranges) -> list[str]:
+    """The fewest CIDRs that cover `ranges` exactly, IPv4 first."""
+    return [
+        str(network)
+        for span in ranges.spans()
+        for network in netaddr.iprange_to_cidrs(
+            format_address(span.version, span.first), format_address(span.version, span.last)
+        )
+    ]
+
+
+def narrow(scope: Scope, texts: Sequence[str], ports: Iterable[int] | None = None) -> Scope:
+    """The part of `scope` that TARGET arguments name: addresses, CIDRs, ranges, `address:port`.
+
+    Never widens. Raises OutOfScope for a TARGET that reaches beyond the allow entries or of which deny
+    leaves nothing, GrammarError for text that is no target.
+    """
+    wanted: list[tuple[Span, int | None]] = []
+    for text in texts:
+        span, port = parse_endpoint(text)
+        _check_inside(scope, text, span, port)
+        wanted.append((span, port))
+    if not texts:
+        wanted = [(span, None) for span in scope.ranges().spans()]
+    if ports is not None:
+        ports = tuple(ports)
+        for port in ports:
+            if port not in scope.ports:
+                raise OutOfScope(f"port {port}", f"it asks {_list(scope.ports)}")
+    narrowed = scope.restrict(wanted, ports)
+    if texts and not len(narrowed):
+        raise OutOfScope(" ".join(texts), "no asked address has an asked port in the scope")
+    return narrowed
+
+
+def _check_inside(scope: Scope, text: str, span: Span, port: int | None) -> None:
+    asked = Ranges.of([span])
+    beyond = asked - scope.allowed
+    if beyond:
+        first = next(beyond.spans())
+        why = scope.explain(first.version, first.first)
+        if beyond.size == span.size:
+            raise OutOfScope(text, why)
+        raise OutOfScope(
+            text, f"{beyond.size:,} of its {span.size:,} addresses, from {format_span(first)} on: {why}"
+        )
+    left = asked & scope.ranges()
+    if not left:
+        raise OutOfScope(text, scope.explain(span.version, span.first) or "nothing of it is left")
+    if port is not None and not len(scope.restrict([(span, port)])):
+        raise OutOfScope(text, f"port {port} is not asked there")
+
+
+class Claim(NamedTuple):
+    """Somebody's word that something is at an address: it can narrow a scope and never widen one."""
+
+    span: Span
+    port: int | None
+    provenance: str  # where it stands, as file:line or file (host 3)
+
+
+class Narrowed(NamedTuple):
+    """What claims left of a scope, and which claims were outside it."""
+
+    scope: Scope
+    inside: int
+    outside: int
+    examples: tuple[tuple[Claim, str], ...]  # at most ten claims outside, with the reason
+
+
+def narrow_by_claims(scope: Scope, claims: Iterable[Claim]) -> Narrowed:
+    """The targets that claims name. A claim that names no target of the scope is counted, never probed."""
+    wanted: list[tuple[Span, int | None]] = []
+    outside = 0
+    examples: list[tuple[Claim, str]] = []
+    ranges = scope.ranges()
+    for claim in claims:
+        if Ranges.of([claim.span]) & ranges and (claim.port is None or claim.port in scope.ports):
+            wanted.append((claim.span, claim.port))
+            continue
+        outside += 1
+        if len(examples) < 10:
+            why = scope.explain(claim.span.version, claim.span.first, claim.port)
+            examples.append((claim, why or "nothing of it is in the scope"))
+    return Narrowed(scope.restrict(wanted), len(wanted), outside, tuple(examples))
+
+
+def _list(ports: Sequence[int]) -> str:
+    return (
+        f"port {ports[0]}" if len(ports) == 1 else f"ports {', '.join(map(str, ports))}" if ports else "none"
+    )

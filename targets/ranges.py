@@ -1,0 +1,165 @@
+"""Sorted disjoint intervals of addresses, IPv4 before IPv6, as one dense index space.
+
+A /8 is one pair of integers. Every set operation is one walk along both lists; nothing is ever expanded.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from targets.grammar import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+Interval = tuple[int, int]  # inclusive
+
+
+def merge(intervals: Iterable[Interval]) -> list[Interval]:
+    """Sorted, disjoint and with neighbours joined. An interval that runs backwards raises ValueError."""
+    merged: list[Interval] = []
+    for first, last in sorted(intervals):
+        if last < first:
+            raise ValueError(f"interval {first}-{last} runs backwards")
+        if merged and first <= merged[-1][1] + 1:
+            if last > merged[-1][1]:
+                merged[-1] = (merged[-1][0], last)
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def subtract(left: Sequence[Interval], right: Sequence[Interval]) -> list[Interval]:
+    """What is in `left` and not in `right`; both sorted and disjoint."""
+    kept: list[Interval] = []
+    at = 0
+    for first, last in left:
+        while at < len(right) and right[at][1] < first:
+            at += 1
+        hole = at
+        while hole < len(right) and right[hole][0] <= last:
+            if right[hole][0] > first:
+                kept.append((first, right[hole][0] - 1))
+            first = right[hole][1] + 1
+            hole += 1
+        if first <= last:
+            kept.append((first, last))
+    return kept
+
+
+def intersect(left: Sequence[Interval], right: Sequence[Interval]) -> list[Interval]:
+    """What is in both; both sorted and disjoint."""
+    shared: list[Interval] = []
+    i = j = 0
+    while i < len(left) and j < len(right):
+        first, last = max(left[i][0], right[j][0]), min(left[i][1], right[j][1])
+        if first <= last:
+            shared.append((first, last))
+        if left[i][1] < right[j][1]:
+            i += 1
+        else:
+            j += 1
+    return shared
+
+
+class Place(NamedTuple):
+    """One address with its family: what an index picks."""
+
+    version: int
+    address: int
+
+
+class Ranges:
+    """An immutable set of addresses of both families. Index 0 is the lowest IPv4 address."""
+
+    __slots__ = ("_ends", "_firsts", "_intervals", "_sizes4")
+
+    def __init__(self, v4: Iterable[Interval] = (), v6: Iterable[Interval] = ()) -> None:
+        self._intervals = {4: merge(v4), 6: merge(v6)}
+        self._firsts = {version: [first for first, _ in self._intervals[version]] for version in (4, 6)}
+        every = self._intervals[4] + self._intervals[6]
+        self._ends = list(accumulate((last - first + 1 for first, last in every), initial=0))
+        self._sizes4 = len(self._intervals[4])
+
+    @classmethod
+    def of(cls, spans: Iterable[Span]) -> Ranges:
+        """The union of spans of either family."""
+        found: dict[int, list[Interval]] = {4: [], 6: []}
+        for version, first, last in spans:
+            found[version].append((first, last))
+        return cls(found[4], found[6])
+
+    @property
+    def size(self) -> int:
+        """How many addresses. Unlike `len` it has no ceiling: an IPv6 /32 holds 2**96."""
+        return self._ends[-1]
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __bool__(self) -> bool:
+        return self._ends[-1] > 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ranges) and self._intervals == other._intervals
+
+    def __hash__(self) -> int:
+        return hash((tuple(self._intervals[4]), tuple(self._intervals[6])))
+
+    def __repr__(self) -> str:
+        return f"Ranges({self._intervals[4]}, {self._intervals[6]})"
+
+    def __iter__(self) -> Iterator[Place]:
+        for version in (4, 6):
+            for first, last in self._intervals[version]:
+                for address in range(first, last + 1):
+                    yield Place(version, address)
+
+    def intervals(self, version: int) -> list[Interval]:
+        """The sorted disjoint intervals of one family, inclusive at both ends."""
+        return list(self._intervals[version])
+
+    def spans(self) -> Iterator[Span]:
+        """Every interval with its family, IPv4 first."""
+        for version in (4, 6):
+            for first, last in self._intervals[version]:
+                yield Span(version, first, last)
+
+    def pick(self, index: int) -> Place:
+        """The address at `index`, in O(log intervals). Raises IndexError outside 0 … size - 1."""
+        if not 0 <= index < self._ends[-1]:
+            raise IndexError(f"index {index} is outside 0…{self._ends[-1] - 1}")
+        at = bisect_right(self._ends, index) - 1
+        version = 4 if at < self._sizes4 else 6
+        first = self._intervals[version][at if version == 4 else at - self._sizes4][0]
+        return Place(version, first + index - self._ends[at])
+
+    def index_of(self, version: int, address: int) -> int:
+        """The index of an address: the inverse of `pick`. Raises ValueError when it is not in the set."""
+        at = bisect_right(self._firsts[version], address) - 1
+        if at < 0 or self._intervals[version][at][1] < address:
+            raise ValueError(f"IPv{version} address {address} is not in the set")
+        return self._ends[at + (self._sizes4 if version == 6 else 0)] + address - self._firsts[version][at]
+
+    def contains(self, version: int, address: int) -> bool:
+        """Whether an address is in the set, in O(log intervals)."""
+        at = bisect_right(self._firsts[version], address) - 1
+        return at >= 0 and address <= self._intervals[version][at][1]
+
+    def __or__(self, other: Ranges) -> Ranges:
+        return Ranges(self._intervals[4] + other._intervals[4], self._intervals[6] + other._intervals[6])
+
+    def __and__(self, other: Ranges) -> Ranges:
+        return Ranges(*(intersect(self._intervals[v], other._intervals[v]) for v in (4, 6)))
+
+    def __sub__(self, other: Ranges) -> Ranges:
+        return Ranges(*(subtract(self._intervals[v], other._intervals[v]) for v in (4, 6)))
+
+    def __le__(self, other: Ranges) -> bool:
+        return not self - other
+
+    union = __or__
+    intersection = __and__
+    difference = __sub__

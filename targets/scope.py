@@ -1,0 +1,402 @@
+"""Scope: allow minus deny, the only maker of a Target, and the one fence that every connect passes.
+
+Everything is decided when a scope is built; afterwards it is immutable. Its targets are numbered without a
+gap: IPv4 before IPv6, addresses upwards, and for one address its ports upwards (the port varies fastest).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from bisect import bisect_right
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from targets.entries import govern
+from targets.grammar import GrammarError, format_address, parse_address
+from targets.ranges import Ranges, merge
+from targets.segments import Excluded, Segment, Wanted, check_ports, count_excluded, cut, meet
+from targets.special import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from targets.entries import Deny, Entry
+    from targets.grammar import Span
+    from targets.ranges import Interval
+
+MAPPED: Final = 0xFFFF << 32
+
+
+class OutOfScope(Exception):  # noqa: N818 — the name says what is so, not that something broke
+    """An address that must not be touched. `target` is its text and `reason` is a clause that says why."""
+
+    def __init__(self, target: str, reason: str) -> None:
+        super().__init__(f"{target} is outside the scope: {reason}")
+        self.target = target
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[OutOfScope], tuple[str, str]]:
+        return OutOfScope, (self.target, self.reason)
+
+
+class Target(tuple[int, int, int]):
+    """One address and port that may be probed. Only a Scope makes one; holding one is the permission.
+
+    A tuple `(version, address, port)` underneath, because one is made for every probe and a tuple is the
+    cheapest immutable that Python has.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *_: object, **__: object) -> Target:
+        """Refuse: ask a Scope."""
+        raise TypeError("only a Scope makes a Target: use Scope.pick or Scope.target")
+
+    if TYPE_CHECKING:
+        version: int
+        address: int
+        port: int
+    else:
+        version = property(itemgetter(0), doc="4 or 6.")
+        address = property(itemgetter(1), doc="The address as an integer.")
+        port = property(itemgetter(2), doc="The TCP port, 1 to 65535.")
+
+    @property
+    def ip(self) -> str:
+        """The canonical text of the address."""
+        return format_address(self[0], self[1])
+
+    @property
+    def sockaddr(self) -> tuple[str, int] | tuple[str, int, int, int]:
+        """What `socket.connect` takes: made from the checked integer, so that nothing is parsed twice."""
+        if self[0] == 4:
+            return format_address(4, self[1]), self[2]
+        return format_address(6, self[1]), self[2], 0, 0
+
+    @property
+    def packed(self) -> bytes:
+        """16 bytes that tell addresses apart (IPv4 in its mapped form), for hashing; never for a socket."""
+        return (self[1] | MAPPED if self[0] == 4 else self[1]).to_bytes(16, "big")
+
+    def __str__(self) -> str:
+        return f"{self.ip}:{self[2]}" if self[0] == 4 else f"[{self.ip}]:{self[2]}"
+
+    def __repr__(self) -> str:
+        return f"<Target {self}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Target does not travel: send its index or text and ask the Scope over there")
+
+
+_Door = tuple[int, int, int, frozenset[int], float]
+_CLOSED: Final[_Door] = (0, 0, -1, frozenset(), -math.inf)
+
+
+class Scope:
+    """The addresses and ports that may be probed, whose they are, and until when. Immutable."""
+
+    __slots__ = (
+        "_allowed",
+        "_cells",
+        "_count",
+        "_denies",
+        "_doors",
+        "_entries",
+        "_excluded",
+        "_firsts",
+        "_last_door",
+        "_offsets",
+        "_ports",
+        "_segments",
+    )
+
+    _allowed: Ranges
+    _cells: list[tuple[int, int, int, tuple[int, ...], int]]  # offset, version, first, ports, len(ports)
+    _count: int
+    _denies: tuple[Deny, ...]
+    _doors: dict[int, list[_Door]]
+    _entries: tuple[Entry, ...]
+    _excluded: tuple[Excluded, ...]
+    _firsts: dict[int, list[int]]
+    _last_door: list[_Door]  # a cell of one: the interval that held the last target
+    _offsets: list[int]
+    _ports: tuple[int, ...]
+    _segments: dict[int, tuple[Segment, ...]]
+
+    def __init__(
+        self,
+        allow: Sequence[Entry] = (),
+        deny: Sequence[Deny] = (),
+        ports: Iterable[int] = (27017,),
+    ) -> None:
+        """Build allow minus deny minus the space that no entry can allow. Checks of policy are in load.py."""
+        default = check_ports(ports)
+        segments: dict[int, list[Segment]] = {}
+        taken: dict[int, tuple[Deny, int]] = {}
+        for version in (4, 6):
+            governed = [
+                Segment(first, last, entry.ports or default, entry.expires, entry)
+                for first, last, entry in govern(allow, version)
+            ]
+            allowed = merge((segment.first, segment.last) for segment in governed)
+            pieces = govern(deny, version)
+            taken.update(count_excluded(allowed, pieces))
+            denied = merge((first, last) for first, last, _ in pieces)
+            segments[version] = [piece for segment in governed for piece in cut(version, segment, denied)]
+        excluded = [Excluded(item, taken[id(item)][1] if id(item) in taken else 0) for item in deny]
+        allowed_ranges = Ranges.of(entry.span for entry in allow)
+        self._fill(tuple(allow), tuple(deny), segments, tuple(excluded), allowed_ranges)
+
+    def _fill(
+        self,
+        entries: tuple[Entry, ...],
+        denies: tuple[Deny, ...],
+        segments: Mapping[int, list[Segment]],
+        excluded: tuple[Excluded, ...],
+        allowed: Ranges,
+    ) -> None:
+        put = object.__setattr__
+        cells: list[tuple[int, int, int, tuple[int, ...], int]] = []
+        offset = 0
+        for version in (4, 6):
+            for segment in segments[version]:
+                cells.append((offset, version, segment.first, segment.ports, len(segment.ports)))
+                offset += (segment.last - segment.first + 1) * len(segment.ports)
+        put(self, "_entries", entries)
+        put(self, "_denies", denies)
+        put(self, "_excluded", excluded)
+        put(self, "_allowed", allowed)
+        put(self, "_segments", {version: tuple(segments[version]) for version in (4, 6)})
+        put(self, "_cells", cells)
+        put(self, "_offsets", [cell[0] for cell in cells])
+        put(self, "_count", offset)
+        put(self, "_firsts", {v: [segment.first for segment in segments[v]] for v in (4, 6)})
+        put(
+            self,
+            "_doors",
+            {v: [(v, s.first, s.last, frozenset(s.ports), s.expires) for s in segments[v]] for v in (4, 6)},
+        )
+        put(self, "_last_door", [_CLOSED])
+        every = {port for v in (4, 6) for segment in segments[v] for port in segment.ports}
+        put(self, "_ports", tuple(sorted(every)))
+
+    @classmethod
+    def _made(
+        cls,
+        entries: tuple[Entry, ...],
+        denies: tuple[Deny, ...],
+        segments: Mapping[int, list[Segment]],
+        excluded: tuple[Excluded, ...],
+        allowed: Ranges,
+    ) -> Scope:
+        scope = object.__new__(cls)
+        scope._fill(entries, denies, segments, excluded, allowed)
+        return scope
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a Scope is immutable: build another one")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        segments = {version: list(self._segments[version]) for version in (4, 6)}
+        return _restore, (self._entries, self._denies, segments, self._excluded, self._allowed)
+
+    def __repr__(self) -> str:
+        return f"<Scope of {self._count} targets, {self.digest[:12]}>"
+
+    # -- the index space
+
+    def __len__(self) -> int:
+        return self._count
+
+    def pick(self, index: int) -> Target:
+        """The target at `index` in O(log segments). Raises IndexError outside 0 … len - 1."""
+        if not 0 <= index < self._count:
+            raise IndexError(f"index {index} is outside 0…{self._count - 1}")
+        offset, version, first, ports, width = self._cells[bisect_right(self._offsets, index) - 1]
+        if width == 1:
+            return tuple.__new__(Target, (version, first + index - offset, ports[0]))
+        step, port = divmod(index - offset, width)
+        return tuple.__new__(Target, (version, first + step, ports[port]))
+
+    def index_of(self, target: Target) -> int:
+        """The index of a target: the inverse of `pick`. Raises OutOfScope."""
+        version, address, port = target
+        at = self._locate(version, address)
+        if at < 0 or port not in self._segments[version][at].ports:
+            raise OutOfScope(str(target), self.explain(version, address, port, -math.inf))
+        segment = self._segments[version][at]
+        cell = at + (len(self._segments[4]) if version == 6 else 0)
+        return (
+            self._offsets[cell] + (address - segment.first) * len(segment.ports) + segment.ports.index(port)
+        )
+
+    # -- the fence
+
+    def permits(self, target: Target, now: float) -> bool:
+        """The last door: whether `target` may be contacted at wall time `now` (seconds since the epoch).
+
+        The address is looked up again, whatever made the target. A clock that may have been set back is
+        the caller's: pass the later of its readings.
+        """
+        if target.__class__ is not Target:
+            return False
+        version, address, port = target
+        door = self._last_door[0]
+        if not (version == door[0] and door[1] <= address <= door[2]):
+            at = bisect_right(self._firsts[version], address) - 1
+            if at < 0:
+                return False
+            door = self._doors[version][at]
+            if address > door[2]:
+                return False
+            self._last_door[0] = door
+        return port in door[3] and now < door[4]
+
+    def target(self, ip: str, port: int, now: float = -math.inf) -> Target:
+        """The target for an address given as text. Raises OutOfScope with the reason."""
+        try:
+            version, address, _ = parse_address(ip)
+        except GrammarError as error:
+            raise OutOfScope(repr(ip), error.reason) from None
+        made: Target = tuple.__new__(Target, (version, address, port))
+        if not self.permits(made, now):
+            raise OutOfScope(str(made), self.explain(version, address, port, now))
+        return made
+
+    def explain(self, version: int, address: int, port: int | None = None, now: float = -math.inf) -> str:
+        """Why an address or port may not be probed, as a clause; empty when it may be."""
+        at = self._locate(version, address)
+        if at >= 0:
+            segment = self._segments[version][at]
+            if port is not None and port not in segment.ports:
+                return f"port {port} is not one of {', '.join(map(str, segment.ports))}"
+            return "" if now < segment.expires else f"the entry {segment.entry.text} has expired"
+        for deny in sorted(self._denies, key=lambda deny: deny.span.size):
+            if deny.span.version == version and deny.span.first <= address <= deny.span.last:
+                return f"denied by {deny.text}" + (f" ({deny.reason})" if deny.reason else "")
+        return describe(version, address) or "no allow entry holds it"
+
+    def owner_of(self, address: int, version: int = 4) -> Entry:
+        """The most specific allow entry that holds an address of the scope. Raises OutOfScope."""
+        at = self._locate(version, address)
+        if at < 0:
+            raise OutOfScope(format_address(version, address), self.explain(version, address))
+        return self._segments[version][at].entry
+
+    def _locate(self, version: int, address: int) -> int:
+        at = bisect_right(self._firsts[version], address) - 1
+        return at if at >= 0 and address <= self._segments[version][at].last else -1
+
+    # -- what it holds
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The allow entries, as they were written."""
+        return self._entries
+
+    @property
+    def denies(self) -> tuple[Deny, ...]:
+        """The deny entries, as they were written."""
+        return self._denies
+
+    @property
+    def excluded(self) -> tuple[Excluded, ...]:
+        """What each deny entry took away from the allowed addresses, zero included."""
+        return self._excluded
+
+    @property
+    def allowed(self) -> Ranges:
+        """Every address that an allow entry names, before deny."""
+        return self._allowed
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Every port that is asked somewhere, ascending."""
+        return self._ports
+
+    @property
+    def address_count(self) -> int:
+        """How many addresses are left after deny."""
+        return self.ranges().size
+
+    @property
+    def expires(self) -> float:
+        """The wall time at which the first part of the scope expires; infinite when none does."""
+        return min((s.expires for v in (4, 6) for s in self._segments[v]), default=math.inf)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex over the set of targets, whatever lines they came from and in what order."""
+        state = hashlib.sha256()
+        for version in (4, 6):
+            for port_set, intervals in self._by_ports(version):
+                ports = ",".join(map(str, port_set))
+                for first, last in intervals:
+                    state.update(f"{version} {first:x}-{last:x} {ports}\n".encode())
+        return state.hexdigest()
+
+    def _by_ports(self, version: int) -> Iterator[tuple[tuple[int, ...], list[Interval]]]:
+        found: dict[tuple[int, ...], list[Interval]] = {}
+        for segment in self._segments[version]:
+            found.setdefault(segment.ports, []).append((segment.first, segment.last))
+        for ports in sorted(found):
+            yield ports, merge(found[ports])
+
+    def segments(self, version: int) -> tuple[Segment, ...]:
+        """The pieces of one family in index order, each with its entry, ports and expiry."""
+        return self._segments[version]
+
+    def intervals(self, version: int, port: int | None = None) -> list[Interval]:
+        """Sorted disjoint `(first, last)` of one family after deny; with `port`, only where it is asked."""
+        return merge(
+            (segment.first, segment.last)
+            for segment in self._segments[version]
+            if port is None or port in segment.ports
+        )
+
+    def ranges(self) -> Ranges:
+        """The addresses after deny, as a set."""
+        return Ranges(self.intervals(4), self.intervals(6))
+
+    def prefixes(self) -> list[str]:
+        """The addresses after deny as the fewest CIDRs, for firewalls and for people."""
+        from targets.planning import prefixes_of  # netaddr is for planning, not for start-up
+
+        return prefixes_of(self.ranges())
+
+    # -- making it smaller
+
+    def intersect(self, other: Scope) -> Scope:
+        """The targets of both: what a reload may leave. Owners stay ours; the earlier expiry holds."""
+        segments = {v: list(meet(self._segments[v], other._segments[v])) for v in (4, 6)}
+        denies = self._denies + tuple(deny for deny in other._denies if deny not in self._denies)
+        return Scope._made(self._entries, denies, segments, self._excluded, self._allowed & other._allowed)
+
+    def restrict(
+        self, wanted: Iterable[tuple[Span, int | None]], ports: Iterable[int] | None = None
+    ) -> Scope:
+        """The targets whose address is in a wanted span, on that span's port (None: every port of ours)."""
+        only = None if ports is None else frozenset(check_ports(ports))
+        asked = Wanted(wanted)
+        segments = {
+            v: [piece for segment in self._segments[v] for piece in asked.cut(v, segment, only)]
+            for v in (4, 6)
+        }
+        return Scope._made(self._entries, self._denies, segments, self._excluded, self._allowed)
+
+    def narrow(self, texts: Sequence[str] = (), ports: Iterable[int] | None = None) -> Scope:
+        """The part that TARGET arguments name; no text means every address. See planning.narrow."""
+        from targets.planning import narrow
+
+        return narrow(self, texts, ports)
+
+
+def _restore(
+    entries: tuple[Entry, ...],
+    denies: tuple[Deny, ...],
+    segments: dict[int, list[Segment]],
+    excluded: tuple[Excluded, ...],
+    allowed: Ranges,
+) -> Scope:
+    return Scope._made(entries, denies, segments, excluded, allowed)
