@@ -1,22 +1,30 @@
-"""One observation, as it stands in a JSONL line. The JSON Schema is generated from these types.
+"""One observation, and how it becomes a JSONL line. The JSON Schema is generated from these types.
 
-Only plain data lives here. Every name in a record came from a server and is hostile text: it is kept as
-it came and escaped by the formatter that shows it.
+Only plain data and pure functions live here. Every name in a record came from a server and is hostile
+text: it is kept as it came and escaped by the formatter that shows it.
 """
 
 from __future__ import annotations
 
+import codecs
+import hashlib
+import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct, field
 
+from results import cut
 from results.verdict import Severity, Verdict
 
 SCHEMA = "mongosweep.observation/1"
+MAX_LINE = 64 * 1024
+"""Bytes of one line with its newline; many receivers of logs take no more."""
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=0)]
+Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Certificate(Struct, frozen=True, kw_only=True):
@@ -25,8 +33,8 @@ class Certificate(Struct, frozen=True, kw_only=True):
     subject: str = ""
     issuer: str = ""
     names: list[str] = []
-    not_before: datetime | None = None
-    not_after: datetime | None = None
+    not_before: Instant | None = None
+    not_after: Instant | None = None
     expired: bool = False
     self_signed: bool = False
     key_type: str = ""
@@ -105,7 +113,7 @@ class Server(Struct, frozen=True, kw_only=True):
     max_wire_version: int | None = None
     modules: list[str] = []
     storage_engine: str = ""
-    started_at: datetime | None = None
+    started_at: Instant | None = None
     clock_skew_seconds: float | None = None
     honeypot_suspected: bool = False
     vulnerabilities: list[Vulnerability] = []
@@ -115,7 +123,7 @@ class Server(Struct, frozen=True, kw_only=True):
 class LastWrite(Struct, frozen=True, kw_only=True):
     """A time, how it was found, and what it does and does not prove. Seconds resolution or better, UTC."""
 
-    at: datetime
+    at: Instant
     method: str
     proves: str
     does_not_prove: str = ""
@@ -220,3 +228,95 @@ class Observation(Struct, frozen=True, kw_only=True):
     confirmation: Confirmation | None = None
     timing: Timing = field(default_factory=Timing)
     truncated: list[str] = []
+
+
+class RecordError(ValueError):
+    """A line that is not an observation, or an observation that cannot become a line; says why."""
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Observation)
+
+
+def to_json(observation: Observation) -> bytes:
+    """One line of at most `MAX_LINE` bytes of printable ASCII, ending in a newline; `from_json` reads it.
+
+    What does not fit is cut in a fixed order and named in `truncated`; text that is not Unicode and numbers
+    that are not countable are replaced, and named there too. Raises `RecordError` when our own code built
+    something that is no observation at all.
+    """
+    try:
+        line = _ascii(_encoder.encode(observation))
+        if len(line) < MAX_LINE:
+            # A line that no reader takes would make the whole journal unreadable, and the values come from
+            # servers: so each line is read once before it is written.
+            _decoder.decode(line)
+            return line + b"\n"
+    except (UnicodeEncodeError, msgspec.ValidationError):
+        pass
+    return _mended(observation)
+
+
+def _mended(observation: Observation) -> bytes:
+    document = msgspec.to_builtins(observation)
+    line = cut.fit(document, lambda node: _ascii(_encoder.encode(node)), MAX_LINE - 1)
+    try:
+        _decoder.decode(line)
+    except msgspec.ValidationError as error:
+        raise RecordError(f"this is no observation: {error}") from error
+    return line + b"\n"
+
+
+def _ascii(data: bytes) -> bytes:
+    if not data.isascii():
+        data = data.decode().encode("ascii", "mongosweep.json")
+    # DEL is ASCII, and JSON lets it stand as it is; a terminal does not.
+    return data.replace(b"\x7f", b"\\u007f") if b"\x7f" in data else data
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4)), error.end
+
+
+codecs.register_error("mongosweep.json", _escape)
+
+
+def from_json(line: bytes) -> Observation:
+    """Read one line; fields that this version does not know are passed over.
+
+    Raises `RecordError` when it is no observation, or one of a newer schema.
+    """
+    try:
+        return _decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        newer = re.search(rb'"schema":\s*"(mongosweep\.observation/[0-9]{1,6})"', line[:200])
+        if newer and newer[1].decode() != SCHEMA:
+            raise RecordError(f"written as {newer[1].decode()}, this version reads {SCHEMA}") from error
+        raise RecordError(f"not an observation: {error}") from error
+    except RecursionError as error:
+        raise RecordError("not an observation: nested too deeply") from error
+
+
+def event_id(run_id: str, ip: bytes, port: int) -> str:
+    """The name of one target's line in one run: 32 hex digits, the same each time it is asked again.
+
+    `ip` is 16 bytes (an IPv4 address in its mapped form, ::ffff:a.b.c.d). No clock and no chance goes in, so
+    a target that is probed twice in a run gives a duplicate which every consumer can drop.
+    """
+    if len(ip) != 16:
+        raise ValueError(f"an address is 16 bytes here, not {len(ip)}")
+    parts = (b"mongosweep.event/1", run_id.encode(), ip, port.to_bytes(2, "big"))
+    return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).hexdigest()[:32]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of one line. Fields that it does not name are allowed."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:mongosweep:schema:observation:1",
+        "title": SCHEMA,
+        **msgspec.json.schema(Observation),
+    }

@@ -1,0 +1,218 @@
+"""Makes an unwritable record writable: mends values that no reader would take, cuts what is too long.
+
+Works on plain dictionaries and lists, so that the record's types stay free of it. Everything that is lost is
+named in the record's `truncated`. Servers choose these values: a size of -1, a count of 2**70 or 50,000
+collection names must cost the evidence they are in, never the line and never the journal.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+Node = dict[str, Any]
+Finder = Callable[[Node], list[tuple[Node, str]]]
+"""Where the lists of one kind stand in a record: each as the object that holds it, and its key there."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NULLABLE_COUNTS = frozenset({"documents", "size_bytes", "storage_bytes", "total_size_bytes"})
+_COUNTS = frozenset(
+    {"database_count", "connections", "messages", "bytes_sent", "bytes_received"} | _NULLABLE_COUNTS
+)
+_TIMES = frozenset({"at", "started_at", "not_before", "not_after"})
+_OFFSET = re.compile(r"(Z|[+-]\d\d:\d\d)$")
+_OUR_OWN = frozenset({"schema", "event_id", "run_id", "observed_at", "ip"})
+_MAX_INTEGER = 2**63 - 1
+
+# Longest strings kept, first for a record that is only a little too long, last for a hostile one.
+_STRING_STEPS = (1024, 256, 64)
+# A line of 64 KiB cannot hold as many databases or collections as this.
+_GROSS = 700
+# How many entries of a list survive the first pass; the second pass may take them all.
+_FLOOR = 4
+
+
+def _mend_node(value: Any, key: str, notes: dict[str, None]) -> Any:
+    if isinstance(value, dict):
+        return {_mend_text(k, notes): _mend_node(v, k, notes) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mend_node(item, key, notes) for item in value]
+    if isinstance(value, str):
+        return _mend_text(value, notes) if key not in _TIMES else _mend_time(value, notes)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return _mend_number(value, key, notes)
+    return value
+
+
+def _mend_text(text: str, notes: dict[str, None]) -> str:
+    if _SURROGATE.search(text):
+        notes["text: bytes that are not UTF-8 replaced"] = None
+        return _SURROGATE.sub("\ufffd", text)
+    return text
+
+
+def _mend_time(text: str, notes: dict[str, None]) -> str:
+    if _OFFSET.search(text):
+        return text
+    notes["times: no offset given, taken as UTC"] = None
+    return text + "Z"
+
+
+def _mend_number(value: int | float, key: str, notes: dict[str, None]) -> int | float | None:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            notes["numbers: not a number replaced"] = None
+            return 0.0 if key == "total_ms" else None
+        if key not in _COUNTS:
+            return value
+        value = int(value)
+    if key in _COUNTS and value < 0:
+        notes["numbers: negative count replaced"] = None
+        return None if key in _NULLABLE_COUNTS else 0
+    if abs(value) > _MAX_INTEGER:
+        notes["numbers: larger than 64 bits, cut"] = None
+        return _MAX_INTEGER if value > 0 else -_MAX_INTEGER
+    return value
+
+
+def fit(record: Node, encode: Callable[[Node], bytes], limit: int) -> bytes:
+    """Mend and cut `record` in place until `encode(record)` has at most `limit` bytes; return those bytes.
+
+    Strings, numbers and times become what every JSON reader takes. What is too long is cut in a fixed order:
+    over-long strings, then lists from the least to the most telling, first down to a floor of four entries
+    each, then strings harder, then the rest of the lists. Of databases and collections the smallest go
+    first; names that look like an extortionist's stay longest.
+    """
+    original = {label: _held(record, find) for label, find in _LISTS}
+    mended: dict[str, None] = {}
+    longest_string = _STRING_STEPS[0] if _cut_grossly(record) else 0
+    record.update(_mend_node(record, "", mended))
+    said = list(record.get("truncated", ()))
+    for cut in _cuts(record):
+        longest_string = cut() or longest_string
+        notes = [
+            f"{label}: {_held(record, find)} of {original[label]} kept"
+            for label, find in _LISTS
+            if _held(record, find) < original[label]
+        ]
+        if longest_string:
+            notes.append(f"text: strings cut at {longest_string} characters")
+        record["truncated"] = [*mended, *notes, *said][: 4 * len(_LISTS)]
+        line = encode(record)
+        if len(line) <= limit:
+            break
+    return line
+
+
+def _held(record: Node, find: Finder) -> int:
+    return sum(len(owner[key]) for owner, key in find(record))
+
+
+def _cut_grossly(record: Node) -> int:
+    """Cut, without encoding anything, what no line could hold: it bounds the work that a server can cause."""
+    for _, find in reversed(_LISTS):  # databases before their collections
+        lists = find(record)
+        keep = _GROSS
+        while keep > 1 and sum(min(keep, len(owner[key])) for owner, key in lists) > _GROSS:
+            keep //= 2
+        _cap_lists(record, find, keep)
+    return _cap_strings(record, _STRING_STEPS[0])
+
+
+def _cuts(record: Node) -> Iterator[Callable[[], int]]:
+    """Each cut in its order. A cut returns the length at which it cut strings, or 0."""
+    yield lambda: 0
+    for floor, length in ((_FLOOR, _STRING_STEPS[1]), (0, _STRING_STEPS[2])):
+        for _, find in _LISTS:
+            longest = max((len(owner[key]) for owner, key in find(record)), default=0)
+            while longest > floor:
+                longest = max(floor, longest // 2)
+                yield partial(_cap_lists, record, find, longest)
+        yield partial(_cap_strings, record, length)
+
+
+def _cap_strings(record: Node, length: int) -> int:
+    changed = False
+
+    def capped(value: Any, key: str) -> Any:
+        nonlocal changed
+        if isinstance(value, dict):
+            return {(k[:length] if key == "labels" else k): capped(v, k) for k, v in value.items()}
+        if isinstance(value, list):
+            return [capped(item, key) for item in value]
+        if isinstance(value, str) and len(value) > length and key not in _OUR_OWN:
+            changed = True
+            return value[:length]
+        return value
+
+    record.update(capped(record, ""))
+    return length if changed else 0
+
+
+def _cap_lists(record: Node, find: Finder, keep: int) -> int:
+    telling = frozenset((((record.get("exposure") or {}).get("ransom")) or {}).get("names", ()))
+    for owner, key in find(record):
+        entries = owner[key]
+        if isinstance(entries, dict):
+            owner[key] = dict(list(entries.items())[:keep])
+        elif len(entries) > keep:
+            owner[key] = _most_telling(entries, keep, telling)
+    return 0
+
+
+def _most_telling(entries: list[Any], keep: int, telling: frozenset[str]) -> list[Any]:
+    if not isinstance(entries[0], dict) or "name" not in entries[0]:
+        return entries[:keep]
+
+    def weight(position: int) -> tuple[bool, int, int]:
+        entry = entries[position]
+        size = entry.get("size_bytes") or entry.get("documents") or 0
+        return entry["name"] in telling, size, -position
+
+    chosen = sorted(range(len(entries)), key=weight, reverse=True)[:keep]
+    return [entries[position] for position in sorted(chosen)]
+
+
+def _at(*path: str) -> Finder:
+    """A finder of the one list at `path`, or of none when something on the way is null."""
+
+    def find(record: Node) -> list[tuple[Node, str]]:
+        node: Any = record
+        for step in path[:-1]:
+            node = node.get(step)
+            if node is None:
+                return []
+        return [(node, path[-1])] if node.get(path[-1]) else []
+
+    return find
+
+
+def _collections(record: Node) -> list[tuple[Node, str]]:
+    databases = (record.get("exposure") or {}).get("databases", ())
+    return [(database, "collections") for database in databases if database.get("collections")]
+
+
+# Least telling first.
+_LISTS: tuple[tuple[str, Finder], ...] = (
+    ("exposure.hints", _at("exposure", "hints")),
+    ("exposure.activity", _at("exposure", "activity")),
+    ("confirmation.databases", _at("confirmation", "databases")),
+    ("target.tls.certificate.names", _at("target", "tls", "certificate", "names")),
+    ("collections", _collections),
+    ("exposure.databases", _at("exposure", "databases")),
+    ("server.modules", _at("server", "modules")),
+    ("server.product_evidence", _at("server", "product_evidence")),
+    ("server.vulnerabilities", _at("server", "vulnerabilities")),
+    ("target.hostnames", _at("target", "hostnames")),
+    ("owner.labels", _at("owner", "labels")),
+    ("exposure.truncated", _at("exposure", "truncated")),
+    ("evidence", _at("evidence")),
+    ("severity_reasons", _at("severity_reasons")),
+    ("exposure.ransom.reasons", _at("exposure", "ransom", "reasons")),
+    ("exposure.ransom.names", _at("exposure", "ransom", "names")),
+)
