@@ -6,9 +6,11 @@ The bottom of the protocol core: it imports nothing but the standard library's p
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum, StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 Document = dict[str, Any]
 
@@ -53,6 +55,8 @@ class Limits:
     """Caps on what one server can make us read, keep and ask. Each is a defence, none extends itself."""
 
     verdict_reply_bytes: int = 64 * 1024  # before anything looked like MongoDB
+    names_reply_bytes: int = 5 * 1024 * 1024  # a list of names: 2.x fills 4 MiB before it stops
+    stats_reply_bytes: int = 256 * 1024  # statistics of one database or collection
     reply_bytes: int = 48_000_000  # hard ceiling of any reply we would ever buffer (maxMessageSizeBytes)
     host_bytes: int = 64 * 1024 * 1024  # everything one host may send in all its connections
     databases_kept: int = 10_000
@@ -91,6 +95,7 @@ class Attempt:
     ending: Ending | None = None
     tls: TlsSession | None = None
     protocol_error: str = ""
+    speaks: str = ""  # another protocol's name, when its first bytes gave it away
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,5 +122,6 @@ class Facts:
     max_wire_version: int | None = None
     min_wire_version: int | None = None
     api_version_required: bool = False
+    metadata_cut: str = ""  # why the metadata plan ended before it was through
     loopback: bool = False  # the client is on loopback, where the localhost exception applies
     observed_at: datetime | None = None  # wall clock given by the driver, for judging ages
