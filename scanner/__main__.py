@@ -1,0 +1,7 @@
+"""`python -m scanner` is `mongosweep`."""
+
+import sys
+
+from scanner.cli import main
+
+sys.exit(main())

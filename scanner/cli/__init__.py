@@ -1,0 +1,22 @@
+"""The command line: `main`, and one short file a command. No logic lives here.
+
+Start-up is a promise: this file imports nothing, and a command's file is imported when it is run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence  # noqa: TC003 - loaded at interpreter start-up anyway; TYPE_CHECKING is not
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments == ["--version"]:
+        from scanner import __version__
+
+        sys.stdout.write(f"mongosweep {__version__}\n")
+        return 0
+    from scanner.cli.group import run
+
+    return run(arguments)

@@ -1,0 +1,117 @@
+"""How any command line ends: an exception becomes an exit code and at most two lines on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from scanner.errors import ExitCode, MongosweepError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Families of other rooms, by name, because importing them here would cost every start-up.
+_FAMILIES = {
+    "OutOfScope": ExitCode.REFUSED,
+    "GrammarError": ExitCode.REFUSED,
+    "ScopeError": ExitCode.REFUSED,
+    "TargetsError": ExitCode.REFUSED,
+    "JournalError": ExitCode.STORAGE,
+}
+
+
+def describe_end(error: BaseException, arguments: Sequence[str]) -> int:
+    """Say on stderr why a command ended, and return its exit code. A broken pipe has nothing to say."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else ExitCode.BUG
+    if isinstance(error, BrokenPipeError):
+        return ExitCode.CLEAN
+    if isinstance(error, click.ClickException):
+        say(_usage(error))
+        return ExitCode.REFUSED
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        say("interrupted")
+        return ExitCode.INCOMPLETE
+    if isinstance(error, MongosweepError):
+        say(f"error: {error}")
+        return error.exit_code
+    for family in type(error).__mro__:
+        if family.__module__.partition(".")[0] in ("targets", "results") and family.__name__ in _FAMILIES:
+            say(f"error: {error}")
+            return _FAMILIES[family.__name__]
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"error: {where}{error.strerror}; make room, or write elsewhere with -o DIR")
+        return ExitCode.STORAGE
+    say(f"internal error: {_one_line(error)}; {_keep_traceback(error, arguments)}")
+    return ExitCode.BUG
+
+
+def end_output(code: int) -> int:
+    """Flush stdout and return the exit code: a reader that went away is no error, a full disk is."""
+    if sys.stdout is None:
+        return code
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_stdout()
+    except OSError as error:
+        _let_go_of_stdout()
+        say(f"error: standard output: {error.strerror}; what was written there is not whole")
+        return code if code not in (ExitCode.CLEAN, ExitCode.OPEN) else ExitCode.STORAGE
+    except ValueError:  # already closed
+        pass
+    return code
+
+
+def say(text: str) -> None:
+    """Text on stderr; when that is gone too, nothing can be said."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(text, err=True)
+
+
+def _usage(error: click.ClickException) -> str:
+    lines = [f"error: {error.format_message()}"]
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        lines.append(f"`{context.command_path} --help` shows what can be written.")
+    return "\n".join(lines)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+
+
+def _keep_traceback(error: BaseException, arguments: Sequence[str]) -> str:
+    """Write the traceback to a file of its own and say where it is."""
+    import platform
+    import tempfile
+    import traceback
+
+    from scanner import __version__
+
+    head = f"mongosweep {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="mongosweep-error-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{head}{list(arguments)}\n" + "".join(traceback.format_exception(error)))
+    except OSError as failure:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return f"it arose at {last.filename}:{last.lineno}; no traceback could be kept: {failure.strerror}"
+    return f"a traceback is in {path}"
+
+
+def _let_go_of_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's own last flush finds no broken pipe."""
+    with contextlib.suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)

@@ -1,0 +1,94 @@
+"""The group of all commands: a table of names, and the import of the one that is run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scanner import __version__
+from scanner.cli.ending import describe_end, end_output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# name -> its one line in --help. The command is the attribute `command` of scanner.cli.<name>.
+COMMANDS = {
+    "init": "Write a commented mongosweep.toml whose scope is empty.",
+    "plan": "Say what a sweep would do and how long it would take; send nothing.",
+    "sweep": "Sweep the scope and write what is found.",
+    "lab": "Run simulated servers on loopback, to try everything safely.",
+    "doctor": "Say what this machine allows; print fences around the process.",
+    "runs": "List the runs of an output directory with their state.",
+    "audit": "Check that a run's files are what the run wrote.",
+    "schema": "Print the JSON Schema of a record.",
+    "data": "Say how old the built-in data on advisories and end of life is.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order in which a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"scanner.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands from the table: nothing is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def main(  # the same signature as click's, so that its test runner drives the real way out
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **__: Any
+    ) -> Any:
+        """Run and exit, as click's own `main` does."""
+        sys.exit(run(sys.argv[1:] if args is None else args))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`mongosweep COMMAND --help` says more. stdout carries data only; everything else goes to stderr.",
+    no_args_is_help=False,
+    invoke_without_command=True,
+)
+@click.version_option(__version__, prog_name="mongosweep", message="%(prog)s %(version)s")
+@click.pass_context
+def root(context: click.Context) -> None:
+    """Find every MongoDB in your own address ranges that answers without a password.
+
+    It reads metadata only: names, sizes, counts, timestamps; never a document.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line. Every way out is an exit code with at most two lines on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name outside the terminal's alphabet must not end a command
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        if "_MONGOSWEEP_COMPLETE" in os.environ:
+            from click.shell_completion import shell_complete
+
+            return shell_complete(
+                root, {}, "mongosweep", "_MONGOSWEEP_COMPLETE", os.environ["_MONGOSWEEP_COMPLETE"]
+            )
+        with root.make_context("mongosweep", list(arguments)) as context:
+            code = root.invoke(context)
+        code = int(code) if isinstance(code, int) else 0
+    except BaseException as error:  # noqa: BLE001 - the last door: each kind of end has its code and words
+        code = describe_end(error, arguments)
+    return end_output(code)
