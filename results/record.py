@@ -190,11 +190,14 @@ class Exposure(Struct, frozen=True, kw_only=True):
 
 
 class Confirmation(Struct, frozen=True, kw_only=True):
-    """The second opinion: the same question asked by MongoDB's official driver."""
+    """The second opinion: the same question asked by MongoDB's official driver.
+
+    `agrees` is null where the driver has no opinion: it speaks to no server that old, or could not ask.
+    """
 
     driver: str
     verdict: str
-    agrees: bool
+    agrees: bool | None
     detail: str = ""
     databases: list[str] = []
 

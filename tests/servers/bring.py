@@ -41,9 +41,13 @@ def digest(*parts: Path | str) -> str:
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
     """Run a command and return its stdout; its stderr is shown only when it fails."""
-    done = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603 - fixed commands of this file
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise NotBrought(f"`{command[0]} {command[1]} ...` failed:\n{(done.stderr or done.stdout)[-2000:].strip()}")
+        raise NotBrought(
+            f"`{command[0]} {command[1]} ...` failed:\n{(done.stderr or done.stdout)[-2000:].strip()}"
+        )
     return done.stdout
 
 
@@ -114,7 +118,11 @@ def main() -> int:
             say(str(why))
             failed |= bring is not bring_ferretdb or shutil.which("go") is not None
     mongods = os.environ.get("MONGOSWEEP_MONGOD_DIR", "")
-    say(f"mongod and mongos are looked for in {mongods}" if mongods else "MONGOSWEEP_MONGOD_DIR is not set: no mongod")
+    say(
+        f"mongod and mongos are looked for in {mongods}"
+        if mongods
+        else "MONGOSWEEP_MONGOD_DIR is not set: no mongod"
+    )
     return int(failed)
 
 
