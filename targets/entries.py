@@ -34,7 +34,7 @@ class Entry:
     expires: float = math.inf
     kind: Kind = "estate"
     ports: tuple[int, ...] | None = None  # None: the ports of the scope
-    hostname: str = ""  # the name that resolved to this address, when the line held a name
+    hostnames: tuple[str, ...] = ()  # the names that resolved to this address
     source: str = ""
     line: int | None = None
 

@@ -52,7 +52,8 @@ _ROWS = """
 198.51.100.0/24      | documentation                            | RFC 5737                      | never
 203.0.113.0/24       | documentation                            | RFC 5737                      | never
 224.0.0.0/4          | multicast                                | RFC 5771                      | never
-240.0.0.0/4          | reserved, with limited broadcast         | RFC 1112 4, RFC 8190          | never
+240.0.0.0/4          | reserved                                 | RFC 1112 4                    | never
+255.255.255.255/32   | limited broadcast                        | RFC 919                       | never
 ::/128               | unspecified: Linux connects to itself    | RFC 4291 2.5.2                | never
 ::1/128              | loopback                                 | RFC 4291 2.5.3                | lab
 ::/96                | IPv4-compatible                          | RFC 4291 2.5.5.1              | never

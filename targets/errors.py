@@ -1,0 +1,30 @@
+"""The error of everything that reads what may be probed: where, why, and what to write instead."""
+
+from __future__ import annotations
+
+
+class ScopeError(Exception):
+    """A refused allow-list, list of targets or entry. Its text is one line for the user.
+
+    `path` is the file as the user named it, `line` counts from 1 (None: the file as a whole), `remedy`
+    begins with a verb.
+    """
+
+    def __init__(self, path: str, line: int | None, reason: str, remedy: str) -> None:
+        self.path = path
+        self.line = line
+        self.reason = reason
+        self.remedy = remedy
+        super().__init__(path, line, reason, remedy)
+
+    def __str__(self) -> str:
+        place = self.path if self.line is None else f"{self.path}:{self.line}"
+        return f"{place}: {self.reason}; {self.remedy}"
+
+
+def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
+    """A remedy for an unknown word: the nearest known one, or all of them."""
+    from difflib import get_close_matches  # only when there is something to explain
+
+    close = get_close_matches(word.lower(), known, n=1)
+    return f"did you mean {close[0]}?" if close else f"write one of {', '.join(known)}"
