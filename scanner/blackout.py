@@ -17,7 +17,7 @@ from targets.grammar import GrammarError, Span, parse_span
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from scanner.toml_lines import Path as Place
+    from targets.toml_lines import Path as Place
 
 
 @dataclass(frozen=True, slots=True)

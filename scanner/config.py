@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
 from results.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from targets.scope import Scope
 
 Engine = Literal["connect", "syn"]
 DepthName = Literal["verdict", "databases", "collections"]
@@ -246,3 +251,4 @@ class SweepOptions:
     quiet: bool = False
     config_path: str = ""
     config_sha256: str = ""
+    reload_scope: Callable[[float], Scope] | None = None  # reads the files again, at that wall time

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
-import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +15,15 @@ import msgspec
 from results.verdict import Verdict
 from scanner.config import LimitSettings, Settings, Table
 from scanner.errors import RefusedError
-from scanner.toml_lines import Path as Place
-from scanner.toml_lines import TomlLines
+from targets.errors import did_you_mean
+from targets.files import decode, read_bytes
+from targets.toml_lines import Path as Place
+from targets.toml_lines import TomlLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 FILE_NAME = "mongosweep.toml"
-MAX_BYTES = 16 * 1024 * 1024  # a configuration is read whole, so its size is bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,11 @@ def find_config(asked: str | None, environment: Mapping[str, str]) -> Path | Non
 
 
 def read_config(path: Path) -> ConfigFile:
-    """Read and check one configuration file. Raises `RefusedError` with place and remedy."""
-    raw = read_regular_file(path)
+    """Read and check one configuration file. Raises RefusedError or ScopeError with place and remedy."""
+    if _is_missing(path):
+        remedy = "name the right file, or let `mongosweep init` write one to start from"
+        raise RefusedError(f"{path} does not exist; {remedy}")
+    raw = read_bytes(path)
     text = decode(raw, str(path))
     if not text.strip():
         raise RefusedError(f"{path} is empty; `mongosweep init` writes one to start from")
@@ -86,49 +88,14 @@ def read_config(path: Path) -> ConfigFile:
     return ConfigFile(str(path), settings, hashlib.sha256(raw).hexdigest(), lines)
 
 
-def read_regular_file(path: Path) -> bytes:
-    """The bytes of a regular file of bounded size that not everybody can write to.
-
-    It is opened once and checked through its descriptor, so that what was checked is what is read; a FIFO or
-    a device is refused instead of being waited for.
-    """
+def _is_missing(path: Path) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise RefusedError(_cannot_open(path, error)) from None
-    status = os.fstat(descriptor)
-    if stat.S_ISDIR(status.st_mode):
-        os.close(descriptor)
-        raise RefusedError(f"{path} is a directory; name the file in it, such as {path / FILE_NAME}")
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(status.st_mode):
-            raise RefusedError(f"{path} is not a regular file; write its content to a file and name that")
-        if status.st_mode & stat.S_IWOTH:
-            raise RefusedError(
-                f"{path} can be written by everybody, so it proves nothing; run: chmod o-w {path}"
-            )
-        if status.st_size > MAX_BYTES:
-            raise RefusedError(f"{path} is larger than {MAX_BYTES} bytes; split it, or name the right file")
-        return file.read(MAX_BYTES + 1)
-
-
-def _cannot_open(path: Path, error: OSError) -> str:
-    if error.errno == errno.ENOENT:
-        return f"{path} does not exist; name the right file, or let `mongosweep init` write one to start from"
-    if error.errno == errno.EACCES:
-        return f"{path} cannot be read by this user; run: chmod u+r {path}, or name another file"
-    return f"{path} cannot be read: {error.strerror}; name another file"
-
-
-def decode(raw: bytes, path: str) -> str:
-    """UTF-8 without byte-order mark and with Unix line ends, or a refusal that names the line."""
-    try:
-        return raw.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise RefusedError(
-            f"{path}:{line}: byte 0x{raw[error.start]:02x} is not UTF-8; save the file with UTF-8 encoding"
-        ) from None
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False  # it is there, or nobody can tell: reading it will say why not
+    return False
 
 
 def _syntax(path: str, text: str, message: str) -> str:
@@ -166,11 +133,7 @@ def _explain(path: str, lines: TomlLines, document: Table, message: str) -> str:
 
 
 def _unknown_key(path: str, lines: TomlLines, place: Place, key: str) -> str:
-    from difflib import get_close_matches  # only when there is something to explain
-
-    known = sorted(_fields(place))
-    close = get_close_matches(key, known, n=1)
-    remedy = f"did you mean {close[0]}?" if close else f"write one of {', '.join(known)}"
+    remedy = did_you_mean(key, sorted(_fields(place)))
     where = f" in {_table(place)}" if place else ""
     return f"{path}:{lines.line((*place, key))}: unknown key {key!r}{where}; {remedy}"
 

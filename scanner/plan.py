@@ -174,7 +174,7 @@ def _blackouts(settings: Settings, scope: Scope, now: float, ahead: float) -> It
 
 def _warnings(settings: Settings, scope: Scope, now: float, seconds: float) -> Iterator[str]:
     if not settings.organisation.contact:
-        yield 'no contact is set, so a server\'s log cannot say who asked; write contact = "…" in [organisation]'
+        yield 'no contact is set, so no log can say who asked; write contact = "…" in [organisation]'
     if scope.expires < now + seconds:
         yield (
             "a part of the scope expires before the sweep would end; what has expired is not asked any more"

@@ -1,0 +1,107 @@
+"""The options that several commands share, so that each is spelled and explained once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+ENGINES = ("connect", "syn")
+DEPTHS = ("verdict", "databases", "collections")
+LOOPS = ("uvloop", "asyncio")
+
+
+class Shard(click.ParamType[tuple[int, int]]):
+    """`i/n`: part i of n, counted from 1."""
+
+    name = "i/n"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """The two numbers, or a usage error that says what to write."""
+        if isinstance(value, tuple):
+            return value
+        index, slash, count = str(value).partition("/")
+        numbers = index.isascii() and index.isdigit() and count.isascii() and count.isdigit()
+        if not slash or not numbers or len(count) > 6:
+            self.fail(f"{value!r} is not i/n; write two whole numbers, such as 1/3", param, ctx)
+        if not 1 <= int(index) <= int(count):
+            self.fail(f"{value!r} does not exist; write a part from 1/{count} to {count}/{count}", param, ctx)
+        return int(index), int(count)
+
+
+def option(*names: str, **settings: Any) -> Callable[[F], F]:
+    """`click.option` with the environment variable shown in the help."""
+    return click.option(*names, show_envvar="envvar" in settings, **settings)
+
+
+config_option = option(
+    "-c",
+    "--config",
+    metavar="FILE",
+    envvar="MONGOSWEEP_CONFIG",
+    help="The configuration. Default: mongosweep.toml here, in ~/.config/mongosweep or in /etc/mongosweep.",
+)
+scope_option = option(
+    "--scope",
+    "scope_file",
+    metavar="FILE",
+    envvar="MONGOSWEEP_SCOPE",
+    help="An allow-list (TOML, CSV or plain text) instead of the configuration's.",
+)
+output_option = option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    envvar="MONGOSWEEP_OUTPUT",
+    default="runs",
+    show_default=True,
+    help="Where run directories are.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")
+
+
+def pace_options(function: F) -> F:
+    """What `plan` and `sweep` have in common: which part is asked, how fast and how deep."""
+    for decorate in reversed(
+        (
+            config_option,
+            scope_option,
+            option(
+                "--port",
+                "ports",
+                type=click.IntRange(1, 65535),
+                multiple=True,
+                metavar="N",
+                help="Ask this port instead of the configuration's; may be given several times.",
+            ),
+            option(
+                "--rate",
+                type=click.FloatRange(0, 20_000_000, min_open=True),
+                metavar="N",
+                envvar="MONGOSWEEP_RATE",
+                help="New connections a second.",
+            ),
+            option(
+                "--engine",
+                type=click.Choice(ENGINES),
+                envvar="MONGOSWEEP_ENGINE",
+                help="Full connects, or raw SYNs first.",
+            ),
+            option(
+                "--depth",
+                type=click.Choice(DEPTHS),
+                envvar="MONGOSWEEP_DEPTH",
+                help="How much is asked of an open server.",
+            ),
+            option("--shard", type=Shard(), default="1/1", help="Sweep part i of n; the parts are disjoint."),
+        )
+    ):
+        function = decorate(function)
+    return function

@@ -1,0 +1,32 @@
+"""`mongosweep plan`: what a sweep would do. It sends nothing."""
+
+from __future__ import annotations
+
+import click
+
+from scanner.cli.options import json_option, pace_options
+
+
+@click.command("plan")
+@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@pace_options
+@click.option(
+    "--ownership", is_flag=True, help="Look up who holds the public prefixes (asks the RDAP registries)."
+)
+@json_option
+def command(targets: tuple[str, ...], ownership: bool, as_json: bool, **asked: object) -> None:
+    """Say what a sweep of the scope, or of its part TARGET, would do; send nothing.
+
+    How many addresses, whose they are, what is excluded and why, and how long it takes at this rate. TARGET
+    is an address, a CIDR, a range a-b, or `-` for a list on standard input.
+    """
+    from scanner.clock import SystemClock
+    from scanner.inputs import Request, load
+    from scanner.plan import make_plan
+    from scanner.plan_text import plan_json, plan_lines
+
+    now = SystemClock.wall()
+    loaded = load(Request.of(targets, asked), now)
+    plan = make_plan(loaded.settings, loaded.scope, loaded.options, now)
+    holders = loaded.holders() if ownership else None
+    click.echo(plan_json(plan, holders) if as_json else "\n".join(plan_lines(plan, holders)))
