@@ -188,6 +188,8 @@ def _explain_four(text: str) -> GrammarError:
         return GrammarError(
             f"{text!r} is a shortened or numeric form of an address", "write all four octets in decimal"
         )
+    if looks_like_name(text):
+        return GrammarError(f"{text!r} is a name, not an address", "write its addresses")
     return GrammarError(
         f"{text!r} is not an address", "write an address, a CIDR or a range, as in 10.20.0.0/16"
     )

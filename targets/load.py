@@ -161,7 +161,7 @@ def _toml_rows(text: str, source: str) -> Iterator[Row]:
 
 
 def _plain_rows(text: str, source: str) -> Iterator[Row]:
-    """One address, CIDR, range or name a line; `!` in front denies; `#` begins a comment, which a deny keeps."""
+    """One address, CIDR, range or name a line; `!` in front denies; `#` begins a comment."""
     for number, line in enumerate(_bounded_lines(text, source), start=1):
         item, _, comment = line.partition("#")
         item = item.strip(" \t")

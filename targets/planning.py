@@ -16,6 +16,8 @@ from targets.scope import OutOfScope, Scope
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from targets.claims import Claim
+
 
 def prefixes_of(ranges: Ranges) -> list[str]:
     """The fewest CIDRs that cover `ranges` exactly, IPv4 first."""
@@ -68,14 +70,6 @@ def _check_inside(scope: Scope, text: str, span: Span, port: int | None) -> None
         raise OutOfScope(text, scope.explain(span.version, span.first) or "nothing of it is left")
     if port is not None and not len(scope.restrict([(span, port)])):
         raise OutOfScope(text, f"port {port} is not asked there")
-
-
-class Claim(NamedTuple):
-    """Somebody's word that something is at an address: it can narrow a scope and never widen one."""
-
-    span: Span
-    port: int | None
-    provenance: str  # where it stands, as file:line or file (host 3)
 
 
 class Narrowed(NamedTuple):

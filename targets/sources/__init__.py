@@ -1,1 +1,1 @@
-"""Where targets come from when they are not written by hand."""
+"""Where targets come from: readers of lists and of other scanners' output. They narrow, never widen."""

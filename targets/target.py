@@ -1,0 +1,71 @@
+"""Target: one address and port that may be probed; holding one is the permission, and only a Scope makes one."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from targets.grammar import format_address
+
+MAPPED: Final = 0xFFFF << 32
+
+
+class OutOfScope(Exception):  # noqa: N818 — the name says what is so, not that something broke
+    """An address that must not be touched. `target` is its text and `reason` is a clause that says why."""
+
+    def __init__(self, target: str, reason: str) -> None:
+        super().__init__(f"{target} is outside the scope: {reason}")
+        self.target = target
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[OutOfScope], tuple[str, str]]:
+        return OutOfScope, (self.target, self.reason)
+
+
+class Target(tuple[int, int, int]):
+    """One address and port that may be probed. Only a Scope makes one; holding one is the permission.
+
+    A tuple `(version, address, port)` underneath, because one is made for every probe and a tuple is the
+    cheapest immutable that Python has.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *_: object, **__: object) -> Target:
+        """Refuse: ask a Scope."""
+        raise TypeError("only a Scope makes a Target: use Scope.pick or Scope.target")
+
+    if TYPE_CHECKING:
+        version: int
+        address: int
+        port: int
+    else:
+        version = property(itemgetter(0), doc="4 or 6.")
+        address = property(itemgetter(1), doc="The address as an integer.")
+        port = property(itemgetter(2), doc="The TCP port, 1 to 65535.")
+
+    @property
+    def ip(self) -> str:
+        """The canonical text of the address."""
+        return format_address(self[0], self[1])
+
+    @property
+    def sockaddr(self) -> tuple[str, int] | tuple[str, int, int, int]:
+        """What `socket.connect` takes: made from the checked integer, so that nothing is parsed twice."""
+        if self[0] == 4:
+            return format_address(4, self[1]), self[2]
+        return format_address(6, self[1]), self[2], 0, 0
+
+    @property
+    def packed(self) -> bytes:
+        """16 bytes that tell addresses apart (IPv4 in its mapped form), for hashing; never for a socket."""
+        return (self[1] | MAPPED if self[0] == 4 else self[1]).to_bytes(16, "big")
+
+    def __str__(self) -> str:
+        return f"{self.ip}:{self[2]}" if self[0] == 4 else f"[{self.ip}]:{self[2]}"
+
+    def __repr__(self) -> str:
+        return f"<Target {self}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Target does not travel: send its index or text and ask the Scope over there")
