@@ -1,0 +1,160 @@
+"""When a server was last written to: which method says so, what each proves, and what it does not.
+
+"Inactive" is never said: an old date proves that no newer one was seen by that method, and no more.
+Methods by letter are those of the protocol notes: A the replica set's last operation, B the newest ObjectId
+`_id`, H the start of the process, I the server's clock. Each letter's reply is asked for elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from results.record import LastWrite
+from scanner.mongo.answers import succeeded
+from scanner.mongo.facts import Document, Facts
+from scanner.mongo.values import moment, sub, time_of
+
+NEWEST_ID = "newest_object_id"
+REPLICA_SET = "replica_set_last_operation"
+PROCESS_START = "process_start"
+
+FIRST_RELEASE = datetime(2009, 2, 11, tzinfo=UTC)  # no server existed before it
+FUTURE_AFTER = timedelta(hours=1)
+TRUSTED_SKEW = timedelta(days=1)
+MENTIONED_SKEW_SECONDS = 60
+IDS_UP_TO = timedelta(days=1)
+LAST_OBJECT_ID = 2**32 - 1
+
+
+class Clock(NamedTuple):
+    """What time it is there. `now` judges ages; `skew_seconds` is the server's clock minus ours."""
+
+    now: datetime | None
+    skew_seconds: float | None
+
+    def label(self, at: datetime) -> str:
+        """ "implausible", "future", or "" for a time that can be right."""
+        if at < FIRST_RELEASE:
+            return "implausible"
+        if self.now is not None and at > self.now + FUTURE_AFTER:
+            return "future"
+        return ""
+
+
+def clock(facts: Facts) -> Clock:
+    """The server's own clock where it is within a day of ours, else ours: a lying clock must not excuse forged ids."""
+    local = moment(hello_of(facts).get("localTime"))
+    ours = moment(facts.observed_at)
+    if local is None or ours is None:
+        return Clock(ours or _plausible(local), None)
+    skew = local - ours
+    return Clock(local if abs(skew) <= TRUSTED_SKEW else ours, skew.total_seconds())
+
+
+def newest_id_bound(facts: Facts) -> int:
+    """Unix seconds below which an ObjectId is asked for: a day from now, so that forged far-future ids are passed over."""
+    now = clock(facts).now
+    if now is None:
+        return LAST_OBJECT_ID
+    return max(1, min(LAST_OBJECT_ID, int((now + IDS_UP_TO).timestamp())))
+
+
+def newest_id(at: datetime, where: str, clock_there: Clock) -> LastWrite:
+    """Method B for one collection: the time part of its newest ObjectId (seconds)."""
+    label = clock_there.label(at)
+    caution = {
+        "implausible": "implausible: older than MongoDB itself, so an id made by hand. ",
+        "future": "future: later than the server's clock, so a wrong clock or an id made by hand. ",
+        "": "",
+    }[label]
+    return LastWrite(
+        at=at,
+        method=NEWEST_ID,
+        proves="a client generated a document's id at this time; no newer one was seen here",
+        does_not_prove=f"{caution}when it was inserted or changed: ids come from clients' clocks, and a restored or"
+        " copied database keeps its old ones",
+        where=where,
+    )
+
+
+def from_hello(facts: Facts) -> list[LastWrite]:
+    """Methods A and H: what the handshake alone gives away, without a login."""
+    hello = hello_of(facts)
+    seen = []
+    applied = moment(sub(hello, "lastWrite", "lastWriteDate"))
+    if applied is not None:
+        seen.append(_replica_set(applied, hello, clock(facts)))
+    started = process_start(facts)
+    if started is not None:
+        seen.append(
+            LastWrite(
+                at=started,
+                method=PROCESS_START,
+                proves="the server process was started at this time",
+                does_not_prove="anything about writes; it only dates counters that begin with the process",
+                where="server",
+            )
+        )
+    return seen
+
+
+def process_start(facts: Facts) -> datetime | None:
+    """Method H: `topologyVersion.processId` (4.4+) is an ObjectId made when the process started (seconds)."""
+    started = time_of(sub(hello_of(facts), "topologyVersion", "processId"))
+    if started is None or clock(facts).label(started):
+        return None
+    return started
+
+
+def best(collection_writes: Iterable[LastWrite], facts: Facts) -> tuple[LastWrite | None, list[LastWrite]]:
+    """The answer for the whole server, and every method's answer side by side.
+
+    The newest plausible id comes first: it speaks of data. The replica set's last operation is at most ten
+    seconds old on any idle set, because a primary writes no-ops, so it stands in only where there is no id.
+    """
+    there = clock(facts)
+    plausible: LastWrite | None = None
+    doubtful: dict[str, LastWrite] = {}
+    for write in collection_writes:
+        label = there.label(write.at)
+        if label:
+            if label not in doubtful or write.at > doubtful[label].at:
+                doubtful[label] = write
+        elif plausible is None or write.at > plausible.at:
+            plausible = write
+    ours = from_hello(facts)
+    ids = [plausible] if plausible is not None else []
+    everything = ids + ours + [doubtful[label] for label in sorted(doubtful)]
+    answers = ids + [write for write in ours if write.method == REPLICA_SET and not there.label(write.at)]
+    return (answers[0] if answers else None), everything
+
+
+def hello_of(facts: Facts) -> Document:
+    """The handshake's document, or an empty one."""
+    if facts.hello is None or not succeeded(facts.hello):
+        return {}
+    return facts.hello.document or {}
+
+
+def _replica_set(at: datetime, hello: Document, there: Clock) -> LastWrite:
+    label = there.label(at)
+    caution = f"{label}: the date cannot be right. " if label else ""
+    if there.skew_seconds is not None and abs(there.skew_seconds) >= MENTIONED_SKEW_SECONDS:
+        caution += f"the server's clock is {there.skew_seconds:+.0f} s off ours. "
+    member = (
+        "the set (an arbiter holds no data itself)" if hello.get("arbiterOnly") is True else "this member"
+    )
+    return LastWrite(
+        at=at,
+        method=REPLICA_SET,
+        proves=f"{member} applied an operation at this time",
+        does_not_prove=f"{caution}that a user wrote: a primary writes a no-op every ten seconds, and sessions and"
+        " expiring documents count too; after a restore it is the time of the restore",
+        where="server",
+    )
+
+
+def _plausible(at: datetime | None) -> datetime | None:
+    return at if at is not None and at >= FIRST_RELEASE else None

@@ -1,0 +1,114 @@
+"""Names that hint at data about people or at secrets: which listed word of which language a name holds."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+from results.record import Database, Hint
+from scanner.mongo.tables import table
+
+HINTS_KEPT = 200
+_CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SEPARATORS = re.compile(r"[\W\d_]+")
+
+
+class _Word(NamedTuple):
+    word: str
+    category: str
+    language: str
+
+
+class _Vocabulary(NamedTuple):
+    exact: dict[str, _Word]
+    stems: dict[str, _Word]
+    longest_stem: int
+    inside: list[_Word]  # languages that put nothing between words
+
+
+def fold(name: str) -> str:
+    """Lower case without accents, so that `Abonnés` and `abonnes` are one word."""
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def tokens(name: str) -> Iterator[str]:
+    """The words of a name: split at separators, digits and camel humps, and the whole without separators."""
+    parts = [fold(part) for part in _SEPARATORS.split(_CAMEL.sub(" ", name)) if part]
+    yield from parts
+    if len(parts) > 1:
+        yield "".join(parts)
+
+
+def match(name: str) -> list[Hint]:
+    """The listed words in `name`, at most one a category, in the order in which they stand there."""
+    vocabulary = _vocabulary()
+    found: dict[str, Hint] = {}
+    for token in tokens(name):
+        hit = vocabulary.exact.get(token) or _stem(vocabulary, token)
+        if hit is not None:
+            found.setdefault(hit.category, _hint(name, hit))
+    if not name.isascii():
+        folded = fold(name)
+        for hit in vocabulary.inside:
+            if hit.word in folded:
+                found.setdefault(hit.category, _hint(name, hit))
+    return list(found.values())
+
+
+def find(databases: Iterable[Database]) -> tuple[list[Hint], bool]:
+    """Hints in the names of all user databases and their collections; the flag says that some were left out.
+
+    The server's own databases and collections (`system.*`) do not count. An empty collection hints at nothing.
+    """
+    hints: list[Hint] = []
+    for database in databases:
+        if database.system:
+            continue
+        for shown, name in _names(database):
+            for hint in match(name):
+                if len(hints) >= HINTS_KEPT:
+                    return hints, True
+                hints.append(Hint(name=shown, word=hint.word, category=hint.category, language=hint.language))
+    return hints, False
+
+
+def _names(database: Database) -> Iterator[tuple[str, str]]:
+    if not (database.empty or database.documents == 0):
+        yield database.name, database.name
+    for collection in database.collections:
+        if not collection.name.startswith("system.") and collection.documents != 0:
+            yield f"{database.name}.{collection.name}", collection.name
+
+
+def _hint(name: str, hit: _Word) -> Hint:
+    return Hint(name=name, word=hit.word, category=hit.category, language=hit.language)
+
+
+def _stem(vocabulary: _Vocabulary, token: str) -> _Word | None:
+    for length in range(min(len(token), vocabulary.longest_stem), 2, -1):
+        hit = vocabulary.stems.get(token[:length])
+        if hit is not None:
+            return hit
+    return None
+
+
+@cache
+def _vocabulary() -> _Vocabulary:
+    exact: dict[str, _Word] = {}
+    stems: dict[str, _Word] = {}
+    inside: list[_Word] = []
+    for group in table("telling_names")["words"]:
+        for written in group["words"]:
+            stem = written.endswith("*")
+            word = _Word(written.rstrip("*"), group["category"], group["language"])
+            if group["language"] == "zh" and not written.isascii():
+                inside.append(word)
+            elif stem:
+                stems.setdefault(word.word, word)
+            else:
+                exact.setdefault(word.word, word)
+    return _Vocabulary(exact, stems, max(map(len, stems)), inside)

@@ -1,0 +1,123 @@
+"""What answered: product, version and its source, role, support and advisories, put together for the record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from results.record import Server, Vulnerability
+from scanner.mongo import activity, advisories, lookalikes
+from scanner.mongo.answers import databases, succeeded
+from scanner.mongo.facts import Document, Facts
+from scanner.mongo.values import number, text
+
+VERSION_LENGTH = 64
+MODULES_KEPT = 16
+_TEST_ENGINES = {"devnull", "ephemeralForTest", "biggie"}
+
+
+def identify(facts: Facts) -> Server:
+    """Everything that can be said of the server itself. Versions are as the server claims them.
+
+    A look-alike's version is that of the MongoDB which it imitates; its own stands in `product_evidence`.
+    Support and advisories are told of MongoDB alone, and advisories of a vendor's build with `check_vendor`.
+    """
+    product = lookalikes.recognise(facts)
+    hello = activity.hello_of(facts)
+    build = _build(facts)
+    version, source = _version(build, facts)
+    parsed = advisories.parse(version) if source == "buildInfo" else None
+    row = advisories.of_wire(facts.max_wire_version) if hello else None
+    series = parsed.series if parsed is not None else row.series if row is not None else ""
+    genuine = product.name == lookalikes.MONGODB
+    today = facts.observed_at.date() if facts.observed_at is not None else None
+    return Server(
+        product=product.name,
+        product_evidence=product.evidence,
+        version=version,
+        version_source=source,
+        topology=topology(hello),
+        set_name=text(hello.get("setName"), 128),
+        min_wire_version=facts.min_wire_version,
+        max_wire_version=facts.max_wire_version,
+        modules=_modules(build),
+        storage_engine=_storage_engine(build, parsed) if product.name in lookalikes.GENUINE else "",
+        started_at=activity.process_start(facts),
+        clock_skew_seconds=activity.clock(facts).skew_seconds,
+        honeypot_suspected=product.honeypot,
+        vulnerabilities=_vulnerabilities(facts, product.name, parsed, series),
+        end_of_life=advisories.end_of_life(series, today) if genuine and series else None,
+    )
+
+
+def topology(hello: Document) -> str:
+    """The server's role by its handshake (server discovery and monitoring specification); "" without one."""
+    if not hello:
+        return ""
+    if hello.get("msg") == "isdbgrid":
+        return "mongos"
+    if number(hello.get("configsvr")) is not None:
+        return "config_server"
+    if hello.get("isreplicaset") is True:
+        return "uninitiated"
+    if "setName" not in hello:
+        return "standalone"
+    if hello.get("hidden") is True:
+        return "hidden"
+    if hello.get("isWritablePrimary") is True or hello.get("ismaster") is True:
+        return "primary"
+    if hello.get("secondary") is True:
+        return "secondary"
+    return "arbiter" if hello.get("arbiterOnly") is True else "recovering"
+
+
+def _build(facts: Facts) -> Document:
+    if facts.build_info is None or not succeeded(facts.build_info):
+        return {}
+    return facts.build_info.document or {}
+
+
+def _version(build: Document, facts: Facts) -> tuple[str, str]:
+    claimed = text(build.get("version"), VERSION_LENGTH)
+    if claimed:
+        return claimed, "buildInfo"
+    if not activity.hello_of(facts):
+        return "", ""
+    row = advisories.of_wire(facts.max_wire_version)
+    if row is None:
+        newest = advisories.newest_series()
+        return f"newer than {newest}", "maxWireVersion"
+    return f"{row.series} or older" if row.open_below else f"{row.series}.x", "maxWireVersion"
+
+
+def _modules(build: Document) -> list[str]:
+    listed = build.get("modules")
+    names = listed[:MODULES_KEPT] if isinstance(listed, list) else []
+    return [name for name in (text(item, VERSION_LENGTH) for item in names) if name]
+
+
+def _storage_engine(build: Document, version: advisories.Version | None) -> str:
+    """The engine where the version leaves no choice: buildInfo lists what is built in, not what is in use."""
+    if version is not None and version.key[:2] < (3, 0):
+        return "mmapv1"
+    listed: Any = build.get("storageEngines")
+    engines = (
+        {text(item) for item in listed[:MODULES_KEPT]} - _TEST_ENGINES if isinstance(listed, list) else set()
+    )
+    return "wiredTiger" if engines == {"wiredTiger"} else ""
+
+
+def _vulnerabilities(
+    facts: Facts, product: str, version: advisories.Version | None, series: str
+) -> list[Vulnerability]:
+    if product not in lookalikes.GENUINE or not series:
+        return []
+    hello = activity.hello_of(facts)
+    situation = advisories.Situation(
+        open=databases(facts.list_databases) is not None,
+        replica_set="setName" in hello or hello.get("isreplicaset") is True,
+        mongos=hello.get("msg") == "isdbgrid",
+        tls=any(attempt.tls is not None and attempt.tls.established for attempt in facts.attempts),
+    )
+    if version is None:
+        return advisories.possible(series, situation)
+    return advisories.matching(version, situation, check_vendor=product == lookalikes.PERCONA)

@@ -1,0 +1,262 @@
+"""Which product answers: the tells of everything that speaks MongoDB's protocol without being MongoDB.
+
+A strong tell decides. Two weak ones make the server an unknown look-alike; one alone is only noted. The tells
+of FerretDB 1.24 and SecantusDB 0.7 were seen on running servers, MongoDB's own on recordings of 2.6, 4.0 and 7.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from scanner.mongo import advisories
+from scanner.mongo.answers import succeeded
+from scanner.mongo.facts import Document, Facts
+from scanner.mongo.values import number, sub, text
+
+MONGODB = "mongodb"
+PERCONA = "percona"
+UNKNOWN = "unknown"
+DIONAEA = "dionaea"
+GENUINE = frozenset({MONGODB, PERCONA})  # MongoDB's own source, built by MongoDB or by a vendor
+
+_BATCH_BEFORE_3_6 = 1000
+_HONEYPOT_MESSAGE_BYTES = 64 * 1024 * 1024
+_OP_QUERY_REFUSED_SINCE = 14  # maxWireVersion of 5.1
+_HELLO_OK_SINCE = (5, 0)
+_FIRST_DERIVED_WIRE = 26
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What the handshake and buildInfo say, as far as they are documents at all."""
+
+    hello: Document
+    build: Document
+    listing: Document
+    listed_by: str
+    certificate: bytes
+    wire: int | None
+    remote: bool
+
+
+@dataclass(slots=True)
+class Product:
+    """The product and why. `honeypot`: it answers as only a trap does."""
+
+    name: str = MONGODB
+    evidence: list[str] = field(default_factory=list)
+    honeypot: bool = False
+
+
+def recognise(facts: Facts) -> Product:
+    """The product by its tells, with the evidence for each; `mongodb` when nothing speaks against it."""
+    signs = _signs(facts)
+    for rule in _STRONG:
+        found = rule(signs)
+        if found is not None:
+            name, evidence, honeypot = found
+            return Product(name, [evidence], honeypot)
+    strange = list(_contradictions(signs))
+    if strange:
+        trap = any(_TRAP in sign for sign in strange)
+        return Product(UNKNOWN, [*strange, *_weak(signs)], trap)
+    weak = list(_weak(signs))
+    return Product(UNKNOWN if len(weak) >= 2 else MONGODB, weak)
+
+
+Found = tuple[str, str, bool] | None
+
+
+def _signs(facts: Facts) -> Signs:
+    def document(reply: object) -> Document:
+        found = getattr(reply, "document", None)
+        return found if isinstance(found, dict) else {}
+
+    certificates = [attempt.tls.certificate_der for attempt in facts.attempts if attempt.tls is not None]
+    return Signs(
+        hello=document(facts.hello) if succeeded(facts.hello) else {},
+        build=document(facts.build_info) if succeeded(facts.build_info) else {},
+        listing=document(facts.list_databases) if succeeded(facts.list_databases) else {},
+        listed_by=facts.list_databases.by if facts.list_databases is not None else "",
+        certificate=b"".join(certificates),
+        wire=facts.max_wire_version,
+        remote=not facts.loopback,
+    )
+
+
+def _cryptd(signs: Signs) -> Found:
+    return ("mongocryptd", "hello says iscryptd", False) if signs.hello.get("iscryptd") is True else None
+
+
+def _ferretdb(signs: Signs) -> Found:
+    version = text(signs.build.get("ferretdbVersion")) or text(sub(signs.build, "ferretdb", "version"))
+    if version or any(key in signs.build for key in ("ferretdb", "ferretdbVersion", "ferretdbFeatures")):
+        return "ferretdb", f"buildInfo names FerretDB {version}".rstrip(), False
+    return None
+
+
+def _secantusdb(signs: Signs) -> Found:
+    version = text(signs.build.get("secantusVersion"))
+    if version:
+        return "secantusdb", f"buildInfo.secantusVersion is {version}", False
+    if signs.hello.get("setName") == "secantus":
+        return "secantusdb", "setName is secantus", False
+    return None
+
+
+def _percona(signs: Signs) -> Found:
+    version = text(signs.build.get("psmdbVersion"))
+    if version or "proFeatures" in signs.build:
+        return (
+            PERCONA,
+            f"buildInfo.psmdbVersion is {version}" if version else "buildInfo has proFeatures",
+            False,
+        )
+    suffix = text(signs.build.get("version")).partition("-")[2]
+    if suffix.isascii() and suffix.isdigit():
+        return PERCONA, f"version ends in -{suffix}, as Percona's builds do", False
+    return None
+
+
+def _tokumx(signs: Signs) -> Found:
+    version = text(signs.build.get("tokumxVersion"))
+    return ("tokumx", f"buildInfo.tokumxVersion is {version}", False) if version else None
+
+
+def _documentdb(signs: Signs) -> Found:
+    internal = signs.hello.get("internal")
+    if not isinstance(internal, dict):
+        return None
+    if internal.get("kind") == "azuredocumentdb" or "cosmos_versions" in internal:
+        return "cosmosdb", "hello.internal is that of Azure Cosmos DB vCore", False
+    if "documentdb_versions" in internal:
+        return "documentdb", "hello.internal.documentdb_versions", False
+    return None
+
+
+def _cosmosdb(signs: Signs) -> Found:
+    if signs.hello.get("setName") == "globaldb":
+        kind = "vCore" if signs.hello.get("msg") == "isdbgrid" else "RU"
+        return "cosmosdb", f"setName is globaldb: Azure Cosmos DB ({kind})", False
+    if text(signs.hello.get("_t")).endswith("Response"):
+        return "cosmosdb", "hello carries _t, as Azure Cosmos DB does", False
+    host = _host(signs, ".documents.azure.com", ".cosmos.azure.com")
+    return ("cosmosdb", f"the set's host is {host}", False) if host else None
+
+
+def _amazon(signs: Signs) -> Found:
+    host = _host(signs, ".docdb.amazonaws.com", ".docdb-elastic.amazonaws.com")
+    if host:
+        return "amazon-documentdb", f"the set's host is {host}", False
+    if b".docdb.amazonaws.com" in signs.certificate:
+        return "amazon-documentdb", "the certificate names docdb.amazonaws.com", False
+    return None
+
+
+def _mindsdb(signs: Signs) -> Found:
+    if signs.hello and set(signs.hello) == {"ismaster", "minWireVersion", "maxWireVersion", "ok"}:
+        return "mindsdb", "isMaster has four fields and no limits", False
+    return None
+
+
+def _java_server(signs: Signs) -> Found:
+    fields = {"version", "versionArray", "maxBsonObjectSize", "ok"}
+    if signs.build and set(signs.build) == fields and "readOnly" not in signs.hello:
+        return "mongo-java-server", "buildInfo has four fields, isMaster no readOnly", False
+    return None
+
+
+def _dionaea(signs: Signs) -> Found:
+    answers_all_alike = "ismaster" in signs.listing and "databases" not in signs.listing
+    if answers_all_alike and signs.listing.get("maxWireVersion") == 5:
+        return DIONAEA, "listDatabases is answered by the handshake's document", True
+    return None
+
+
+_STRONG: tuple[Callable[[Signs], Found], ...] = (
+    _cryptd,
+    _ferretdb,
+    _secantusdb,
+    _percona,
+    _tokumx,
+    _documentdb,
+    _cosmosdb,
+    _amazon,
+    _mindsdb,
+    _java_server,
+    _dionaea,
+)
+_TRAP = "as only a trap does"
+
+
+def _contradictions(signs: Signs) -> Iterator[str]:
+    """Things that no MongoDB does. Each alone makes a look-alike."""
+    if "databases" not in signs.listing and any(
+        key in signs.listing for key in ("ismaster", "maxBsonObjectSize")
+    ):
+        yield f"listDatabases is answered by the handshake's document, {_TRAP}"
+    elif signs.listing and not isinstance(signs.listing.get("databases"), list):
+        yield f"listDatabases says ok without a list, {_TRAP}"
+    if _wire_disagrees(signs):
+        yield f"version {text(signs.build.get('version'), 40)} does not go with maxWireVersion {signs.wire}"
+    wire = signs.wire or 0
+    if wire >= _OP_QUERY_REFUSED_SINCE and signs.listing and signs.listed_by == "OP_REPLY":
+        yield "listDatabases is answered over OP_QUERY, which MongoDB refuses since 5.1"
+    if wire >= 6 and number(signs.hello.get("maxWriteBatchSize")) == _BATCH_BEFORE_3_6:
+        yield "maxWriteBatchSize is 1000, as before 3.6, with a newer wire version"
+
+
+def _weak(signs: Signs) -> Iterator[str]:
+    """Things that are odd for MongoDB. One alone proves nothing."""
+    version = advisories.parse(text(signs.build.get("version")))
+    if version is not None and version.key[:2] >= _HELLO_OK_SINCE and signs.hello.get("helloOk") is not True:
+        yield "helloOk was offered and not returned"
+    if (
+        "setName" in signs.hello
+        and isinstance(signs.hello.get("ok"), int)
+        and "$clusterTime" not in signs.hello
+    ):
+        yield "a member of a set that says ok as a whole number and has no cluster time"
+    if signs.build and "gitVersion" not in signs.build:
+        yield "buildInfo without gitVersion"
+    if number(signs.hello.get("maxMessageSizeBytes")) == _HONEYPOT_MESSAGE_BYTES:
+        yield "maxMessageSizeBytes is 64 MiB, which no MongoDB says"
+    if signs.listing.get("databases") == [] and signs.remote:
+        yield "an empty list of databases, where MongoDB always has its own"
+
+
+def _wire_disagrees(signs: Signs) -> bool:
+    """True when version and wire version cannot come from one server. Builds under way may be one step off."""
+    version = advisories.parse(text(signs.build.get("version")))
+    row = advisories.of_wire(signs.wire)
+    if version is None or row is None or not signs.hello:
+        return False
+    if row.open_below:
+        return version.key[:2] >= (2, 6)
+    if row.series == version.series:
+        return False
+    near = (
+        version.prerelease
+        or version.derived
+        or _development(version)
+        or (signs.wire or 0) >= _FIRST_DERIVED_WIRE
+    )
+    neighbours = {advisories.of_wire(wire) for wire in ((signs.wire or 0) - 1, (signs.wire or 0) + 1)}
+    around = {other.series for other in neighbours if other is not None} | {row.series}
+    return not (near and (version.series in around or _development(version)))
+
+
+def _development(version: advisories.Version) -> bool:
+    major, minor = version.key[:2]
+    return major < 5 and minor % 2 == 1
+
+
+def _host(signs: Signs, *endings: str) -> str:
+    named = signs.hello.get("hosts")
+    hosts = [*(named if isinstance(named, list) else []), signs.hello.get("me"), signs.hello.get("primary")]
+    for host in hosts:
+        name = text(host).rpartition(":")[0] or text(host)
+        if name.endswith(endings):
+            return name
+    return ""

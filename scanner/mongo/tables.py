@@ -1,0 +1,53 @@
+"""The dated data files beside this module: loading them, and saying how old each one is."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+FOLDER = Path(__file__).parent / "data"
+FILES = ("advisories", "versions", "ransom_names", "telling_names")
+STALE_AFTER_DAYS = {"advisories": 45, "versions": 180, "ransom_names": 365, "telling_names": 3650}
+
+
+class DataAge(NamedTuple):
+    """One data file: what it holds, of which day it is, how old that is, how many rows, and is it too old to trust."""
+
+    name: str
+    about: str
+    as_of: date
+    days: int
+    rows: int
+    stale: bool
+
+
+@cache
+def table(name: str) -> dict[str, Any]:
+    """The parsed data file `name` (without `.toml`). Files are part of the package: a missing one is a broken install."""
+    with (FOLDER / f"{name}.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def as_of(name: str) -> str:
+    """The day, as YYYY-MM-DD, of which a data file speaks."""
+    return str(table(name)["as_of"])
+
+
+def data_age(today: date) -> list[DataAge]:
+    """How old each data file is on `today`. A file older than its kind allows is `stale`: say so to the user."""
+    return [_age(name, today) for name in FILES]
+
+
+def _age(name: str, today: date) -> DataAge:
+    content = table(name)
+    day = date.fromisoformat(content["as_of"])
+    days = (today - day).days
+    rows = sum(_rows(row) for value in content.values() if isinstance(value, list) for row in value)
+    return DataAge(name, content["about"], day, days, rows, days > STALE_AFTER_DAYS[name])
+
+
+def _rows(row: dict[str, Any]) -> int:
+    return len(row["words"]) if "words" in row else 1

@@ -1,0 +1,103 @@
+"""Reading a hostile server's values: numbers, times, text and names, each checked and capped, never raising."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+from bson.datetime_ms import DatetimeMS
+
+from scanner.mongo.facts import Document
+
+LARGEST = 2**63 - 1
+HEX_BYTES = 512
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def count(value: object) -> int | None:
+    """A count or a size in bytes; None for anything that is no whole number from 0 to 2**63 - 1.
+
+    Servers send int32, int64 and double for the same field; a bool, NaN, an infinity or a negative is dropped.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    whole = int(value)
+    return whole if 0 <= whole <= LARGEST else None
+
+
+def moment(value: object) -> datetime | None:
+    """A BSON date as an aware UTC datetime with milliseconds; None when it is none or lies outside year 1 to 9999."""
+    if isinstance(value, DatetimeMS):
+        try:
+            return EPOCH + timedelta(milliseconds=int(value))
+        except OverflowError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    if value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def time_of(identifier: object) -> datetime | None:
+    """The time part of an ObjectId: its first four bytes, seconds since 1970. The other eight are not looked at."""
+    if not isinstance(identifier, ObjectId):
+        return None
+    return EPOCH + timedelta(seconds=int.from_bytes(identifier.binary[:4], "big"))
+
+
+def text(value: object, limit: int = 256) -> str:
+    """A string of at most `limit` characters; "" for anything else."""
+    return value[:limit] if isinstance(value, str) else ""
+
+
+def number(value: object) -> int | None:
+    """An int that is no bool, or None: for wire versions, where -1 and a double are no versions at all."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return int(value) if 0 <= value <= 2**31 - 1 else None
+
+
+def sub(document: object, *path: str) -> Any:
+    """What lies under `path` in nested documents, or None where a step is missing or no document."""
+    for step in path:
+        if not isinstance(document, dict):
+            return None
+        document = document.get(step)
+    return document
+
+
+def documents(value: object, limit: int) -> Iterator[Document]:
+    """The first `limit` documents of an array; whatever is no document is passed over."""
+    if isinstance(value, list):
+        for item in value[:limit]:
+            if isinstance(item, dict):
+                yield item
+
+
+def clean_name(value: object, limit: int) -> tuple[str, str]:
+    """A server's name as text of at most `limit` characters, and its bytes as hex where the text is not all of it.
+
+    The hex is "" for a name that stands in full. Bytes that are no UTF-8 show as U+FFFD.
+    """
+    if not isinstance(value, str):
+        return "", ""
+    raw = value.encode("utf-8", "surrogateescape" if _escaped(value) else "replace")
+    shown = raw.decode("utf-8", "replace")
+    if len(shown) > limit:
+        return shown[: limit - 1] + "…", raw[:HEX_BYTES].hex()
+    return shown, raw[:HEX_BYTES].hex() if "\ufffd" in shown or not shown.isprintable() else ""
+
+
+def _escaped(value: str) -> bool:
+    return any("\udc80" <= character <= "\udcff" for character in value) and not any(
+        "\ud800" <= character <= "\udc7f" or "\udd00" <= character <= "\udfff" for character in value
+    )
