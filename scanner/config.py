@@ -219,6 +219,27 @@ class Audit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ""
 
 
+class Ownership(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where `plan --ownership` asks who holds a public prefix, and which handles are ours."""
+
+    rdap: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://\S+)?$",
+            description="the address of an RDAP server",
+            examples=["https://rdap.db.ripe.net/"],
+        ),
+    ] = ""
+    handles: Annotated[
+        tuple[str, ...],
+        Meta(description="our own handles in the registry's database", examples=[["ORG-EX1-RIPE"]]),
+    ] = ()
+    hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="other RDAP hosts that it may redirect to", examples=[["rdap.arin.net"]]),
+    ] = ()
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole of mongosweep.toml. `allow` and `deny` are read by `targets.load`."""
 
@@ -231,6 +252,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     blackout: tuple[Blackout, ...] = ()
     pause: Pause = field(default_factory=Pause)
     audit: Audit = field(default_factory=Audit)
+    ownership: Ownership = field(default_factory=Ownership)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,13 +15,12 @@ from scanner.errors import ExitCode, MongosweepError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Families of other rooms, by name, because importing them here would cost every start-up.
+# Families of targets/, by name, because importing them here would cost every start-up. The errors of results/
+# carry their code themselves.
 _FAMILIES = {
     "OutOfScope": ExitCode.REFUSED,
     "GrammarError": ExitCode.REFUSED,
     "ScopeError": ExitCode.REFUSED,
-    "TargetsError": ExitCode.REFUSED,
-    "JournalError": ExitCode.STORAGE,
 }
 
 
@@ -42,16 +41,26 @@ def describe_end(error: BaseException, arguments: Sequence[str]) -> int:
     if isinstance(error, MongosweepError):
         say(f"error: {error}")
         return error.exit_code
-    for family in type(error).__mro__:
-        if family.__module__.partition(".")[0] in ("targets", "results") and family.__name__ in _FAMILIES:
-            say(f"error: {error}")
-            return _FAMILIES[family.__name__]
+    code = _code_of_family(error)
+    if code is not None:
+        say(f"error: {error}")
+        return code
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
         where = f"{error.filename}: " if error.filename else ""
         say(f"error: {where}{error.strerror}; make room, or write elsewhere with -o DIR")
         return ExitCode.STORAGE
     say(f"internal error: {_one_line(error)}; {_keep_traceback(error, arguments)}")
     return ExitCode.BUG
+
+
+def _code_of_family(error: BaseException) -> int | None:
+    """The exit code of an error of targets/ or results/: its own, or its family's."""
+    for family in type(error).__mro__:
+        if family.__module__.partition(".")[0] in ("targets", "results"):
+            code = getattr(error, "exit_code", _FAMILIES.get(family.__name__))
+            if isinstance(code, int):
+                return code
+    return None
 
 
 def end_output(code: int) -> int:

@@ -28,5 +28,9 @@ def command(targets: tuple[str, ...], ownership: bool, as_json: bool, **asked: o
     now = SystemClock.wall()
     loaded = load(Request.of(targets, asked), now)
     plan = make_plan(loaded.settings, loaded.scope, loaded.options, now)
-    holders = loaded.holders() if ownership else None
+    holders = None
+    if ownership:
+        from scanner.holders import look_up
+
+        holders = look_up(loaded.scope, loaded.settings.ownership)
     click.echo(plan_json(plan, holders) if as_json else "\n".join(plan_lines(plan, holders)))

@@ -1,0 +1,242 @@
+"""What a sweep shows while it runs, on stderr: a live view on a terminal, lines elsewhere, or nothing.
+
+rich is imported only for a terminal. Whatever a server said is shown without control characters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any, TextIO
+
+from scanner.plan_text import duration, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from results.record import Observation
+    from scanner.plan import Plan
+    from scanner.progress import Screen, Snapshot, Summary
+
+LINE_INTERVAL = 30.0  # seconds between progress lines where nobody watches
+MOST_FOUND_LINES = 100
+LIVE_ROWS = 12
+
+
+@contextlib.contextmanager
+def screen_for(stream: TextIO | None, *, quiet: bool) -> Iterator[Screen]:
+    """The screen that suits the stream; what it changed on a terminal is undone at the end."""
+    if quiet or stream is None:
+        yield QuietScreen()
+        return
+    screen = TerminalScreen(stream) if is_terminal(stream) else PlainScreen(stream)
+    try:
+        yield screen
+    finally:
+        screen.close()
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody watches this stream on a terminal that can move its cursor."""
+    with contextlib.suppress(ValueError, OSError):
+        return stream is not None and stream.isatty() and os.environ.get("TERM", "") != "dumb"
+    return False
+
+
+class QuietScreen:
+    """Shows nothing."""
+
+    def started(self, plan: Plan) -> None:
+        """Nothing."""
+
+    def progress(self, snapshot: Snapshot) -> None:
+        """Nothing."""
+
+    def found(self, observation: Observation) -> None:
+        """Nothing."""
+
+    def notice(self, text: str) -> None:
+        """Nothing."""
+
+    def finished(self, summary: Summary) -> None:
+        """Nothing."""
+
+
+class PlainScreen:
+    """One line now and then, for logs and pipes. A stream that went away is written to no more."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream: TextIO | None = stream
+        self._last = 0.0
+        self._found = 0
+
+    def close(self) -> None:
+        """Nothing to undo."""
+
+    def started(self, plan: Plan) -> None:
+        """What is about to happen."""
+        self.write(start_line(plan))
+
+    def progress(self, snapshot: Snapshot) -> None:
+        """A line every half minute."""
+        if snapshot.elapsed - self._last >= LINE_INTERVAL:
+            self._last = snapshot.elapsed
+            self.write(progress_line(snapshot))
+
+    def found(self, observation: Observation) -> None:
+        """A line for each open server, up to a bound."""
+        self._found += 1
+        if self._found <= MOST_FOUND_LINES:
+            self.write(" ".join(("found", *found_cells(observation))))
+        elif self._found == MOST_FOUND_LINES + 1:
+            self.write("more are found; the run directory has them all")
+
+    def notice(self, text: str) -> None:
+        """The text as a line."""
+        self.write(printable(text))
+
+    def finished(self, summary: Summary) -> None:
+        """How it ended."""
+        for line in summary_lines(summary):
+            self.write(line)
+
+    def write(self, text: str) -> None:
+        """One line on the stream, if it is still there."""
+        if self._stream is not None:
+            try:
+                self._stream.write(text + "\n")
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._stream = None
+
+
+class TerminalScreen(PlainScreen):
+    """A progress bar over the newest findings, redrawn by the sweep's own calls: no thread of its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        from rich.console import Console
+        from rich.live import Live
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        self._bar = Progress(
+            BarColumn(bar_width=None), TextColumn("{task.description}", markup=False), expand=True
+        )
+        self._task = self._bar.add_task("starting", total=None)
+        self._rows: list[tuple[str, ...]] = []
+        self._live = Live(
+            self._bar, console=self._console, auto_refresh=False, transient=True, redirect_stdout=False
+        )
+
+    def close(self) -> None:
+        """Take the live view away."""
+        with contextlib.suppress(OSError, ValueError):
+            self._live.stop()
+
+    def started(self, plan: Plan) -> None:
+        """What is about to happen, and an empty bar."""
+        super().started(plan)
+        self._bar.update(self._task, total=max(plan.targets, 1))
+        with contextlib.suppress(OSError, ValueError):
+            self._live.start(refresh=True)
+
+    def progress(self, snapshot: Snapshot) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=snapshot.done, description=progress_line(snapshot))
+        with contextlib.suppress(OSError, ValueError):
+            self._live.update(self._view(), refresh=True)
+
+    def found(self, observation: Observation) -> None:
+        """A row in the live table; it is drawn with the next progress."""
+        self._found += 1
+        self._rows = [*self._rows[-LIVE_ROWS + 1 :], found_cells(observation)]
+
+    def finished(self, summary: Summary) -> None:
+        """Take the live view away and say how it ended."""
+        self.close()
+        super().finished(summary)
+
+    def write(self, text: str) -> None:
+        """One line above the live view."""
+        with contextlib.suppress(OSError, ValueError):
+            self._console.print(text, soft_wrap=True)
+
+    def _view(self) -> Any:
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        if not self._rows:
+            return self._bar
+        table = Table("severity", "address", "verdict", "exposed", "owner", box=None, pad_edge=False)
+        for row in self._rows:
+            table.add_row(*(Text(cell, no_wrap=True) for cell in row))
+        return Group(table, self._bar)
+
+
+def start_line(plan: Plan) -> str:
+    """The plan in one line."""
+    ports = ", ".join(map(str, plan.ports))
+    return (
+        f"{plan.targets:,} targets on port {ports} at {plan.rate:g} a second, engine {plan.engine}: "
+        f"at most {duration(plan.seconds)} ({plan.limited_by} decides)"
+    )
+
+
+def progress_line(snapshot: Snapshot) -> str:
+    """Where a sweep stands, in one line."""
+    share = 100 * snapshot.done / snapshot.planned if snapshot.planned else 100.0
+    parts = [
+        f"{snapshot.done:,}/{snapshot.planned:,} ({share:.1f} %)",
+        f"{snapshot.rate:,.0f}/s",
+        f"{snapshot.open_found:,} open",
+    ]
+    if snapshot.remaining is not None:
+        parts.append(f"{duration(snapshot.remaining)} left")
+    if snapshot.slowed_by:
+        parts.append(f"slower: {printable(snapshot.slowed_by)}")
+    if snapshot.paused_by:
+        parts.append(f"PAUSED: {printable(snapshot.paused_by)}")
+    return "  ".join(parts)
+
+
+def found_cells(observation: Observation) -> tuple[str, ...]:
+    """Severity, address, verdict, what is exposed, owner."""
+    target, exposure = observation.target, observation.exposure
+    address = f"[{target.ip}]:{target.port}" if ":" in target.ip else f"{target.ip}:{target.port}"
+    exposed = ""
+    if exposure is not None:
+        sizes = [size_text(exposure.total_size_bytes)] if exposure.total_size_bytes is not None else []
+        documents = [f"{exposure.documents:,} documents"] if exposure.documents is not None else []
+        exposed = ", ".join([f"{exposure.database_count:,} databases", *sizes, *documents])
+    return (
+        observation.severity.value,
+        address,
+        observation.verdict.value,
+        exposed,
+        printable(observation.owner.owner or "(no owner)"),
+    )
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """How a sweep ended, in a few lines."""
+    counts = sorted(summary.outcomes.items(), key=lambda item: -item[1])
+    outcomes = ", ".join(f"{name} {count:,}" for name, count in counts if count) or "no outcome"
+    lines = [f"{summary.state}: {summary.planned:,} targets in {duration(summary.elapsed)}: {outcomes}"]
+    if summary.excluded or summary.not_reached:
+        lines.append(f"excluded while it ran {summary.excluded:,}, not reached {summary.not_reached:,}")
+    lines += [f"  because {printable(reason)}" for reason in summary.reasons]
+    lines.append(f"run directory: {summary.run_dir}")
+    if summary.state == "interrupted":
+        lines.append(f"go on with: mongosweep sweep --resume {summary.run_id}")
+    return lines
+
+
+def size_text(size: float) -> str:
+    """Bytes in the largest unit that keeps the figure above 1, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError(size)

@@ -1,0 +1,79 @@
+"""`mongosweep sweep`: the main job."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from scanner.cli.options import LOOPS, json_option, option, output_option, pace_options
+from scanner.errors import exit_code_table
+
+_EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
+
+
+@click.command("sweep", epilog=_EPILOG)
+@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@pace_options
+@output_option
+@click.option("--confirm", is_flag=True, help="Ask every open server once more, by the official driver.")
+@click.option("--all", "everything", is_flag=True, help="A line for every target, silent ones among them.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Of the order; random by default."
+)
+@click.option("--resume", metavar="RUN", help="Go on with this run of the output directory.")
+@option("--loop", type=click.Choice(LOOPS), envvar="MONGOSWEEP_LOOP", help="The event loop.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["open", "never"]),
+    default="open",
+    show_default=True,
+    help="Whether something open makes the exit code 1.",
+)
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")
+def command(
+    targets: tuple[str, ...],
+    output: str,
+    confirm: bool,
+    everything: bool,
+    seed: int | None,
+    resume: str | None,
+    fail_on: str,
+    as_json: bool,
+    quiet: bool,
+    **asked: object,
+) -> int:
+    """Sweep the scope, or its part TARGET, for MongoDB servers that answer without a password.
+
+    TARGET is an address, a CIDR, a range a-b, address:port, or `-` for a list on standard input; it narrows
+    the scope and never widens it. JSONL goes to stdout when that is piped, a table when it is a terminal,
+    and always into a run directory.
+    """
+    from scanner.cli.screen import is_terminal, screen_for
+    from scanner.clock import SystemClock
+    from scanner.inputs import Request, load
+    from scanner.sweep import run
+
+    loaded = load(Request.of(targets, asked), SystemClock.wall())
+    lines = as_json or not is_terminal(sys.stdout)
+    options = replace(
+        loaded.options,
+        output=Path(output),
+        confirm=confirm,
+        everything=everything,
+        seed=seed,
+        resume=resume,
+        fail_on="never" if fail_on == "never" else "open",
+        stdout_lines=lines,
+        quiet=quiet,
+    )
+    with screen_for(sys.stderr, quiet=quiet) as screen:
+        result = run(loaded.settings, loaded.scope, options, screen)
+    if not lines:
+        from scanner.cli.screen import show_table
+
+        show_table(result.run_dir)
+    return result.exit_code
