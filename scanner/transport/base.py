@@ -102,6 +102,12 @@ class Connector(Protocol):
     """Opens connections to targets, at most `capacity` at a time."""
 
     capacity: int
+    half_open: int  # connects under way that nobody has answered yet
+    pauses: int  # how often the process was found to have been stopped
+
+    @property
+    def busy(self) -> int:
+        """How many targets are being asked now."""
 
     @property
     def free(self) -> int:

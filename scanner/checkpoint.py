@@ -1,0 +1,58 @@
+"""Where a sweep stands, so that it can go on after any death: a few integers and the targets in flight.
+
+A checkpoint is a promise about evidence: every position before `next_position` that is not listed as in
+flight has an outcome, and each of those outcomes is in a segment that has been fsynced.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from results.journal import Position
+
+FORMAT = "mongosweep.checkpoint/1"
+
+
+class Checkpoint(Struct, frozen=True, kw_only=True):
+    """The state of one walk through an order.
+
+    `after` is the last position that was taken from the walk (-1: none). `in_flight` are positions at or
+    before it that have no outcome yet. `outcomes` counts those that have one, by verdict or failure.
+    """
+
+    format: str = FORMAT
+    run_id: str
+    scope_digest: str
+    settings_digest: str
+    seed: int
+    shard: tuple[int, int]
+    after: Annotated[int, Meta(ge=-1)]
+    in_flight: list[int]
+    outcomes: dict[str, int]
+    excluded_later: int = 0  # refused by the door while the sweep ran: expired or narrowed
+    journal: Position | None = None  # how far the evidence was durable when this was written
+    elapsed: float = 0.0
+    sequence: int = 0
+
+    def encode(self) -> bytes:
+        """One JSON line and its checksum."""
+        body = msgspec.json.encode(self)
+        return body + b"\n%08x\n" % zlib.crc32(body)
+
+
+def decode(data: bytes) -> Checkpoint:
+    """The checkpoint in a file's bytes. Raises ValueError when they are not whole."""
+    body, separator, rest = data.partition(b"\n")
+    if not separator or rest != b"%08x\n" % zlib.crc32(body):
+        raise ValueError("the checksum does not match")
+    try:
+        read = msgspec.json.decode(body, type=Checkpoint)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+    if read.format != FORMAT:
+        raise ValueError(f"format {read.format!r} is not {FORMAT!r}")
+    return read

@@ -1,0 +1,36 @@
+"""The accounts of a sweep: every planned target ends in exactly one outcome, was excluded, or was not reached."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+class AccountsDoNotBalance(Exception):
+    """planned != outcomes + excluded + not reached: a bug of ours, never passed over in silence."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Coverage:
+    """Counts of one sweep or shard. `planned` is what the order would visit."""
+
+    planned: int
+    outcomes: Counter[str] = field(default_factory=Counter)
+    excluded: int = 0  # refused by the door while the sweep ran
+    faults: Counter[str] = field(default_factory=Counter)  # local faults met; none of them is an outcome
+
+    @property
+    def done(self) -> int:
+        """Targets with an outcome."""
+        return self.outcomes.total()
+
+    def not_reached(self, remaining: int) -> int:
+        """Targets that nobody asked: planned and neither done nor excluded. `remaining` is what the engine
+        itself counts as left; the two must agree. Raises AccountsDoNotBalance."""
+        left = self.planned - self.done - self.excluded
+        if left != remaining:
+            raise AccountsDoNotBalance(
+                f"planned {self.planned} = outcomes {self.done} + excluded {self.excluded} + not reached {left},"
+                f" but {remaining} are left"
+            )
+        return left

@@ -1,0 +1,63 @@
+"""The last door: every connect of every engine asks it, and only here is the scope asked while a sweep runs.
+
+A reload may narrow the scope and never widen it; the narrowed scope holds for the very next connect.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scanner.clock import Clock
+    from targets.scope import Scope, Target
+
+REFRESH = 0.25  # seconds; how old the cached wall clock may be, so that expiry holds within a second
+
+
+class Door:
+    """The scope as it stands now, plus the self-test's own address. One object for all who connect."""
+
+    __slots__ = ("_boot_start", "_checked", "_clock", "_now", "_scope", "_self_test", "_wall_start", "narrowed")
+
+    def __init__(self, scope: Scope, clock: Clock) -> None:
+        self._scope = scope
+        self._self_test: Scope | None = None
+        self._clock = clock
+        self._wall_start = clock.wall()
+        self._boot_start = clock.boottime()
+        self._now = self._wall_start
+        self._checked = self._boot_start
+        self.narrowed = 0
+
+    @property
+    def scope(self) -> Scope:
+        """What may be probed now."""
+        return self._scope
+
+    def admit_self_test(self, scope: Scope) -> None:
+        """Let the sweep's own loopback server be probed as well."""
+        self._self_test = scope
+
+    def narrow(self, scope: Scope) -> int:
+        """Keep only what the new scope allows too. Returns how many targets that took away."""
+        before = len(self._scope)
+        self._scope = self._scope.intersect(scope)
+        taken = before - len(self._scope)
+        self.narrowed += taken
+        return taken
+
+    def permits(self, target: Target) -> bool:
+        """Whether this target may be connected to now. Asked immediately before every connect."""
+        now = self.now()
+        if self._scope.permits(target, now):
+            return True
+        return self._self_test is not None and self._self_test.permits(target, now)
+
+    def now(self) -> float:
+        """Wall time for judging expiry: the later (stricter) of the wall clock and the time that has passed
+        since the start by a clock that nobody can set back."""
+        boot = self._clock.boottime()
+        if boot - self._checked > REFRESH:
+            self._checked = boot
+            self._now = max(self._clock.wall(), self._wall_start + boot - self._boot_start)
+        return self._now

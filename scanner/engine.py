@@ -1,0 +1,269 @@
+"""The crank: a position of the order becomes a target, the pace lets it go, its outcome is counted.
+
+Everything happens in callbacks of one event loop. A position is `in flight` from the moment it is taken from
+the order until its outcome is in the journal, so a checkpoint is this set and one number.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Any, Protocol
+
+from scanner.pace import MAX_BURST, PrefixCaps
+from scanner.transport.base import Failure, LocalFault
+from targets.scope import OutOfScope
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from scanner.coverage import Coverage
+    from scanner.door import Door
+    from scanner.order import Order
+    from scanner.pace import Pace
+    from scanner.probe import Conversation
+    from scanner.transport.base import Connector
+    from targets.scope import Target
+
+PUMP_INTERVAL = 0.005  # seconds between looks at the bucket when nothing else happens
+MAX_DEFERRED = 8192  # positions held back by their prefix's cap; beyond it the order waits
+FAULT_DELAY = 1.0  # seconds until a target that this machine could not ask is tried again
+FAULT_PATIENCE = 60.0  # seconds of nothing but local faults after which the sweep gives up
+
+
+class Journalist(Protocol):
+    """Who writes down what was found. `settle` must be called exactly once for each `record`."""
+
+    def record(
+        self, target: Target, talk: Conversation, settle: Callable[[str], None]
+    ) -> None:
+        """A server answered. `settle(verdict)` when its line is written (or held to be needless)."""
+
+    def record_silence(self, target: Target, failure: Failure, detail: str) -> None:
+        """A target did not accept a connection; a line only when every outcome is wanted."""
+
+
+class Held(Protocol):
+    """Prefixes that must not be touched now."""
+
+    def holds(self, version: int, address: int) -> bool:
+        """Whether this address is in a blackout window."""
+
+
+class Engine:
+    """Drives one sweep. Create, set `connector`, call `start`, await `finished`."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        order: Order,
+        door: Door,
+        pace: Pace,
+        caps: PrefixCaps,
+        coverage: Coverage,
+        journalist: Journalist,
+        *,
+        half_open_limit: int,
+        after: int = -1,
+        again: tuple[int, ...] = (),
+        held: Held | None = None,
+    ) -> None:
+        self.connector: Connector
+        self.coverage = coverage
+        self.pace = pace
+        self.in_flight: set[int] = set(again)
+        self.after = after
+        self.taken = coverage.done + coverage.excluded + len(again)
+        self.started_connects = 0
+        self.answered_count = 0
+        self.exhausted = False
+        self.stop_reason = ""
+        self.pauses: set[str] = set()  # why nothing new is sent; empty = go
+        self.finished: asyncio.Future[None] = loop.create_future()
+        self.side_tokens: dict[Any, Callable[[Any], None]] = {}
+        self._loop = loop
+        self._order = order
+        self._walk = order.walk(after)
+        self._pick = door.scope.pick
+        self._door = door
+        self._caps = caps
+        self._journalist = journalist
+        self._half_open_limit = half_open_limit
+        self._held = held
+        self._deferred: list[tuple[float, int]] = [(0.0, position) for position in again]
+        self._blacked_out: list[int] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._fault_since = 0.0
+
+    # --- turning -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to turn."""
+        self._on_timer()
+
+    def _on_timer(self) -> None:
+        if not self.finished.done():
+            self._timer = self._loop.call_later(PUMP_INTERVAL, self._on_timer)
+            self.pump()
+
+    def pump(self) -> None:
+        """Start as many connects as rate, caps, slots and the half-open limit allow now."""
+        if self.finished.done():
+            return
+        now = self._loop.time()
+        self.pace.review(now)
+        if not self.pauses and not self.stop_reason:
+            connector = self.connector
+            room = min(connector.free, self._half_open_limit - connector.half_open, MAX_BURST)
+            if room > 0:
+                room = min(room, self.pace.bucket.available(now))
+            started = 0
+            while started < room:
+                ready = self._next(now)
+                if ready is None:
+                    break
+                started += self._launch(*ready)
+            if started:
+                self.pace.bucket.take(started)
+                self.started_connects += started
+        if not self.in_flight and (self.exhausted or self.stop_reason):
+            self._finish()
+        elif self.stop_reason and not self.connector.busy:
+            self._finish()
+
+    def _next(self, now: float) -> tuple[int, Target] | None:
+        """The next position that may go now, with its target; None when there is none."""
+        deferred = self._deferred
+        while True:
+            if deferred and deferred[0][0] <= now:
+                position = heapq.heappop(deferred)[1]
+                index = self._order.at(position)
+                assert index is not None
+            elif self.exhausted or len(deferred) >= MAX_DEFERRED:
+                return None
+            else:
+                following = next(self._walk, None)
+                if following is None:
+                    self.exhausted = True
+                    continue
+                position, index = following
+                self.after = position
+                self.taken += 1
+                self.in_flight.add(position)
+            target = self._pick(index)
+            version, address, _ = target
+            if self._held is not None and self._held.holds(version, address):
+                self._blacked_out.append(position)
+                continue
+            delay = self._caps.delay(self._caps.key(version, address), now)
+            if not delay:
+                return position, target
+            heapq.heappush(deferred, (now + delay, position))
+
+    def _launch(self, position: int, target: Target) -> int:
+        try:
+            self.connector.connect(target, position)
+        except OutOfScope:
+            self.coverage.excluded += 1
+            self.in_flight.discard(position)
+            return 0
+        return 1
+
+    def release_blackouts(self) -> None:
+        """The windows have changed: look again at everything that was held back."""
+        held, self._blacked_out = self._blacked_out, []
+        for position in held:
+            heapq.heappush(self._deferred, (0.0, position))
+
+    @property
+    def held_back(self) -> int:
+        """Targets waiting for the end of a blackout window."""
+        return len(self._blacked_out)
+
+    def ask(self, target: Target, token: object, answer: Callable[[Any], None]) -> None:
+        """Probe one more target beside the order (a canary): `answer` gets the conversation, a Failure or
+        a LocalFault. Raises OutOfScope."""
+        self.side_tokens[token] = answer
+        try:
+            self.connector.connect(target, token)
+        except OutOfScope:
+            del self.side_tokens[token]
+            raise
+
+    def stop(self, reason: str) -> None:
+        """No new connect from now on; conversations under way are let finish within their deadlines."""
+        if not self.stop_reason:
+            self.stop_reason = reason
+
+    def abandon(self) -> None:
+        """Drop conversations under way: their positions stay in flight and are not reached."""
+        self.stop("abandoned")
+        self.connector.close()
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.finished.done():
+            self.finished.set_result(None)
+
+    def not_reached(self) -> int:
+        """Planned targets without an outcome; also proves that the accounts balance."""
+        if self.exhausted and self.taken != self.coverage.planned:
+            return self.coverage.not_reached(self.coverage.planned - self.taken - 1)  # raises
+        remaining = self.coverage.planned - self.taken + len(self.in_flight)
+        return self.coverage.not_reached(remaining)
+
+    # --- outcomes (see probe.Outcomes) -----------------------------------------------------------
+
+    def answered(self, target: Target, token: Any, talk: Conversation) -> None:
+        """The target accepted a connection."""
+        self._fault_since = 0.0
+        self.pace.observe_round_trip(talk.connect_seconds)
+        if token.__class__ is not int:
+            self._side(token, talk)
+            return
+        self.answered_count += 1
+        self._journalist.record(target, talk, lambda verdict: self._settle(token, verdict))
+
+    def _settle(self, position: int, outcome: str) -> None:
+        self.in_flight.discard(position)
+        self.coverage.outcomes[outcome] += 1
+
+    def unanswered(self, target: Target, token: Any, failure: Failure, detail: str) -> None:
+        """The target never accepted a connection."""
+        if token.__class__ is not int:
+            self._side(token, failure)
+            return
+        self._fault_since = 0.0
+        if failure is Failure.UNREACHABLE:
+            self.pace.stress.unreachable += 1
+        self._journalist.record_silence(target, failure, detail)
+        self.in_flight.discard(token)
+        self.coverage.outcomes[failure] += 1
+
+    def untried(self, target: Target, token: Any, fault: LocalFault, detail: str) -> None:
+        """This machine could not ask: the position goes back to the queue, and the fault is counted."""
+        self.coverage.faults[f"{fault.value}: {detail}"] += 1
+        if token.__class__ is not int:
+            self._side(token, fault)
+            return
+        now = self._loop.time()
+        if not self._door.permits(target):
+            self.coverage.excluded += 1
+            self.in_flight.discard(token)
+            return
+        if fault is LocalFault.FORBIDDEN:
+            self.stop(f"this machine refused a connect to an address in scope ({detail})")
+        elif fault is LocalFault.MEMORY:
+            self.pace.stress.local_drops += 1
+        if not self._fault_since:
+            self._fault_since = now
+        elif now - self._fault_since > FAULT_PATIENCE:
+            self.stop(f"nothing but faults of this machine for {FAULT_PATIENCE:.0f} s ({detail})")
+        heapq.heappush(self._deferred, (now + FAULT_DELAY, token))
+
+    def _side(self, token: Any, result: Any) -> None:
+        answer = self.side_tokens.pop(token, None)
+        if answer is not None:
+            answer(result)

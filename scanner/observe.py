@@ -1,0 +1,112 @@
+"""From facts to the record: what a conversation learned becomes one `Observation`. Pure; nothing is asked here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from results.record import Endpoint, Evidence, Observation, Owner, Timing, Tls, event_id
+from results.verdict import MEANING, Verdict
+from scanner.certificate import read_certificate
+from scanner.mongo.identity import identify
+from scanner.mongo.judge import judge
+from scanner.mongo.severity import assess
+
+if TYPE_CHECKING:
+    from scanner.mongo.facts import Facts, TlsSession
+    from scanner.probe import Conversation
+    from targets.scope import Scope, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """What is the same for all observations of one run."""
+
+    run_id: str
+    scope: Scope
+
+
+def timestamp(wall: float) -> str:
+    """RFC 3339, UTC, milliseconds: `2026-11-24T09:15:02.123Z`."""
+    at = datetime.fromtimestamp(wall, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+
+
+def owner_of(scope: Scope, target: Target) -> Owner:
+    """Whose the target is, by the most specific entry of the allow-list."""
+    entry = scope.owner_of(target.address, target.version)
+    return Owner(
+        owner=entry.owner,
+        contact=entry.contact,
+        site=entry.site,
+        allow=entry.text,
+        labels=dict(entry.labels),
+    )
+
+
+def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -> Observation:
+    """The record of a target that accepted a connection. `wall` is the time of the observation."""
+    facts = talk.dialogue.facts
+    facts.observed_at = datetime.fromtimestamp(wall, UTC)
+    judgement = judge(facts)
+    speaks = judgement.verdict not in (Verdict.NOT_MONGODB, Verdict.UNKNOWN) or facts.hello is not None
+    server = identify(facts) if speaks else None
+    exposure = talk.dialogue.exposure() if judgement.verdict.is_open else None
+    severity, reasons = assess(judgement.verdict, server, exposure)
+    return Observation(
+        event_id=event_id(vantage.run_id, target.packed, target.port),
+        run_id=vantage.run_id,
+        observed_at=timestamp(wall),
+        target=Endpoint(ip=target.ip, port=target.port, tls=tls_of(facts, facts.observed_at)),
+        owner=owner_of(vantage.scope, target),
+        verdict=judgement.verdict,
+        evidence=judgement.evidence,
+        server=server,
+        exposure=exposure,
+        severity=severity,
+        severity_reasons=reasons,
+        timing=Timing(
+            connect_ms=round(talk.connect_seconds * 1000, 3),
+            total_ms=round((talk.closed_at - talk.opened_at) * 1000, 3),
+            connections=talk.connections,
+            messages=talk.dialogue.messages_sent,
+            bytes_sent=talk.dialogue.bytes_sent,
+            bytes_received=talk.dialogue.bytes_received,
+        ),
+    )
+
+
+def silence(vantage: Vantage, target: Target, verdict: Verdict, detail: str, wall: float) -> Observation:
+    """The record of a target that accepted no connection; written only when every outcome is wanted."""
+    return Observation(
+        event_id=event_id(vantage.run_id, target.packed, target.port),
+        run_id=vantage.run_id,
+        observed_at=timestamp(wall),
+        target=Endpoint(ip=target.ip, port=target.port),
+        owner=owner_of(vantage.scope, target),
+        verdict=verdict,
+        evidence=[Evidence(rule=verdict.value, detail=detail or MEANING[verdict].sentence)],
+        severity=MEANING[verdict].severity,
+    )
+
+
+def tls_of(facts: Facts, now: datetime) -> Tls | None:
+    """The TLS session that says most: the established one, else the last one that failed."""
+    sessions = [attempt.tls for attempt in facts.attempts if attempt.tls is not None]
+    if not sessions:
+        return None
+    best = next((s for s in reversed(sessions) if s.established), sessions[-1])
+    return _tls(best, now)
+
+
+def _tls(session: TlsSession, now: datetime) -> Tls:
+    return Tls(
+        version=session.version,
+        cipher=session.cipher,
+        cipher_bits=session.cipher_bits,
+        legacy=session.legacy,
+        certificate_requested=session.certificate_requested,
+        certificate=read_certificate(session.certificate_der, now),
+        error=session.alert,
+    )

@@ -1,0 +1,172 @@
+"""One target's life: the only place where the network and the dialogue meet.
+
+A connector tells what happened on a link; a dialogue says what to write and when to open another connection.
+Neither knows the other. A target that never accepts a connection passes through without an object of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from scanner.mongo.dialogue import Dialogue
+from scanner.mongo.facts import Ending, Layer, Next
+from scanner.transport.base import Deadline, Failure, LocalFault
+from scanner.transport.tls import TlsError, TlsLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scanner.transport.base import Link
+    from targets.scope import Target
+
+_LAYERS = {Next.OPEN_PLAIN: (False, False), Next.OPEN_TLS: (True, False), Next.OPEN_TLS_LEGACY: (True, True)}
+
+
+class Outcomes(Protocol):
+    """Who wants to know how a target ended: the engine."""
+
+    def answered(self, target: Target, token: Any, talk: Conversation) -> None:
+        """The target accepted a connection; the conversation holds the facts."""
+
+    def unanswered(self, target: Target, token: Any, failure: Failure, detail: str) -> None:
+        """The target never accepted a connection."""
+
+    def untried(self, target: Target, token: Any, fault: LocalFault, detail: str) -> None:
+        """This machine could not ask."""
+
+
+class Conversation:
+    """What one target's links have in common: its dialogue, and the TLS layer of the current connection."""
+
+    __slots__ = ("closed_at", "connect_seconds", "connections", "dialogue", "opened_at", "tls", "want_tls")
+
+    def __init__(self, dialogue: Dialogue, opened_at: float, connected_at: float) -> None:
+        self.dialogue = dialogue
+        self.tls: TlsLayer | None = None
+        self.want_tls: tuple[bool, bool] = (False, False)  # (TLS, legacy TLS) for the next connection
+        self.opened_at = opened_at
+        self.connect_seconds = connected_at - opened_at
+        self.closed_at = connected_at
+        self.connections = 0
+
+
+class Probe:
+    """Implements `Prober`: carries bytes between links and dialogues until each dialogue is done."""
+
+    def __init__(
+        self,
+        outcomes: Outcomes,
+        begin: Callable[[Target], Dialogue],
+        now: Callable[[], float],
+    ) -> None:
+        self._outcomes = outcomes
+        self._begin = begin
+        self._now = now
+
+    def connected(self, link: Link) -> None:
+        """See `Prober.connected`."""
+        talk: Conversation | None = link.talk
+        if talk is None:
+            talk = link.talk = Conversation(self._begin(link.target), link.opened_at, link.connected_at)
+        talk.connections += 1
+        use_tls, legacy = talk.want_tls
+        if not use_tls:
+            link.send(talk.dialogue.connected(Layer.PLAIN))
+            return
+        talk.tls = TlsLayer(legacy)
+        try:
+            link.send(talk.tls.start())
+        except TlsError as error:
+            self._tls_failed(link, talk, error)
+
+    def received(self, link: Link, data: bytes) -> None:
+        """See `Prober.received`."""
+        talk: Conversation = link.talk
+        if talk.tls is not None:
+            self._received_tls(link, talk, talk.tls, data)
+            return
+        answer = talk.dialogue.received(data)
+        if answer:
+            link.send(answer)
+            link.restart_reply_clock()
+        if talk.dialogue.next is not Next.WAIT:
+            self._turn(link, talk)
+
+    def _received_tls(self, link: Link, talk: Conversation, tls: TlsLayer, data: bytes) -> None:
+        was_established = tls.established
+        try:
+            plain, wire = tls.feed(data)
+            if tls.established and not was_established:
+                wire += self._encrypted(tls, talk.dialogue.connected(Layer.TLS, tls.session()))
+            answer = talk.dialogue.received(plain) if plain else b""
+            if answer:
+                wire += self._encrypted(tls, answer)
+        except TlsError as error:
+            self._tls_failed(link, talk, error)
+            return
+        if wire:
+            link.send(wire)
+        if answer:
+            link.restart_reply_clock()
+        if talk.dialogue.next is not Next.WAIT:
+            self._turn(link, talk)
+        elif tls.eof:
+            self.ended(link, Ending.CLOSED)
+            if talk.dialogue.next is Next.DONE:
+                link.close()
+
+    @staticmethod
+    def _encrypted(tls: TlsLayer, data: bytes) -> bytes:
+        return tls.encrypt(data) if data else b""
+
+    def _tls_failed(self, link: Link, talk: Conversation, error: TlsError) -> None:
+        assert talk.tls is not None
+        session = talk.tls.session(str(error))
+        talk.dialogue.ended(Ending.TLS_FAILED, session)
+        self._turn(link, talk)
+
+    def ended(self, link: Link, ending: Ending) -> None:
+        """See `Prober.ended`."""
+        talk: Conversation | None = link.talk
+        if talk is None:
+            return
+        if ending is Ending.TIMEOUT and link.kind is Deadline.HOST:
+            talk.dialogue.abort(ending)
+        else:
+            talk.dialogue.ended(ending, talk.tls.session() if talk.tls is not None else None)
+        self._turn(link, talk)
+
+    def _turn(self, link: Link, talk: Conversation) -> None:
+        """Do what the dialogue wants next."""
+        wanted = talk.dialogue.next
+        if wanted is Next.WAIT:
+            return
+        if talk.tls is not None:
+            talk.tls.forget()
+            talk.tls = None
+        if wanted is Next.DONE:
+            target, token = link.target, link.token
+            link.close()
+            self._finish(target, token, talk)
+        else:
+            talk.want_tls = _LAYERS[wanted]
+            link.reopen()
+
+    def _finish(self, target: Target, token: Any, talk: Conversation) -> None:
+        talk.closed_at = self._now()
+        self._outcomes.answered(target, token, talk)
+
+    def failed(self, target: Target, token: Any, failure: Failure, detail: str, talk: Any) -> None:
+        """See `Prober.failed`. A connection that could not be opened again ends the dialogue with what it
+        has: the target did accept one before."""
+        if talk is None:
+            self._outcomes.unanswered(target, token, failure, detail)
+            return
+        talk.dialogue.abort(Ending.RESET if failure is Failure.REFUSED else Ending.TIMEOUT)
+        self._finish(target, token, talk)
+
+    def fault(self, target: Target, token: Any, fault: LocalFault, detail: str, talk: Any) -> None:
+        """See `Prober.fault`. The target is asked again from the start, so half a dialogue is dropped."""
+        if talk is not None and talk.tls is not None:
+            talk.tls.forget()
+        self._outcomes.untried(target, token, fault, detail)

@@ -1,0 +1,183 @@
+"""Writes down what was found: conversation to observation to journal line, with the second opinion in between.
+
+Lines are appended on the event loop and made durable by one thread; stdout follows the journal's file from
+another, so that a slow reader of stdout never slows a probe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from results.record import Confirmation, Evidence, to_json
+from results.verdict import Verdict
+from scanner.driver import confirm
+from scanner.observe import observe, silence
+from scanner.transport.base import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from results.journal import JournalWriter
+    from results.record import Observation
+    from scanner.clock import Clock
+    from scanner.driver import SecondOpinion
+    from scanner.observe import Vantage
+    from scanner.probe import Conversation
+    from targets.scope import Target
+
+SILENT_RULES = frozenset({"silent", "closed_without_reply", "reset_without_reply"})
+MASK_LINES = 16  # lines written of mute hosts in one prefix before the rest are only counted
+MASK_HOSTS = 64  # accepted connections in one prefix from which a middlebox is suspected
+MASK_SHARE = 0.9  # share of them that said nothing
+
+_SILENCE = {
+    Failure.REFUSED: Verdict.REFUSED,
+    Failure.FILTERED: Verdict.FILTERED,
+    Failure.UNREACHABLE: Verdict.UNREACHABLE,
+}
+
+
+class PrefixWatch:
+    """Prefixes in which everything accepts and nothing speaks: a box on the way completes the handshakes."""
+
+    def __init__(self) -> None:
+        self._accepted: Counter[tuple[int, int]] = Counter()
+        self._mute: Counter[tuple[int, int]] = Counter()
+
+    @staticmethod
+    def key(target: Target) -> tuple[int, int]:
+        """The /24 or /64 of a target."""
+        return (4, target.address >> 8) if target.version == 4 else (6, target.address >> 64)
+
+    def note(self, target: Target, mute: bool) -> bool:
+        """Count one accepted connection. False when its line would only repeat what the prefix shows."""
+        key = self.key(target)
+        self._accepted[key] += 1
+        if not mute:
+            return True
+        self._mute[key] += 1
+        return self._mute[key] <= MASK_LINES
+
+    def masked(self) -> list[str]:
+        """Prefixes in which real servers may be invisible, each with its count."""
+        found = []
+        for (version, prefix), mute in self._mute.items():
+            accepted = self._accepted[version, prefix]
+            if accepted >= MASK_HOSTS and mute >= MASK_SHARE * accepted:
+                found.append(f"{_prefix_text(version, prefix)}: {mute} of {accepted} accepted and said nothing")
+        return sorted(found)
+
+
+def _prefix_text(version: int, prefix: int) -> str:
+    from targets.grammar import format_address  # noqa: PLC0415 - once, at the end of a run
+
+    if version == 4:
+        return f"{format_address(4, prefix << 8)}/24"
+    return f"{format_address(6, prefix << 64)}/64"
+
+
+class Scribe:
+    """Implements `Journalist`."""
+
+    def __init__(
+        self,
+        journal: JournalWriter,
+        vantage: Vantage,
+        clock: Clock,
+        *,
+        everything: bool,
+        opinions: SecondOpinion | None,
+        found: Callable[[Observation], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self.prefixes = PrefixWatch()
+        self.open_found = 0
+        self.disagreements = 0
+        self.lines_left_out = 0
+        self._journal = journal
+        self._vantage = vantage
+        self._clock = clock
+        self._everything = everything
+        self._opinions = opinions
+        self._found = found
+        self._failed = failed
+        self._asking: set[asyncio.Task[None]] = set()
+
+    def record(self, target: Target, talk: Conversation, settle: Callable[[str], None]) -> None:
+        """See `Journalist.record`."""
+        observation = observe(self._vantage, target, talk, self._clock.wall())
+        if self._opinions is not None and observation.verdict.is_open:
+            task = asyncio.get_running_loop().create_task(
+                self._confirmed(self._opinions, target, observation, settle)
+            )
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+            return
+        self._write(target, observation, settle)
+
+    async def _confirmed(
+        self,
+        opinions: SecondOpinion,
+        target: Target,
+        observation: Observation,
+        settle: Callable[[str], None],
+    ) -> None:
+        """Ask the official driver too. Both opinions stand in the record; neither is picked."""
+        opinion = await opinions.ask(target, tls=observation.target.tls is not None)
+        names = [database.name for database in observation.exposure.databases] if observation.exposure else []
+        confirmation = confirm(observation.verdict, names, opinion)
+        self._write(target, _with(observation, confirmation), settle)
+        if confirmation.agrees is False:
+            self.disagreements += 1
+
+    def _write(self, target: Target, observation: Observation, settle: Callable[[str], None]) -> None:
+        mute = observation.verdict is Verdict.UNKNOWN and any(
+            evidence.rule in SILENT_RULES for evidence in observation.evidence
+        )
+        wanted = self.prefixes.note(target, mute)
+        try:
+            if wanted or self._everything:
+                self._journal.append(to_json(observation))
+            else:
+                self.lines_left_out += 1
+        except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
+            self._failed(error)
+            return
+        settle(observation.verdict.value)
+        if observation.verdict.is_open:
+            self.open_found += 1
+            self._found(observation)
+
+    def record_silence(self, target: Target, failure: Failure, detail: str) -> None:
+        """See `Journalist.record_silence`."""
+        if not self._everything:
+            return
+        line = to_json(silence(self._vantage, target, _SILENCE[failure], detail, self._clock.wall()))
+        try:
+            self._journal.append(line)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(error)
+
+    @property
+    def asking(self) -> int:
+        """How many second opinions are being waited for."""
+        return len(self._asking)
+
+    async def finish(self, patience: float) -> None:
+        """Wait for second opinions under way, at most `patience` seconds; then drop them."""
+        if self._asking:
+            await asyncio.wait(list(self._asking), timeout=patience)
+        for task in list(self._asking):
+            task.cancel()
+        await asyncio.gather(*list(self._asking), return_exceptions=True)
+
+
+def _with(observation: Observation, confirmation: Confirmation) -> Observation:
+    evidence = list(observation.evidence)
+    if confirmation.agrees is False:
+        evidence.append(Evidence(rule="driver_disagrees", detail=confirmation.detail))
+    return msgspec.structs.replace(observation, confirmation=confirmation, evidence=evidence)
