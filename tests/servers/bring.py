@@ -21,7 +21,7 @@ FERRETDB_MODULE = "github.com/FerretDB/FerretDB"
 FERRETDB_COMMAND = f"{FERRETDB_MODULE}/cmd/ferretdb"
 
 
-class NotBrought(Exception):
+class NotBroughtError(Exception):
     """A server could not be brought; the message says why and what would help."""
 
 
@@ -31,7 +31,7 @@ def say(text: str) -> None:
 
 
 def digest(*parts: Path | str) -> str:
-    """One hexadecimal digest of files (by content) and strings, to know whether a product is still current."""
+    """One digest of files (by content) and strings, to know whether a product is still current."""
     seen = hashlib.sha256()
     for part in parts:
         seen.update(part.read_bytes() if isinstance(part, Path) else part.encode())
@@ -45,7 +45,7 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
         [str(word) for word in command], cwd=cwd, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise NotBrought(
+        raise NotBroughtError(
             f"`{command[0]} {command[1]} ...` failed:\n{(done.stderr or done.stdout)[-2000:].strip()}"
         )
     return done.stdout
@@ -77,7 +77,9 @@ def bring_ferretdb() -> None:
         return
     go = shutil.which("go")
     if go is None:
-        raise NotBrought("FerretDB is built from source and needs Go 1.24 or newer; `go` is not on the PATH")
+        raise NotBroughtError(
+            "FerretDB is built from source: install Go 1.24 or newer (`go` is not on the PATH)"
+        )
     say("building FerretDB (about a minute the first time)")
     with tempfile.TemporaryDirectory(dir=SERVERS) as scratch:
         build_ferretdb(go, Path(scratch), binary)
@@ -114,7 +116,7 @@ def main() -> int:
     for bring in (bring_secantusdb, bring_ferretdb):
         try:
             bring()
-        except NotBrought as why:
+        except NotBroughtError as why:
             say(str(why))
             failed |= bring is not bring_ferretdb or shutil.which("go") is not None
     mongods = os.environ.get("MONGOSWEEP_MONGOD_DIR", "")

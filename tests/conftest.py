@@ -1,0 +1,141 @@
+"""What every test runs under: no traffic off this machine, both event loops on request, real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support import real
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register what this file offers."""
+    config.addinivalue_line("markers", "both_loops: runs once on asyncio's own loop and once on uvloop")
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
+    """asyncio's own loop, which has a debug mode; with the marker `both_loops` also uvloop."""
+    factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    if item.get_closest_marker("both_loops"):
+        import uvloop
+
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
+
+
+class TrafficLeftLoopbackError(AssertionError):
+    """A test tried to reach an address that is not this machine's loopback."""
+
+
+def on_loopback(host: object) -> bool:
+    """Whether `host` is a literal loopback address; names are not, except the one that always is."""
+    if host in (None, "", b"", "localhost", b"localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.decode() if isinstance(host, bytes) else str(host)).is_loopback
+    except ValueError:
+        return False
+
+
+def _socket_guard(event: str, arguments: tuple[Any, ...]) -> None:
+    """Stops traffic before a packet exists. Namespaces of a test are entered by its child processes only.
+
+    An audit hook sees every Python socket, also those that the driver or a library makes.
+    """
+    if event == "socket.getaddrinfo" and not _is_literal_or_local(arguments[0]):
+        raise TrafficLeftLoopbackError(f"a test looks up {arguments[0]!r}")
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+        address = arguments[1]
+        if isinstance(address, tuple) and isinstance(address[0], str) and arguments[0].family in _INTERNET:
+            host = address[0].partition("%")[0]
+            if not on_loopback(host):
+                raise TrafficLeftLoopbackError(f"a test talks to {host}")
+
+
+def _is_literal_or_local(host: object) -> bool:
+    if on_loopback(host):
+        return True
+    try:
+        ipaddress.ip_address(host.decode() if isinstance(host, bytes) else str(host))
+    except ValueError:
+        return False
+    return True
+
+
+_INTERNET = frozenset({2, 10})  # AF_INET and AF_INET6, as Linux numbers them
+sys.addaudithook(_socket_guard)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes `real_server` runs against every kind of server, unless it names its own kinds."""
+    if "real_server" in metafunc.fixturenames and not any(
+        "real_server" in str(mark.args[0]) for mark in metafunc.definition.iter_markers("parametrize")
+    ):
+        metafunc.parametrize("real_server", real.kinds(), indirect=True, ids=str, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever takes a real server carries the marker `servers`, so that it can be chosen or left out."""
+    for item in items:
+        if {"real_server", "real_servers"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.servers)
+
+
+class RealServers:
+    """Starts each kind of server at its first use and keeps it until the tests are over."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._certificates: real.Certificates | None = None
+        self._running: dict[real.Kind, real.RealServer] = {}
+
+    @property
+    def certificates(self) -> real.Certificates:
+        """The authority of the tests and what it issued; made at the first use."""
+        if self._certificates is None:
+            self._certificates = real.Certificates(self._home / "certificates")
+        return self._certificates
+
+    def get(self, kind: real.Kind) -> real.RealServer:
+        """The running server of this kind. Skips with the reason, or fails where servers are required."""
+        if kind.missing:
+            if os.environ.get(real.REQUIRE) == "1":
+                pytest.fail(f"{kind.missing} ({real.REQUIRE} is set)", pytrace=False)
+            pytest.skip(kind.missing)
+        if kind not in self._running:
+            home = self._home / f"{len(self._running)}-{kind}"
+            self._running[kind] = real.start(kind, home, self.certificates)
+        return self._running[kind]
+
+    def stop(self) -> None:
+        """End them all: ask everyone first, so that their farewells overlap."""
+        for server in self._running.values():
+            server.ask_to_stop()
+        for server in self._running.values():
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def real_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServers]:
+    """All real servers of this session, by kind: `real_servers.get(real.kinds(real.State.OPEN)[0])`."""
+    servers = RealServers(tmp_path_factory.mktemp("servers"))
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture(scope="session")
+def real_server(request: pytest.FixtureRequest, real_servers: RealServers) -> real.RealServer:
+    """One real server. Narrow it with
+    `@pytest.mark.parametrize("real_server", real.kinds(real.State.OPEN), indirect=True, ids=str)`."""
+    return real_servers.get(request.param)
