@@ -1,4 +1,4 @@
-"""Target: one address and port that may be probed; holding one is the permission, and only a Scope makes one."""
+"""Target: one address and port that may be probed. Holding one is the permission; only a Scope makes one."""
 
 from __future__ import annotations
 

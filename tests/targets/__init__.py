@@ -1,0 +1,1 @@
+"""Tests of the room that decides which addresses may be probed."""
