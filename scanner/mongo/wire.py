@@ -142,9 +142,9 @@ class FrameReader:
                 expected.optional = True
 
     @property
-    def awaited(self) -> list[Expected]:
-        """Requests in flight that a reply is owed to, oldest first."""
-        return [expected for expected in self._expected if not expected.optional]
+    def owes(self) -> bool:
+        """True while a reply is due to some request in flight."""
+        return any(not expected.optional for expected in self._expected)
 
     @property
     def buffered(self) -> int:

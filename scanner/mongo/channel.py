@@ -1,0 +1,133 @@
+"""One connection's requests in flight: encodes them, and hands back each reply with what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scanner.mongo.bson_check import BsonError, decode, decode_all
+from scanner.mongo.commands import Command, Request, encode, is_legacy, reply_cap
+from scanner.mongo.facts import Reply
+from scanner.mongo.wire import Expected, Form, Frame, FrameReader
+
+if TYPE_CHECKING:
+    from scanner.mongo.facts import Limits
+
+
+@dataclass(slots=True)
+class Flight:
+    """A request in flight, where its reply goes, and the name of the question that it is, if it is one."""
+
+    request: Request
+    slot: str
+    question: str = ""
+
+
+@dataclass(slots=True)
+class Landed:
+    """A reply with its flight. `late`: it was not awaited any more."""
+
+    flight: Flight
+    reply: Reply
+    late: bool
+
+
+class Channel:
+    """What is on the way on one connection. The bytes to write gather until `take_output`."""
+
+    __slots__ = ("_last_id", "_limits", "_output", "_reader", "bytes_sent", "flights", "messages_sent")
+
+    def __init__(self, limits: Limits, last_id: int = 0) -> None:
+        self._limits = limits
+        self._last_id = last_id
+        self._reader = FrameReader()
+        self._output: list[bytes] = []
+        self.flights: dict[int, Flight] = {}  # oldest first
+        self.messages_sent = 0
+        self.bytes_sent = 0
+
+    @property
+    def last_id(self) -> int:
+        """The newest request id, so that the next connection does not use it again."""
+        return self._last_id
+
+    @property
+    def owes(self) -> bool:
+        """True while a reply is due."""
+        return self._reader.owes
+
+    @property
+    def buffered(self) -> int:
+        """Bytes held for a reply that is not whole."""
+        return self._reader.buffered
+
+    def ask(self, flight: Flight, by: Form, *, time_limit: bool, api_version: bool) -> None:
+        """Put one request in flight. Raises `RefusedRequest` when it must not leave."""
+        request = flight.request
+        request_id = self._last_id + 1
+        message = encode(request, request_id, by, time_limit=time_limit, api_version=api_version)
+        expected = Expected(
+            request_id,
+            by,
+            reply_cap(request.command, self._limits),
+            documents=is_legacy(request.command),
+            lists_databases=request.command is Command.LIST_DATABASES,
+        )
+        self._last_id = request_id
+        self._reader.expect(expected, message)
+        self.flights[request_id] = flight
+        self._output.append(message)
+        self.messages_sent += 1
+        self.bytes_sent += len(message)
+
+    def take_output(self) -> bytes:
+        """All bytes that were gathered since the last call."""
+        output = b"".join(self._output)
+        self._output.clear()
+        return output
+
+    def forget(self, by: Form) -> None:
+        """Requests of this form in flight may stay without a reply."""
+        self._reader.forget(by)
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they come."""
+        self._reader.feed(data)
+
+    def next_reply(self) -> Landed | None:
+        """The next whole reply, or None. Raises `WireError` when the connection must be given up."""
+        frame = self._reader.next_frame()
+        if frame is None:
+            return None
+        flight = self._take_flight(frame.expected.request_id)
+        return Landed(flight, _to_reply(flight.request, frame), frame.expected.optional)
+
+    def _take_flight(self, request_id: int) -> Flight:
+        """The flight of this reply; those before it were optional, and will not be answered any more."""
+        while True:
+            first = next(iter(self.flights))
+            flight = self.flights.pop(first)
+            if first == request_id:
+                return flight
+
+
+def _to_reply(request: Request, frame: Frame) -> Reply:
+    """Decode one frame. A batch of a legacy find takes the form of a find command's reply."""
+    by = "OP_REPLY" if frame.expected.by is Form.OP_QUERY else "OP_MSG"
+    reply = Reply(command=request.command, by=by, truncated_list=frame.truncated_list)
+    if frame.truncated_list:
+        reply.error = "too large"
+        return reply
+    try:
+        if frame.expected.documents and not frame.query_failure:
+            batch = decode_all(frame.body, frame.documents)
+            reply.document = {"cursor": {"id": 0, "firstBatch": batch}, "ok": 1.0}
+            return reply
+        document = decode(frame.body)
+    except BsonError as error:
+        reply.error = f"bson: {error}"
+        return reply
+    if frame.query_failure:
+        document.setdefault("$err", "")
+    reply.document = document
+    return reply

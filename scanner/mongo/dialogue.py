@@ -1,0 +1,359 @@
+"""The conversation with one server, without a socket: bytes in, bytes and the next step out.
+
+Theory of operation. The first write carries three requests: isMaster by OP_QUERY, which every version
+answers, and buildInfo and listDatabases by OP_MSG. Servers from 3.6 on answer all three in order; older ones
+are silent about OP_MSG, so those two are forgotten as soon as the handshake shows an older wire version, and
+asked again by OP_QUERY. After each reply the table of questions says what is still to be asked; after each
+lost connection the table of reopenings says whether another one is worth it. When the verdict is open, a plan
+may ask for metadata, several questions in flight; nothing that happens there changes the verdict.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from results.verdict import Verdict
+from scanner.mongo.answers import ErrorKind, error_kind, is_handshake, wire_version
+from scanner.mongo.channel import Channel, Flight
+from scanner.mongo.commands import (
+    RefusedRequest,
+    Request,
+    build_info,
+    hello,
+    is_legacy,
+    is_master,
+    list_databases,
+)
+from scanner.mongo.facts import (
+    Attempt,
+    Depth,
+    Document,
+    Ending,
+    Facts,
+    Layer,
+    Limits,
+    Next,
+    Reply,
+    TlsSession,
+)
+from scanner.mongo.judge import judge
+from scanner.mongo.questions import (
+    FIRST_WIRE_WITH_MSG,
+    FIRST_WRITE,
+    MSG_ONLY,
+    QUESTIONS,
+    REOPENINGS,
+    Lost,
+    Talk,
+)
+from scanner.mongo.wire import Flaw, Form, WireError
+
+if TYPE_CHECKING:
+    from scanner.mongo.plan import Plan, PlanFactory
+
+FIRST_BYTES_KEPT: Final = 64
+_PLAN: Final = "plan"
+_HANDSHAKE: Final = "handshake"  # after a reconnect: answered, and of no further use
+
+
+class Dialogue:
+    """One target's conversation over all its connections. Obey `next` after each call.
+
+    `client` is the metadata document that the server logs, `loopback` says that we ask from the server's own
+    host, `plan_factory(facts, limits, depth)` makes the metadata plan when the verdict is open.
+    """
+
+    __slots__ = (
+        "_bytes_sent",
+        "_channel",
+        "_depth",
+        "_make_plan",
+        "_messages_sent",
+        "_open",
+        "_plan",
+        "_talk",
+        "_unanswered",
+        "_waiting_for",
+        "facts",
+        "next",
+    )
+
+    def __init__(
+        self,
+        *,
+        client: Document,
+        depth: Depth,
+        limits: Limits,
+        loopback: bool,
+        plan_factory: PlanFactory | None = None,
+    ) -> None:
+        self.facts = Facts(loopback=loopback)
+        self.next = Next.WAIT
+        self._waiting_for = "a connection"
+        self._messages_sent = 0  # on earlier connections
+        self._bytes_sent = 0
+        self._depth = depth
+        self._make_plan = plan_factory
+        self._plan: Plan | None = None
+        self._talk = Talk(client, limits, self.facts)
+        self._channel = Channel(limits)
+        self._unanswered: deque[Request] = deque()
+        self._open = False
+
+    @property
+    def messages_sent(self) -> int:
+        """Requests written on all connections."""
+        return self._messages_sent + self._channel.messages_sent
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes written on all connections."""
+        return self._bytes_sent + self._channel.bytes_sent
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes that this server sent on all its connections."""
+        return sum(attempt.bytes_received for attempt in self.facts.attempts)
+
+    @property
+    def bytes_buffered(self) -> int:
+        """Bytes held now for a reply that is not whole; for a budget over all conversations."""
+        return self._channel.buffered
+
+    @property
+    def asking(self) -> str:
+        """What is being waited for, in a few words."""
+        for flight in self._channel.flights.values():
+            return f"{flight.request.command} on {flight.request.database}"
+        return self._waiting_for
+
+    def connected(self, layer: Layer, tls: TlsSession | None = None) -> bytes:
+        """A new connection stands. Returns the bytes to write on it now."""
+        self._begin(layer, tls)
+        talk = self._talk
+        if talk.opening is FIRST_WRITE:
+            self._ask("hello", is_master(talk.client), Form.OP_QUERY)
+            self._ask("build_info", build_info(), Form.OP_MSG)
+            self._ask("list_databases", list_databases(), Form.OP_MSG)
+        elif talk.opening is MSG_ONLY:
+            talk.form = Form.OP_MSG
+            talk.asked.add("hello")
+            self._ask("hello", hello(talk.client), Form.OP_MSG, "hello")
+        else:
+            self._resume()
+        return self._channel.take_output()
+
+    def received(self, data: bytes) -> bytes:
+        """Bytes came. Returns the bytes to write next, which may be none."""
+        if self.next is not Next.WAIT or not self._open or not data:
+            return b""
+        attempt = self.facts.attempts[-1]
+        attempt.bytes_received += len(data)
+        if len(attempt.first_bytes) < FIRST_BYTES_KEPT:
+            attempt.first_bytes += data[: FIRST_BYTES_KEPT - len(attempt.first_bytes)]
+        if self.bytes_received > self._talk.limits.host_bytes:
+            self._lose(Ending.TOO_MUCH)
+            return b""
+        self._channel.feed(data)
+        try:
+            self._read_replies(attempt)
+        except WireError as error:
+            attempt.protocol_error = f"{error.flaw.value}: {error.detail}"
+            if error.flaw is Flaw.OTHER_PROTOCOL:
+                attempt.speaks = error.detail
+            self._lose(None, error.flaw)
+        return self._channel.take_output() if self._open else b""
+
+    def ended(self, ending: Ending, tls: TlsSession | None = None) -> None:
+        """The connection is over, or never came to stand (a TLS handshake that failed)."""
+        if self.next is Next.DONE:
+            return
+        if not self._open:
+            layer = Layer.TLS if self.next in (Next.OPEN_TLS, Next.OPEN_TLS_LEGACY) else Layer.PLAIN
+            self._begin(layer, tls)
+        elif tls is not None:
+            self.facts.attempts[-1].tls = tls
+        self._lose(ending)
+
+    def abort(self, ending: Ending) -> None:
+        """The host's time is over: what is known now is judged."""
+        if self.next is Next.DONE:
+            return
+        if self._open:
+            self.facts.attempts[-1].ending = ending
+        self._give_up(ending.value)
+
+    # Connections.
+
+    def _begin(self, layer: Layer, tls: TlsSession | None) -> None:
+        talk = self._talk
+        talk.layer = layer
+        if layer is Layer.TLS:
+            talk.tried_tls = True
+            talk.legacy_tls = self.next is Next.OPEN_TLS_LEGACY or bool(tls and tls.legacy)
+        if talk.opening is MSG_ONLY:
+            talk.tried_msg_only = True
+        self.facts.attempts.append(Attempt(layer=layer, tls=tls))
+        self._messages_sent += self._channel.messages_sent
+        self._bytes_sent += self._channel.bytes_sent
+        self._channel = Channel(talk.limits, self._channel.last_id)
+        self._open = True
+        self.next = Next.WAIT
+
+    def _lose(self, ending: Ending | None, flaw: Flaw | None = None, *, offender: bool = True) -> None:
+        """The connection is of no more use: say what comes next."""
+        attempt = self.facts.attempts[-1]
+        attempt.ending = ending
+        self._open = False
+        talk, lost = self._talk, Lost(attempt, flaw, self._channel.owes)
+        reason = attempt.protocol_error or (ending.value if ending else "")
+        self._return_flights(reason, offender=offender and flaw is not None)
+        if len(self.facts.attempts) < talk.limits.connections:
+            for row in REOPENINGS:
+                if row.when(talk, lost):
+                    talk.resumed = talk.resumed or row.same_server
+                    talk.opening = row.opening
+                    self.next = row.next(talk)
+                    self._waiting_for = f"a connection, because {row.name}"
+                    return
+        self._give_up(reason)
+
+    def _return_flights(self, reason: str, *, offender: bool) -> None:
+        """Plan requests in flight wait for the next connection; the one whose reply was no good does not."""
+        for flight in self._channel.flights.values():
+            self._talk.asked.discard(flight.question)
+            if flight.slot == _PLAN and self._plan is not None:
+                if offender:
+                    self._plan.answered(flight.request, Reply(command=flight.request.command, error=reason))
+                else:
+                    self._unanswered.append(flight.request)
+            offender = False
+        self._channel.flights.clear()
+
+    def _give_up(self, reason: str) -> None:
+        """No further connection. What the plan still waits for is answered with the reason."""
+        if self._plan is not None or self._wants_plan():
+            self.facts.metadata_cut = reason
+        self._return_flights(reason, offender=False)
+        while self._plan is not None and self._unanswered:
+            request = self._unanswered.popleft()
+            self._plan.answered(request, Reply(command=request.command, error=reason))
+        self._finish()
+
+    def _finish(self) -> None:
+        self.next = Next.DONE
+        self._open = False
+        self._waiting_for = "nothing"
+
+    def _resume(self) -> None:
+        """Handshake first, in the form that worked; then what is still unanswered."""
+        talk = self._talk
+        if talk.facts.hello is not None and talk.facts.hello.by == Form.OP_MSG:
+            self._ask(_HANDSHAKE, hello(talk.client), Form.OP_MSG)
+        else:
+            self._ask(_HANDSHAKE, is_master(talk.client), Form.OP_QUERY)
+        if talk.planning:
+            self._fill()
+        else:
+            self._ask_questions()
+
+    # Requests.
+
+    def _ask(self, slot: str, request: Request, by: Form, question: str = "") -> None:
+        """Put one request in flight. Raises `RefusedRequest` when it must not leave."""
+        self._channel.ask(
+            Flight(request, slot, question),
+            by,
+            time_limit=by is Form.OP_MSG or self._talk.time_limits,
+            api_version=self.facts.api_version_required,
+        )
+        self.facts.attempts[-1].requests_sent += 1
+
+    def _ask_questions(self) -> None:
+        """Every question whose time has come, each once."""
+        talk = self._talk
+        for row in QUESTIONS:
+            if row.name not in talk.asked and row.when(talk):
+                talk.asked.add(row.name)
+                self._ask(row.slot, row.request(talk), row.form or talk.form or Form.OP_MSG, row.name)
+
+    def _fill(self) -> None:
+        """Keep the window full of the plan's requests; when there are no more, the dialogue is over."""
+        assert self._plan is not None
+        while (room := self._talk.limits.window - len(self._channel.flights)) > 0:
+            requests = self._next_of_plan(room)
+            if not requests:
+                break
+            for request in requests:
+                by = Form.OP_QUERY if is_legacy(request.command) else self._talk.form or Form.OP_MSG
+                try:
+                    self._ask(_PLAN, request, by)
+                except RefusedRequest as refusal:
+                    self._plan.answered(
+                        request, Reply(command=request.command, error=f"not asked: {refusal}")
+                    )
+        if not self._channel.owes:
+            self._finish()
+
+    def _next_of_plan(self, room: int) -> list[Request]:
+        assert self._plan is not None
+        if self._unanswered:
+            return [self._unanswered.popleft() for _ in range(min(room, len(self._unanswered)))]
+        return self._plan.next_requests(room)
+
+    # Replies.
+
+    def _read_replies(self, attempt: Attempt) -> None:
+        while self.next is Next.WAIT and (landed := self._channel.next_reply()) is not None:
+            attempt.replies += 1
+            self._talk.heard = True
+            self._deliver(landed.flight, landed.reply, late=landed.late)
+
+    def _deliver(self, flight: Flight, reply: Reply, *, late: bool) -> None:
+        if flight.slot == _PLAN:
+            assert self._plan is not None
+            self._plan.answered(flight.request, reply)
+        elif flight.slot != _HANDSHAKE and not (late and getattr(self.facts, flight.slot) is not None):
+            setattr(self.facts, flight.slot, reply)
+            self._learn(flight.slot, reply)
+        if reply.truncated_list:
+            # Proven by its beginning; the rest is still coming, so this connection cannot be used any more.
+            self.facts.attempts[-1].protocol_error = "too large: a list of databases over the cap"
+            self._lose(None, Flaw.TOO_LARGE, offender=False)
+        elif self._plan is not None:
+            self._fill()
+        elif not self._channel.owes:
+            self._go_on()
+
+    def _learn(self, slot: str, reply: Reply) -> None:
+        if error_kind(reply) is ErrorKind.API_VERSION:
+            self.facts.api_version_required = True
+        if slot != "hello" or not is_handshake(reply):
+            return
+        document = reply.document or {}
+        self.facts.max_wire_version = wire_version(document, "maxWireVersion")
+        self.facts.min_wire_version = wire_version(document, "minWireVersion")
+        if reply.by == Form.OP_MSG or (self.facts.max_wire_version or 0) >= FIRST_WIRE_WITH_MSG:
+            self._talk.form = Form.OP_MSG
+        else:
+            self._talk.form = Form.OP_QUERY
+            self._channel.forget(Form.OP_MSG)
+
+    def _go_on(self) -> None:
+        """Nothing is awaited: the next questions, else the plan, else the end."""
+        self._ask_questions()
+        if self._channel.owes:
+            return
+        if self._wants_plan():
+            assert self._make_plan is not None
+            self._plan = self._make_plan(self.facts, self._talk.limits, self._depth)
+            self._talk.planning = True
+            self._fill()
+        else:
+            self._finish()
+
+    def _wants_plan(self) -> bool:
+        if self._plan is not None or self._make_plan is None or self._depth is Depth.VERDICT:
+            return False
+        return judge(self.facts).verdict is Verdict.OPEN

@@ -1,0 +1,336 @@
+"""From facts to a verdict with its evidence: a table of rules, the first that matches wins.
+
+The order is the argument. What contradicts itself is settled first, then what the privileged question
+(listDatabases) answered, then what its absence means, and last what a connection without any MongoDB shows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from results.record import Evidence
+from results.verdict import Verdict
+from scanner.mongo.answers import (
+    ATLAS_ERROR,
+    ErrorKind,
+    Outcome,
+    databases,
+    describe,
+    error_code,
+    error_kind,
+    is_handshake,
+    outcome,
+    succeeded,
+)
+from scanner.mongo.banners import recognise
+from scanner.mongo.facts import Attempt, Ending, Facts, Layer, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LAST_WIRE_WITH_OPEN_EXCEPTION = 2  # up to 2.6 the localhost exception lets everything pass
+_CERTIFICATE_WORDS = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "HANDSHAKE_FAILURE")
+
+
+class Judgement(NamedTuple):
+    """The verdict, and every reason for it, the deciding one first."""
+
+    verdict: Verdict
+    evidence: list[Evidence]
+
+
+class Rule(NamedTuple):
+    """One row: a name for evidence and reports, when it applies, what it decides, and in which words."""
+
+    name: str
+    applies: Callable[[Facts], bool]
+    verdict: Verdict
+    detail: Callable[[Facts], str]
+
+
+def judge(facts: Facts) -> Judgement:
+    """The verdict of the first rule that applies, with its evidence and whatever qualifies it."""
+    rule = next(rule for rule in RULES if rule.applies(facts))
+    evidence = [Evidence(rule=rule.name, detail=rule.detail(facts))]
+    evidence += [
+        Evidence(rule=name, detail=text) for name, says in NOTES if (text := says(facts, rule.verdict))
+    ]
+    return Judgement(rule.verdict, evidence)
+
+
+# What the privileged question was answered.
+
+
+def _listed(facts: Facts) -> bool:
+    return bool(databases(facts.list_databases)) or bool(databases(facts.confirm_list))
+
+
+def _list_is(kind: ErrorKind) -> Callable[[Facts], bool]:
+    return lambda facts: error_kind(facts.list_databases) is kind
+
+
+def _contradicts(facts: Facts) -> bool:
+    reply = facts.list_databases
+    document = reply.document if reply else None
+    return document is not None and outcome(document) is not Outcome.SUCCESS and "databases" in document
+
+
+def _odd_ok(facts: Facts) -> bool:
+    reply = facts.list_databases
+    return reply is not None and reply.document is not None and outcome(reply.document) is Outcome.NEITHER
+
+
+def _success_without_list(facts: Facts) -> bool:
+    return succeeded(facts.list_databases) and databases(facts.list_databases) is None
+
+
+def _same_for_everything(facts: Facts) -> bool:
+    reply = facts.list_databases
+    return _success_without_list(facts) and reply is not None and is_handshake(reply)
+
+
+def _truncated(facts: Facts) -> bool:
+    return facts.list_databases is not None and facts.list_databases.truncated_list
+
+
+def _empty(facts: Facts) -> bool:
+    return databases(facts.list_databases) == []
+
+
+def _behind_the_gate(facts: Facts) -> bool:
+    return error_kind(facts.list_databases) in (ErrorKind.GATE_PASSED, ErrorKind.NO_DATA)
+
+
+def _refusal(facts: Facts) -> Reply | None:
+    """The confirmation that was refused for want of a login. Atlas refuses an argument with 8000: no sign."""
+    for reply in (facts.confirm_list, facts.confirm_privilege):
+        if error_kind(reply) is ErrorKind.AUTH and reply and error_code(reply.document or {}) != ATLAS_ERROR:
+            return reply
+    return None
+
+
+def _privilege_refused(facts: Facts) -> bool:
+    return _refusal(facts) is not None and (_empty(facts) or _behind_the_gate(facts))
+
+
+def _empty_but_privileged(facts: Facts) -> bool:
+    passed = error_kind(facts.confirm_privilege) in (ErrorKind.GATE_PASSED, ErrorKind.NO_DATA)
+    return _empty(facts) and (succeeded(facts.confirm_privilege) or passed)
+
+
+def _holds_no_data(facts: Facts) -> bool:
+    document = (facts.hello.document if facts.hello else None) or {}
+    return document.get("arbiterOnly") is True or document.get("isreplicaset") is True
+
+
+# What a conversation without a usable answer looks like.
+
+
+def _heard_mongodb(facts: Facts) -> bool:
+    return facts.hello is not None or facts.list_databases is not None
+
+
+def _foreign(facts: Facts) -> str:
+    """Another protocol's name: recognised at once, or by all the bytes that ever came."""
+    for attempt in facts.attempts:
+        if attempt.replies:
+            continue
+        name = attempt.speaks or (
+            recognise(attempt.first_bytes[:16], whole=True) if attempt.first_bytes else ""
+        )
+        if name and name != "TLS":
+            return f"{name}, inside TLS" if attempt.layer is Layer.TLS else name
+    return ""
+
+
+def wants_client_certificate(attempt: Attempt) -> bool:
+    """True when a TLS attempt ended as it does for want of a client certificate.
+
+    4.0 and 7.1 complete the handshake and then close without a byte or an alert; TLS 1.3 servers may send
+    the alert at the first read. A CertificateRequest alone proves nothing: optional certificates send it too.
+    """
+    session = attempt.tls
+    if attempt.layer is not Layer.TLS or session is None or not session.certificate_requested:
+        return False
+    if attempt.bytes_received or attempt.ending not in (Ending.CLOSED, Ending.RESET, Ending.TLS_FAILED):
+        return False
+    alert = session.alert.upper().replace(" ", "_")
+    return session.established or any(word in alert for word in _CERTIFICATE_WORDS)
+
+
+def _certificate_wanted(facts: Facts) -> bool:
+    return any(wants_client_certificate(attempt) for attempt in facts.attempts)
+
+
+def _flawed(word: str) -> Callable[[Facts], bool]:
+    return lambda facts: any(attempt.protocol_error.startswith(word) for attempt in facts.attempts)
+
+
+def _any_bytes(facts: Facts) -> bool:
+    return any(attempt.bytes_received for attempt in facts.attempts)
+
+
+def _timed_out(facts: Facts) -> bool:
+    return any(attempt.ending is Ending.TIMEOUT for attempt in facts.attempts)
+
+
+# Details.
+
+
+def _say_list(facts: Facts) -> str:
+    return describe(facts.list_databases)
+
+
+def _say_listed(facts: Facts) -> str:
+    reply = facts.list_databases if databases(facts.list_databases) else facts.confirm_list
+    count = len(databases(reply) or [])
+    by = reply.by if reply else ""
+    return (
+        f"listDatabases by {by} answered ok with {count} database{'' if count == 1 else 's'}, without a login"
+    )
+
+
+def _say_privilege(facts: Facts) -> str:
+    return f"{describe(_refusal(facts))} (listDatabases itself had passed by the localhost exception)"
+
+
+def _say_attempts(facts: Facts) -> str:
+    return "; ".join(_say_attempt(attempt) for attempt in facts.attempts) or "no connection"
+
+
+def _say_attempt(attempt: Attempt) -> str:
+    said = f"{attempt.layer}: {attempt.bytes_received} bytes, {attempt.replies} replies"
+    if attempt.protocol_error:
+        said += f", {attempt.protocol_error}"
+    if attempt.ending:
+        said += f", {attempt.ending}"
+    if attempt.tls and attempt.tls.alert:
+        said += f" ({attempt.tls.alert[:80]})"
+    return said
+
+
+def _constant(text: str) -> Callable[[Facts], str]:
+    return lambda _: text
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "contradiction", _contradicts, Verdict.UNKNOWN, _constant("an error that carries a list of databases")
+    ),
+    Rule("untrusted-ok", _odd_ok, Verdict.UNKNOWN, _say_list),
+    Rule(
+        "honeypot-suspected",
+        _same_for_everything,
+        Verdict.UNKNOWN,
+        _constant("listDatabases was answered with a handshake's fields: the same answer to every question"),
+    ),
+    Rule(
+        "answer-without-list",
+        _success_without_list,
+        Verdict.UNKNOWN,
+        _constant("ok 1 to listDatabases without a list of named databases, which no MongoDB sends"),
+    ),
+    Rule(
+        "list-truncated",
+        _truncated,
+        Verdict.OPEN,
+        _constant("the reply begins with the list of databases and is larger than would be read"),
+    ),
+    Rule("no-data-member", lambda f: _listed(f) and _holds_no_data(f), Verdict.OPEN_NO_DATA, _say_listed),
+    Rule("databases-listed", _listed, Verdict.OPEN, _say_listed),
+    Rule("localhost-exception", _privilege_refused, Verdict.AUTH_REQUIRED, _say_privilege),
+    Rule(
+        "empty-but-privileged",
+        _empty_but_privileged,
+        Verdict.OPEN_NO_DATA,
+        lambda f: f"no database is listed, and a privileged question passed: {describe(f.confirm_privilege)}",
+    ),
+    Rule(
+        "empty-list",
+        _empty,
+        Verdict.UNKNOWN,
+        lambda f: f"ok 1 and an empty list prove nothing; confirmation: {describe(f.confirm_privilege)}",
+    ),
+    Rule("auth-required", _list_is(ErrorKind.AUTH), Verdict.AUTH_REQUIRED, _say_list),
+    Rule("not-readable-state", _list_is(ErrorKind.NO_DATA), Verdict.OPEN_NO_DATA, _say_list),
+    Rule("not-primary", _list_is(ErrorKind.GATE_PASSED), Verdict.OPEN, _say_list),
+    Rule("too-slow", _list_is(ErrorKind.TOO_SLOW), Verdict.OPEN, _say_list),
+    Rule("access-control-off", _list_is(ErrorKind.AUTH_IS_OFF), Verdict.OPEN, _say_list),
+    Rule("in-transition", _list_is(ErrorKind.TRANSIENT), Verdict.UNKNOWN, _say_list),
+    Rule("op-query-refused", _list_is(ErrorKind.QUERY_REFUSED), Verdict.UNKNOWN, _say_list),
+    Rule("api-version-required", _list_is(ErrorKind.API_VERSION), Verdict.UNKNOWN, _say_list),
+    Rule("wrong-database", _list_is(ErrorKind.WRONG_DATABASE), Verdict.UNKNOWN, _say_list),
+    Rule("unknown-command", _list_is(ErrorKind.UNKNOWN_COMMAND), Verdict.UNKNOWN, _say_list),
+    Rule("other-error", _list_is(ErrorKind.OTHER), Verdict.UNKNOWN, _say_list),
+    Rule(
+        "no-usable-answer", _heard_mongodb, Verdict.UNKNOWN, lambda f: f"{_say_list(f)}; {_say_attempts(f)}"
+    ),
+    Rule(
+        "client-certificate",
+        _certificate_wanted,
+        Verdict.TLS_CLIENT_CERTIFICATE_REQUIRED,
+        _constant("the server asked for a client certificate, and hung up when none came"),
+    ),
+    Rule("other-protocol", lambda f: bool(_foreign(f)), Verdict.NOT_MONGODB, _foreign),
+    Rule("echo", _flawed("echo of the request"), Verdict.NOT_MONGODB, _constant("our own bytes came back")),
+    Rule("not-a-mongodb-header", _flawed("not a MongoDB header"), Verdict.NOT_MONGODB, _say_attempts),
+    Rule(
+        "protocol-broken", lambda f: any(a.protocol_error for a in f.attempts), Verdict.UNKNOWN, _say_attempts
+    ),
+    Rule("reply-cut-short", _any_bytes, Verdict.UNKNOWN, _say_attempts),
+    Rule("silent", _timed_out, Verdict.UNKNOWN, _say_attempts),
+    Rule("closed-without-reply", lambda f: bool(f.attempts), Verdict.UNKNOWN, _say_attempts),
+    Rule("not-asked", lambda _: True, Verdict.UNKNOWN, _constant("no connection was made")),
+)
+
+
+# Notes that go with a verdict without changing it.
+
+
+def _note_tls(facts: Facts, verdict: Verdict) -> str:
+    worked = any(a.layer is Layer.TLS and a.replies for a in facts.attempts)
+    if not worked:
+        return ""
+    plain = [a for a in facts.attempts if a.layer is Layer.PLAIN]
+    if plain and all(not a.replies for a in plain):
+        return (
+            "in the clear the server gave no reply, inside TLS it talked (its certificate was not verified)"
+        )
+    return "the conversation stood on TLS (the server's certificate was not verified)"
+
+
+def _note_localhost(facts: Facts, verdict: Verdict) -> str:
+    old = (facts.max_wire_version or 0) <= _LAST_WIRE_WITH_OPEN_EXCEPTION
+    if verdict is Verdict.OPEN and facts.loopback and old and is_handshake(facts.hello):
+        return (
+            "asked from loopback: up to 2.6 a server with access control and no user yet shows everything to"
+            " a local client, so this may be the localhost exception; ask again from another host"
+        )
+    if verdict is Verdict.OPEN_NO_DATA and facts.loopback:
+        return "asked from loopback, where the localhost exception may apply; ask again from another host"
+    return ""
+
+
+def _note_unconfirmed(facts: Facts, verdict: Verdict) -> str:
+    if verdict is Verdict.OPEN_NO_DATA and facts.confirm_list and not succeeded(facts.confirm_list):
+        return f"the confirmation was not answered: {describe(facts.confirm_list)}"
+    return ""
+
+
+def _note_api_version(facts: Facts, verdict: Verdict) -> str:
+    return "the server demands apiVersion, which was sent" if facts.api_version_required else ""
+
+
+def _note_handshake(facts: Facts, verdict: Verdict) -> str:
+    if facts.hello is None or is_handshake(facts.hello):
+        return ""
+    return f"no usable handshake: {describe(facts.hello)}"
+
+
+NOTES: tuple[tuple[str, Callable[[Facts, Verdict], str]], ...] = (
+    ("tls", _note_tls),
+    ("localhost-exception-possible", _note_localhost),
+    ("unconfirmed", _note_unconfirmed),
+    ("api-version", _note_api_version),
+    ("handshake", _note_handshake),
+)

@@ -1,0 +1,270 @@
+"""What to ask next, and what to do when a connection is lost: the two tables that the dialogue looks up.
+
+`QUESTIONS`: whenever nothing is awaited, every row whose condition holds is asked, each at most once.
+`REOPENINGS`: when a connection has ended, the first row that holds says which connection comes next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from scanner.mongo.answers import ATLAS_ERROR, ErrorKind, databases, error_code, error_kind, is_handshake
+from scanner.mongo.commands import (
+    Request,
+    build_info,
+    hello,
+    is_master,
+    legacy_namespaces,
+    list_collections,
+    list_databases,
+)
+from scanner.mongo.facts import Attempt, Document, Ending, Facts, Layer, Limits, Next
+from scanner.mongo.wire import Flaw, Form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIRST_WIRE_WITH_MSG = 6  # 3.6
+FIRST_WIRE_WITH_LIST_COLLECTIONS = 3  # 3.0
+_TLS_WORDS = ("PROTOCOL", "HANDSHAKE_FAILURE", "INSUFFICIENT_SECURITY", "KEY_TOO_SMALL", "MD_TOO_WEAK")
+_LEGACY_WORDS = (*_TLS_WORDS, "NO_SHARED_CIPHER", "LEGACY", "UNSAFE", "CA_MD_TOO_WEAK", "ILLEGAL_PARAMETER")
+
+
+class Opening(NamedTuple):
+    """How the next connection begins: with the first write, by OP_MSG alone, or where the last stopped."""
+
+    name: str
+
+
+FIRST_WRITE = Opening("isMaster by OP_QUERY, buildInfo and listDatabases by OP_MSG, in one write")
+MSG_ONLY = Opening("hello by OP_MSG")
+RESUME = Opening("handshake, then what was not answered")
+
+
+@dataclass(slots=True)
+class Talk:
+    """The dialogue's memory: what was learned, what was tried, and how to put the next question."""
+
+    client: Document
+    limits: Limits
+    facts: Facts
+    layer: Layer = Layer.PLAIN
+    legacy_tls: bool = False
+    form: Form | None = None  # decided by the handshake
+    opening: Opening = FIRST_WRITE
+    asked: set[str] = field(default_factory=set)
+    heard: bool = False  # a whole MongoDB reply came
+    resumed: bool = False
+    tried_tls: bool = False
+    tried_msg_only: bool = False
+    planning: bool = False  # the verdict is in, the metadata plan runs
+
+    @property
+    def mongos(self) -> bool:
+        """True when the handshake says that a router answers."""
+        document = self.facts.hello.document if self.facts.hello else None
+        return bool(document) and (document or {}).get("msg") == "isdbgrid"
+
+    @property
+    def time_limits(self) -> bool:
+        """Whether the server knows maxTimeMS: 2.6 and later."""
+        return self.form is not Form.OP_QUERY or (self.facts.max_wire_version or 0) > 0
+
+
+class Question(NamedTuple):
+    """One row: its name (asked once), where the reply goes, when it is asked, what it asks, in which form."""
+
+    name: str
+    slot: str
+    when: Callable[[Talk], bool]
+    request: Callable[[Talk], Request]
+    form: Form | None = None  # None: the form that the handshake decided
+
+
+def _list_kind(talk: Talk) -> ErrorKind | None:
+    return error_kind(talk.facts.list_databases)
+
+
+def _empty_list(talk: Talk) -> bool:
+    return databases(talk.facts.list_databases) == []
+
+
+def _hello_missing(talk: Talk) -> bool:
+    return not is_handshake(talk.facts.hello)
+
+
+def _hello_refused(talk: Talk) -> bool:
+    return "hello" in talk.asked and error_kind(talk.facts.hello) is ErrorKind.UNKNOWN_COMMAND
+
+
+def _hello_wants_version(talk: Talk) -> bool:
+    return "hello" in talk.asked and error_kind(talk.facts.hello) is ErrorKind.API_VERSION
+
+
+def _needs_privilege_check(talk: Talk) -> bool:
+    """After an empty list, or an error from behind the gate: both come through the localhost exception too.
+
+    It is not only for loopback: a proxy on the server's own host makes everybody local.
+    """
+    if _empty_list(talk):
+        return talk.facts.confirm_list is not None and (
+            databases(talk.facts.confirm_list) == []
+            or error_kind(talk.facts.confirm_list) not in (None, ErrorKind.AUTH)
+            or error_code(talk.facts.confirm_list.document or {}) == ATLAS_ERROR
+        )
+    retried = _list_kind(talk) is not ErrorKind.GATE_PASSED or "listDatabases once more" in talk.asked
+    return retried and _list_kind(talk) in (ErrorKind.GATE_PASSED, ErrorKind.NO_DATA)
+
+
+def _privilege_request(talk: Talk) -> Request:
+    database = "admin" if talk.mongos else "local"  # a mongos has no `local`
+    wire = talk.facts.max_wire_version or 0
+    if talk.form is Form.OP_QUERY and wire < FIRST_WIRE_WITH_LIST_COLLECTIONS:
+        return legacy_namespaces(database)
+    # Not `authorized`: that would filter by privilege instead of asking for it.
+    return list_collections(database, authorized=False)
+
+
+def _list(_: Talk) -> Request:
+    return list_databases()
+
+
+QUESTIONS: tuple[Question, ...] = (
+    Question("hello", "hello", _hello_missing, lambda t: hello(t.client), Form.OP_MSG),
+    Question("isMaster by OP_MSG", "hello", _hello_refused, lambda t: is_master(t.client), Form.OP_MSG),
+    Question("hello with apiVersion", "hello", _hello_wants_version, lambda t: hello(t.client), Form.OP_MSG),
+    Question("listDatabases", "list_databases", lambda t: t.facts.list_databases is None, _list),
+    Question(
+        "listDatabases by OP_MSG",
+        "list_databases",
+        lambda t: _list_kind(t) is ErrorKind.QUERY_REFUSED,
+        _list,
+        Form.OP_MSG,
+    ),
+    Question(
+        "listDatabases with apiVersion",
+        "list_databases",
+        lambda t: _list_kind(t) is ErrorKind.API_VERSION,
+        _list,
+        Form.OP_MSG,
+    ),
+    # A member that is changing its state may answer the next time.
+    Question(
+        "listDatabases once more", "list_databases", lambda t: _list_kind(t) is ErrorKind.GATE_PASSED, _list
+    ),
+    Question("buildInfo", "build_info", lambda t: t.facts.build_info is None, lambda _: build_info()),
+    Question(
+        "buildInfo with apiVersion",
+        "build_info",
+        lambda t: error_kind(t.facts.build_info) is ErrorKind.API_VERSION,
+        lambda _: build_info(),
+        Form.OP_MSG,
+    ),
+    Question(
+        "listDatabases with authorizedDatabases false",
+        "confirm_list",
+        _empty_list,
+        lambda _: list_databases(authorized_databases=False),
+    ),
+    Question(
+        "a question that needs a privilege", "confirm_privilege", _needs_privilege_check, _privilege_request
+    ),
+)
+
+
+class Lost(NamedTuple):
+    """A connection that is over, the flaw that made us give it up, and whether a reply was owed."""
+
+    attempt: Attempt
+    flaw: Flaw | None
+    owed: bool
+
+
+class Reopening(NamedTuple):
+    """One row: when it applies, what connection it wants, and how the dialogue begins there.
+
+    `same_server`: the server was heard, or began to speak; such a row is taken once in a dialogue.
+    """
+
+    name: str
+    when: Callable[[Talk, Lost], bool]
+    next: Callable[[Talk], Next]
+    opening: Opening
+    same_server: bool = False
+
+
+def same_layer(talk: Talk) -> Next:
+    """The kind of connection that stood before."""
+    if talk.layer is Layer.PLAIN:
+        return Next.OPEN_PLAIN
+    return Next.OPEN_TLS_LEGACY if talk.legacy_tls else Next.OPEN_TLS
+
+
+def _hung_up(lost: Lost) -> bool:
+    return lost.attempt.ending in (Ending.CLOSED, Ending.RESET)
+
+
+def _speaks_tls(attempt: Attempt, words: tuple[str, ...] = _TLS_WORDS) -> bool:
+    """True when a failed TLS attempt failed as TLS does, and not as something else on the port does."""
+    if attempt.tls is None:
+        return False
+    alert = attempt.tls.alert.upper().replace(" ", "_")
+    return any(word in alert for word in words) and "WRONG_VERSION_NUMBER" not in alert
+
+
+def _cut_in_metadata(talk: Talk, lost: Lost) -> bool:
+    return talk.planning and not talk.resumed and (_hung_up(lost) or lost.flaw is not None)
+
+
+def _cut_in_dialogue(talk: Talk, lost: Lost) -> bool:
+    return talk.heard and lost.owed and not talk.planning and not talk.resumed and _hung_up(lost)
+
+
+def _cut_in_first_reply(talk: Talk, lost: Lost) -> bool:
+    return not talk.heard and not talk.resumed and _hung_up(lost) and lost.attempt.bytes_received > 0
+
+
+def _maybe_tls(talk: Talk, lost: Lost) -> bool:
+    if talk.heard or talk.tried_tls or talk.layer is not Layer.PLAIN:
+        return False
+    return lost.flaw is Flaw.TLS_ALERT or (lost.flaw is None and lost.attempt.bytes_received == 0)
+
+
+def _maybe_old_tls(talk: Talk, lost: Lost) -> bool:
+    if talk.heard or talk.layer is not Layer.TLS or talk.legacy_tls:
+        return False
+    session = lost.attempt.tls
+    failed = lost.attempt.ending is Ending.TLS_FAILED and not (session and session.established)
+    return failed and _speaks_tls(lost.attempt, _LEGACY_WORDS)
+
+
+def _maybe_msg_only(talk: Talk, lost: Lost) -> bool:
+    """A server that hangs up on OP_QUERY, or skips it: it gets one connection without it."""
+    if talk.heard or talk.tried_msg_only:
+        return False
+    if lost.flaw is Flaw.OUT_OF_ORDER:
+        return True
+    if lost.attempt.layer is Layer.TLS and lost.attempt.tls and lost.attempt.tls.established:
+        return (
+            _hung_up(lost) and not lost.attempt.tls.certificate_requested and not lost.attempt.bytes_received
+        )
+    plain = [a for a in talk.facts.attempts if a.layer is Layer.PLAIN]
+    closed = any(a.ending in (Ending.CLOSED, Ending.RESET) and not a.bytes_received for a in plain)
+    failed = lost.attempt.layer is Layer.PLAIN or not _speaks_tls(lost.attempt)
+    return closed and failed and lost.flaw is None and lost.attempt.bytes_received == 0
+
+
+def _next_for_msg_only(talk: Talk) -> Next:
+    established = any(a.layer is Layer.TLS and a.tls and a.tls.established for a in talk.facts.attempts)
+    return same_layer(talk) if established else Next.OPEN_PLAIN
+
+
+REOPENINGS: tuple[Reopening, ...] = (
+    Reopening("metadata was cut", _cut_in_metadata, same_layer, RESUME, same_server=True),
+    Reopening("the dialogue was cut", _cut_in_dialogue, same_layer, RESUME, same_server=True),
+    Reopening("the first reply was cut", _cut_in_first_reply, same_layer, FIRST_WRITE, same_server=True),
+    Reopening("no reply in the clear", _maybe_tls, lambda _: Next.OPEN_TLS, FIRST_WRITE),
+    Reopening("TLS of an older kind", _maybe_old_tls, lambda _: Next.OPEN_TLS_LEGACY, FIRST_WRITE),
+    Reopening("hung up on OP_QUERY", _maybe_msg_only, _next_for_msg_only, MSG_ONLY),
+)
