@@ -1,7 +1,7 @@
-"""The file layer: the only way in which anything durable is written, and the errors that storage can end in.
+"""The file layer: the only way in which anything durable is written, and the errors that storage ends in.
 
-Every durable write goes through a `FileSystem` that was handed in, so that a test can make a call fail, die in
-the middle of it, or take the power away. The real one does nothing of its own.
+Every durable write goes through a `FileSystem` that was handed in, so that a test can make a call fail, die
+in the middle of it, or take the power away. The real one does nothing of its own.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import contextlib
 import errno
 import fcntl
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class ResultsError(Exception):
         super().__init__(f"{place}: {reason}" + (f"; {remedy}" if remedy else ""))
 
 
-class StorageRefused(ResultsError):
+class StorageRefusedError(ResultsError):
     """The place for results is unusable. Raised before a run starts, so nothing was sent."""
 
     exit_code = 2
@@ -48,16 +48,22 @@ class StorageError(ResultsError):
     exit_code = 4
 
 
-class DirectoryBusy(ResultsError):
+class DirectoryBusyError(ResultsError):
     """Another process writes there."""
 
     exit_code = 5
 
 
-class Corrupt(ResultsError):
+class CorruptError(ResultsError):
     """A stored file is not what was written: damaged or edited. Never passed over in silence."""
 
     exit_code = 4
+
+
+class NotARunError(ResultsError):
+    """What was named is no run directory and no file of observations, or cannot be read."""
+
+    exit_code = 2
 
 
 class FileSystem(Protocol):
@@ -235,8 +241,8 @@ def _keep(fs: FileSystem, path: Path) -> None:
 def read_newest_valid(path: Path, parse: Callable[[bytes], T]) -> T | None:
     """What `path` holds, or else what `<name>.prev` holds; None when neither is there.
 
-    `parse` raises `ValueError` for content that it does not accept. Raises `Corrupt` when a file is there and
-    none is valid: somebody must look, because a crash alone never leaves that behind.
+    `parse` raises `ValueError` for content that it does not accept. Raises `CorruptError` when a file is
+    there and none is valid: somebody must look, because a crash alone never leaves that behind.
     """
     reasons = []
     for candidate in (path, path.with_name(path.name + _PREVIOUS)):
@@ -249,7 +255,7 @@ def read_newest_valid(path: Path, parse: Callable[[bytes], T]) -> T | None:
         except ValueError as error:
             reasons.append(f"{candidate.name}: {error}")
     if reasons:
-        raise Corrupt(path, "no valid copy left (" + "; ".join(reasons) + ")")
+        raise CorruptError(path, "no valid copy left (" + "; ".join(reasons) + ")")
     return None
 
 

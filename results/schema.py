@@ -1,4 +1,4 @@
-"""The committed copy of the JSON Schema: `python -m results.schema docs/observation.schema.json` rewrites it."""
+"""The committed copy of the JSON Schema: `python -m results.schema FILE` writes it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,262 @@
+"""The journal: append-only segments of observations, fsynced. The one source of truth of a run.
+
+Every process start and every rotation begins a new segment; a file of an earlier process is never appended
+to, cut or mended, because a torn last line is evidence. A line counts only after `sync` returned for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from results.chain import ChainFile, Link, content_of
+from results.files import FileSystem, StorageError, storage_error, write_whole
+from results.reading import (
+    TornTail,
+    read_lines,
+    read_run,
+    read_segment,
+    segment_name,
+    segment_number,
+    segments_in,
+)
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+    from pathlib import Path
+
+__all__ = [
+    "JournalWriter",
+    "Position",
+    "TornTail",
+    "read_lines",
+    "read_run",
+    "read_segment",
+    "segments_in",
+]
+
+ROTATE_BYTES = 64 * 1024 * 1024
+_NEW_SEGMENT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW
+
+
+class Position(Struct, frozen=True, kw_only=True):
+    """How far the journal is durable: everything in earlier segments, and these first bytes of this one.
+
+    A checkpoint that carries it can be checked against the files (`holds`) before it is believed.
+    """
+
+    segment: str
+    lines: int
+    bytes: int
+    sha256: str
+
+    def holds(self, directory: Path) -> bool:
+        """True when the segment still begins with exactly these bytes; False means evidence is missing."""
+        try:
+            content = content_of(directory / self.segment, first_bytes=self.bytes)
+        except FileNotFoundError:
+            return False
+        return (content.bytes, content.sha256) == (self.bytes, self.sha256)
+
+
+class _Segment:
+    """One open segment and the running account of what was written to it."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        self.lines = 0
+        self.bytes = 0
+        self.digest: _Hash = hashlib.sha256()
+
+    def position(self) -> Position:
+        return Position(
+            segment=self.path.name, lines=self.lines, bytes=self.bytes, sha256=self.digest.copy().hexdigest()
+        )
+
+
+class JournalWriter:
+    """Appends lines to a run's journal. The caller holds the run's lock.
+
+    `append` belongs to one thread and never waits for the disk's cache to empty; `sync` and `close` belong to
+    one other thread, or to the same. The first failure of a call is final: every later call raises
+    `StorageError` again and touches no file, because a second fsync of the same file may claim a success that
+    it is not.
+    """
+
+    def __init__(
+        self, directory: Path, fs: FileSystem, chain: ChainFile, *, rotate_bytes: int = ROTATE_BYTES
+    ) -> None:
+        self._directory = directory
+        self._fs = fs
+        self._chain = chain
+        self._rotate_bytes = rotate_bytes
+        self._lock = threading.Lock()
+        self._syncing = threading.Lock()
+        self._appended = 0
+        self._durable = 0
+        self._failure: StorageError | None = None
+        self._closed = False
+        self._current = self._new_segment()
+        self._position = self._current.position()
+
+    @property
+    def appended(self) -> int:
+        """Lines taken by this writer so far."""
+        return self._appended
+
+    @property
+    def durable(self) -> int:
+        """Lines of this writer that will survive a loss of power."""
+        return self._durable
+
+    @property
+    def position(self) -> Position:
+        """How far the journal is durable, for a checkpoint."""
+        return self._position
+
+    @property
+    def path(self) -> Path:
+        """The segment that is being written."""
+        return self._current.path
+
+    def append(self, line: bytes) -> int:
+        """Write one line that ends in a newline; return how many were taken. Raises `StorageError`.
+
+        The line is durable once `sync` has returned at least this number.
+        """
+        if not line.endswith(b"\n"):
+            raise ValueError("a line ends in a newline")
+        with self._lock:
+            self._require_sound()
+            segment = self._current
+            try:
+                write_whole(self._fs, segment.descriptor, line)
+            except OSError as error:
+                raise self._fail(segment.path, error) from error
+            segment.digest.update(line)
+            segment.lines += 1
+            segment.bytes += len(line)
+            self._appended += 1
+            return self._appended
+
+    def sync(self) -> int:
+        """Make every line taken so far durable; return how many that are. Raises `StorageError`.
+
+        Begins a new segment when the current one has grown over its size.
+        """
+        with self._syncing:
+            return self._sync()
+
+    def _sync(self) -> int:
+        with self._lock:
+            self._require_sound()
+            segment, appended, position = self._current, self._appended, self._current.position()
+        if appended > self._durable:
+            self._flush(segment)
+            self._durable, self._position = appended, position
+        if position.bytes >= self._rotate_bytes:
+            self._rotate(segment)
+        return self._durable
+
+    def rotate(self) -> None:
+        """Begin a new segment now, and seal the current one. Raises `StorageError`."""
+        with self._syncing:
+            with self._lock:
+                self._require_sound()
+                segment = self._current
+            self._rotate(segment)
+
+    def close(self) -> None:
+        """Make everything durable, seal the segment and close it. Safe to repeat, and after a failure."""
+        with self._syncing:
+            if self._closed:
+                return
+            self._closed = True
+            if self._failure is not None:
+                self._release(self._current)
+                return
+            self._sync_last()
+
+    def _sync_last(self) -> None:
+        with self._lock:
+            segment, appended = self._current, self._appended
+        self._flush(segment)
+        self._durable, self._position = appended, segment.position()
+        self._release(segment)
+        self._seal(segment)
+
+    def check_in_place(self) -> None:
+        """Raise `StorageError` when the segment was removed or replaced while it is written."""
+        with self._lock:
+            segment = self._current
+            ours = os.fstat(segment.descriptor)
+        try:
+            named = segment.path.stat()
+        except OSError as error:
+            raise self._fail(segment.path, error) from error
+        if (ours.st_dev, ours.st_ino) != (named.st_dev, named.st_ino):
+            self._failure = StorageError(segment.path, "another file took the place of the one being written")
+            raise self._failure
+
+    def _rotate(self, old: _Segment) -> None:
+        new = self._new_segment()
+        with self._lock:
+            self._current, appended = new, self._appended
+        # Lines that came in between: the old segment is whole only after one more flush.
+        self._flush(old)
+        self._durable, self._position = appended, new.position()
+        self._release(old)
+        self._seal(old)
+
+    def _new_segment(self) -> _Segment:
+        sealed = (segment_number(name) or 0 for name in self._chain.chain.segments())
+        present = (segment_number(path.name) or 0 for path in self._directory.iterdir())
+        path = self._directory / segment_name(max((*sealed, *present), default=0) + 1)
+        try:
+            segment = _Segment(path, self._fs.open(path, _NEW_SEGMENT))
+            self._fs.fsync_dir(self._directory)
+        except OSError as error:
+            raise self._fail(path, error) from error
+        return segment
+
+    def _flush(self, segment: _Segment) -> None:
+        try:
+            self._fs.fdatasync(segment.descriptor)
+        except OSError as error:
+            raise self._fail(segment.path, error) from error
+
+    def _release(self, segment: _Segment) -> None:
+        try:
+            self._fs.close(segment.descriptor)
+        except OSError as error:
+            raise self._fail(segment.path, error) from error
+
+    def _seal(self, segment: _Segment) -> None:
+        try:
+            self._chain.add(
+                Link(
+                    kind="segment",
+                    name=segment.path.name,
+                    lines=segment.lines,
+                    bytes=segment.bytes,
+                    sha256=segment.digest.hexdigest(),
+                )
+            )
+        except StorageError as error:
+            self._failure = error
+            raise
+
+    def _fail(self, path: Path, error: OSError) -> StorageError:
+        self._failure = storage_error(path, error)
+        return self._failure
+
+    def _require_sound(self) -> None:
+        if self._failure is not None:
+            raise StorageError(self._failure.place, self._failure.reason, self._failure.remedy)
+        if self._closed:
+            raise ValueError("the journal is closed")

@@ -1,0 +1,113 @@
+"""The single-writer lock of a directory: an flock on a file in it that is never removed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING
+
+from results.files import FILE_MODE, DirectoryBusyError, StorageRefusedError, explain, remedy_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+LOCK_FILE = "lock"
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_TRIES = 6
+_PAUSE = 0.05  # a listing of runs holds the lock for microseconds; a run holds it for hours
+
+
+class Lock:
+    """Held from `acquire` to `release`, or to the death of the process.
+
+    flock and not a file with a process number, which outlives its process; and not POSIX record locks, which
+    vanish when any descriptor of the file is closed. Whoever removes the lock file by hand makes it possible
+    to lock a second one of the same name, so the inode is compared with the name, here and by `still_held`.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+
+    @classmethod
+    def acquire(cls, directory: Path, note: str = "", pause: Callable[[float], None] = time.sleep) -> Lock:
+        """Take the lock of `directory` and leave `note` in it for people.
+
+        Raises `DirectoryBusyError` when another process has it, after a third of a second, and
+        `StorageRefusedError` when the file cannot be opened.
+        """
+        path = directory / LOCK_FILE
+        for attempt in range(_TRIES):
+            if attempt:
+                pause(_PAUSE)
+            try:
+                descriptor = os.open(path, _OPEN, FILE_MODE)
+            except OSError as error:
+                raise StorageRefusedError(path, explain(error), remedy_for(error)) from error
+            if _locked(descriptor) and _is_named(descriptor, path):
+                with contextlib.suppress(OSError):  # a full disk: the note is for people only
+                    os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, note.encode("ascii", "backslashreplace")[:200], 0)
+                return cls(path, descriptor)
+            os.close(descriptor)
+        raise DirectoryBusyError(
+            directory,
+            "another run holds this directory" + _holder(path),
+            "wait for it or use another --output",
+        )
+
+    def still_held(self) -> bool:
+        """False when the lock file was removed or replaced, so that it keeps nobody out any more."""
+        return _is_named(self._descriptor, self.path)
+
+    def release(self) -> None:
+        """Let go; safe to repeat. The file stays."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def is_held(directory: Path) -> bool:
+    """True when a living process holds the lock of `directory`. Creates nothing."""
+    try:
+        descriptor = os.open(directory / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        os.close(descriptor)
+        raise
+    return True
+
+
+def _is_named(descriptor: int, path: Path) -> bool:
+    try:
+        ours, named = os.fstat(descriptor), path.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
+
+
+def _holder(path: Path) -> str:
+    try:
+        note = path.read_bytes()[:200].decode("ascii", "replace")
+    except OSError:
+        return ""
+    printable = "".join(character for character in note if character.isprintable())
+    return f" ({printable})" if printable else ""

@@ -1,0 +1,151 @@
+"""`manifest.json`: who ran what, when, under which authorisation, over which scope, and how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import pwd
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from results.chain import genesis
+from results.summary import Coverage  # noqa: TC001 - msgspec reads the annotation at run time
+
+MANIFEST_FILE = "manifest.json"
+MANIFEST_SCHEMA = "mongosweep.manifest/1"
+
+State = Literal["running", "complete", "degraded", "interrupted", "failed"]
+MUTABLE = frozenset({"state", "reasons", "coverage", "outcomes", "starts", "ended_at", "chain_head"})
+"""Fields that a run rewrites; the chain's genesis covers all the others."""
+
+
+class Who(Struct, frozen=True, kw_only=True):
+    """The account and the machine that ran the tool."""
+
+    uid: int
+    user: str
+    host: str
+
+    @classmethod
+    def current(cls) -> Who:
+        """This process's own. An account without a name has an empty `user`."""
+        uid = os.getuid()
+        try:
+            user = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            user = ""
+        return cls(uid=uid, user=user, host=platform.node())
+
+
+class Authorisation(Struct, frozen=True, kw_only=True):
+    """One entry of the allow-list in use: what it allowed, and on whose word."""
+
+    entry: str
+    owner: str = ""
+    authorised_by: str = ""
+    expires: str = ""
+
+
+class ScopeInUse(Struct, frozen=True, kw_only=True):
+    """The exact scope: its digest, its entries one by one, and the text that they were read from."""
+
+    digest: str
+    entries: list[str] = []
+    text: str = ""
+
+
+class Planned(Struct, frozen=True, kw_only=True):
+    """What the run set out to do. `targets` are (address, port) pairs, those excluded among them."""
+
+    targets: int
+    addresses: int = 0
+    excluded: int = 0
+    ports: list[int] = []
+
+
+class Start(Struct, frozen=True, kw_only=True):
+    """One process that worked on the run: the first, and each that resumed it."""
+
+    at: str
+    who: Who
+    tool_version: str
+
+
+class Manifest(Struct, kw_only=True):
+    """One run. Times are RFC 3339 in UTC; `configuration` holds every setting that changes what is found."""
+
+    schema: str = MANIFEST_SCHEMA
+    run_id: str
+    created_at: str
+    tool_version: str
+    who: Who
+    authorisations: list[Authorisation] = []
+    scope: ScopeInUse
+    configuration: dict[str, Any] = {}
+    seed: int
+    shard: str = "1/1"
+    planned: Planned
+    state: State = "running"
+    reasons: list[str] = []
+    coverage: Coverage | None = None
+    outcomes: dict[str, int] = {}
+    starts: list[Start] = field(default_factory=list)
+    ended_at: str = ""
+    chain_head: str = ""
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The file's bytes: ASCII, one field a line, for people who read it."""
+    return json.dumps(msgspec.to_builtins(manifest), indent=1, ensure_ascii=True).encode() + b"\n"
+
+
+def parse(data: bytes) -> Manifest:
+    """Read a manifest, passing over unknown fields; `ValueError` when it is none or of another schema."""
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"no manifest: {error}") from error
+    if manifest.schema != MANIFEST_SCHEMA:
+        raise ValueError(f"written as {manifest.schema}, this version reads {MANIFEST_SCHEMA}")
+    return manifest
+
+
+def genesis_of(data: bytes) -> str:
+    """The chain's first hash for a manifest's bytes, unknown fields and all; `ValueError` when unreadable."""
+    try:
+        document = json.loads(data)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(document, dict):
+        raise ValueError("no JSON object")
+    return genesis({key: value for key, value in document.items() if key not in MUTABLE})
+
+
+def differences(old: Manifest, new: Manifest) -> list[str]:
+    """What a resumed run may not change but did, one sentence each; empty when it may go on."""
+    found = []
+    if old.scope.digest != new.scope.digest:
+        found.append(_scope_difference(old.scope, new.scope))
+    for key in sorted(old.configuration.keys() | new.configuration.keys()):
+        before, after = old.configuration.get(key), new.configuration.get(key)
+        if before != after:
+            found.append(f"{key} was {before!r}, is {after!r}")
+    found += [
+        f"{name} was {getattr(old, name)!r}, is {getattr(new, name)!r}"
+        for name in ("seed", "shard")
+        if getattr(old, name) != getattr(new, name)
+    ]
+    if old.planned.targets != new.planned.targets:
+        found.append(f"planned targets were {old.planned.targets}, are {new.planned.targets}")
+    return found
+
+
+def _scope_difference(old: ScopeInUse, new: ScopeInUse) -> str:
+    gone = sorted(set(old.entries) - set(new.entries))
+    added = sorted(set(new.entries) - set(old.entries))
+    parts = [f"removed {', '.join(gone[:5])}"] if gone else []
+    parts += [f"added {', '.join(added[:5])}"] if added else []
+    return "the scope changed" + (": " + "; ".join(parts) if parts else "")

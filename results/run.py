@@ -1,0 +1,330 @@
+"""A run directory: made for a new run, taken up again for a resumed one, and closed with how it ended.
+
+    DIR/lock                            one run writes under DIR at a time
+    DIR/RUN_ID/lock                     held by the process that works on this run; tells living from dead
+    DIR/RUN_ID/manifest.json            who, when, what, how it ended
+    DIR/RUN_ID/observations-0001.jsonl  the journal, one segment a start
+    DIR/RUN_ID/chain.json               the hash chain over manifest and segments
+    DIR/RUN_ID/checkpoint.json          how far the sweep came
+
+Both locks are held from the first to the last byte. Two sweeps at a time need two directories.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from results import manifest as manifests
+from results.chain import Chain, ChainFile, Link, content_of, load_chain
+from results.files import (
+    REAL,
+    CorruptError,
+    FileSystem,
+    NotARunError,
+    StorageError,
+    StorageRefusedError,
+    read_newest_valid,
+    write_durably,
+)
+from results.journal import ROTATE_BYTES, JournalWriter
+from results.lock import Lock
+from results.manifest import MANIFEST_FILE, Manifest, Start
+from results.place import make_directory, prove_writable, refusing
+from results.reading import TornTail, log_warning, read_segment, segments_in
+from results.summary import AccountingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from results.manifest import State
+    from results.summary import Coverage
+
+CHECKPOINT_FILE = "checkpoint.json"
+RESERVE_FILE = "reserve"
+NEED_BYTES = 1 << 20
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class RunDirectory:
+    """One run on disk, locked for this process. Use it as a context manager, or call `close`."""
+
+    def __init__(
+        self, path: Path, manifest: Manifest, chain: ChainFile, locks: tuple[Lock, Lock], fs: FileSystem
+    ) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._chain = chain
+        self._locks = locks
+        self._fs = fs
+        self._journal: JournalWriter | None = None
+
+    @classmethod
+    def create(
+        cls,
+        output: Path,
+        run_id: str,
+        manifest: Manifest,
+        fs: FileSystem = REAL,
+        *,
+        need_bytes: int = NEED_BYTES,
+    ) -> RunDirectory:
+        """Make `output/run_id` with its manifest, durably, before anything is sent.
+
+        Proves first that the place takes a write and an fsync and has `need_bytes` free. Raises
+        `StorageRefusedError` (with place and remedy) or `DirectoryBusyError`; nothing is left behind then
+        but `output` itself.
+        """
+        if not _RUN_ID.fullmatch(run_id) or run_id != manifest.run_id:
+            raise StorageRefusedError(
+                run_id, "not a name for a run", "use up to 64 letters, digits, dots, dashes or underscores"
+            )
+        path = output / run_id
+        with refusing(output), contextlib.ExitStack() as undo:
+            make_directory(fs, output)
+            outer = Lock.acquire(output, _note(run_id))
+            undo.callback(outer.release)
+            prove_writable(fs, output, need_bytes)
+            fs.mkdir(path)
+            undo.callback(_remove_empty_run, path)
+            fs.fsync_dir(output)
+            inner = Lock.acquire(path, _note(run_id))
+            undo.callback(inner.release)
+            data = manifests.encode(manifest)
+            write_durably(fs, path / MANIFEST_FILE, data, keep_previous=False)
+            chain = ChainFile(path, Chain(run_id=run_id, genesis=manifests.genesis_of(data)), fs)
+            chain.save()
+            run = cls(path, manifest, chain, (outer, inner), fs)
+            run._set_reserve(len(data))
+            undo.pop_all()
+        return run
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        start: Start,
+        fs: FileSystem = REAL,
+        *,
+        warn: Callable[[TornTail], None] = log_warning,
+        expect: Manifest | None = None,
+        need_bytes: int = NEED_BYTES,
+    ) -> RunDirectory:
+        """Take up a run again: lock it, check every segment, seal those that a crash left, note the start.
+
+        With `expect`, the manifest that a new run would have now, it refuses when scope, configuration, seed
+        or shard differ and says what does. Raises `NotARunError`, `DirectoryBusyError`,
+        `StorageRefusedError`, and `CorruptError` when evidence is damaged.
+        """
+        with refusing(path), contextlib.ExitStack() as undo:
+            load_manifest(path)
+            outer = Lock.acquire(path.parent, _note(path.name))
+            undo.callback(outer.release)
+            inner = Lock.acquire(path, _note(path.name))
+            undo.callback(inner.release)
+            prove_writable(fs, path, need_bytes)
+            manifest, data = load_manifest(path)
+            _require_resumable(path, manifest, expect)
+            for leftover in path.glob("*.tmp"):
+                fs.unlink(leftover)
+            chain = ChainFile(path, _checked_chain(path, manifest, data), fs)
+            _seal_crashed(path, chain, warn)
+            run = cls(path, manifest, chain, (outer, inner), fs)
+            run._set_reserve(len(manifests.encode(manifest)))
+            run.update(state="running", starts=[*manifest.starts, start], ended_at="", chain_head="")
+            undo.pop_all()
+        return run
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run, and of its directory."""
+        return self.manifest.run_id
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the sweep keeps its progress."""
+        return self.path / CHECKPOINT_FILE
+
+    @property
+    def chain_head(self) -> str:
+        """The last hash of the chain; worth keeping where nobody who can edit the run can write."""
+        return self._chain.chain.head
+
+    def journal(self, rotate_bytes: int = ROTATE_BYTES) -> JournalWriter:
+        """The journal of this start, on a segment of its own. Raises `StorageError`."""
+        if self._journal is None:
+            self._journal = JournalWriter(self.path, self._fs, self._chain, rotate_bytes=rotate_bytes)
+        return self._journal
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the manifest, durably. Raises `StorageError`; `ValueError` for a fixed field."""
+        if fixed := changes.keys() - manifests.MUTABLE:
+            raise ValueError(f"a run's manifest keeps {', '.join(sorted(fixed))}")
+        changed = msgspec.structs.replace(self.manifest, **changes)
+        write_durably(self._fs, self.path / MANIFEST_FILE, manifests.encode(changed), keep_previous=False)
+        self.manifest = changed
+
+    def check_in_place(self) -> None:
+        """Raise `StorageError` when a lock or the open segment was removed or replaced under this run."""
+        for lock in self._locks:
+            if not lock.still_held():
+                raise StorageError(lock.path, "the lock file was removed or replaced during the run")
+        if self._journal is not None:
+            self._journal.check_in_place()
+
+    def finish(
+        self, state: State, *, ended_at: str, coverage: Coverage, outcomes: dict[str, int], reasons: list[str]
+    ) -> None:
+        """Seal the journal, write how the run ended, and seal that. Raises `StorageError`.
+
+        `complete` is refused with `AccountingError` when the coverage does not prove it.
+        """
+        coverage.check()
+        if state == "complete" and not coverage.is_whole:
+            raise AccountingError(f"{coverage.not_reached} targets were not reached")
+        if self._journal is not None:
+            self._journal.close()
+        self._drop_reserve()
+        self.update(
+            state=state,
+            reasons=reasons,
+            coverage=coverage,
+            outcomes=outcomes,
+            ended_at=ended_at,
+            chain_head=self.chain_head,
+        )
+        content = content_of(self.path / MANIFEST_FILE)
+        self._chain.add(
+            Link(
+                kind="manifest",
+                name=MANIFEST_FILE,
+                lines=content.lines,
+                bytes=content.bytes,
+                sha256=content.sha256,
+            )
+        )
+
+    def fail(self, reasons: list[str], *, ended_at: str) -> bool:
+        """After a `StorageError`: try once to say so in the manifest, in the space that was reserved.
+
+        Returns False when the disk takes not even that; the manifest then still says `running`, and with its
+        lock free the run counts as aborted.
+        """
+        self._drop_reserve()
+        try:
+            self.update(state="failed", reasons=reasons, ended_at=ended_at)
+        except StorageError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the journal and let go of the locks. Safe to repeat. Raises `StorageError`."""
+        try:
+            if self._journal is not None:
+                self._journal.close()
+        finally:
+            for lock in self._locks:
+                lock.release()
+
+    def __enter__(self) -> RunDirectory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _set_reserve(self, manifest_bytes: int) -> None:
+        """Keep room for the last manifest and chain, which a full disk would refuse otherwise."""
+        path = self.path / RESERVE_FILE
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.unlink(path)
+        descriptor = self._fs.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
+        try:
+            self._fs.allocate(descriptor, 2 * manifest_bytes + 64 * 1024)
+        finally:
+            self._fs.close(descriptor)
+
+    def _drop_reserve(self) -> None:
+        with contextlib.suppress(OSError):
+            self._fs.unlink(self.path / RESERVE_FILE)
+
+
+def load_manifest(path: Path) -> tuple[Manifest, bytes]:
+    """The manifest of a run directory, and its bytes.
+
+    Raises `NotARunError` when there is none, and `CorruptError` when none is readable.
+    """
+    found = read_newest_valid(path / MANIFEST_FILE, lambda data: (manifests.parse(data), data))
+    if found is None:
+        raise NotARunError(path, "no run here", "`mongosweep runs` lists the runs")
+    return found
+
+
+def _require_resumable(path: Path, manifest: Manifest, expect: Manifest | None) -> None:
+    if manifest.state == "complete":
+        raise StorageRefusedError(path, "this run is complete", "start a new one without --resume")
+    if expect is None:
+        return
+    if changed := manifests.differences(manifest, expect):
+        raise StorageRefusedError(
+            path,
+            "cannot resume: " + "; ".join(changed),
+            "undo the change, or start a new run without --resume",
+        )
+
+
+def _checked_chain(path: Path, manifest: Manifest, data: bytes) -> Chain:
+    chain = load_chain(path)
+    segments = segments_in(path)
+    if chain is None:
+        if segments:
+            raise CorruptError(path, "the hash chain is missing")
+        return Chain(run_id=manifest.run_id, genesis=manifests.genesis_of(data))
+    if chain.genesis != manifests.genesis_of(data):
+        raise CorruptError(
+            path / MANIFEST_FILE, "it is not the one that the run began with", "`mongosweep audit` says more"
+        )
+    for segment in segments:
+        seal = chain.segments().get(segment.name)
+        if seal is not None and content_of(segment).sha256 != seal.sha256:
+            raise CorruptError(segment, "its content is not what was sealed", "`mongosweep audit` says more")
+    return chain
+
+
+def _seal_crashed(path: Path, chain: ChainFile, warn: Callable[[TornTail], None]) -> None:
+    sealed = chain.chain.segments()
+    for segment in segments_in(path):
+        if segment.name in sealed:
+            continue
+        torn: list[TornTail] = []
+        lines = sum(1 for _ in read_segment(segment, torn.append))
+        for tail in torn:
+            warn(tail)
+        content = content_of(segment)
+        chain.add(
+            Link(
+                kind="segment",
+                name=segment.name,
+                lines=lines,
+                bytes=content.bytes,
+                sha256=content.sha256,
+                ended="crashed",
+                torn_bytes=sum(tail.length for tail in torn),
+            )
+        )
+
+
+def _remove_empty_run(path: Path) -> None:
+    """Undo a directory in which no run ever started."""
+    with contextlib.suppress(OSError):
+        for entry in path.iterdir():
+            entry.unlink()
+        path.rmdir()
+
+
+def _note(run_id: str) -> str:
+    return f"run {run_id}, process {os.getpid()}"

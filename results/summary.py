@@ -1,0 +1,132 @@
+"""Counts over a run: the accounting identity that `complete` rests on, and what was found where."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, Struct
+
+from results.verdict import Severity, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from results.record import Observation
+
+_Count = Annotated[int, Meta(ge=0)]
+
+
+class AccountingError(AssertionError):
+    """Targets are missing or counted twice. A bug of ours: a run that raises it must not say `complete`."""
+
+
+class Coverage(Struct, frozen=True, kw_only=True):
+    """Targets of a run: each of those planned ends as an outcome, or excluded, or not reached."""
+
+    planned: _Count
+    outcomes: _Count
+    excluded: _Count = 0
+    not_reached: _Count = 0
+
+    def check(self) -> None:
+        """Raise `AccountingError` unless planned = outcomes + excluded + not_reached, none negative."""
+        parts = (self.outcomes, self.excluded, self.not_reached)
+        if min(self.planned, *parts) < 0 or self.planned != sum(parts):
+            raise AccountingError(
+                f"{self.planned} planned, but {self.outcomes} outcomes + {self.excluded} excluded"
+                f" + {self.not_reached} not reached = {sum(parts)}"
+            )
+
+    @property
+    def is_whole(self) -> bool:
+        """True when every target was asked or excluded: without this no run is complete."""
+        return self.not_reached == 0 and self.planned == self.outcomes + self.excluded
+
+    def __add__(self, other: Coverage) -> Coverage:
+        return Coverage(
+            planned=self.planned + other.planned,
+            outcomes=self.outcomes + other.outcomes,
+            excluded=self.excluded + other.excluded,
+            not_reached=self.not_reached + other.not_reached,
+        )
+
+
+def account(planned: int, outcomes: Mapping[Verdict, int], excluded: int = 0) -> Coverage:
+    """The coverage that these counts prove; `AccountingError` when there are more than were planned."""
+    done = sum(outcomes.values())
+    coverage = Coverage(
+        planned=planned, outcomes=done, excluded=excluded, not_reached=planned - done - excluded
+    )
+    coverage.check()
+    return coverage
+
+
+def prefix_of(ip: str, length_v4: int = 24, length_v6: int = 64) -> str:
+    """The network that holds an address, for counting: `10.1.2.0/24`."""
+    address = ipaddress.ip_address(ip)
+    length = length_v4 if address.version == 4 else length_v6
+    return str(ipaddress.ip_network((address, length), strict=False))
+
+
+class Summary(Struct, kw_only=True):
+    """Counts of lines. Bytes and documents are sums over what is open, where a server gave a figure."""
+
+    targets: int = 0
+    verdicts: dict[Verdict, int] = {}
+    severities: dict[Severity, int] = {}
+    open_bytes: int = 0
+    open_documents: int = 0
+    ransomed: int = 0
+    truncated: int = 0
+    by_prefix: dict[str, dict[Verdict, int]] = {}
+
+    @property
+    def open(self) -> int:
+        """How many servers answered without a password, with data or without."""
+        return sum(count for verdict, count in self.verdicts.items() if verdict.is_open)
+
+
+def summarise(observations: Iterable[Observation], *, prefixes: bool = False, length_v4: int = 24) -> Summary:
+    """Count observations; those of one target in one run are counted once each, so give `unique` ones."""
+    summary = Summary()
+    verdicts: Counter[Verdict] = Counter()
+    severities: Counter[Severity] = Counter()
+    by_prefix: dict[str, Counter[Verdict]] = {}
+    for observation in observations:
+        verdicts[observation.verdict] += 1
+        severities[observation.severity] += 1
+        if prefixes:
+            prefix = prefix_of(observation.target.ip, length_v4)
+            by_prefix.setdefault(prefix, Counter())[observation.verdict] += 1
+        _add_exposure(summary, observation)
+    summary.targets = verdicts.total()
+    summary.verdicts = {verdict: verdicts[verdict] for verdict in Verdict if verdicts[verdict]}
+    summary.severities = {severity: severities[severity] for severity in Severity if severities[severity]}
+    summary.by_prefix = {prefix: dict(counts) for prefix, counts in sorted(by_prefix.items())}
+    return summary
+
+
+def _add_exposure(summary: Summary, observation: Observation) -> None:
+    exposure = observation.exposure
+    summary.truncated += bool(observation.truncated or (exposure and exposure.truncated))
+    if exposure is None or not observation.verdict.is_open:
+        return
+    summary.open_bytes += exposure.total_size_bytes or 0
+    summary.open_documents += exposure.documents or 0
+    summary.ransomed += exposure.ransom.level in ("possible", "likely")
+
+
+def unique(observations: Iterable[Observation]) -> list[Observation]:
+    """One observation for each `event_id`, in the order of first sight.
+
+    A resumed run may ask a target twice. The later answer wins, except that nothing takes back an open one:
+    a server that was open and then fell silent was open in this run.
+    """
+    kept: dict[str, Observation] = {}
+    for observation in observations:
+        known = kept.get(observation.event_id)
+        if known is None or observation.verdict.is_open or not known.verdict.is_open:
+            kept[observation.event_id] = observation
+    return list(kept.values())
