@@ -35,7 +35,7 @@ Saw = Literal[
     "garbled",
     "no_answer",
     "too_much",  # the worker's memory or time limit ended it
-    "not_asked",  # the scope said no, or the worker could not start
+    "not_asked",  # the scope said no, or our side of it failed
 ]
 
 UNAUTHORISED = frozenset({13, 18, 8000})
@@ -119,11 +119,7 @@ async def ask(question: Question) -> DriverOpinion:
     return msgspec.structs.replace(opinion, ms=round((time.monotonic() - started) * 1000, 1))
 
 
-_TLS_UNVERIFIED: dict[str, Any] = {
-    "tls": True,
-    "tlsAllowInvalidCertificates": True,
-    "tlsDisableOCSPEndpointCheck": True,
-}
+_TLS_UNVERIFIED: dict[str, Any] = {"tls": True, "tlsAllowInvalidCertificates": True}
 
 
 def from_reply(reply: dict[str, Any]) -> DriverOpinion:
@@ -206,8 +202,12 @@ class _Worker:
             await self.process.stdin.drain()
             return msgspec.json.decode(await self._line(), type=DriverOpinion)
 
-    async def stop(self, *, grace: float = 0.0) -> None:
-        """End the process, by its input's end where `grace` seconds allow it, and take its status."""
+    async def stop(self, *, grace: float = 0.05) -> None:
+        """End the process, by its input's end where `grace` seconds allow it, and take its status.
+
+        The little grace is for one that has ended by itself: its status is asyncio's to collect, and a kill
+        would collect it first.
+        """
         assert self.process.stdin is not None
         self.process.stdin.close()
         with contextlib.suppress(TimeoutError):
@@ -255,7 +255,7 @@ class SecondOpinion:
     async def close(self) -> None:
         """Stop every worker, also one that is in the middle of a question."""
         for worker in list(self._all):
-            await self._drop(worker, grace=1.0 if worker in self._idle else 0.0)
+            await self._drop(worker, grace=1.0 if worker in self._idle else 0.05)
 
     async def ask(self, target: Target, *, tls: bool) -> DriverOpinion:
         """The driver's opinion of one target. Never raises for what the target or a worker does."""
@@ -297,7 +297,7 @@ class SecondOpinion:
         self._all.add(worker)
         return worker
 
-    async def _drop(self, worker: _Worker, *, grace: float = 0.0) -> None:
+    async def _drop(self, worker: _Worker, *, grace: float = 0.05) -> None:
         self._all.discard(worker)
         if worker in self._idle:
             self._idle.remove(worker)

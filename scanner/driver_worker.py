@@ -88,6 +88,8 @@ def main() -> None:
             opinion = answer(line, fence)
         except MemoryError as error:
             opinion = DriverOpinion("too_much", error=f"MemoryError: {error}")
+        except Exception as error:  # noqa: BLE001 - a fault of ours is no opinion, and must be readable
+            opinion = DriverOpinion("not_asked", error=f"{type(error).__name__}: {error}"[:300])
         output.write(msgspec.json.encode(opinion) + b"\n")
         output.flush()
 
