@@ -12,6 +12,7 @@ from results.record import Database, Hint
 from scanner.mongo.tables import table
 
 HINTS_KEPT = 200
+NAMES_LOOKED_AT = 20_000
 _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SEPARATORS = re.compile(r"[\W\d_]+")
 
@@ -65,14 +66,14 @@ def find(databases: Iterable[Database]) -> tuple[list[Hint], bool]:
     The server's own databases and collections (`system.*`) do not count. An empty collection hints at nothing.
     """
     hints: list[Hint] = []
-    for database in databases:
-        if database.system:
-            continue
-        for shown, name in _names(database):
-            for hint in match(name):
-                if len(hints) >= HINTS_KEPT:
-                    return hints, True
-                hints.append(Hint(name=shown, word=hint.word, category=hint.category, language=hint.language))
+    names = (named for database in databases if not database.system for named in _names(database))
+    for position, (shown, name) in enumerate(names):
+        if position >= NAMES_LOOKED_AT:
+            return hints, True
+        for hint in match(name):
+            if len(hints) >= HINTS_KEPT:
+                return hints, True
+            hints.append(Hint(name=shown, word=hint.word, category=hint.category, language=hint.language))
     return hints, False
 
 

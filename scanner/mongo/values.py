@@ -75,10 +75,10 @@ def sub(document: object, *path: str) -> Any:
     return document
 
 
-def documents(value: object, limit: int) -> Iterator[Document]:
-    """The first `limit` documents of an array; whatever is no document is passed over."""
+def documents(value: object) -> Iterator[Document]:
+    """The documents of an array; whatever is no document is passed over."""
     if isinstance(value, list):
-        for item in value[:limit]:
+        for item in value:
             if isinstance(item, dict):
                 yield item
 

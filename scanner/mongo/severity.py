@@ -1,0 +1,93 @@
+"""How urgently somebody should act, and why: verdict, what lies open, and what the version is known for."""
+
+from __future__ import annotations
+
+from results.record import Exposure, Server
+from results.verdict import MEANING, Severity, Verdict
+
+VERY_LARGE_BYTES = 10 * 1024**3
+VERY_MANY_DOCUMENTS = 1_000_000
+HINTS_NAMED = 3
+
+
+def severity(
+    verdict: Verdict, server: Server | None, exposure: Exposure | None
+) -> tuple[Severity, list[str]]:
+    """The severity and its reasons, the gravest first. A suspected honeypot never alarms as exposed data."""
+    if server is not None and server.honeypot_suspected:
+        return Severity.LOW, ["it answers as a honeypot does: ask whose it is before anything else"]
+    grounds = [(MEANING[verdict].severity, MEANING[verdict].sentence)]
+    if verdict is Verdict.OPEN:
+        grounds = _of_exposure(exposure)
+    if server is not None and not verdict.is_connection_outcome:
+        grounds += _of_version(verdict, server)
+    grounds.sort(key=lambda ground: ground[0].rank)
+    return grounds[0][0], [reason for _, reason in grounds]
+
+
+def _of_exposure(exposure: Exposure | None) -> list[tuple[Severity, str]]:
+    if exposure is None:
+        return [(Severity.HIGH, MEANING[Verdict.OPEN].sentence)]
+    grounds = [_data(exposure)]
+    ransom = exposure.ransom
+    if ransom.level == "likely":
+        after = {True: "and no other data is left", False: "and other data is still there", None: ""}[
+            ransom.wiped
+        ]
+        grounds.append(
+            (Severity.CRITICAL, f"an extortionist's note, by its name: {ransom.names[0]} {after}".rstrip())
+        )
+    elif ransom.level == "possible":
+        grounds.append((Severity.HIGH, f"perhaps an extortionist's note, by its name: {ransom.names[0]}"))
+    elif ransom.level == "third_party_marker":
+        grounds.append((Severity.HIGH, f"a stranger left a mark: {ransom.names[0]}"))
+    if exposure.hints:
+        named = ", ".join(f"{hint.name} ({hint.category})" for hint in exposure.hints[:HINTS_NAMED])
+        more = f" and {len(exposure.hints) - HINTS_NAMED} more" if len(exposure.hints) > HINTS_NAMED else ""
+        grounds.append((Severity.CRITICAL, f"names hint at personal or secret data: {named}{more}"))
+    if (exposure.total_size_bytes or 0) >= VERY_LARGE_BYTES:
+        grounds.append((Severity.CRITICAL, f"very large: {exposure.total_size_bytes} bytes"))
+    if (exposure.documents or 0) >= VERY_MANY_DOCUMENTS:
+        grounds.append((Severity.CRITICAL, f"very many documents: {exposure.documents}"))
+    return grounds
+
+
+def _data(exposure: Exposure) -> tuple[Severity, str]:
+    """Open with data is grave; open without any is an invitation."""
+    users = [database for database in exposure.databases if not database.system]
+    if all(database.empty or database.documents == 0 for database in users):
+        truncated = exposure.database_count > len(exposure.databases) or not exposure.databases
+        if not truncated:
+            return Severity.MEDIUM, "open to anyone, to write as well, though no data of users lies there now"
+    return Severity.HIGH, MEANING[Verdict.OPEN].sentence
+
+
+def _of_version(verdict: Verdict, server: Server) -> list[tuple[Severity, str]]:
+    """An attack that needs no login threatens a locked server as well as an open one."""
+    grounds = []
+    exploited = [advisory for advisory in server.vulnerabilities if advisory.known_exploited]
+    certain = [advisory for advisory in exploited if advisory.certainty == "version_in_range"]
+    if certain:
+        gravest = Severity.CRITICAL if verdict is Verdict.OPEN else Severity.HIGH
+        grounds.append(
+            (gravest, f"version {server.version} is in the range of {certain[0].id}, which is exploited")
+        )
+    elif exploited:
+        grounds.append(
+            (
+                Severity.MEDIUM,
+                f"version {server.version} may be in the range of {exploited[0].id}, which is exploited",
+            )
+        )
+    elif any(advisory.certainty == "version_in_range" for advisory in server.vulnerabilities):
+        count = sum(advisory.certainty == "version_in_range" for advisory in server.vulnerabilities)
+        grounds.append(
+            (
+                Severity.MEDIUM,
+                f"version {server.version} is in the range of {count} advisories that matter to anyone who can reach it",
+            )
+        )
+    if server.end_of_life is not None and server.end_of_life.ended:
+        day = f" since {server.end_of_life.date}" if server.end_of_life.date else ""
+        grounds.append((Severity.LOW, f"MongoDB {server.end_of_life.series} is without support{day}"))
+    return grounds
