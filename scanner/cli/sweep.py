@@ -20,9 +20,7 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
 @output_option
 @click.option("--confirm", is_flag=True, help="Ask every open server once more, by the official driver.")
 @click.option("--all", "everything", is_flag=True, help="A line for every target, silent ones among them.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Of the order; random by default."
-)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed of the order.")
 @click.option("--resume", metavar="RUN", help="Go on with this run of the output directory.")
 @option("--loop", type=click.Choice(LOOPS), envvar="MONGOSWEEP_LOOP", help="The event loop.")
 @click.option(

@@ -1,0 +1,109 @@
+"""The mongosweep.toml that `init` writes: every setting, explained, and an empty scope."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from scanner.errors import RefusedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEMPLATE = """\
+# mongosweep's configuration. The scope is empty: until you write [[allow]] entries, nothing is probed.
+# `mongosweep plan` says what a sweep would do, and sends nothing.
+
+[organisation]
+# Both are sent to each server that speaks MongoDB, so that its log says who asked.
+name = ""
+contact = ""                       # such as "soc@example.com"
+
+# --- which addresses may be probed, and whose they are -------------------------------------------
+# cidr is a prefix, a range "10.20.0.1-10.20.0.9" or an address. The most specific entry names the owner.
+#
+# [[allow]]
+# cidr = "10.20.0.0/16"
+# owner = "web platform"
+# contact = "web-oncall@example.com"
+# site = "paris"
+# ports = [27017, 27018]           # instead of [sweep] ports
+# labels = { env = "production" }
+# # Public address space needs both of these, and is refused once it has expired:
+# authorised_by = "CHG-1234"
+# expires = 2027-01-01
+#
+# Deny always wins.
+#
+# [[deny]]
+# cidr = "10.20.30.0/24"
+# reason = "medical devices"
+
+[sweep]
+ports = [27017]
+rate = 1000                        # new connections a second
+per_prefix_rate = 20               # the same, into any one prefix of these lengths
+per_prefix_length = 24
+per_prefix_length_v6 = 64
+connect_timeout = 3.5              # seconds; long enough for three lost packets
+reply_timeout = 3.0                # seconds for each answer
+host_timeout = 20.0                # seconds for one host in all
+concurrency = 4096                 # connections at the same time; fewer where descriptors are short
+half_open_limit = 4096             # unanswered connects: what the smallest state table on the way bears
+engine = "connect"                 # or "syn" (needs the syn extra and CAP_NET_RAW)
+loop = "uvloop"                    # or "asyncio"
+depth = "collections"              # or "databases", or "verdict"
+max_targets = 16777216             # addresses; a larger scope is refused
+
+[limits]
+# How much is taken from one server. What was cut says so in the record.
+host_bytes = 67108864
+databases_kept = 10000
+databases_asked = 1000
+collections_kept = 50000
+collections_asked = 200
+
+# --- servers known to answer: when one is silent, the run is degraded ----------------------------
+# [[canary]]
+# address = "10.20.0.5"
+# port = 27017
+# expect = "auth_required"
+
+# --- hours in which a prefix is not touched --------------------------------------------------------
+# [[blackout]]
+# cidr = "10.20.0.0/16"
+# from = "08:00"
+# to = "18:00"
+# zone = "Europe/Paris"
+# days = ["mon", "tue", "wed", "thu", "fri"]
+# reason = "trading hours"
+
+[pause]
+# While this file exists, nothing new is sent.
+stop_file = ""                     # such as "/run/mongosweep/stop"
+
+[audit]
+# Kept in the manifest of every run.
+authorisation = ""                 # such as "CHG-1234"
+operator = ""                      # who answers for it; the process's user if empty
+
+[ownership]
+# Where `plan --ownership` asks who holds public prefixes.
+rdap = ""                          # such as "https://rdap.db.ripe.net/"
+handles = []                       # our own, such as ["ORG-EX1-RIPE"]
+hosts = []                         # where it may redirect to, such as ["rdap.arin.net"]
+"""
+
+
+def write_template(path: Path) -> None:
+    """Write the template to a new file. Raises RefusedError when it exists or cannot be written."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        raise RefusedError(f"{path} exists and is left as it is; name another file, or remove it") from None
+    except OSError as error:
+        raise RefusedError(f"{path} cannot be written: {error.strerror}; name another place") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(TEMPLATE)
+        file.flush()
+        os.fsync(descriptor)
