@@ -250,18 +250,13 @@ def _get_more(request: Request) -> Document:
 
 
 def _coll_stats_stage(request: Request) -> Document:
-    fields = {"ns": 1, "host": 1, "shard": 1, "count": 1}
-    stage: Document = {"count": {}}
+    pipeline: list[Document] = [{"$collStats": {"count": {}}}]
     if request.arguments["storage"]:
         # Unprojected, the storage engine's section alone is tens of kilobytes.
-        stage["storageStats"] = {}
         kept = ("size", "count", "storageSize", "totalIndexSize", "capped", "avgObjSize")
-        fields |= {f"storageStats.{name}": 1 for name in kept}
-    return {
-        "aggregate": _collection(request),
-        "pipeline": [{"$collStats": stage}, {"$project": fields}],
-        "cursor": {"batchSize": 100},
-    }
+        fields = {"ns": 1, "host": 1, "shard": 1, "count": 1} | {f"storageStats.{name}": 1 for name in kept}
+        pipeline = [{"$collStats": {"count": {}, "storageStats": {}}}, {"$project": fields}]
+    return {"aggregate": _collection(request), "pipeline": pipeline, "cursor": {"batchSize": 100}}
 
 
 def _newest_id(request: Request) -> Document:
