@@ -139,7 +139,7 @@ def _timeouts(machine: Machine, sweep: SweepSettings) -> Iterator[Check]:
 
 
 def syn_schedule(retries: int, linear: int) -> list[float]:
-    """Seconds at which a SYN is sent: 1 s apart `linear` times, then doubling (ip-sysctl: tcp_syn_retries)."""
+    """Seconds at which a SYN is sent: `linear` times 1 s apart, then doubling (ip-sysctl.rst)."""
     moments, gap = [0.0], 1.0
     for attempt in range(retries):
         moments.append(moments[-1] + gap)

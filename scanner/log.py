@@ -68,6 +68,12 @@ class Log:
                 sys.stderr.write(f"dropped {self.dropped:,} log lines: stderr was too slow\n")
 
 
+def logger() -> structlog.typing.FilteringBoundLogger:
+    """The log, for events named `room.step`; values by keyword, never text made with them."""
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("mongosweep")
+    return log
+
+
 def configure(level: str = "warning", *, as_json: bool = False, stream: TextIO | None = None) -> Log:
     """Send structlog's and logging's records of `level` and above to `stream` (stderr by default)."""
     shared: list[Processor] = [

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from results.text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -37,7 +39,7 @@ def plan_lines(plan: Plan, holders: Sequence[object] | None = None) -> list[str]
         (share.owner or "(no owner)", share.site, share.contact, f"{share.addresses:,}")
         for share in plan.owners
     ]
-    lines += _table(("OWNER", "SITE", "CONTACT", "ADDRESSES"), rows)
+    lines += table_lines(("OWNER", "SITE", "CONTACT", "ADDRESSES"), rows)
     if plan.overlapping_addresses:
         lines.append(f"{plan.overlapping_addresses:,} addresses are named more than once; each is asked once")
     if plan.excluded:
@@ -45,15 +47,15 @@ def plan_lines(plan: Plan, holders: Sequence[object] | None = None) -> list[str]
             (item.cidr, item.reason or "(no reason)", f"{item.addresses:,}") for item in plan.excluded
         ]
         lines += ["", f"excluded: {plan.excluded_addresses:,} addresses that were allowed"]
-        lines += _table(("DENIED", "REASON", "ADDRESSES"), excluded)
+        lines += table_lines(("DENIED", "REASON", "ADDRESSES"), excluded)
     if plan.blackouts:
         lines += ["", "not touched:"]
-        lines += [f"  {printable(window.text)}" for window in plan.blackouts[:MOST_ROWS]]
+        lines += [f"  {visible(window.text)}" for window in plan.blackouts[:MOST_ROWS]]
     if holders is not None:
         lines += [
             "",
             "who holds the public prefixes:",
-            *(f"  {printable(str(holder))}" for holder in holders),
+            *(f"  {visible(str(holder))}" for holder in holders),
         ]
     if plan.warnings:
         lines += ["", *(f"warning: {warning}" for warning in plan.warnings)]
@@ -76,14 +78,9 @@ def duration(seconds: float) -> str:
     return "0 s"
 
 
-def printable(text: str) -> str:
-    """Text without anything that a terminal would obey."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def table_lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Rows in columns; the last column, a number, to the right."""
-    cells = [list(head), *([printable(cell) for cell in row] for row in rows)]
+    cells = [list(head), *([visible(cell) for cell in row] for row in rows)]
     hidden = len(cells) - 1 - MOST_ROWS
     cells = cells[: MOST_ROWS + 1]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]

@@ -15,12 +15,13 @@ from scanner.errors import ExitCode, MongosweepError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Families of targets/, by name, because importing them here would cost every start-up. The errors of results/
-# carry their code themselves.
+# Families by name, because importing them here would cost every start-up. The errors of results/ carry their
+# code themselves.
 _FAMILIES = {
     "OutOfScope": ExitCode.REFUSED,
     "GrammarError": ExitCode.REFUSED,
     "ScopeError": ExitCode.REFUSED,
+    "LabError": ExitCode.REFUSED,
 }
 
 
@@ -54,9 +55,9 @@ def describe_end(error: BaseException, arguments: Sequence[str]) -> int:
 
 
 def _code_of_family(error: BaseException) -> int | None:
-    """The exit code of an error of targets/ or results/: its own, or its family's."""
+    """The exit code of an error of another room: its own, or its family's."""
     for family in type(error).__mro__:
-        if family.__module__.partition(".")[0] in ("targets", "results"):
+        if family.__module__.partition(".")[0] in ("targets", "results", "scanner"):
             code = getattr(error, "exit_code", _FAMILIES.get(family.__name__))
             if isinstance(code, int):
                 return code

@@ -9,7 +9,8 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, TextIO
 
-from scanner.plan_text import duration, printable
+from results.text import human_bytes, visible
+from scanner.plan_text import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +94,7 @@ class PlainScreen:
 
     def notice(self, text: str) -> None:
         """The text as a line."""
-        self.write(printable(text))
+        self.write(visible(text))
 
     def finished(self, summary: Summary) -> None:
         """How it ended."""
@@ -195,9 +196,9 @@ def progress_line(snapshot: Snapshot) -> str:
     if snapshot.remaining is not None:
         parts.append(f"{duration(snapshot.remaining)} left")
     if snapshot.slowed_by:
-        parts.append(f"slower: {printable(snapshot.slowed_by)}")
+        parts.append(f"slower: {visible(snapshot.slowed_by)}")
     if snapshot.paused_by:
-        parts.append(f"PAUSED: {printable(snapshot.paused_by)}")
+        parts.append(f"PAUSED: {visible(snapshot.paused_by)}")
     return "  ".join(parts)
 
 
@@ -207,7 +208,7 @@ def found_cells(observation: Observation) -> tuple[str, ...]:
     address = f"[{target.ip}]:{target.port}" if ":" in target.ip else f"{target.ip}:{target.port}"
     exposed = ""
     if exposure is not None:
-        sizes = [size_text(exposure.total_size_bytes)] if exposure.total_size_bytes is not None else []
+        sizes = [human_bytes(exposure.total_size_bytes)] if exposure.total_size_bytes is not None else []
         documents = [f"{exposure.documents:,} documents"] if exposure.documents is not None else []
         exposed = ", ".join([f"{exposure.database_count:,} databases", *sizes, *documents])
     return (
@@ -215,7 +216,7 @@ def found_cells(observation: Observation) -> tuple[str, ...]:
         address,
         observation.verdict.value,
         exposed,
-        printable(observation.owner.owner or "(no owner)"),
+        visible(observation.owner.owner or "(no owner)"),
     )
 
 
@@ -226,17 +227,19 @@ def summary_lines(summary: Summary) -> list[str]:
     lines = [f"{summary.state}: {summary.planned:,} targets in {duration(summary.elapsed)}: {outcomes}"]
     if summary.excluded or summary.not_reached:
         lines.append(f"excluded while it ran {summary.excluded:,}, not reached {summary.not_reached:,}")
-    lines += [f"  because {printable(reason)}" for reason in summary.reasons]
+    lines += [f"  because {visible(reason)}" for reason in summary.reasons]
     lines.append(f"run directory: {summary.run_dir}")
     if summary.state == "interrupted":
         lines.append(f"go on with: mongosweep sweep --resume {summary.run_id}")
     return lines
 
 
-def size_text(size: float) -> str:
-    """Bytes in the largest unit that keeps the figure above 1, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if size < 1000 or unit == "TB":
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1000
-    raise AssertionError(size)
+def show_table(run_dir: str) -> None:
+    """The findings of a run as a table on stdout, the gravest first."""
+    import sys
+    from pathlib import Path
+
+    from results.reading import read_run
+    from results.report.table import print_table
+
+    print_table(read_run(Path(run_dir)), sys.stdout)

@@ -1,0 +1,41 @@
+"""`mongosweep data`: how old the built-in tables are."""
+
+from __future__ import annotations
+
+import click
+
+from scanner.cli.options import json_option
+
+
+@click.command("data")
+@json_option
+def command(as_json: bool) -> None:
+    """Say of which day the built-in tables are: advisories, end of life, ransom names, telling names.
+
+    A table that is too old to trust says so; a newer mongosweep brings newer ones.
+    """
+    from datetime import UTC, datetime
+
+    import msgspec
+
+    from scanner.clock import SystemClock
+    from scanner.mongo.tables import data_age
+    from scanner.plan_text import table_lines
+
+    ages = data_age(datetime.fromtimestamp(SystemClock.wall(), UTC).date())
+    if as_json:
+        rows = [age._asdict() for age in ages]
+        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        return
+    cells = [
+        (
+            age.name,
+            age.about,
+            str(age.as_of),
+            "STALE" if age.stale else "ok",
+            f"{age.days} days",
+            f"{age.rows:,}",
+        )
+        for age in ages
+    ]
+    click.echo("\n".join(table_lines(("TABLE", "HOLDS", "AS OF", "STATE", "AGE", "ROWS"), cells)))

@@ -1,0 +1,66 @@
+"""Runs and their audits for people: the text of `runs` and `audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from results.text import visible
+from scanner.plan_text import table_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from results.audit import AuditReport
+    from results.runs import RunInfo
+
+
+def run_path(run: str, output: str) -> Path:
+    """A run by its name in the output directory, or by a path of its own."""
+    named = Path(run)
+    return named if named.is_dir() else Path(output) / run
+
+
+def runs_json(runs: Sequence[RunInfo]) -> str:
+    """The runs as a JSON array; `can_resume` is among the fields."""
+    rows = [{**msgspec.to_builtins(run), "can_resume": run.can_resume} for run in runs]
+    return msgspec.json.format(msgspec.json.encode(rows), indent=2).decode()
+
+
+def runs_lines(runs: Sequence[RunInfo]) -> list[str]:
+    """A table of runs, with the first reason of each below it."""
+    if not runs:
+        return ["no runs here"]
+    rows = [
+        (run.run_id, run.state, run.created_at, run.ended_at or "-", _count(run.open), _count(run.planned))
+        for run in runs
+    ]
+    lines = table_lines(("RUN", "STATE", "BEGAN", "ENDED", "OPEN", "TARGETS"), rows)
+    lines += [f"{run.run_id}: {visible(run.reasons[0], 200)}" for run in runs if run.reasons]
+    return lines
+
+
+def audit_lines(report: AuditReport) -> list[str]:
+    """Who, when, under which authorisation; then each file's judgement and the chain's head."""
+    lines = [f"run {visible(report.run_id)}: {report.lines:,} lines"]
+    manifest = report.manifest
+    if manifest is not None:
+        who = manifest.who
+        lines.append(
+            f"by {visible(who.user or str(who.uid))} on {visible(who.host)}, began {manifest.created_at}"
+        )
+        words = dict.fromkeys(item.authorised_by for item in manifest.authorisations if item.authorised_by)
+        if words:
+            lines.append(f"authorised by {visible(', '.join(words), 300)}")
+        lines.append(f"scope {manifest.scope.digest}, {len(manifest.scope.entries):,} entries")
+    for finding in report.findings:
+        lines.append(f"{finding.judgement:<8}  {visible(finding.file)}: {visible(finding.detail)}")
+    lines.append(f"head of the chain: {report.head or 'none'}")
+    lines.append("EDITED after it was written" if report.edited else "nothing was edited")
+    return lines
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
