@@ -55,8 +55,9 @@ def audit_lines(report: AuditReport) -> list[str]:
         if words:
             lines.append(f"authorised by {visible(', '.join(words), 300)}")
         lines.append(f"scope {manifest.scope.digest}, {len(manifest.scope.entries):,} entries")
-    for finding in report.findings:
-        lines.append(f"{finding.judgement:<8}  {visible(finding.file)}: {visible(finding.detail)}")
+    lines += [
+        f"{item.judgement:<8}  {visible(item.file)}: {visible(item.detail)}" for item in report.findings
+    ]
     lines.append(f"head of the chain: {report.head or 'none'}")
     lines.append("EDITED after it was written" if report.edited else "nothing was edited")
     return lines

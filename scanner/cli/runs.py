@@ -13,7 +13,7 @@ from scanner.cli.options import json_option, output_option
 def command(output: str, as_json: bool) -> None:
     """List the runs of an output directory with their state, oldest first.
 
-    A run that is interrupted, degraded, failed or aborted can be taken up again: mongosweep sweep --resume RUN.
+    One that is interrupted, degraded, failed or aborted is taken up again by: mongosweep sweep --resume RUN.
     """
     from pathlib import Path
 
