@@ -94,10 +94,10 @@ def configured(scope: Scope, canaries: Sequence[Canary], now: float) -> list[Bir
 
 async def own_server(door: Door) -> tuple[Server, Bird]:
     """Start an open server of our own on loopback and let it through the door. The caller stops it."""
-    from scanner.lab.main import canary_personality  # noqa: PLC0415 - the lab is needed only in a sweep
-    from scanner.lab.server import Server  # noqa: PLC0415
+    from scanner.lab.honest import mongod
+    from scanner.lab.server import Server
 
-    server = await Server(canary_personality()).start()
+    server = await Server(mongod("canary", "the sweep's own open server")).start()
     span = parse_span("127.0.0.1")
     scope = Scope([Entry(span=span, text="127.0.0.1", owner="mongosweep", kind="lab")], ports=[server.port])
     door.admit_self_test(scope)

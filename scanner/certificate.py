@@ -1,4 +1,4 @@
-"""What a server's certificate says of itself, read from its DER bytes. Nothing is verified, nothing may fail."""
+"""What a server's certificate says of itself, from its DER bytes. Nothing is verified, nothing may fail."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_certificate(der: bytes, now: datetime) -> Certificate | None:
     if not der:
         return None
     fingerprint = hashlib.sha256(der).hexdigest()
-    from cryptography import x509 as library  # noqa: PLC0415 - 60 ms of import that only TLS needs
+    from cryptography import x509 as library
 
     try:
         parsed = library.load_der_x509_certificate(der[:MAX_DER])
@@ -50,7 +50,7 @@ def read_certificate(der: bytes, now: datetime) -> Certificate | None:
 
 
 def _names(parsed: x509.Certificate) -> list[str]:
-    from cryptography import x509 as library  # noqa: PLC0415 - as above
+    from cryptography import x509 as library
 
     try:
         extension = parsed.extensions.get_extension_for_class(library.SubjectAlternativeName)

@@ -7,12 +7,13 @@ flight has an outcome, and each of those outcomes is in a segment that has been 
 from __future__ import annotations
 
 import zlib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
-from results.journal import Position
+if TYPE_CHECKING:
+    from results.journal import Position
 
 FORMAT = "mongosweep.checkpoint/1"
 
@@ -37,6 +38,10 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     journal: Position | None = None  # how far the evidence was durable when this was written
     elapsed: float = 0.0
     sequence: int = 0
+
+    def after_evidence(self, position: Position) -> Checkpoint:
+        """The same, resting on a journal that is durable up to `position`."""
+        return msgspec.structs.replace(self, journal=position)
 
     def encode(self) -> bytes:
         """One JSON line and its checksum."""

@@ -1,4 +1,4 @@
-"""The accounts of a sweep: every planned target ends in exactly one outcome, was excluded, or was not reached."""
+"""The accounts of a sweep: every planned target has one outcome, was excluded, or was not reached."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 
-class AccountsDoNotBalance(Exception):
+class AccountsError(Exception):
     """planned != outcomes + excluded + not reached: a bug of ours, never passed over in silence."""
 
 
@@ -26,11 +26,11 @@ class Coverage:
 
     def not_reached(self, remaining: int) -> int:
         """Targets that nobody asked: planned and neither done nor excluded. `remaining` is what the engine
-        itself counts as left; the two must agree. Raises AccountsDoNotBalance."""
+        itself counts as left; the two must agree. Raises AccountsError."""
         left = self.planned - self.done - self.excluded
         if left != remaining:
-            raise AccountsDoNotBalance(
-                f"planned {self.planned} = outcomes {self.done} + excluded {self.excluded} + not reached {left},"
-                f" but {remaining} are left"
+            raise AccountsError(
+                f"planned {self.planned} = outcomes {self.done} + excluded {self.excluded}"
+                f" + not reached {left}, but {remaining} are left"
             )
         return left

@@ -34,9 +34,7 @@ FAULT_PATIENCE = 60.0  # seconds of nothing but local faults after which the swe
 class Journalist(Protocol):
     """Who writes down what was found. `settle` must be called exactly once for each `record`."""
 
-    def record(
-        self, target: Target, talk: Conversation, settle: Callable[[str], None]
-    ) -> None:
+    def record(self, target: Target, talk: Conversation, settle: Callable[[str], None]) -> None:
         """A server answered. `settle(verdict)` when its line is written (or held to be needless)."""
 
     def record_silence(self, target: Target, failure: Failure, detail: str) -> None:
@@ -126,9 +124,10 @@ class Engine:
             if started:
                 self.pace.bucket.take(started)
                 self.started_connects += started
-        if not self.in_flight and (self.exhausted or self.stop_reason):
-            self._finish()
-        elif self.stop_reason and not self.connector.busy:
+        if self.stop_reason:
+            if not self.connector.busy:
+                self._finish()
+        elif self.exhausted and not self.in_flight:
             self._finish()
 
     def _next(self, now: float) -> tuple[int, Target] | None:

@@ -1,4 +1,4 @@
-"""From facts to the record: what a conversation learned becomes one `Observation`. Pure; nothing is asked here."""
+"""From facts to the record: what a conversation learned becomes one `Observation`. Nothing is asked here."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from results.record import Endpoint, Evidence, Observation, Owner, Timing, Tls, event_id
 from results.verdict import MEANING, Verdict
 from scanner.certificate import read_certificate
+from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.identity import identify
 from scanner.mongo.judge import judge
-from scanner.mongo.severity import assess
+from scanner.mongo.metadata import MetadataPlan
+from scanner.mongo.severity import severity as assess
 
 if TYPE_CHECKING:
     from scanner.mongo.facts import Facts, TlsSession
@@ -52,7 +54,10 @@ def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -
     judgement = judge(facts)
     speaks = judgement.verdict not in (Verdict.NOT_MONGODB, Verdict.UNKNOWN) or facts.hello is not None
     server = identify(facts) if speaks else None
-    exposure = talk.dialogue.exposure() if judgement.verdict.is_open else None
+    plan = talk.dialogue.plan
+    if not isinstance(plan, MetadataPlan):
+        plan = MetadataPlan(facts, Limits(), Depth.VERDICT)  # the names that the verdict itself rests on
+    exposure = plan.exposure() if judgement.verdict.is_open else None
     severity, reasons = assess(judgement.verdict, server, exposure)
     return Observation(
         event_id=event_id(vantage.run_id, target.packed, target.port),

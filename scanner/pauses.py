@@ -122,7 +122,7 @@ class Pauses:
             await asyncio.sleep(self.INTERVAL)
 
     def look(self) -> None:
-        """One look at the stop file and at the blackout windows. A stop file that cannot be looked at stops."""
+        """One look at the stop file (one that cannot be looked at counts) and at the blackout windows."""
         if self._stop_file is not None:
             if _exists(self._stop_file):
                 self._engine.pauses.add(STOP_FILE)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Ending, Layer, Next
 from scanner.transport.base import Deadline, Failure, LocalFault
 from scanner.transport.tls import TlsError, TlsLayer
@@ -16,6 +15,7 @@ from scanner.transport.tls import TlsError, TlsLayer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scanner.mongo.dialogue import Dialogue
     from scanner.transport.base import Link
     from targets.scope import Target
 
@@ -112,8 +112,6 @@ class Probe:
             self._turn(link, talk)
         elif tls.eof:
             self.ended(link, Ending.CLOSED)
-            if talk.dialogue.next is Next.DONE:
-                link.close()
 
     @staticmethod
     def _encrypted(tls: TlsLayer, data: bytes) -> bytes:

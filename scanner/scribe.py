@@ -1,4 +1,4 @@
-"""Writes down what was found: conversation to observation to journal line, with the second opinion in between.
+"""Writes down what was found: conversation to observation to journal line, second opinion included.
 
 Lines are appended on the event loop and made durable by one thread; stdout follows the journal's file from
 another, so that a slow reader of stdout never slows a probe.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scanner.probe import Conversation
     from targets.scope import Target
 
-SILENT_RULES = frozenset({"silent", "closed_without_reply", "reset_without_reply"})
+SILENT_RULES = frozenset({"silent", "closed-without-reply"})  # of scanner.mongo.judge
 MASK_LINES = 16  # lines written of mute hosts in one prefix before the rest are only counted
 MASK_HOSTS = 64  # accepted connections in one prefix from which a middlebox is suspected
 MASK_SHARE = 0.9  # share of them that said nothing
@@ -68,12 +68,14 @@ class PrefixWatch:
         for (version, prefix), mute in self._mute.items():
             accepted = self._accepted[version, prefix]
             if accepted >= MASK_HOSTS and mute >= MASK_SHARE * accepted:
-                found.append(f"{_prefix_text(version, prefix)}: {mute} of {accepted} accepted and said nothing")
+                found.append(
+                    f"{_prefix_text(version, prefix)}: {mute} of {accepted} accepted and said nothing"
+                )
         return sorted(found)
 
 
 def _prefix_text(version: int, prefix: int) -> str:
-    from targets.grammar import format_address  # noqa: PLC0415 - once, at the end of a run
+    from targets.grammar import format_address
 
     if version == 4:
         return f"{format_address(4, prefix << 8)}/24"
@@ -179,5 +181,5 @@ class Scribe:
 def _with(observation: Observation, confirmation: Confirmation) -> Observation:
     evidence = list(observation.evidence)
     if confirmation.agrees is False:
-        evidence.append(Evidence(rule="driver_disagrees", detail=confirmation.detail))
+        evidence.append(Evidence(rule="driver-disagrees", detail=confirmation.detail))
     return msgspec.structs.replace(observation, confirmation=confirmation, evidence=evidence)

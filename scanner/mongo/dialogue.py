@@ -117,6 +117,11 @@ class Dialogue:
         return sum(attempt.bytes_received for attempt in self.facts.attempts)
 
     @property
+    def plan(self) -> Plan | None:
+        """The metadata plan, once the verdict was open and more was wanted."""
+        return self._plan
+
+    @property
     def bytes_buffered(self) -> int:
         """Bytes held now for a reply that is not whole; for a budget over all conversations."""
         return self._channel.buffered

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from scanner.mongo.facts import Ending
-from targets.scope import Target
+if TYPE_CHECKING:
+    from scanner.mongo.facts import Ending
+    from targets.scope import Target
 
 
 class Failure(StrEnum):

@@ -6,8 +6,10 @@ and the slot's deadline has moved on, it is put into the bucket where it now bel
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TICK = 0.05  # seconds; the precision of every deadline
 

@@ -14,19 +14,21 @@ are re-polled by the kernel: in SYN_SENT the mask is empty, and a parked socket 
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import errno
 import select
 import socket
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scanner.mongo.facts import Ending
 from scanner.transport import errnos
 from scanner.transport.base import Deadline, Failure, LocalFault, Prober, Timeouts, is_loopback
 from scanner.transport.deadlines import TICK, Wheel
 from targets.scope import OutOfScope, Target
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
 
 IDLE, CONNECTING, OPEN = 0, 1, 2
 EVENTS_PER_TURN = 512
@@ -174,7 +176,7 @@ class EpollConnector:
         return len(self._slots) - len(self._idle[4]) - len(self._idle[6])
 
     def _slot(self, version: int) -> Slot | None:
-        """An idle slot of the family; a new one while there is room; else one of the other family traded in."""
+        """An idle slot of the family, or a new one; at capacity one of the other family is traded in."""
         idle = self._idle[version]
         if idle:
             return idle.pop()

@@ -1,14 +1,16 @@
-"""A connector without a network: peers are plain objects, time stands still. For tests and for trying rules."""
+"""A connector without a network: peers are plain objects and time stands still."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scanner.mongo.facts import Ending
 from scanner.transport.base import Deadline, Failure, LocalFault, Prober
 from targets.scope import OutOfScope, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Peer(Protocol):

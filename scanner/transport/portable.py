@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scanner.mongo.facts import Ending
 from scanner.transport import errnos
 from scanner.transport.base import Deadline, Failure, LocalFault, Prober, Timeouts, is_loopback
 from targets.scope import OutOfScope, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 READ_SIZE = 65536
 

@@ -1,0 +1,94 @@
+"""Stdout as one more reader of the journal: a thread copies new lines from the segment files to it.
+
+So a slow reader of stdout holds up nothing, a closed one loses nothing, and no second queue exists.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, BinaryIO
+
+from results.reading import segment_name, segment_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOOK_INTERVAL = 0.05  # seconds between two looks for new lines
+CHUNK = 1 << 16
+
+
+class Follower(threading.Thread):
+    """Copies whole lines from `first` and its successors to a stream until it is told to finish."""
+
+    def __init__(self, directory: Path, first: Path, stream: BinaryIO) -> None:
+        super().__init__(name="stdout", daemon=True)
+        self._directory = directory
+        self._number = segment_number(first.name) or 1
+        self._stream = stream
+        self._finishing = threading.Event()
+        self.lost = ""  # why the reader got not everything; empty when it did
+
+    def run(self) -> None:
+        """The thread's work."""
+        try:
+            while self._copy_segment():
+                self._number += 1
+            self._stream.flush()
+        except BrokenPipeError:
+            self.lost = "the reader of stdout went away"
+        except OSError as error:
+            self.lost = f"stdout: {error.strerror}"
+        except ValueError:
+            self.lost = "stdout is closed"
+
+    def _copy_segment(self) -> bool:
+        """Copy one segment to its end. False when the journal ends with it."""
+        rest = b""
+        with (self._directory / segment_name(self._number)).open("rb") as segment:
+            while True:
+                # Both questions are asked before the read: what comes after them is then in the read.
+                finishing = self._finishing.is_set()
+                followed = (self._directory / segment_name(self._number + 1)).exists()
+                data = segment.read(CHUNK)
+                if data:
+                    whole, newline, rest = (rest + data).rpartition(b"\n")
+                    if newline:
+                        self._stream.write(whole + newline)
+                    continue
+                self._stream.flush()
+                if followed:
+                    return True
+                if finishing:
+                    return False
+                self._finishing.wait(LOOK_INTERVAL)
+
+    def finish(self) -> None:
+        """Let it copy what is there, and wait for that. A second Ctrl-C ends the wait."""
+        self._finishing.set()
+        with contextlib.suppress(KeyboardInterrupt):
+            self.join()
+        if self.lost:
+            _silence_stdout()
+
+
+def _silence_stdout() -> None:
+    """Point descriptor 1 at nothing, so that no later flush of a broken stdout raises at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def follow_journal(directory: Path, first: Path) -> Iterator[Follower]:
+    """Copy the journal to stdout while the context lasts, and all of it at its end."""
+    follower = Follower(directory, first, sys.stdout.buffer)
+    follower.start()
+    try:
+        yield follower
+    finally:
+        follower.finish()

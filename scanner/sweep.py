@@ -1,0 +1,326 @@
+"""One sweep, from scope to journal: the page that shows how it all fits.
+
+    scope -> order -> engine -> connector -> probe -> dialogue, judge -> observation -> journal
+
+A run directory is made, the door is set up, our own server on loopback proves that the eyes are open, the
+engine turns until every target has an outcome, and the accounts are closed. Everything else is in the rooms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from results.files import REAL, write_durably
+from scanner import __version__
+from scanner.begin import begin
+from scanner.blackout import Calendar
+from scanner.canary import Canaries, configured, own_server
+from scanner.checkpoint import Checkpoint
+from scanner.clock import SystemClock
+from scanner.close import close_accounts
+from scanner.config_file import mongo_limits
+from scanner.coverage import Coverage
+from scanner.door import Door
+from scanner.engine import Engine
+from scanner.meter import Meter
+from scanner.mongo.commands import client_metadata
+from scanner.mongo.dialogue import Dialogue
+from scanner.mongo.facts import Depth, Limits
+from scanner.mongo.metadata import MetadataPlan
+from scanner.observe import Vantage
+from scanner.order import Order
+from scanner.pace import Pace, PrefixCaps
+from scanner.pauses import BlackoutHold, Pauses
+from scanner.plan import make_plan
+from scanner.probe import Probe
+from scanner.scribe import Scribe
+from scanner.stdout import follow_journal
+from scanner.transport.base import Timeouts, is_loopback
+from scanner.transport.choose import make_connector, raise_descriptor_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from results.files import FileSystem
+    from scanner.clock import Clock
+    from scanner.config import Settings, SweepOptions
+    from scanner.driver import SecondOpinion
+    from scanner.progress import Screen, Summary
+    from targets.scope import Scope, Target
+
+GRACE = 1.5  # seconds that conversations under way get when a sweep is told to stop
+SYNC_INTERVAL = 1.0  # seconds between two fsyncs of the journal
+CHECKPOINT_EVERY = 5  # fsyncs
+CANARY_INTERVAL = 60.0
+PROGRESS_INTERVAL = 0.25
+
+
+def run(
+    settings: Settings,
+    scope: Scope,
+    options: SweepOptions,
+    screen: Screen,
+    *,
+    clock: Clock | None = None,
+    fs: FileSystem = REAL,
+) -> Summary:
+    """Sweep the scope and return how it ended. Results are in a run directory below `options.output`.
+
+    Raises what `results.run` raises when the directory is refused, busy or damaged, and `StorageError` when
+    writing failed later (the sweep has stopped by then). Nothing is sent before the directory stands.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory(options.loop)) as runner:
+        return runner.run(Sweep(settings, scope, options, screen, clock or SystemClock(), fs).main())
+
+
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    if name == "uvloop":
+        try:
+            import uvloop
+        except ImportError:
+            return asyncio.new_event_loop
+        return uvloop.new_event_loop
+    return asyncio.new_event_loop
+
+
+class Sweep:
+    """The parts of one sweep, put together. `main` is the story."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        scope: Scope,
+        options: SweepOptions,
+        screen: Screen,
+        clock: Clock,
+        fs: FileSystem,
+    ) -> None:
+        self.settings = settings
+        self.scope = scope
+        self.options = options
+        self.screen = screen
+        self.clock = clock
+        self.fs = fs
+        self.failure: BaseException | None = None
+        self.sequence = 0
+
+    async def main(self) -> Summary:
+        """Make the run, turn the engine, close the accounts."""
+        async with AsyncExitStack() as stack:
+            self._begin(stack)
+            await self._connect_rooms(stack)
+            self.screen.started(make_plan(self.settings, self.scope, self.options, self.clock.wall()))
+            await self.canaries.sing("at the start")
+            await self._turn()
+            if self.failure is None:
+                await self.canaries.sing("at the end")
+            await self.scribe.finish(GRACE)
+            summary = close_accounts(self)
+        self.screen.finished(summary)
+        return summary
+
+    # --- setting up ------------------------------------------------------------------------------
+
+    def _begin(self, stack: AsyncExitStack) -> None:
+        """The run directory: everything that can be refused is refused here, before a packet leaves."""
+        number, shards = self.options.shard
+        planned = Order(len(self.scope), 0, number - 1, shards).count()
+        self.begun = begin(self.settings, self.scope, self.options, planned, self.clock, self.fs)
+        stack.callback(self.begun.directory.close)
+        self.order = Order(len(self.scope), self.begun.seed, number - 1, shards)
+        self.coverage = Coverage(planned=self.order.count())
+        self.journal = self.begun.directory.journal()
+        checkpoint = self.begun.checkpoint
+        if checkpoint is not None:
+            self.coverage.outcomes.update(checkpoint.outcomes)
+            self.coverage.excluded = checkpoint.excluded_later
+            self.sequence = checkpoint.sequence
+
+    async def _connect_rooms(self, stack: AsyncExitStack) -> None:
+        """Introduce the rooms to each other."""
+        loop = asyncio.get_running_loop()
+        self.door = Door(self.scope, self.clock)
+        self.disk = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="disk"))
+        self.scribe = Scribe(
+            self.journal,
+            Vantage(self.begun.directory.run_id, self.scope),
+            self.clock,
+            everything=self.options.everything,
+            opinions=await self._opinions(stack),
+            found=self.screen.found,
+            failed=self.fail,
+        )
+        self.engine = self._make_engine(loop)
+        stack.callback(self.engine.connector.close)
+        server, bird = await own_server(self.door)
+        stack.push_async_callback(server.stop)
+        self.canaries = Canaries(
+            self.engine, [bird, *configured(self.scope, self.settings.canary, self.clock.wall())]
+        )
+        reload = self.options.reload_scope
+        self.pauses = Pauses(
+            self.engine,
+            self.door,
+            self.clock,
+            self.hold,
+            self.settings.pause.stop_file,
+            None if reload is None else lambda: reload(self.clock.wall()),
+            self.screen.notice,
+        )
+        before = self.begun.checkpoint.elapsed if self.begun.checkpoint else 0.0
+        self.meter = Meter(self.engine, self.scribe, loop.time, before)
+        if self.options.stdout_lines:
+            directory = self.begun.directory.path
+            self.follower = stack.enter_context(follow_journal(directory, self.journal.path))
+
+    def _make_engine(self, loop: asyncio.AbstractEventLoop) -> Engine:
+        sweep, checkpoint = self.settings.sweep, self.begun.checkpoint
+        self.hold = BlackoutHold(Calendar(self.settings.blackout) if self.settings.blackout else None)
+        self.hold.refresh(self.clock.wall())
+        engine = Engine(
+            loop,
+            self.order,
+            self.door,
+            Pace(sweep.rate, loop.time()),
+            PrefixCaps(sweep.per_prefix_rate, sweep.per_prefix_length, sweep.per_prefix_length_v6),
+            self.coverage,
+            self.scribe,
+            half_open_limit=sweep.half_open_limit,
+            after=checkpoint.after if checkpoint else -1,
+            again=tuple(checkpoint.in_flight) if checkpoint else (),
+            held=self.hold,
+        )
+        capacity, note = raise_descriptor_limit(sweep.concurrency)
+        if note:
+            self.screen.notice(note)
+        timeouts = Timeouts(sweep.connect_timeout, sweep.reply_timeout, sweep.host_timeout)
+        probe = Probe(engine, self._dialogue_maker(), loop.time)
+        engine.connector = make_connector(loop, probe, self.door.permits, timeouts, capacity, engine.pump)
+        return engine
+
+    def _dialogue_maker(self) -> Callable[[Target], Dialogue]:
+        organisation = self.settings.organisation
+        client = client_metadata(organisation.name, organisation.contact, __version__)
+        limits = Limits(**mongo_limits(self.settings.limits))
+        depth = Depth(self.options.depth)
+
+        def make(target: Target) -> Dialogue:
+            return Dialogue(
+                client=client,
+                depth=depth,
+                limits=limits,
+                loopback=is_loopback(target),
+                plan_factory=MetadataPlan,
+            )
+
+        return make
+
+    async def _opinions(self, stack: AsyncExitStack) -> SecondOpinion | None:
+        if not self.options.confirm:
+            return None
+        from scanner.driver import SecondOpinion
+
+        organisation = self.settings.organisation
+        client = client_metadata(organisation.name, organisation.contact, __version__)
+        name = str(client["application"]["name"])
+        return await stack.enter_async_context(SecondOpinion(self.door, self.clock.wall, app_name=name))
+
+    # --- turning -----------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        """Turn the engine until it is done, or until somebody stops it; keep the house meanwhile."""
+        loop = asyncio.get_running_loop()
+        self.pauses.look()
+        self.pauses.install(loop)
+        gc.freeze()
+        chores = [
+            loop.create_task(chore())
+            for chore in (self.pauses.run, self._keep_durable, self._show_progress, self._ask_canaries)
+        ]
+        try:
+            self.engine.start()
+            await self._until_done_or_stopped()
+        finally:
+            for chore in chores:
+                chore.cancel()
+            results = await asyncio.gather(*chores, return_exceptions=True)
+            self.pauses.uninstall(loop)
+            gc.unfreeze()
+        for result in results:
+            if isinstance(result, Exception):
+                self.fail(result)
+
+    async def _until_done_or_stopped(self) -> None:
+        stopped = asyncio.ensure_future(self.pauses.interrupted.wait())
+        try:
+            waiting: set[asyncio.Future[Any]] = {self.engine.finished, stopped}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        if not self.engine.finished.done():
+            await asyncio.wait([self.engine.finished], timeout=GRACE)
+            self.engine.abandon()
+
+    async def _keep_durable(self) -> None:
+        """Fsync the journal every second, and write a checkpoint every few times. Any failure is final."""
+        loop, rounds = asyncio.get_running_loop(), 0
+        while True:
+            await asyncio.sleep(SYNC_INTERVAL)
+            rounds += 1
+            checkpoint = self._checkpoint() if rounds % CHECKPOINT_EVERY == 0 else None
+            try:
+                await loop.run_in_executor(self.disk, self._make_durable, checkpoint)
+            except Exception as error:  # noqa: BLE001 - reported as the sweep's own failure
+                self.fail(error)
+                return
+
+    def _checkpoint(self) -> Checkpoint:
+        """Taken on the loop, before the fsync that covers all it counts."""
+        self.sequence += 1
+        return Checkpoint(
+            run_id=self.begun.directory.run_id,
+            scope_digest=self.scope.digest,
+            settings_digest=self.begun.settings_digest,
+            seed=self.begun.seed,
+            shard=self.options.shard,
+            after=self.engine.after,
+            in_flight=sorted(self.engine.in_flight),
+            outcomes=dict(self.coverage.outcomes),
+            excluded_later=self.coverage.excluded,
+            elapsed=self.meter.elapsed,
+            sequence=self.sequence,
+        )
+
+    def _make_durable(self, checkpoint: Checkpoint | None) -> None:
+        """On the disk's own thread: evidence first, then the checkpoint that rests on it."""
+        self.journal.sync()
+        self.begun.directory.check_in_place()
+        if checkpoint is not None:
+            written = checkpoint.after_evidence(self.journal.position)
+            write_durably(self.fs, self.begun.directory.checkpoint_path, written.encode())
+
+    def save_checkpoint(self) -> None:
+        """The last checkpoint of a run that has not reached everything."""
+        self._make_durable(self._checkpoint())
+
+    async def _show_progress(self) -> None:
+        while True:
+            self.screen.progress(self.meter.read())
+            await asyncio.sleep(PROGRESS_INTERVAL)
+
+    async def _ask_canaries(self) -> None:
+        while True:
+            await asyncio.sleep(CANARY_INTERVAL)
+            if not self.engine.pauses:
+                await self.canaries.sing("during the sweep")
+
+    def fail(self, error: BaseException) -> None:
+        """Something of ours failed: stop sending. The first failure is the one that is told."""
+        if self.failure is None:
+            self.failure = error
+        self.engine.stop(f"failed: {error}")
+        self.pauses.interrupted.set()
