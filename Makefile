@@ -1,0 +1,89 @@
+# The project's verbs. Each is safe to repeat; `make help` lists them.
+#
+# An interpreter of another name: make setup PYTHON=/path/to/python3.11
+
+PYTHON  ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV    := .venv
+BIN     := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEV     := $(VENV)/.dev
+TESTS   ?=
+COVER   := --cov --cov-report=term:skip-covered --cov-fail-under=90
+UV_LOCK := $(BIN)/python -m uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
+           --no-emit-index-url --no-emit-find-links --prerelease=if-necessary-or-explicit
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types check servers fuzz bench torture lock clean
+.SILENT: help
+
+help: ## list the verbs
+	grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb text; \
+	do printf '  make %-9s %s\n' "$$verb" "$$text"; done
+
+setup: $(DEV) ## create .venv with everything that development needs, from the locks
+
+demo: $(RUNTIME) ## sweep a simulated estate on this machine and show what is found
+	@$(BIN)/python -m scanner.lab.demo --output runs
+
+test: $(DEV) ## run every test, with the coverage of targets/, scanner/ and results/
+	$(BIN)/python -m pytest $(COVER) $(TESTS)
+
+lint: $(DEV) ## style, formatting, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: $(DEV) ## rewrite files as the formatter wants them
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format .
+
+types: $(DEV) ## mypy, strict, on code and tests
+	$(BIN)/mypy
+
+check: lint types test ## everything that a change must pass
+
+servers: ## bring real servers for tests into .servers: SecantusDB, and FerretDB where Go is
+	@$(call need_python)
+	$(PYTHON) tests/servers/bring.py
+
+fuzz: $(DEV) ## fuzz the reader, the dialogue and the metadata plan (FUZZ_SECONDS=60)
+	$(BIN)/python -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60)
+
+bench: $(DEV) ## measure the speed of every engine on this machine
+	$(BIN)/python -m bench
+
+torture: $(DEV) ## kill, stop and starve sweeps, and count what was lost (TORTURE_ROUNDS=50)
+	$(BIN)/python -m tests.torture --rounds $(or $(TORTURE_ROUNDS),50)
+
+lock: $(DEV) ## resolve the locks anew: names, versions and hashes, and no index address
+	$(BIN)/python -m pip install --quiet uv
+	$(UV_LOCK) --extra lab --extra syn --extra build pyproject.toml -o requirements.lock
+	$(UV_LOCK) -c requirements.lock --extra lab --extra syn --extra build --extra test --extra dev --extra fuzz \
+	  pyproject.toml -o requirements-dev.lock
+	$(UV_LOCK) tests/servers/secantus.in -o tests/servers/secantus.lock
+
+clean: ## remove what the verbs made, but no run and no server
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+
+# A lock or the project file that is newer than its stamp is installed again; pip skips what is there.
+$(BIN)/python:
+	@$(call need_python)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Python's venv module is not complete here; on Debian: apt-get install python3-venv" >&2; exit 2; }
+
+$(DEV): requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $(RUNTIME) $@
+
+# What is installed for development is enough to run; so `make demo` after `make setup` installs nothing.
+$(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+define need_python
+"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+  echo "mongosweep needs Python 3.11 or newer; found: $$("$(PYTHON)" --version 2>&1 | head -n 1)." >&2; \
+  echo "Say where one is: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+endef
