@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from scanner.syn.fence import Batch, Bools
 
 _BATCH_SECONDS = 0.002  # a batch is this much of a second's rate …
-_SAVED_SECONDS = 0.01  # … and this much can be caught up after a hiccup: no window of a second is over by 1 %
+_SAVED_SECONDS = (
+    0.008  # … and this much can be caught up after a hiccup: no window of a second is over by 1 %
+)
 _LOWEST_SHARE = 1 / 64
 _REVIEW_SECONDS = 0.5
 
@@ -46,7 +48,7 @@ class Meter:
         """How many SYNs may leave now; 0 until a whole batch may, so that the loop does not spin."""
         if self._rate is None:
             return self._block
-        depth = max(1.0, self._rate * _SAVED_SECONDS)
+        depth = self._batch(self._rate) + max(1.0, self._rate * _SAVED_SECONDS)
         self._tokens = min(depth, self._tokens + (now - self._last) * self._rate)
         self._last = now
         if self._tokens < self._batch(self._rate):
