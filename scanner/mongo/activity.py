@@ -7,14 +7,17 @@ Methods by letter are those of the protocol notes: A the replica set's last oper
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from results.record import LastWrite
 from scanner.mongo.answers import succeeded
-from scanner.mongo.facts import Document, Facts
 from scanner.mongo.values import moment, sub, time_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scanner.mongo.facts import Document, Facts
 
 NEWEST_ID = "newest_object_id"
 REPLICA_SET = "replica_set_last_operation"
@@ -44,7 +47,7 @@ class Clock(NamedTuple):
 
 
 def clock(facts: Facts) -> Clock:
-    """The server's own clock where it is within a day of ours, else ours: a lying clock must not excuse forged ids."""
+    """The server's clock where it is within a day of ours, else ours: it must not excuse forged ids."""
     local = moment(hello_of(facts).get("localTime"))
     ours = moment(facts.observed_at)
     if local is None or ours is None:
@@ -54,7 +57,7 @@ def clock(facts: Facts) -> Clock:
 
 
 def newest_id_bound(facts: Facts) -> int:
-    """Unix seconds below which an ObjectId is asked for: a day from now, so that forged far-future ids are passed over."""
+    """Unix seconds below which ids are asked for: a day from now, which passes over forged future ones."""
     now = clock(facts).now
     if now is None:
         return LAST_OBJECT_ID
@@ -73,8 +76,8 @@ def newest_id(at: datetime, where: str, clock_there: Clock) -> LastWrite:
         at=at,
         method=NEWEST_ID,
         proves="a client generated a document's id at this time; no newer one was seen here",
-        does_not_prove=f"{caution}when it was inserted or changed: ids come from clients' clocks, and a restored or"
-        " copied database keeps its old ones",
+        does_not_prove=f"{caution}when it was inserted or changed: ids come from clients' clocks, and a"
+        " restored or copied database keeps its old ones",
         where=where,
     )
 
@@ -150,8 +153,8 @@ def _replica_set(at: datetime, hello: Document, there: Clock) -> LastWrite:
         at=at,
         method=REPLICA_SET,
         proves=f"{member} applied an operation at this time",
-        does_not_prove=f"{caution}that a user wrote: a primary writes a no-op every ten seconds, and sessions and"
-        " expiring documents count too; after a restore it is the time of the restore",
+        does_not_prove=f"{caution}that a user wrote: a primary writes a no-op every ten seconds, and sessions"
+        " and expiring documents count too; after a restore it is the time of the restore",
         where="server",
     )
 

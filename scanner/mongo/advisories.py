@@ -19,7 +19,7 @@ _RELEASE = 3
 
 
 class Version(NamedTuple):
-    """A version as the server writes it. `key` sorts pre-releases before the release; `derived`: a vendor's suffix."""
+    """A version. `key` sorts pre-releases before the release; `derived`: it has a vendor's suffix."""
 
     key: Key
     derived: bool
@@ -45,7 +45,7 @@ class Situation(NamedTuple):
 
 
 class WireRow(NamedTuple):
-    """What a wire version says: the series, whether older ones say the same, and whether the row is only derived."""
+    """What a wire version says: the series, if older ones say the same, and if the row is only derived."""
 
     series: str
     open_below: bool
@@ -66,7 +66,7 @@ def parse(version: str) -> Version | None:
 
 
 def of_wire(wire: int | None) -> WireRow | None:
-    """The release series of a maxWireVersion; absent means 2.4 or older. None for one newer than the table."""
+    """The release series of a maxWireVersion; absent means 2.4 or older. None for one beyond the table."""
     number = 0 if wire is None else wire
     for row in table("versions")["wire"]:
         if row["wire"] == number:
@@ -90,7 +90,7 @@ def end_of_life(series: str, today: date | None) -> EndOfLife | None:
 
 
 def matching(version: Version, situation: Situation, *, check_vendor: bool = False) -> list[Vulnerability]:
-    """Advisories whose range holds an exact version, the known exploited first, then as the table has them."""
+    """Advisories whose range holds an exact version: the known exploited first, then in the table's order."""
     found: dict[str, Vulnerability] = {}
     for row in _applicable(situation):
         certainty = _certainty(row, version)

@@ -1,13 +1,17 @@
-"""What lies open, put together for the record: totals, hints, ransom evidence, activity, and what is missing."""
+"""What lies open, put together for the record: totals, hints, ransom evidence, activity, and the gaps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from results.record import Database, Exposure
 from scanner.mongo import activity, hints, ransom
-from scanner.mongo.facts import Facts, Limits
-from scanner.mongo.inventory import DatabaseState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scanner.mongo.facts import Facts, Limits
+    from scanner.mongo.inventory import DatabaseState
 
 
 def assemble(

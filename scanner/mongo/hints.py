@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from results.record import Database, Hint
 from scanner.mongo.tables import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 HINTS_KEPT = 200
 NAMES_LOOKED_AT = 20_000
@@ -63,7 +65,7 @@ def match(name: str) -> list[Hint]:
 def find(databases: Iterable[Database]) -> tuple[list[Hint], bool]:
     """Hints in the names of all user databases and their collections; the flag says that some were left out.
 
-    The server's own databases and collections (`system.*`) do not count. An empty collection hints at nothing.
+    The server's own databases and collections (`system.*`) do not count, nor do empty ones.
     """
     hints: list[Hint] = []
     names = (named for database in databases if not database.system for named in _names(database))

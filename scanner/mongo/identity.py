@@ -1,14 +1,16 @@
-"""What answered: product, version and its source, role, support and advisories, put together for the record."""
+"""What answered: product, version and its source, role, support and advisories, for the record."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from results.record import Server, Vulnerability
 from scanner.mongo import activity, advisories, lookalikes
 from scanner.mongo.answers import databases, succeeded
-from scanner.mongo.facts import Document, Facts
 from scanner.mongo.values import number, text
+
+if TYPE_CHECKING:
+    from scanner.mongo.facts import Document, Facts
 
 VERSION_LENGTH = 64
 MODULES_KEPT = 16

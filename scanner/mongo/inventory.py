@@ -5,15 +5,19 @@ Replies are hostile: a field of the wrong type, a negative or impossible number 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from results.record import Collection, Database, LastWrite
 from scanner.mongo.commands import RefusedRequest, check_collection, check_database
-from scanner.mongo.facts import Document, Limits
 from scanner.mongo.hints import match
 from scanner.mongo.ransom import is_listed
 from scanner.mongo.values import clean_name, count, documents, sub, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from scanner.mongo.facts import Document, Limits
 
 SYSTEM_DATABASES = frozenset({"admin", "config", "local"})
 RANKED_BY_MEANING = 5_000  # beyond this many names, order is by name alone
@@ -67,7 +71,6 @@ class DatabaseState:
     documents: int | None = None
     empty: bool | None = None
     collections: dict[str, CollectionState] = field(default_factory=dict)
-    counted: bool = False
     names_known: bool = False
     note: str = ""
 
@@ -81,6 +84,11 @@ class DatabaseState:
         if words not in self.note:
             self.note = "; ".join(part for part in (self.note, words) if part)[:NOTE_LENGTH]
 
+    def _counted_by_collection(self) -> int | None:
+        counts = [found.documents for found in self.collections.values() if found.type == "collection"]
+        known = [number for number in counts if number is not None]
+        return sum(known) if self.names_known and len(known) == len(counts) else None
+
     def record(self, limits: Limits) -> Database:
         """The database as it stands in the record; collections in the order of their names."""
         name, cut = clean_name(self.sent, limits.name_length)
@@ -88,7 +96,7 @@ class DatabaseState:
             name=name,
             name_hex=cut,
             size_bytes=self.size,
-            documents=self.documents,
+            documents=self.documents if self.documents is not None else self._counted_by_collection(),
             system=self.system,
             empty=self.empty,
             collections=[self.collections[key].record(limits) for key in sorted(self.collections)],
@@ -98,7 +106,7 @@ class DatabaseState:
 
 
 def listed(entries: Iterable[Document], limits: Limits) -> tuple[dict[str, DatabaseState], int]:
-    """The databases of a listDatabases reply, user databases first, telling names before others, then by name.
+    """The databases of a listDatabases reply: user databases first, telling names first, then by name.
 
     Returns at most `limits.databases_kept` of them, and how many the server listed.
     """
@@ -126,7 +134,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def read_size(state: DatabaseState, entry: Document) -> None:
-    """`sizeOnDisk` (bytes) and `empty` of a listDatabases entry. MMAPv1 says 1 for a database without files."""
+    """`sizeOnDisk` (bytes) and `empty` of a listDatabases entry. MMAPv1 says 1 where there are no files."""
     size = count(entry.get("sizeOnDisk"))
     empty = entry.get("empty")
     if isinstance(empty, bool):
@@ -139,11 +147,10 @@ def read_size(state: DatabaseState, entry: Document) -> None:
 
 
 def read_db_stats(state: DatabaseState, document: Document) -> None:
-    """dbStats: `objects`, and a size where listDatabases gave none. A mongos has no `db` and sums its shards."""
+    """dbStats: `objects`, and a size (bytes) where listDatabases gave none. A mongos sums its shards."""
     objects = count(document.get("objects"))
     if objects is not None:
         state.documents = objects
-        state.counted = True
     if state.size is None:
         files = count(document.get("fileSize"))
         parts = [count(document.get("storageSize")), count(document.get("indexSize"))]
@@ -184,7 +191,7 @@ def from_namespaces(database: str, batch: object) -> Iterator[Document]:
 
 
 def read_statistics(state: CollectionState, parts: list[Document]) -> None:
-    """Counts and sizes (bytes), one document for each shard, summed. `parts` are `$collStats` or collStats documents."""
+    """Counts and sizes (bytes): `parts`, one a shard, are `$collStats` or collStats documents to sum."""
     if not parts:
         return
     counts, sizes, storage = [], [], []
@@ -199,6 +206,8 @@ def read_statistics(state: CollectionState, parts: list[Document]) -> None:
         indexes = stats.get("indexSizes")
         if isinstance(indexes, dict):
             state.id_index = "_id_" in indexes and state.id_index is not False
+        elif counts[-1] and count(stats.get("totalIndexSize")) == 0:
+            state.id_index = False  # documents and no index at all: a clustered collection
     state.documents, state.size, state.storage = _sum(counts), _sum(sizes), _sum(storage)
     state.shards = len(parts)
     state.measured = True

@@ -1,18 +1,22 @@
 """Which product answers: the tells of everything that speaks MongoDB's protocol without being MongoDB.
 
-A strong tell decides. Two weak ones make the server an unknown look-alike; one alone is only noted. The tells
-of FerretDB 1.24 and SecantusDB 0.7 were seen on running servers, MongoDB's own on recordings of 2.6, 4.0 and 7.1.
+A strong tell decides. Two weak ones make the server an unknown look-alike; one alone is only noted. The
+tells of FerretDB 1.24 and SecantusDB 0.7 were seen on running servers, MongoDB's own on recordings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from scanner.mongo import advisories
 from scanner.mongo.answers import succeeded
-from scanner.mongo.facts import Document, Facts
 from scanner.mongo.values import number, sub, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scanner.mongo.facts import Document, Facts
 
 MONGODB = "mongodb"
 PERCONA = "percona"
@@ -227,7 +231,7 @@ def _weak(signs: Signs) -> Iterator[str]:
 
 
 def _wire_disagrees(signs: Signs) -> bool:
-    """True when version and wire version cannot come from one server. Builds under way may be one step off."""
+    """True when version and wire version cannot come from one server. Development builds may be a step off."""
     version = advisories.parse(text(signs.build.get("version")))
     row = advisories.of_wire(signs.wire)
     if version is None or row is None or not signs.hello:

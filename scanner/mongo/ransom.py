@@ -1,20 +1,22 @@
-"""Whether names look like an extortionist's note. Only names, sizes and counts are looked at; no note is opened.
+"""Whether names look like an extortionist's note. Names, sizes and counts are looked at; no note is opened.
 
-The table in `data/ransom_names.toml` gives each name a strength. A strong one is enough; a medium one needs one
-second sign, a weak one two. Names never show that data was stolen or deleted: the owner must confirm.
+The table in `data/ransom_names.toml` gives each name a strength. A strong one is enough; a medium one needs
+one second sign, a weak one two. Names never show that data was stolen or deleted: the owner must confirm.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from results.record import Collection, Database, Ransom
 from scanner.mongo.tables import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 NAMES_KEPT = 50
 SUSPECTS_WEIGHED = 100

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from results.record import Exposure, Server
+from typing import TYPE_CHECKING
+
 from results.verdict import MEANING, Severity, Verdict
+
+if TYPE_CHECKING:
+    from results.record import Exposure, Server
 
 VERY_LARGE_BYTES = 10 * 1024**3
 VERY_MANY_DOCUMENTS = 1_000_000
@@ -65,27 +69,20 @@ def _data(exposure: Exposure) -> tuple[Severity, str]:
 def _of_version(verdict: Verdict, server: Server) -> list[tuple[Severity, str]]:
     """An attack that needs no login threatens a locked server as well as an open one."""
     grounds = []
-    exploited = [advisory for advisory in server.vulnerabilities if advisory.known_exploited]
-    certain = [advisory for advisory in exploited if advisory.certainty == "version_in_range"]
+    version = f"version {server.version}"
+    in_range = [found for found in server.vulnerabilities if found.certainty == "version_in_range"]
+    exploited = [found for found in server.vulnerabilities if found.known_exploited]
+    certain = [found for found in exploited if found in in_range]
     if certain:
         gravest = Severity.CRITICAL if verdict is Verdict.OPEN else Severity.HIGH
-        grounds.append(
-            (gravest, f"version {server.version} is in the range of {certain[0].id}, which is exploited")
-        )
+        grounds.append((gravest, f"{version} is in the range of {certain[0].id}, which is exploited"))
     elif exploited:
         grounds.append(
-            (
-                Severity.MEDIUM,
-                f"version {server.version} may be in the range of {exploited[0].id}, which is exploited",
-            )
+            (Severity.MEDIUM, f"{version} may be in the range of {exploited[0].id}, which is exploited")
         )
-    elif any(advisory.certainty == "version_in_range" for advisory in server.vulnerabilities):
-        count = sum(advisory.certainty == "version_in_range" for advisory in server.vulnerabilities)
+    elif in_range:
         grounds.append(
-            (
-                Severity.MEDIUM,
-                f"version {server.version} is in the range of {count} advisories that matter to anyone who can reach it",
-            )
+            (Severity.MEDIUM, f"{version} is in the range of {in_range[0].id} and {len(in_range) - 1} more")
         )
     if server.end_of_life is not None and server.end_of_life.ended:
         day = f" since {server.end_of_life.date}" if server.end_of_life.date else ""

@@ -14,7 +14,7 @@ STALE_AFTER_DAYS = {"advisories": 45, "versions": 180, "ransom_names": 365, "tel
 
 
 class DataAge(NamedTuple):
-    """One data file: what it holds, of which day it is, how old that is, how many rows, and is it too old to trust."""
+    """One data file: its subject, its day, its age in days, how many rows; `stale`: too old to trust."""
 
     name: str
     about: str
@@ -26,7 +26,7 @@ class DataAge(NamedTuple):
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """The parsed data file `name` (without `.toml`). Files are part of the package: a missing one is a broken install."""
+    """The parsed data file `name` (without `.toml`). It is part of the package and always there."""
     with (FOLDER / f"{name}.toml").open("rb") as file:
         return tomllib.load(file)
 
@@ -37,7 +37,7 @@ def as_of(name: str) -> str:
 
 
 def data_age(today: date) -> list[DataAge]:
-    """How old each data file is on `today`. A file older than its kind allows is `stale`: say so to the user."""
+    """How old each data file is on `today`. One older than its kind allows is `stale`: say so to the user."""
     return [_age(name, today) for name in FILES]
 
 

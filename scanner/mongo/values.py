@@ -1,16 +1,18 @@
-"""Reading a hostile server's values: numbers, times, text and names, each checked and capped, never raising."""
+"""Reading a hostile server's values: numbers, times, text and names, checked and capped, never raising."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
 
-from scanner.mongo.facts import Document
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scanner.mongo.facts import Document
 
 LARGEST = 2**63 - 1
 HEX_BYTES = 512
@@ -20,7 +22,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def count(value: object) -> int | None:
     """A count or a size in bytes; None for anything that is no whole number from 0 to 2**63 - 1.
 
-    Servers send int32, int64 and double for the same field; a bool, NaN, an infinity or a negative is dropped.
+    Servers send int32, int64 and double for one field; a bool, NaN, an infinity or a negative is dropped.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -31,7 +33,7 @@ def count(value: object) -> int | None:
 
 
 def moment(value: object) -> datetime | None:
-    """A BSON date as an aware UTC datetime with milliseconds; None when it is none or lies outside year 1 to 9999."""
+    """A BSON date as an aware UTC datetime (ms); None when it is none or lies outside the years 1 to 9999."""
     if isinstance(value, DatetimeMS):
         try:
             return EPOCH + timedelta(milliseconds=int(value))
@@ -48,7 +50,7 @@ def moment(value: object) -> datetime | None:
 
 
 def time_of(identifier: object) -> datetime | None:
-    """The time part of an ObjectId: its first four bytes, seconds since 1970. The other eight are not looked at."""
+    """The time part of an ObjectId: its first four bytes, seconds since 1970. The rest is not looked at."""
     if not isinstance(identifier, ObjectId):
         return None
     return EPOCH + timedelta(seconds=int.from_bytes(identifier.binary[:4], "big"))
@@ -84,7 +86,7 @@ def documents(value: object) -> Iterator[Document]:
 
 
 def clean_name(value: object, limit: int) -> tuple[str, str]:
-    """A server's name as text of at most `limit` characters, and its bytes as hex where the text is not all of it.
+    """A server's name in at most `limit` characters, and its bytes as hex where the text is not all of it.
 
     The hex is "" for a name that stands in full. Bytes that are no UTF-8 show as U+FFFD.
     """

@@ -1,0 +1,131 @@
+"""Which command asks for what on which version: the table behind the metadata plan.
+
+A server that does not know a form gets the next older one, for the question at hand and all later ones.
+Look-alikes get the oldest forms from the start: FerretDB 1.24 hangs up on `$collStats` with a projection.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from scanner.mongo import commands
+from scanner.mongo.commands import Command, Request
+
+if TYPE_CHECKING:
+    from scanner.mongo.facts import Limits
+
+BATCH: Final = 1000
+BATCH_WITH_OPTIONS: Final = 200  # before 4.0 each name brings the collection's options along
+
+WIRE_3_0: Final = 3
+WIRE_3_2: Final = 4
+WIRE_3_6: Final = 6
+WIRE_4_0: Final = 7
+
+# CommandNotFound, CommandNotSupported, NotImplemented, FailedToParse, InvalidPipelineOperator, and
+# "unrecognized pipeline stage" before and after 3.4.
+NOT_KNOWN: Final = frozenset({59, 115, 238, 9, 168, 16436, 40324, 31325})
+
+
+class Kind(Enum):
+    """What a question is for. The value names it in notes and in `truncated`."""
+
+    SIZES = "sizes of databases"
+    COUNTS = "counts of databases"
+    NAMES = "names of collections"
+    STATISTICS = "statistics of collections"
+    NEWEST = "newest ids"
+
+
+KIND_OF: Final = {
+    Command.LIST_DATABASES: Kind.SIZES,
+    Command.DB_STATS: Kind.COUNTS,
+    Command.LIST_COLLECTIONS: Kind.NAMES,
+    Command.LEGACY_NAMESPACES: Kind.NAMES,
+    Command.GET_MORE: Kind.NAMES,
+    Command.COLL_STATS_STAGE: Kind.STATISTICS,
+    Command.COLL_STATS: Kind.STATISTICS,
+    Command.COUNT: Kind.STATISTICS,
+    Command.NEWEST_DATE: Kind.NEWEST,
+    Command.NEWEST_ID: Kind.NEWEST,
+    Command.LEGACY_NEWEST_ID: Kind.NEWEST,
+}
+
+
+class Task(NamedTuple):
+    """One question, not yet in the form in which it will be put. `cursor`: read on in this one."""
+
+    kind: Kind
+    database: str = ""
+    collection: str = ""
+    cursor: int = 0
+
+
+class Forms:
+    """The forms that one server is known to understand by now.
+
+    `before` is the time (Unix seconds) up to which newest ids are asked for.
+    """
+
+    def __init__(self, wire: int, *, genuine: bool, before: int, limits: Limits) -> None:
+        self._wire = wire
+        self._before = before
+        self._limits = limits
+        statistics = [Command.COLL_STATS, Command.COUNT]
+        newest = [Command.NEWEST_ID] if wire >= WIRE_3_2 else [Command.LEGACY_NEWEST_ID]
+        if genuine and wire >= WIRE_3_6:
+            statistics.insert(0, Command.COLL_STATS_STAGE)
+        if genuine and wire >= WIRE_4_0:
+            newest.insert(0, Command.NEWEST_DATE)
+        self._left = {Kind.STATISTICS: statistics, Kind.NEWEST: newest}
+
+    @property
+    def reads_on(self) -> bool:
+        """True where a cursor of names can be read on: there is no getMore command before 3.2."""
+        return self._wire >= WIRE_3_2
+
+    def request(self, task: Task) -> Request:
+        """The request for a task."""
+        if task.kind is Kind.SIZES:
+            return commands.list_databases(name_only=False)
+        if task.kind is Kind.COUNTS:
+            return commands.db_stats(task.database)
+        if task.kind is Kind.NAMES:
+            return self._names(task)
+        return self._of_collection(self._left[task.kind][0], task)
+
+    def give_up(self, command: Command) -> bool:
+        """The server does not know `command`: True when there is an older form to ask again in."""
+        kind = KIND_OF[command]
+        forms = self._left.get(kind, [])
+        if command in forms:
+            forms = forms[forms.index(command) + 1 :]
+            if forms:
+                self._left[kind] = forms
+        return bool(forms)
+
+    def _names(self, task: Task) -> Request:
+        batch = BATCH if self._wire >= WIRE_4_0 else BATCH_WITH_OPTIONS
+        if task.cursor:
+            return commands.get_more(task.database, task.cursor, batch_size=batch)
+        if self._wire < WIRE_3_0:
+            return commands.legacy_namespaces(task.database, limit=self._limits.collections_kept)
+        # The first batch of 3.0 must hold all that will be seen.
+        return commands.list_collections(task.database, batch_size=batch if self.reads_on else BATCH)
+
+    def _of_collection(self, command: Command, task: Task) -> Request:
+        database, collection = task.database, task.collection
+        match command:
+            case Command.COLL_STATS_STAGE:
+                return commands.coll_stats_stage(database, collection)
+            case Command.COLL_STATS:
+                return commands.coll_stats(database, collection)
+            case Command.COUNT:
+                return commands.count(database, collection)
+            case Command.NEWEST_DATE:
+                return commands.newest_date(database, collection, self._before)
+            case Command.NEWEST_ID:
+                return commands.newest_id(database, collection, self._before)
+            case _:
+                return commands.legacy_newest_id(database, collection, self._before)
