@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from scanner.errors import RefusedError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 Level = Literal["ok", "warning", "failure"]
 
+FEWEST = 128  # descriptors without which a sweep does not start
 RESERVE = 64  # descriptors for the journal, the log, stdin and friends
 STATE_SECONDS = 120  # how long a state table keeps an unanswered connect: Linux's default for SYN_SENT
 SANE_SINCE = 1_767_225_600.0  # 2026-01-01 UTC: no clock that runs this version is earlier
@@ -83,7 +86,7 @@ def _descriptors(machine: Machine, sweep: SweepSettings) -> Check:
     most = 1_000_000_000 if hard == resource.RLIM_INFINITY else hard
     found = f"soft limit {soft}, hard limit {'none' if hard == resource.RLIM_INFINITY else hard}"
     usable = int((most - RESERVE) * 0.8)
-    if usable < 16:
+    if most < FEWEST:
         return Check("descriptors", "failure", found, "allow more: ulimit -Hn 65536, or LimitNOFILE=65536")
     if usable < sweep.concurrency:
         return Check(
@@ -94,6 +97,16 @@ def _descriptors(machine: Machine, sweep: SweepSettings) -> Check:
             "or the sweep goes slower",
         )
     return Check("descriptors", "ok", f"{found} (a sweep raises the soft one)")
+
+
+def require_descriptors() -> None:
+    """Refuse to start a sweep with too few descriptors even for its own files. Raises RefusedError."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < FEWEST:
+        raise RefusedError(
+            f"only {hard} open files are allowed here and a sweep needs {FEWEST}; "
+            "allow more with `ulimit -n 4096`, or LimitNOFILE=4096 in the unit"
+        )
 
 
 def _ports(machine: Machine, sweep: SweepSettings) -> Check | None:

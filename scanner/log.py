@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from structlog.typing import Processor
 
 QUEUE_LENGTH = 10_000
-_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
+LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 
 
 class DroppingHandler(logging.handlers.QueueHandler):
@@ -36,11 +36,22 @@ class DroppingHandler(logging.handlers.QueueHandler):
             self.dropped += 1
 
 
-class _Output(logging.StreamHandler[TextIO]):
-    """Writes until the stream is gone; then stays silent."""
+class _Output(logging.Handler):
+    """Writes lines until the stream is gone; then stays silent.
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """A stream that cannot be written to is no reason to end anything."""
+    Without a stream of its own it asks for stderr each time: a live view on a terminal stands in for it.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        stream = self._stream if self._stream is not None else sys.stderr
+        with contextlib.suppress(OSError, ValueError):
+            stream.write(self.format(record) + "\n")
+            stream.flush()
 
 
 class Log:
@@ -88,11 +99,11 @@ def configure(level: str = "warning", *, as_json: bool = False, stream: TextIO |
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    output = _Output(stream if stream is not None else sys.stderr)
+    output = _Output(stream)
     output.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -105,7 +116,7 @@ def configure(level: str = "warning", *, as_json: bool = False, stream: TextIO |
     handler.prepare = lambda record: record  # type: ignore[method-assign]  # same process: nothing is pickled
     listener = logging.handlers.QueueListener(records, output)
     root = logging.getLogger()
-    root.setLevel(_LEVELS[level])
+    root.setLevel(LEVELS[level])
     root.addHandler(handler)
     listener.start()
     log = Log(handler, listener)

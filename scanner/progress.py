@@ -40,6 +40,7 @@ class Summary:
     not_reached: int
     elapsed: float  # seconds
     exit_code: int
+    chain_head: str = ""  # the last hash over the run's files; worth keeping elsewhere
 
 
 class Screen(Protocol):

@@ -47,8 +47,7 @@ def describe_end(error: BaseException, arguments: Sequence[str]) -> int:
         say(f"error: {error}")
         return code
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
-        where = f"{error.filename}: " if error.filename else ""
-        say(f"error: {where}{error.strerror}; make room, or write elsewhere with -o DIR")
+        say(f"error: {error.filename or 'output'}: {error.strerror}; make room, or write elsewhere")
         return ExitCode.STORAGE
     say(f"internal error: {_one_line(error)}; {_keep_traceback(error, arguments)}")
     return ExitCode.BUG

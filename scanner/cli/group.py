@@ -11,6 +11,7 @@ import click
 
 from scanner import __version__
 from scanner.cli.ending import describe_end, end_output
+from scanner.cli.streams import prepare_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,9 +77,7 @@ def root(context: click.Context) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line. Every way out is an exit code with at most two lines on stderr."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a name outside the terminal's alphabet must not end a command
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     try:
         if "_MONGOSWEEP_COMPLETE" in os.environ:
             from click.shell_completion import shell_complete

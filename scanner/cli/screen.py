@@ -229,6 +229,8 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(f"excluded while it ran {summary.excluded:,}, not reached {summary.not_reached:,}")
     lines += [f"  because {visible(reason)}" for reason in summary.reasons]
     lines.append(f"run directory: {summary.run_dir}")
+    if summary.chain_head:
+        lines.append(f"head of its hash chain: {summary.chain_head}")
     if summary.state == "interrupted":
         lines.append(f"go on with: mongosweep sweep --resume {summary.run_id}")
     return lines

@@ -31,6 +31,15 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
     help="Whether something open makes the exit code 1.",
 )
 @json_option
+@option(
+    "--log",
+    "log_level",
+    type=click.Choice(["error", "warning", "info", "debug"]),
+    default="warning",
+    envvar="MONGOSWEEP_LOG",
+    show_default=True,
+    help="How much of the log goes to stderr.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")
 def command(
     targets: tuple[str, ...],
@@ -41,6 +50,7 @@ def command(
     resume: str | None,
     fail_on: str,
     as_json: bool,
+    log_level: str,
     quiet: bool,
     **asked: object,
 ) -> int:
@@ -52,9 +62,12 @@ def command(
     """
     from scanner.cli.screen import is_terminal, screen_for
     from scanner.clock import SystemClock
+    from scanner.doctor import require_descriptors
     from scanner.inputs import Request, load
+    from scanner.log import configure
     from scanner.sweep import run
 
+    require_descriptors()
     loaded = load(Request.of(targets, asked), SystemClock.wall())
     lines = as_json or not is_terminal(sys.stdout)
     options = replace(
@@ -68,6 +81,7 @@ def command(
         stdout_lines=lines,
         quiet=quiet,
     )
+    configure(log_level)
     with screen_for(sys.stderr, quiet=quiet) as screen:
         result = run(loaded.settings, loaded.scope, options, screen)
     if not lines:
