@@ -33,10 +33,11 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ScopeError(name, None, f"cannot be read: {reason}", "make it readable for this user") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise ScopeError(name, None, "is not a regular file", "write its content to a file and name that")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ScopeError(name, None, "is not a regular file", "write its content to a file and name that")
         if status.st_mode & stat.S_IWOTH:
             raise ScopeError(
                 name, None, "can be written by everybody, so it proves nothing", f"run chmod o-w {name}"

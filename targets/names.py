@@ -79,7 +79,7 @@ def _allowed(named: Named, text: str, entries: Sequence[Entry]) -> Entry:
     try:
         span = parse_address(text)
     except GrammarError as error:
-        row.refuse("cidr", f"{name!r} resolves to {error.reason}", "write its addresses")
+        row.refuse("cidr", f"{name!r} resolves to no address: {error.reason}", "write its addresses")
     holders = [entry for entry in entries if _holds(entry.span, span)]
     if not holders:
         row.refuse(

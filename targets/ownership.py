@@ -122,7 +122,7 @@ class Rdap:
         following = url.join(URL(location))
         same_host = (following.host, following.port) == (self._base.host, self._base.port)
         if following.scheme != self._base.scheme or not (same_host or following.host in self._allowed_hosts):
-            raise RdapError(f"{url} redirects to {following.origin()}, which is not allowed")
+            raise RdapError(f"{url} redirects to {str(following)[:100]}, which is not allowed")
         return following
 
     async def _body(self, url: URL, response: aiohttp.ClientResponse) -> bytes:

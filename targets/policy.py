@@ -32,6 +32,9 @@ def check_allow(entries: Sequence[Entry], now: float, max_targets: int) -> list[
         _check_special(entry)
         _check_authorisation(entry)
         _check_width(entry, max_targets)
+        isatap = holds_isatap(entry.span)
+        if isatap is not None:
+            _refuse_embedded(entry, "ISATAP", isatap & 0xFFFFFFFF)
     kept = _without_duplicates(entries)
     _check_crossings(kept)
     _check_total(kept, max_targets)
@@ -115,9 +118,6 @@ def _check_special(entry: Entry) -> None:
             f"{entry.text} is {row.name} space ({row.source}), which is never probed",
             "remove the entry",
         )
-    isatap = holds_isatap(span)
-    if isatap is not None:
-        _refuse_embedded(entry, "ISATAP", isatap & 0xFFFFFFFF)
 
 
 def _refuse_embedded(entry: Entry, form: str, address: int) -> NoReturn:
@@ -147,7 +147,7 @@ def _check_authorisation(entry: Entry) -> None:
         for row in overlaps(next(beyond.spans()))
         if row.policy is Policy.AUTHORISE and _inside(entry.span, row.span)
     ]
-    kind = f"{shared[0].name} ({shared[0].source})" if shared else "public address space"
+    kind = f"{shared[0].name} space ({shared[0].source})" if shared else "public address space"
     _refuse(entry, f"{entry.text} is {kind} without authorisation", f"write {' and '.join(missing)}")
 
 
@@ -228,5 +228,5 @@ def _difference(before: Entry, entry: Entry) -> str:
         if ours != theirs:
             if name == "owner":
                 return f"owner {ours!r}" if ours else "no owner"
-            return f"another {name}"
+            return f"other {name}"
     raise AssertionError("entries with equal terms do not differ")

@@ -35,11 +35,11 @@ class Special(NamedTuple):
 
 
 _ROWS = """
-0.0.0.0/8            | "this network": Linux connects to itself | RFC 791 3.2, RFC 1122 3.2.1.3 | never
+0.0.0.0/8            | "this network"                           | RFC 791 3.2, RFC 1122 3.2.1.3 | never
 10.0.0.0/8           | private use                              | RFC 1918                      | private
-100.64.0.0/10        | shared by carriers                       | RFC 6598                      | authorise
+100.64.0.0/10        | carrier-grade NAT                        | RFC 6598                      | authorise
 127.0.0.0/8          | loopback                                 | RFC 1122 3.2.1.3              | lab
-169.254.0.0/16       | link-local, with cloud metadata          | RFC 3927                      | never
+169.254.0.0/16       | link-local                               | RFC 3927                      | never
 172.16.0.0/12        | private use                              | RFC 1918                      | private
 192.0.0.0/24         | IETF protocol assignments                | RFC 6890 2.1                  | never
 192.0.2.0/24         | documentation                            | RFC 5737                      | never
@@ -54,7 +54,7 @@ _ROWS = """
 224.0.0.0/4          | multicast                                | RFC 5771                      | never
 240.0.0.0/4          | reserved                                 | RFC 1112 4                    | never
 255.255.255.255/32   | limited broadcast                        | RFC 919                       | never
-::/128               | unspecified: Linux connects to itself    | RFC 4291 2.5.2                | never
+::/128               | unspecified                              | RFC 4291 2.5.2                | never
 ::1/128              | loopback                                 | RFC 4291 2.5.3                | lab
 ::/96                | IPv4-compatible                          | RFC 4291 2.5.5.1              | never
 ::ffff:0:0/96        | IPv4-mapped                              | RFC 4291 2.5.5.2              | never
