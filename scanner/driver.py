@@ -44,7 +44,7 @@ NAMES_KEPT = 10_000
 NAME_LENGTH = 256
 LINE_LIMIT = 16 * 1024 * 1024
 """Bytes of one answer of a worker: NAMES_KEPT names of NAME_LENGTH characters, escaped."""
-QUESTIONS_PER_WORKER = 200
+QUESTIONS_PER_WORKER = 100
 """After so many servers a worker is replaced, so that nothing they left in it adds up."""
 START_SECONDS = 20.0
 
