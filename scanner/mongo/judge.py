@@ -113,6 +113,12 @@ def _privilege_refused(facts: Facts) -> bool:
     return _refusal(facts) is not None and (_empty(facts) or _behind_the_gate(facts))
 
 
+def _unconfirmed_on_loopback(facts: Facts) -> bool:
+    """The localhost exception lets a local client as far as these errors, on a locked member too."""
+    unanswered = facts.confirm_privilege is None or facts.confirm_privilege.document is None
+    return facts.loopback and unanswered and _behind_the_gate(facts)
+
+
 def _empty_but_privileged(facts: Facts) -> bool:
     passed = error_kind(facts.confirm_privilege) in (ErrorKind.GATE_PASSED, ErrorKind.NO_DATA)
     return _empty(facts) and (succeeded(facts.confirm_privilege) or passed)
@@ -252,6 +258,14 @@ RULES: tuple[Rule, ...] = (
         lambda f: f"ok 1 and an empty list prove nothing; confirmation: {describe(f.confirm_privilege)}",
     ),
     Rule("auth-required", _list_is(ErrorKind.AUTH), Verdict.AUTH_REQUIRED, _say_list),
+    Rule(
+        "unconfirmed-on-loopback",
+        _unconfirmed_on_loopback,
+        Verdict.UNKNOWN,
+        lambda f: (
+            f"{_say_list(f)}; asked from loopback, and the question that needs a privilege got no answer"
+        ),
+    ),
     Rule("not-readable-state", _list_is(ErrorKind.NO_DATA), Verdict.OPEN_NO_DATA, _say_list),
     Rule("not-primary", _list_is(ErrorKind.GATE_PASSED), Verdict.OPEN, _say_list),
     Rule("too-slow", _list_is(ErrorKind.TOO_SLOW), Verdict.OPEN, _say_list),

@@ -1,0 +1,202 @@
+"""Every recorded server, asked by the dialogue: verdict, version and role; whole, byte by byte, and cut."""
+
+from __future__ import annotations
+
+import pytest
+
+from results.verdict import Verdict
+from scanner.mongo.commands import client_metadata
+from scanner.mongo.dialogue import Dialogue
+from scanner.mongo.facts import Depth, Limits
+from scanner.mongo.judge import Judgement, judge
+from tests.support.converse import converse, recorded_tls
+from tests.support.recordings import nodes, scenarios
+from tests.support.replay import Replay
+
+CLIENT = client_metadata("Example", "soc@example.com", "0.1")
+OPEN, NO_DATA, AUTH, UNKNOWN = Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED, Verdict.UNKNOWN
+
+# (version, scenario, node): verdict, deciding rule, role in the handshake
+EXPECTED: dict[tuple[str, str, str], tuple[Verdict, str, str]] = {
+    ("2.6.0-rc1", "auth_no_user", "from_127.0.0.1"): (OPEN, "databases-listed", "standalone"),
+    ("2.6.0-rc1", "auth_no_user", "from_127.0.0.2"): (OPEN, "databases-listed", "standalone"),
+    ("2.6.0-rc1", "auth_no_user", "as_remote"): (AUTH, "auth-required", "standalone"),
+    ("2.6.0-rc1", "auth_user", ""): (AUTH, "auth-required", "standalone"),
+    ("2.6.0-rc1", "open_data", ""): (OPEN, "databases-listed", "standalone"),
+    ("2.6.0-rc1", "open_empty", ""): (OPEN, "databases-listed", "standalone"),
+    ("2.6.0-rc1", "open_profile", ""): (OPEN, "databases-listed", "standalone"),
+    ("2.6.0-rc1", "rs_members_auth", "primary"): (AUTH, "auth-required", "primary"),
+    ("2.6.0-rc1", "rs_members_auth", "secondary"): (AUTH, "auth-required", "secondary"),
+    ("2.6.0-rc1", "rs_members_auth", "arbiter"): (NO_DATA, "no-data-member", "arbiter"),
+    ("2.6.0-rc1", "rs_members_auth", "arbiter_from_127.0.0.2"): (NO_DATA, "no-data-member", "arbiter"),
+    ("2.6.0-rc1", "rs_members_auth", "arbiter_as_remote"): (AUTH, "auth-required", "arbiter"),
+    ("2.6.0-rc1", "rs_single", ""): (OPEN, "databases-listed", "primary"),
+    ("2.6.0-rc1", "rs_uninitiated", ""): (NO_DATA, "no-data-member", "uninitiated"),
+    ("4.0.3", "auth_no_user", "from_127.0.0.1"): (AUTH, "localhost-exception", "standalone"),
+    ("4.0.3", "auth_no_user", "from_127.0.0.2"): (AUTH, "localhost-exception", "standalone"),
+    ("4.0.3", "auth_no_user", "as_remote"): (AUTH, "auth-required", "standalone"),
+    ("4.0.3", "auth_user", ""): (AUTH, "auth-required", "standalone"),
+    ("4.0.3", "mongos_open", "router"): (OPEN, "databases-listed", "mongos"),
+    ("4.0.3", "mongos_open", "shard"): (OPEN, "databases-listed", "primary"),
+    ("4.0.3", "mongos_open", "config"): (OPEN, "databases-listed", "primary"),
+    ("4.0.3", "open_data", ""): (OPEN, "databases-listed", "standalone"),
+    ("4.0.3", "open_empty", ""): (OPEN, "databases-listed", "standalone"),
+    ("4.0.3", "open_profile", ""): (OPEN, "databases-listed", "standalone"),
+    ("4.0.3", "rs_members", "primary"): (OPEN, "databases-listed", "primary"),
+    ("4.0.3", "rs_members", "secondary"): (OPEN, "databases-listed", "secondary"),
+    ("4.0.3", "rs_members", "arbiter"): (NO_DATA, "no-data-member", "arbiter"),
+    ("4.0.3", "rs_members", "recovering"): (OPEN, "databases-listed", "other"),
+    ("4.0.3", "rs_members", "lonely"): (OPEN, "databases-listed", "secondary"),
+    ("4.0.3", "rs_single", ""): (OPEN, "databases-listed", "primary"),
+    ("4.0.3", "rs_uninitiated", ""): (NO_DATA, "no-data-member", "uninitiated"),
+    ("4.0.3", "rs_uninitiated_auth", "from_127.0.0.1"): (AUTH, "localhost-exception", "uninitiated"),
+    ("4.0.3", "rs_uninitiated_auth", "as_remote"): (AUTH, "auth-required", "uninitiated"),
+    ("7.1.0", "auth_user", ""): (AUTH, "auth-required", "standalone"),
+    ("7.1.0", "mongos_auth", "router"): (AUTH, "auth-required", "mongos"),
+    ("7.1.0", "mongos_auth", "shard"): (AUTH, "auth-required", "primary"),
+    ("7.1.0", "mongos_auth", "config"): (AUTH, "auth-required", "primary"),
+    ("7.1.0", "mongos_open", "router"): (OPEN, "databases-listed", "mongos"),
+    ("7.1.0", "mongos_open", "shard"): (OPEN, "databases-listed", "primary"),
+    ("7.1.0", "mongos_open", "config"): (OPEN, "databases-listed", "primary"),
+    ("7.1.0", "open_data", ""): (OPEN, "databases-listed", "standalone"),
+    ("7.1.0", "open_empty", ""): (OPEN, "databases-listed", "standalone"),
+    ("7.1.0", "open_profile", ""): (OPEN, "databases-listed", "standalone"),
+    ("7.1.0", "rs_members", "primary"): (OPEN, "databases-listed", "primary"),
+    ("7.1.0", "rs_members", "secondary"): (OPEN, "databases-listed", "secondary"),
+    ("7.1.0", "rs_members", "arbiter"): (NO_DATA, "not-readable-state", "arbiter"),
+    ("7.1.0", "rs_members", "recovering"): (NO_DATA, "not-readable-state", "other"),
+    ("7.1.0", "rs_members", "lonely"): (OPEN, "databases-listed", "secondary"),
+    ("7.1.0", "rs_single", ""): (OPEN, "databases-listed", "primary"),
+    ("7.1.0", "rs_uninitiated_auth", "from_127.0.0.1"): (AUTH, "localhost-exception", "uninitiated"),
+    ("7.1.0", "rs_uninitiated_auth", "as_remote"): (AUTH, "auth-required", "uninitiated"),
+}
+EXPECTED |= {
+    (v, "max_conns", "sixth"): (UNKNOWN, "closed-without-reply", "") for v in ("2.6.0-rc1", "4.0.3", "7.1.0")
+}
+TLS_EXPECTED: dict[str, tuple[Verdict, int]] = {  # mode/setting: verdict, connections
+    "requireSSL/nocafile": (OPEN, 2),
+    "requireSSL/ca_optional": (OPEN, 2),
+    "requireSSL/ca_required": (Verdict.TLS_CLIENT_CERTIFICATE_REQUIRED, 2),
+    "requireSSL/nocafile_auth": (AUTH, 2),
+    "requireSSL/no_tls12": (OPEN, 2),
+    "preferSSL/nocafile": (OPEN, 1),
+    "preferSSL/ca_optional": (OPEN, 1),
+    "preferSSL/ca_required": (OPEN, 1),
+    "allowSSL/nocafile": (OPEN, 1),
+    "allowSSL/ca_optional": (OPEN, 1),
+    "allowSSL/ca_required": (OPEN, 1),
+}
+NOT_SERVERS = ("create_user", "after_user_new_connection", "after_one_left")  # steps without a handshake
+CASES = sorted(EXPECTED)
+NAMES = ["-".join(case) for case in CASES]
+
+
+def make(*, loopback: bool = False) -> Dialogue:
+    return Dialogue(client=CLIENT, depth=Depth.VERDICT, limits=Limits(), loopback=loopback)
+
+
+def ask(case: tuple[str, str, str], *, chunk: int = 0, cut: int | None = None) -> tuple[Dialogue, Judgement]:
+    version, scenario, node = case
+    dialogue = make(loopback="from_127" in node or node == "arbiter")
+    converse(dialogue, Replay(version, scenario, node), chunk=chunk, cut=cut)
+    return dialogue, judge(dialogue.facts)
+
+
+def role(dialogue: Dialogue) -> str:
+    document = (dialogue.facts.hello.document if dialogue.facts.hello else None) or {}
+    if not document:
+        return ""
+    if document.get("msg") == "isdbgrid":
+        return "mongos"
+    if document.get("isreplicaset"):
+        return "uninitiated"
+    if "setName" not in document:
+        return "standalone"
+    for name, key in (("primary", "ismaster"), ("secondary", "secondary"), ("arbiter", "arbiterOnly")):
+        if document.get(key):
+            return name
+    return "other"
+
+
+def test_every_recording_has_an_expectation() -> None:
+    recorded = {
+        (version, scenario, node)
+        for version, scenario in scenarios()
+        if scenario != "tls"
+        for node in nodes(version, scenario)
+        if not node.startswith(NOT_SERVERS)
+    }
+    assert recorded == set(EXPECTED)
+    modes = {"/".join(node.split("/")[:2]) for v in ("4.0.3", "7.1.0") for node in nodes(v, "tls")}
+    assert modes == set(TLS_EXPECTED)
+    assert len(scenarios()) == 32
+
+
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_verdict_version_and_role(case: tuple[str, str, str]) -> None:
+    verdict, rule, expected_role = EXPECTED[case]
+    dialogue, judgement = ask(case)
+    assert (judgement.verdict, judgement.evidence[0].rule, role(dialogue)) == (verdict, rule, expected_role)
+    if verdict is not UNKNOWN:
+        assert dialogue.facts.build_info is not None
+        build = dialogue.facts.build_info.document or {}
+        assert build["version"].startswith(case[0])
+        assert len(dialogue.facts.attempts) == 1
+        assert dialogue.messages_sent <= 5
+
+
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_one_byte_at_a_time_is_the_same(case: tuple[str, str, str]) -> None:
+    whole, judgement = ask(case)
+    bytewise, again = ask(case, chunk=1)
+    assert again == judgement
+    for slot in ("hello", "build_info", "list_databases", "confirm_list", "confirm_privilege"):
+        assert getattr(bytewise.facts, slot) == getattr(whole.facts, slot)
+
+
+# One server for each version and deciding rule is cut at every offset, the others around every boundary.
+EVERY_OFFSET = {(case[0], EXPECTED[case][1]): case for case in reversed(CASES)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_cut_is_never_a_wrong_open(case: tuple[str, str, str]) -> None:
+    """Each connection closes after so many bytes. What the whole replies prove may come out, or unknown."""
+    dialogue, judgement = ask(case)
+    end = dialogue.bytes_received
+    cuts = set(range(end + 1))
+    if case not in EVERY_OFFSET.values():
+        cuts = {*range(0, end, 17), *range(40), *range(max(0, end - 150), end + 1)}
+    for cut in sorted(cuts):
+        _, cut_short = ask(case, cut=cut)
+        assert cut_short.verdict in (judgement.verdict, UNKNOWN), cut
+
+
+@pytest.mark.parametrize("version", ["4.0.3", "7.1.0"])
+@pytest.mark.parametrize("mode", sorted(TLS_EXPECTED))
+def test_tls(version: str, mode: str) -> None:
+    verdict, connections = TLS_EXPECTED[mode]
+    results = []
+    for chunk in (0, 1):
+        dialogue = make()
+        converse(
+            dialogue,
+            Replay(version, "tls", f"{mode}/plain"),
+            recorded_tls(version, mode),
+            legacy_tls=recorded_tls(version, mode, legacy=True),
+            chunk=chunk,
+        )
+        results.append(judge(dialogue.facts))
+        assert len(dialogue.facts.attempts) == connections
+    assert results[0] == results[1]
+    assert results[0].verdict is verdict
+    said_tls = any(evidence.rule == "tls" for evidence in results[0].evidence)
+    assert said_tls == (connections == 2 and verdict is not Verdict.TLS_CLIENT_CERTIFICATE_REQUIRED)
+
+
+@pytest.mark.parametrize("version", ["4.0.3", "7.1.0"])
+def test_tls_with_optional_certificates_is_not_taken_for_required_ones(version: str) -> None:
+    side = recorded_tls(version, "requireSSL/ca_optional")
+    assert side.session.certificate_requested
+    dialogue = make()
+    converse(dialogue, Replay(version, "tls", "requireSSL/ca_optional/plain"), side)
+    assert judge(dialogue.facts).verdict is OPEN
