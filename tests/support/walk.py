@@ -1,0 +1,123 @@
+"""A sweep without a network and without waiting: recorded servers behind the in-memory connector."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from scanner.coverage import Coverage
+from scanner.door import Door
+from scanner.engine import Engine
+from scanner.mongo.dialogue import Dialogue
+from scanner.mongo.facts import Depth, Ending, Limits
+from scanner.mongo.metadata import MetadataPlan
+from scanner.observe import Vantage
+from scanner.order import Order
+from scanner.pace import Pace, PrefixCaps
+from scanner.probe import Probe
+from scanner.scribe import Scribe
+from scanner.transport.base import Failure, LocalFault
+from scanner.transport.memory import MemoryConnector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from results.journal import JournalWriter
+    from targets.scope import Scope, Target
+    from tests.support.replay import Replay
+
+CLIENT = {"driver": {"name": "mongosweep", "version": "0"}, "os": {"type": "Linux"}}
+
+
+class StillClock:
+    """A clock that a test sets."""
+
+    def __init__(self, wall: float = 1_790_000_000.0) -> None:
+        self.time = wall
+
+    def wall(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def boottime(self) -> float:
+        return self.time
+
+
+class RecordedPeer:
+    """One connection to a recorded server, for the in-memory connector."""
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
+
+    def opened(self) -> list[bytes | Ending]:
+        answer = self._replay.connect()
+        return [Ending.CLOSED] if answer.closed else []
+
+    def received(self, data: bytes) -> list[bytes | Ending]:
+        answer = self._replay.answer(data)
+        events: list[bytes | Ending] = [answer.reply] if answer.reply else []
+        return [*events, Ending.CLOSED] if answer.closed else events
+
+
+World = "Callable[[Target], RecordedPeer | Failure | LocalFault]"
+
+
+async def walk(
+    scope: Scope,
+    journal: JournalWriter,
+    world: Callable[[Target], Any],
+    *,
+    everything: bool = False,
+    seed: int = 1,
+    rounds: int = 2000,
+    clock: StillClock | None = None,
+) -> Engine:
+    """Sweep `scope` in memory; returns the engine with its accounts. Nothing waits for real time."""
+    clock = clock or StillClock()
+    loop = asyncio.get_running_loop()
+    order = Order(len(scope), seed)
+    door = Door(scope, clock)
+    scribe = Scribe(
+        journal,
+        Vantage("walk", scope),
+        clock,
+        everything=everything,
+        opinions=None,
+        found=lambda observation: None,
+        failed=_raise,
+    )
+    engine = Engine(
+        loop,
+        order,
+        door,
+        Pace(1e9, loop.time()),
+        PrefixCaps(1e9),
+        Coverage(planned=order.count()),
+        scribe,
+        half_open_limit=64,
+    )
+
+    def begin(target: Target) -> Dialogue:
+        return Dialogue(
+            client=CLIENT,
+            depth=Depth.COLLECTIONS,
+            limits=Limits(),
+            loopback=False,
+            plan_factory=MetadataPlan,
+        )
+
+    connector = MemoryConnector(Probe(engine, begin, loop.time), door.permits, world)
+    engine.connector = connector
+    for _ in range(rounds):
+        engine.pump()
+        connector.run()
+        if engine.finished.done():
+            break
+        await asyncio.sleep(0)
+    return engine
+
+
+def _raise(error: BaseException) -> None:
+    raise error

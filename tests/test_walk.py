@@ -1,0 +1,147 @@
+"""One target through all rooms, from the allow-list line to the JSONL line, and the page that describes it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from results.chain import Chain, ChainFile
+from results.files import REAL
+from results.journal import JournalWriter
+from results.reading import read_segment
+from results.verdict import Verdict
+from scanner.transport.base import Failure, LocalFault
+from targets.load import load_scope
+from tests.support.replay import Replay
+from tests.support.walk import RecordedPeer, walk
+
+if TYPE_CHECKING:
+    from targets.scope import Target
+
+ROOT = Path(__file__).resolve().parent.parent
+ALLOW_LIST = """
+[[allow]]
+cidr = "10.20.0.0/29"
+owner = "web platform"
+contact = "web-oncall@example.com"
+site = "paris"
+
+[[allow]]
+cidr = "10.20.0.4"
+owner = "archive"
+
+[[deny]]
+cidr = "10.20.0.7"
+reason = "medical device"
+"""
+
+
+@pytest.fixture
+def allow_list(tmp_path: Path) -> Path:
+    path = tmp_path / "estate.toml"
+    path.write_text(ALLOW_LIST)
+    return path
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> JournalWriter:
+    directory = tmp_path / "run"
+    directory.mkdir()
+    return JournalWriter(directory, REAL, ChainFile(directory, Chain(run_id="walk", genesis="0" * 64), REAL))
+
+
+def world(target: Target) -> RecordedPeer | Failure | LocalFault:
+    """10.20.0.0: open 4.0.3; .1: locked 7.1; .2: open 2.6; .4: secondary; others refuse or say nothing."""
+    at = {
+        "10.20.0.0": ("4.0.3", "open_data", ""),
+        "10.20.0.1": ("7.1.0", "auth_user", ""),
+        "10.20.0.2": ("2.6.0-rc1", "open_data", ""),
+        "10.20.0.4": ("4.0.3", "rs_members", "secondary"),
+    }.get(target.ip)
+    assert target.ip != "10.20.0.7", "a denied address was connected to"
+    if at is None:
+        return Failure.FILTERED if target.ip == "10.20.0.6" else Failure.REFUSED
+    return RecordedPeer(Replay(*at))
+
+
+async def test_a_line_of_the_allow_list_becomes_a_line_of_the_journal(
+    allow_list: Path, journal: JournalWriter
+) -> None:
+    scope = load_scope(allow_list, now=0.0)
+    engine = await walk(scope, journal, world)
+    path = journal.path
+    journal.close()
+    found = {observation.target.ip: observation for observation in read_segment(path)}
+
+    assert {ip: o.verdict for ip, o in found.items()} == {
+        "10.20.0.0": Verdict.OPEN,
+        "10.20.0.1": Verdict.AUTH_REQUIRED,
+        "10.20.0.2": Verdict.OPEN,
+        "10.20.0.4": Verdict.OPEN,
+    }
+    assert engine.coverage.outcomes == {"open": 3, "auth_required": 1, "refused": 2, "filtered": 1}
+    assert engine.not_reached() == 0
+
+    magazine = found["10.20.0.0"]
+    assert magazine.owner.owner == "web platform"
+    assert magazine.owner.allow == "10.20.0.0/29"
+    assert magazine.server is not None
+    assert magazine.server.version == "4.0.3"
+    assert magazine.exposure is not None
+    readers = {
+        collection.name: collection.documents
+        for database in magazine.exposure.databases
+        if database.name == "lecteurs"
+        for collection in database.collections
+    }
+    assert readers["readers"] == 2000
+    assert magazine.exposure.ransom.level == "likely"
+    assert found["10.20.0.4"].owner.owner == "archive"
+    secondary = found["10.20.0.4"].server
+    assert secondary is not None
+    assert secondary.topology == "secondary"
+
+
+async def test_with_everything_each_target_has_one_line(allow_list: Path, journal: JournalWriter) -> None:
+    scope = load_scope(allow_list, now=0.0)
+    await walk(scope, journal, world, everything=True)
+    path = journal.path
+    journal.close()
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert sorted(line["target"]["ip"] for line in lines) == [f"10.20.0.{last}" for last in range(7)]
+    assert len({line["event_id"] for line in lines}) == 7
+
+
+async def test_a_local_fault_is_asked_again_and_never_an_outcome(
+    allow_list: Path, journal: JournalWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scanner.engine.FAULT_DELAY", 0.0)
+    stumbles = {"10.20.0.0": 3, "10.20.0.5": 2}
+
+    def shaky(target: Target) -> RecordedPeer | Failure | LocalFault:
+        if stumbles.get(target.ip, 0):
+            stumbles[target.ip] -= 1
+            return LocalFault.PORTS
+        return world(target)
+
+    engine = await walk(load_scope(allow_list, now=0.0), journal, shaky)
+    journal.close()
+    assert engine.coverage.outcomes == {"open": 3, "auth_required": 1, "refused": 2, "filtered": 1}
+    assert sum(engine.coverage.faults.values()) == 5
+
+
+def test_the_walk_in_the_architecture_page_names_files_that_do_it() -> None:
+    """The table of hops in docs/architecture.md: each file exists and defines what the table says."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    section = page.partition("## One target's way")[2].partition("\n## ")[0]
+    hops = re.findall(r"^\| (\d) \| `([\w/.]+)` \| `([\w.]+)` \|", section, re.MULTILINE)
+    assert [int(number) for number, _, _ in hops] == list(range(1, len(hops) + 1))
+    assert 5 <= len(hops) <= 7
+    for _, file, name in hops:
+        source = (ROOT / file).read_text(encoding="utf-8")
+        last = name.rpartition(".")[2]
+        assert re.search(rf"^\s*(async )?(def|class) {last}\b", source, re.MULTILINE), f"{name} is not in {file}"
