@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from scanner.mongo.facts import Facts, Limits
     from scanner.mongo.inventory import DatabaseState
 
+NOT_TOLD = "not told"
+
 
 def assemble(
     facts: Facts,
@@ -29,7 +31,7 @@ def assemble(
     """
     databases = [state.record(limits) for state in states]
     users = [database for database in databases if not database.system]
-    found, more = hints.find(databases)
+    hinted, more = hints.find(databases)
     writes = [
         collection.last_write
         for database in databases
@@ -42,15 +44,16 @@ def assemble(
         truncated.insert(0, "the list of databases was longer than a reply may be: none of it was kept")
     if listed > len(databases):
         truncated.insert(0, f"databases: {listed - len(databases)} of {listed} not kept")
-    incomplete = sum(
-        1 for database in databases if "not told" in database.note or "not read on" in database.note
-    )
-    if incomplete:
-        truncated.append(f"{incomplete} databases have a note about what they did not tell")
+    noted = sum(1 for database in databases if database.note)
+    if noted:
+        truncated.append(f"databases with a note about what is missing: {noted}")
+    untold = sum(1 for database in databases for found in database.collections if NOT_TOLD in found.note)
+    if untold:
+        truncated.append(f"collections that did not tell all: {untold}")
     if facts.metadata_cut:
         truncated.append(f"the conversation ended early: {facts.metadata_cut}")
     if more:
-        truncated.append(f"hints: more than the {len(found)} named")
+        truncated.append(f"hints: more than the {len(hinted)} named")
     return Exposure(
         databases=databases,
         database_count=listed,
@@ -59,7 +62,7 @@ def assemble(
         last_write=newest,
         activity=everything,
         ransom=ransom.judge(databases, storage_engine),
-        hints=found,
+        hints=hinted,
         truncated=truncated,
     )
 

@@ -231,7 +231,7 @@ def _weak(signs: Signs) -> Iterator[str]:
 
 
 def _wire_disagrees(signs: Signs) -> bool:
-    """True when version and wire version cannot come from one server. Development builds may be a step off."""
+    """True when version and wire version cannot come from one server. Development builds may be one off."""
     version = advisories.parse(text(signs.build.get("version")))
     row = advisories.of_wire(signs.wire)
     if version is None or row is None or not signs.hello:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from scanner.mongo import activity, lookalikes
 from scanner.mongo.answers import databases, describe, error_code, succeeded
 from scanner.mongo.commands import CURSOR_COLLECTION, Command, Request
-from scanner.mongo.exposure import assemble
+from scanner.mongo.exposure import NOT_TOLD, assemble
 from scanner.mongo.facts import Depth, Document, Facts, Limits, Reply
 from scanner.mongo.forms import KIND_OF, NOT_KNOWN, WIRE_3_0, Forms, Kind, Task
 from scanner.mongo.inventory import (
@@ -249,7 +249,7 @@ class MetadataPlan:
                 self._stopped.add(kind)
         collection = _collection(request, state)
         if collection is None:
-            state.add_note(f"{kind.value} not told: {describe(reply)}"[:NOTE_LENGTH])
+            state.add_note(f"{kind.value} {NOT_TOLD}: {describe(reply)}"[:NOTE_LENGTH])
         elif code == _ON_A_VIEW:
             collection.type = "view"
         elif code in _GONE:
@@ -259,7 +259,7 @@ class MetadataPlan:
         elif kind is Kind.NEWEST and code in _BAD_HINT:
             collection.note = NO_ID_INDEX
         else:
-            collection.note = f"{kind.value} not told: {describe(reply)}"[:NOTE_LENGTH]
+            collection.note = f"{kind.value} {NOT_TOLD}: {describe(reply)}"[:NOTE_LENGTH]
 
     def _ask_otherwise(self, kind: Kind, request: Request, collection: CollectionState) -> bool:
         """Put the question again in an older form. A time series is never counted: that would read it all."""
