@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from scanner.errors import RefusedError
+from scanner.transport.choose import RESERVED_DESCRIPTORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 Level = Literal["ok", "warning", "failure"]
 
 FEWEST = 128  # descriptors without which a sweep does not start
-RESERVE = 64  # descriptors for the journal, the log, stdin and friends
 STATE_SECONDS = 120  # how long a state table keeps an unanswered connect: Linux's default for SYN_SENT
 SANE_SINCE = 1_767_225_600.0  # 2026-01-01 UTC: no clock that runs this version is earlier
 NEED_BYTES = 256 * 1024 * 1024
@@ -85,7 +85,7 @@ def _descriptors(machine: Machine, sweep: SweepSettings) -> Check:
     soft, hard = machine.descriptors or resource.getrlimit(resource.RLIMIT_NOFILE)
     most = 1_000_000_000 if hard == resource.RLIM_INFINITY else hard
     found = f"soft limit {soft}, hard limit {'none' if hard == resource.RLIM_INFINITY else hard}"
-    usable = int((most - RESERVE) * 0.8)
+    usable = most - RESERVED_DESCRIPTORS
     if most < FEWEST:
         return Check("descriptors", "failure", found, "allow more: ulimit -Hn 65536, or LimitNOFILE=65536")
     if usable < sweep.concurrency:
@@ -93,7 +93,7 @@ def _descriptors(machine: Machine, sweep: SweepSettings) -> Check:
             "descriptors",
             "warning",
             f"{found}: room for {usable} connections, concurrency is {sweep.concurrency}",
-            f"allow {int(sweep.concurrency / 0.8) + RESERVE + 1} (ulimit -Hn, LimitNOFILE=), "
+            f"allow {sweep.concurrency + RESERVED_DESCRIPTORS} (ulimit -Hn, LimitNOFILE=), "
             "or the sweep goes slower",
         )
     return Check("descriptors", "ok", f"{found} (a sweep raises the soft one)")

@@ -132,7 +132,8 @@ def estimate(sweep: SweepSettings, scope: Scope, targets: int, shards: int = 1) 
     densest = densest_prefix(scope, sweep.per_prefix_length, sweep.per_prefix_length_v6) / shards
     caps.append((densest / sweep.per_prefix_rate, f"per_prefix_rate = {sweep.per_prefix_rate:g}"))
     if sweep.engine == "connect":
-        slots, name = min((sweep.half_open_limit, "half_open_limit"), (sweep.concurrency, "concurrency"))
+        both = (sweep.half_open_limit, "half_open_limit"), (sweep.concurrency, "concurrency")
+        slots, name = min(both, key=lambda cap: cap[0])
         caps.append((targets * sweep.connect_timeout / slots, f"{name} = {slots}"))
     seconds, limited_by = max(caps, key=lambda cap: cap[0])
     return seconds + sweep.connect_timeout, limited_by
