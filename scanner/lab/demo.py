@@ -1,0 +1,163 @@
+"""`make demo`: start the lab, sweep it as a user would, show where the results are, and stop the lab.
+
+The lab and the sweep are processes of their own, started by the same commands that a user types, so that the
+demonstration shows the real thing. Whatever happens, both are stopped by their ids and waited for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LAB_SECONDS = 40.0
+STOP_SECONDS = 10.0
+LAB_IS_UP = "running until Ctrl-C"
+MONGOSWEEP = (sys.executable, "-P", "-m", "scanner")
+
+
+class DemoError(Exception):
+    """The demonstration cannot go on; the text says why."""
+
+
+def say(text: str) -> None:
+    """What the demonstration itself has to tell goes to stderr."""
+    sys.stderr.write(f"demo: {text}\n")
+    sys.stderr.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demonstration. 0 when the sweep did its work, whether or not something is open."""
+    parser = argparse.ArgumentParser(prog="make demo", description=main.__doc__)
+    parser.add_argument("--output", type=Path, default=Path("runs"), help="where run directories go")
+    parser.add_argument("--lab", nargs=argparse.REMAINDER, default=[], help="options for `mongosweep lab`")
+    asked = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop_by_signal)
+    started = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="mongosweep-demo-") as folder:
+            scope = Path(folder) / "lab.toml"
+            with lab(scope, Path(folder) / "lab.log", asked.lab):
+                code = sweep(scope, asked.output)
+    except DemoError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; the lab is stopped")
+        return 130
+    return conclude(code, asked.output, time.monotonic() - started)
+
+
+def _stop_by_signal(number: int, _: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+@contextlib.contextmanager
+def lab(scope: Path, log: Path, more: Sequence[str]) -> Iterator[None]:
+    """The lab as long as the block runs: ready when entered, gone when left."""
+    command = [*MONGOSWEEP, "lab", "--write-scope", str(scope), *more]
+    say("starting simulated servers on 127.0.0.0/8: mongosweep lab")
+    with log.open("wb") as output:
+        # A session of its own: Ctrl-C reaches the sweep alone, and the lab stays until that has ended.
+        process = subprocess.Popen(  # noqa: S603 - our own command line
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=_environment(),
+            start_new_session=True,
+        )
+    try:
+        _wait_until_up(process, log)
+        yield
+    finally:
+        stop(process)
+
+
+def _environment() -> dict[str, str]:
+    """The commands run this checkout's code, wherever the demonstration was started."""
+    root = str(Path(__file__).resolve().parents[2])
+    return os.environ | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + LAB_SECONDS
+    while LAB_IS_UP not in log.read_text(errors="replace"):
+        if process.poll() is not None or time.monotonic() > until:
+            said = log.read_text(errors="replace").strip().splitlines()[-3:]
+            raise DemoError("the lab did not start: " + (" ".join(said) or "it said nothing"))
+        time.sleep(0.05)
+
+
+def sweep(scope: Path, output: Path) -> int:
+    """Sweep the lab with the user's own terminal, and return the exit code; a Ctrl-C is for the sweep."""
+    command = [*MONGOSWEEP, "sweep", "--config", str(scope), "--output", str(output), "--confirm"]
+    say(f"$ mongosweep sweep --config lab.toml --output {output} --confirm")
+    watched = sys.stdout.isatty()
+    # Where nobody watches, stdout would carry JSONL; the table is printed afterwards instead.
+    process = subprocess.Popen(  # noqa: S603 - our own command line
+        command, stdout=None if watched else subprocess.DEVNULL, env=_environment()
+    )
+    try:
+        while True:
+            try:
+                code = process.wait()
+                break
+            except KeyboardInterrupt:
+                continue
+    finally:
+        stop(process)
+    if not watched and code in (0, 1, 3):
+        from scanner.cli.screen import show_table
+
+        show_table(str(newest_run(output)))
+    return code
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End one process by its id, politely first, and take its status."""
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def newest_run(output: Path) -> Path:
+    """The run directory that was made last."""
+    runs = [each for each in output.iterdir() if (each / "manifest.json").exists()]
+    if not runs:
+        raise DemoError(f"the sweep left no run in {output}")
+    return max(runs, key=lambda each: (each / "manifest.json").stat().st_mtime)
+
+
+def conclude(code: int, output: Path, seconds: float) -> int:
+    """Say where the results are, and turn the sweep's exit code into the demonstration's."""
+    if code == 1:
+        files = sorted(newest_run(output).glob("observations-*.jsonl"))
+        say(f"done in {seconds:.0f} s; JSONL, one line for each server that answered:")
+        for path in files:
+            say(f"  {path}")
+        say("the sweep itself ended with exit code 1, because something is open; that is what it is for")
+        return 0
+    if code == 0:
+        say("the sweep found nothing open, although the lab holds open servers: please report this")
+        return 1
+    say(f"the sweep ended with exit code {code}; `mongosweep sweep --help` says what that means")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""The lab in the foreground: start the estate, say what stands where, run until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from scanner.lab import real
+from scanner.lab.estate import DEFAULT_BASE, DEFAULT_PORT, Estate, LabError
+from scanner.lab.personality import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from pathlib import Path
+    from typing import TextIO
+
+    Ready = Callable[[Estate], Awaitable[None] | None]
+
+PARENT_CHECK_SECONDS = 1.0
+DEFAULT_GROUPS = (Group.MAIN, Group.OTHER)
+
+
+def run_lab(
+    *,
+    base: str = DEFAULT_BASE,
+    port: int = DEFAULT_PORT,
+    groups: Iterable[Group] = DEFAULT_GROUPS,
+    secantus: bool | None = None,
+    scope_path: Path | None = None,
+    ready: Ready | None = None,
+    output: TextIO | None = None,
+    follow_parent: bool = True,
+) -> None:
+    """Run the lab until SIGINT or SIGTERM, or until the process that started it is gone.
+
+    `secantus`: True starts real SecantusDB servers too (`LabError` when they are not installed), None where
+    they are installed. `scope_path`: where the scope file goes, written before `ready` is called with the
+    running estate. The table of what stands where goes to `output` (stderr by default). Raises `LabError`.
+    """
+    if secantus and not real.installed():
+        raise LabError("SecantusDB is not installed; install the extra with: pip install 'mongosweep[lab]'")
+    with_real = real.installed() if secantus is None else secantus
+    estate = Estate(base=base, port=port, groups=tuple(groups))
+    servers = real.join(estate) if with_real else []
+    factory = _loop_factory()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(
+            _run(estate, servers, scope_path, ready, output or sys.stderr, follow_parent=follow_parent)
+        )
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _run(
+    estate: Estate,
+    servers: list[real.Secantus],
+    scope_path: Path | None,
+    ready: Ready | None,
+    output: TextIO,
+    *,
+    follow_parent: bool,
+) -> None:
+    parent = os.getppid()  # before anything takes time, or its end could be missed
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    watch = asyncio.create_task(_watch_parent(parent, stop)) if follow_parent else None
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(estate)
+        for each in servers:
+            stack.push_async_callback(each.stop)
+        await asyncio.gather(*(each.start() for each in servers))
+        if scope_path is not None:
+            _write_scope(estate, scope_path)
+        output.write(table(estate, scope_path))
+        output.flush()
+        if ready is not None:
+            called = ready(estate)
+            if called is not None:
+                await called
+        await stop.wait()
+    if watch is not None:
+        watch.cancel()
+
+
+def _write_scope(estate: Estate, path: Path) -> None:
+    try:
+        estate.write_scope(path)
+    except OSError as error:
+        raise LabError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
+
+
+async def _watch_parent(parent: int, stop: asyncio.Event) -> None:
+    while os.getppid() == parent:  # noqa: ASYNC110 - the kernel has no event for this
+        await asyncio.sleep(PARENT_CHECK_SECONDS)
+    stop.set()
+
+
+def table(estate: Estate, scope_path: Path | None = None) -> str:
+    """What stands where, one line a server, as plain text."""
+    places = estate.truth()
+    name_width = max(len(each.personality) for each in places)
+    verdict_width = max(len(each.verdict.value) for each in places)
+    address_width = max(len(each.ip) for each in places) + 6
+    lines = [
+        f"{'address':<{address_width}}  {'server':<{name_width}}  {'verdict':<{verdict_width}}  what it is"
+    ]
+    for each in places:
+        address = f"{each.ip}:{each.port}"
+        lines.append(
+            f"{address:<{address_width}}  {each.personality:<{name_width}}  "
+            f"{each.verdict.value:<{verdict_width}}  {each.description}"
+        )
+    lines.append(f"{len(places)} servers, all on loopback; off limits: {estate.denied_network()}")
+    if scope_path is not None:
+        lines.append(f"scope file: {scope_path}   try: mongosweep sweep -c {scope_path}")
+    lines.append("running until Ctrl-C")
+    return "\n".join(lines) + "\n"
