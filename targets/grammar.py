@@ -131,7 +131,7 @@ def _check_text(text: object) -> None:
         )
     if not text.isascii():
         raise GrammarError(f"{text!r} has characters outside ASCII", "write the digits 0-9 of plain ASCII")
-    if any(character.isspace() or not character.isprintable() for character in text):
+    if " " in text or not text.isprintable():
         raise GrammarError(f"{text!r} has a blank inside", "write it without blanks")
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import netaddr
 
 from targets.grammar import Span, format_address, format_span, parse_endpoint
-from targets.ranges import Ranges
+from targets.ranges import subtract
 from targets.scope import OutOfScope, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from targets.claims import Claim
+    from targets.ranges import Ranges
 
 
 def prefixes_of(ranges: Ranges) -> list[str]:
@@ -36,13 +37,14 @@ def narrow(scope: Scope, texts: Sequence[str], ports: Iterable[int] | None = Non
     Never widens. Raises OutOfScope for a TARGET that reaches beyond the allow entries or of which deny
     leaves nothing, GrammarError for text that is no target.
     """
+    left = scope.ranges()
     wanted: list[tuple[Span, int | None]] = []
     for text in texts:
         span, port = parse_endpoint(text)
-        _check_inside(scope, text, span, port)
+        _check_inside(scope, left, text, span, port)
         wanted.append((span, port))
     if not texts:
-        wanted = [(span, None) for span in scope.ranges().spans()]
+        wanted = [(span, None) for span in left.spans()]
     if ports is not None:
         ports = tuple(ports)
         for port in ports:
@@ -54,21 +56,20 @@ def narrow(scope: Scope, texts: Sequence[str], ports: Iterable[int] | None = Non
     return narrowed
 
 
-def _check_inside(scope: Scope, text: str, span: Span, port: int | None) -> None:
-    asked = Ranges.of([span])
-    beyond = asked - scope.allowed
+def _check_inside(scope: Scope, left: Ranges, text: str, span: Span, port: int | None) -> None:
+    beyond = subtract([(span.first, span.last)], scope.allowed.within(span))
     if beyond:
-        first = next(beyond.spans())
+        first = Span(span.version, *beyond[0])
         why = scope.explain(first.version, first.first)
-        if beyond.size == span.size:
+        if beyond == [(span.first, span.last)]:
             raise OutOfScope(text, why)
+        count = sum(last - first + 1 for first, last in beyond)
         raise OutOfScope(
-            text, f"{beyond.size:,} of its {span.size:,} addresses, from {format_span(first)} on: {why}"
+            text, f"{count:,} of its {span.size:,} addresses, from {format_span(first)} on: {why}"
         )
-    left = asked & scope.ranges()
-    if not left:
-        raise OutOfScope(text, scope.explain(span.version, span.first) or "nothing of it is left")
-    if port is not None and not len(scope.restrict([(span, port)])):
+    if not left.within(span):
+        raise OutOfScope(text, scope.explain(span.version, span.first))
+    if port is not None and not any(port in segment.ports for segment in scope.segments_over(span)):
         raise OutOfScope(text, f"port {port} is not asked there")
 
 
@@ -86,9 +87,9 @@ def narrow_by_claims(scope: Scope, claims: Iterable[Claim]) -> Narrowed:
     wanted: list[tuple[Span, int | None]] = []
     outside = 0
     examples: list[tuple[Claim, str]] = []
-    ranges = scope.ranges()
     for claim in claims:
-        if Ranges.of([claim.span]) & ranges and (claim.port is None or claim.port in scope.ports):
+        segments = scope.segments_over(claim.span)
+        if segments and (claim.port is None or any(claim.port in segment.ports for segment in segments)):
             wanted.append((claim.span, claim.port))
             continue
         outside += 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from targets.errors import ScopeError
 from targets.grammar import Span, format_address, format_span
-from targets.ranges import Ranges
+from targets.ranges import Ranges, subtract
 from targets.special import TABLE, Policy, embedded_ipv4, holds_isatap, overlaps
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 MAX_IPV6_PREFIX = 2**20  # addresses: a /108. Wider space is found by inventory, never by trying.
 
-_OURS_BY_NATURE = Ranges.of(row.span for row in TABLE if row.policy in (Policy.PRIVATE, Policy.LAB))
+# Space that needs no proof: nobody else's servers can be there.
+_PRIVATE = Ranges.of(row.span for row in TABLE if row.policy in (Policy.PRIVATE, Policy.LAB))
+_NATURAL = {version: _PRIVATE.intervals(version) for version in (4, 6)}
 
 
 def check_allow(entries: Sequence[Entry], now: float, max_targets: int) -> list[Entry]:
@@ -131,7 +133,8 @@ def _inside(span: Span, outer: Span) -> bool:
 
 
 def _check_authorisation(entry: Entry) -> None:
-    beyond = Ranges.of([entry.span]) - _OURS_BY_NATURE
+    version, first, last = entry.span
+    beyond = subtract([(first, last)], _NATURAL[version])
     if not beyond or (entry.authorised_by and entry.expires < math.inf):
         return
     missing = [
@@ -144,7 +147,7 @@ def _check_authorisation(entry: Entry) -> None:
     ]
     shared = [
         row
-        for row in overlaps(next(beyond.spans()))
+        for row in overlaps(Span(version, *beyond[0]))
         if row.policy is Policy.AUTHORISE and _inside(entry.span, row.span)
     ]
     kind = f"{shared[0].name} space ({shared[0].source})" if shared else "public address space"

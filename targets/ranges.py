@@ -5,7 +5,7 @@ A /8 is one pair of integers. Every set operation is one walk along both lists; 
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -62,6 +62,13 @@ def intersect(left: Sequence[Interval], right: Sequence[Interval]) -> list[Inter
         else:
             j += 1
     return shared
+
+
+def overlapping(intervals: Sequence[Interval], first: int, last: int) -> Sequence[Interval]:
+    """The part of a sorted disjoint list that shares an address with first … last, found by bisection."""
+    low = bisect_left(intervals, first, key=lambda interval: interval[1])
+    high = bisect_right(intervals, last, key=lambda interval: interval[0])
+    return intervals[low:high]
 
 
 class Place(NamedTuple):
@@ -147,6 +154,11 @@ class Ranges:
         """Whether an address is in the set, in O(log intervals)."""
         at = bisect_right(self._firsts[version], address) - 1
         return at >= 0 and address <= self._intervals[version][at][1]
+
+    def within(self, span: Span) -> list[Interval]:
+        """The parts of `span` that are in the set, in O(log intervals + parts)."""
+        intervals = self._intervals[span.version]
+        return intersect([(span.first, span.last)], overlapping(intervals, span.first, span.last))
 
     def __or__(self, other: Ranges) -> Ranges:
         return Ranges(self._intervals[4] + other._intervals[4], self._intervals[6] + other._intervals[6])

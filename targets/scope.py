@@ -285,6 +285,13 @@ class Scope:
         """The pieces of one family in index order, each with its entry, ports and expiry."""
         return self._segments[version]
 
+    def segments_over(self, span: Span) -> tuple[Segment, ...]:
+        """The segments that share an address with `span`, found by bisection."""
+        segments = self._segments[span.version]
+        start = max(bisect_right(self._firsts[span.version], span.first) - 1, 0)
+        stop = bisect_right(self._firsts[span.version], span.last)
+        return tuple(segment for segment in segments[start:stop] if segment.last >= span.first)
+
     def intervals(self, version: int, port: int | None = None) -> list[Interval]:
         """Sorted disjoint `(first, last)` of one family after deny; with `port`, only where it is asked."""
         return merge(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from targets.ranges import Interval, intersect, merge, subtract
+from targets.ranges import Interval, intersect, merge, overlapping, subtract
 from targets.special import TABLE, Policy
 
 if TYPE_CHECKING:
@@ -65,13 +64,6 @@ def cut(version: int, segment: Segment, denied: Sequence[Interval]) -> Iterator[
     for first, last in run:
         for piece in subtract([(first, last)], overlapping(denied, first, last)):
             yield segment._replace(first=piece[0], last=piece[1])
-
-
-def overlapping(intervals: Sequence[Interval], first: int, last: int) -> Sequence[Interval]:
-    """The part of a sorted disjoint list that shares an address with first … last, found by bisection."""
-    low = bisect_left(intervals, first, key=lambda interval: interval[1])
-    high = bisect_right(intervals, last, key=lambda interval: interval[0])
-    return intervals[low:high]
 
 
 def count_excluded(

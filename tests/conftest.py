@@ -10,11 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support import real
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# A slow machine is no failure: what takes too long is caught by the timeout of each test.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 

@@ -169,8 +169,8 @@ def test_private_and_loopback_space_may_be_one_range_with_public_space_only_when
     assert len(scope_from_tables([table], source="tables", now=NOW)) == 11
 
 
-def test_a_hundred_thousand_lines(tmp_path: Path) -> None:
-    text = "".join(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}\n" for n in range(0, 200_000, 2))
+def test_twenty_thousand_lines(tmp_path: Path) -> None:
+    text = "".join(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}\n" for n in range(0, 40_000, 2))
     scope = load_scope(write(tmp_path, "a.txt", text), now=NOW)
-    assert len(scope) == 100_000
-    assert scope.pick(99_999).ip == "10.3.13.62"
+    assert len(scope) == 20_000
+    assert scope.pick(19_999).ip == "10.0.156.62"

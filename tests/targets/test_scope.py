@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targets.entries import Deny, Entry
+from targets.entries import Deny, Entry, format_expiry
 from targets.grammar import Span
 from targets.scope import OutOfScope, Scope, Target
 from targets.target import OutOfScope as SameError
@@ -30,7 +30,11 @@ def naive(allow: list[Entry], denied: list[Span], default: tuple[int, ...]) -> s
     """Address by address: the narrowest entry that holds it gives the ports, unless a deny holds it."""
     found = set()
     for version, address in union([item.span for item in allow]) - union(denied):
-        holders = [item for item in allow if (version, address) in members(item.span)]
+        holders = [
+            item
+            for item in allow
+            if item.span.version == version and item.span.first <= address <= item.span.last
+        ]
         governor = min(holders, key=lambda item: item.span.size)
         found |= {(version, address, port) for port in governor.ports or default}
     return found
@@ -166,6 +170,16 @@ def test_a_scope_travels_whole(allow: list[Span]) -> None:
     assert (other.digest, other.entries, other.excluded) == (scope.digest, scope.entries, scope.excluded)
 
 
+@given(many, many, many)
+def test_more_may_be_denied_afterwards(allow: list[Span], denied: list[Span], more: list[Span]) -> None:
+    before = Scope([entry(span) for span in allow], [deny(span) for span in denied])
+    after = before.without([deny(span) for span in more])
+    at_once = Scope([entry(span) for span in allow], [deny(span) for span in denied + more])
+    assert places(after) == places(at_once)
+    assert after.denies == at_once.denies
+    assert sum(item.addresses for item in after.excluded) == len(union(allow) & union(denied + more))
+
+
 # -- targets
 
 
@@ -215,6 +229,7 @@ def test_an_entry_is_over_at_its_instant_and_only_there() -> None:
     scope = Scope([Entry.of("10.20.0.0/24", expires=1000.0), Entry.of("10.20.0.0/16")])
     soon, later = scope.target("10.20.0.1", 27017), scope.target("10.20.1.1", 27017)
     assert scope.expires == 1000.0
+    assert [format_expiry(item.expires) for item in scope.entries] == ["1970-01-01T00:16:40Z", ""]
     assert scope.permits(soon, 999.9)
     assert scope.permits(later, 1000.0)
     assert not scope.permits(soon, 1000.0)

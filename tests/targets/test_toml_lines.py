@@ -1,0 +1,69 @@
+"""The line of a key in a TOML text, whatever stands around it."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from targets.toml_lines import TomlLines
+
+TEXT = '''\
+# comment [not.a.table]
+title = "x # [no]"
+many = [
+  "]", # [[allow]]
+  { a = 1 },
+]
+long = """
+[[allow]]
+cidr = 1
+"""
+literal = \'\'\'[x] """ \'\'\'
+
+[sweep] # trailing
+rate = 1
+"quoted key" = 2
+a.b = 3
+
+[[allow]]
+cidr = "10.0.0.0/8"
+labels = { env = "prod" }
+
+  [[ allow ]]
+  owner = "x"
+  [allow.labels]
+  env = "y"
+
+[[deny]]
+cidr = [
+  "a",
+]
+'''
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        (("title",), 2),
+        (("many",), 3),
+        (("long",), 7),
+        (("literal",), 11),
+        (("sweep",), 13),
+        (("sweep", "rate"), 14),
+        (("sweep", "quoted key"), 15),
+        (("sweep", "a", "b"), 16),
+        (("allow", 0), 18),
+        (("allow", 0, "cidr"), 19),
+        (("allow", 0, "labels", "env"), 20),
+        (("allow", 0, "none"), 18),
+        (("allow", 1), 22),
+        (("allow", 1, "owner"), 23),
+        (("allow", 1, "labels", "env"), 25),
+        (("deny", 0, "cidr"), 28),
+        (("nothing", 0), 1),
+    ],
+)
+def test_lines(place: tuple[str | int, ...], line: int) -> None:
+    assert tomllib.loads(TEXT)
+    assert TomlLines(TEXT).line(place) == line
