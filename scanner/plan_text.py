@@ -78,11 +78,11 @@ def duration(seconds: float) -> str:
     return "0 s"
 
 
-def table_lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Rows in columns; the last column, a number, to the right."""
+def table_lines(head: Sequence[str], rows: Iterable[Sequence[str]], most: int = MOST_ROWS) -> list[str]:
+    """Rows in columns, at most `most`; the last column, a number, to the right."""
     cells = [list(head), *([visible(cell) for cell in row] for row in rows)]
-    hidden = len(cells) - 1 - MOST_ROWS
-    cells = cells[: MOST_ROWS + 1]
+    hidden = len(cells) - 1 - most
+    cells = cells[: most + 1]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = [
         "  ".join(

@@ -1,4 +1,4 @@
-"""Runs and their audits for people: the text of `runs` and `audit`."""
+"""Runs, their audits and the lab for people: the text of `runs`, `audit` and `lab --list`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from results.audit import AuditReport
     from results.runs import RunInfo
+    from scanner.lab.estate import Place
 
 
 def run_path(run: str, output: str) -> Path:
@@ -61,6 +62,16 @@ def audit_lines(report: AuditReport) -> list[str]:
     lines.append(f"head of the chain: {report.head or 'none'}")
     lines.append("EDITED after it was written" if report.edited else "nothing was edited")
     return lines
+
+
+def lab_text(places: Sequence[Place], *, as_json: bool) -> str:
+    """What the lab would start: where each server stands and what must be found there."""
+    if as_json:
+        return msgspec.json.format(msgspec.json.encode(places), indent=2).decode()
+    rows = [
+        (each.personality, each.verdict.value, each.description, f"{each.ip}:{each.port}") for each in places
+    ]
+    return "\n".join(table_lines(("SERVER", "VERDICT", "WHAT IT IS", "ADDRESS"), rows, most=len(rows)))
 
 
 def _count(number: int | None) -> str:
