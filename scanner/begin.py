@@ -164,7 +164,8 @@ def _what_matters(settings: Settings, options: SweepOptions) -> dict[str, Any]:
         "blackouts": msgspec.to_builtins(settings.blackout),
         "audit": msgspec.to_builtins(settings.audit),
     }
-    return found
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))  # as it comes back from the file
+    return plain
 
 
 def _digest(manifest: Manifest) -> str:

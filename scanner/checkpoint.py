@@ -7,13 +7,12 @@ flight has an outcome, and each of those outcomes is in a segment that has been 
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
-if TYPE_CHECKING:
-    from results.journal import Position
+from results.journal import Position
 
 FORMAT = "mongosweep.checkpoint/1"
 

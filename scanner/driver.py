@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 import msgspec
 from msgspec import Struct
 
-from results.record import Confirmation
+from results.record import Confirmation, Server
 from results.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ Saw = Literal[
 
 UNAUTHORISED = frozenset({13, 18, 8000})
 NOT_READY = frozenset({91, 189, 10107, 11600, 11602, 13435, 13436})
+API_VERSION_REQUIRED = (
+    498870  # "The apiVersion parameter is required ...": said where requireApiVersion is set
+)
+OLDEST_WIRE = (
+    9  # MongoDB 4.4, the oldest that the driver speaks to (pymongo.common.MIN_SUPPORTED_WIRE_VERSION)
+)
 NAMES_KEPT = 10_000
 NAME_LENGTH = 256
 LINE_LIMIT = 16 * 1024 * 1024
@@ -88,6 +95,16 @@ async def ask(question: Question) -> DriverOpinion:
     The driver itself adds its handshake and, when it closes, `endSessions`. `directConnection` keeps it from
     following the hosts that a replica set advertises.
     """
+    from pymongo.server_api import ServerApi
+
+    opinion, code = await _ask_once(question, {})
+    if code == API_VERSION_REQUIRED:
+        opinion, _ = await _ask_once(question, {"server_api": ServerApi("1")})
+    return opinion
+
+
+async def _ask_once(question: Question, more: dict[str, Any]) -> tuple[DriverOpinion, int | None]:
+    """One client, one command; the opinion, and the server's error code where it gave one."""
     from bson.codec_options import CodecOptions
     from motor.motor_asyncio import AsyncIOMotorClient
 
@@ -107,16 +124,19 @@ async def ask(question: Question) -> DriverOpinion:
         retryReads=False,
         retryWrites=False,
         **(_TLS_UNVERIFIED if question.tls else {}),
+        **more,
     )
+    code = None
     replace_bad_utf8: CodecOptions[dict[str, Any]] = CodecOptions(unicode_decode_error_handler="replace")
     try:
         reply = await client.admin.command("listDatabases", nameOnly=True, codec_options=replace_bad_utf8)
         opinion = from_reply(reply)
     except Exception as error:  # noqa: BLE001 - whatever the driver raises is an opinion about the server
         opinion = from_error(error)
+        code = getattr(error, "code", None)
     finally:
         client.close()
-    return msgspec.structs.replace(opinion, ms=round((time.monotonic() - started) * 1000, 1))
+    return msgspec.structs.replace(opinion, ms=round((time.monotonic() - started) * 1000, 1)), code
 
 
 _TLS_UNVERIFIED: dict[str, Any] = {"tls": True, "tlsAllowInvalidCertificates": True}
@@ -133,12 +153,16 @@ def from_reply(reply: dict[str, Any]) -> DriverOpinion:
     return DriverOpinion("open" if names else "empty_list", names, truncated=len(rows) > NAMES_KEPT)
 
 
+_CHATTER = re.compile(r", full error:|, Timeout: | \(configured timeouts")
+"""Where the driver's messages go on to quote the reply or its own state."""
+
+
 def from_error(error: Exception) -> DriverOpinion:
     """What a failure of the driver says of the server, by error class and code."""
     from bson.errors import BSONError
     from pymongo import errors
 
-    text = f"{type(error).__name__}: {error}"[:300]
+    text = f"{type(error).__name__}: {_CHATTER.split(str(error), maxsplit=1)[0]}"[:300]
     saw: Saw = "no_answer"
     match error:
         case errors.OperationFailure(code=code) if code in UNAUTHORISED:
@@ -326,21 +350,30 @@ _SAME: dict[Verdict, frozenset[str]] = {
 _NO_OPINION = frozenset({"unsupported", "not_asked"})
 
 
-def confirm(verdict: Verdict, names: Iterable[str], opinion: DriverOpinion) -> Confirmation:
+def confirm(
+    verdict: Verdict,
+    names: Iterable[str],
+    opinion: DriverOpinion,
+    *,
+    complete: bool = True,
+    server: Server | None = None,
+) -> Confirmation:
     """Compare our verdict and database names with the driver's. Says how they differ; picks no winner.
 
-    `agrees` is None where the driver has no opinion: it speaks to no server that old, or was not let ask.
+    `complete` is False where `names` were cut. `agrees` is None where the driver has no opinion: it speaks to
+    no server that old (`server` tells), or could not ask.
     """
-    agrees: bool | None = opinion.verdict in _SAME.get(verdict, frozenset({"no_answer", "garbled"}))
     detail = opinion.error
+    agrees: bool | None = opinion.verdict in _SAME.get(verdict, frozenset({"no_answer", "garbled"}))
     if opinion.verdict in _NO_OPINION:
         agrees = None
+    elif not agrees and opinion.verdict in ("no_answer", "garbled") and _too_old(server):
+        agrees, detail = None, f"the driver does not speak to servers that old: {opinion.error}"
     elif not agrees:
-        detail = f"we say {verdict.value}, the driver says {opinion.verdict}" + (
-            f" ({opinion.error})" if opinion.error else ""
-        )
+        reason = f" ({opinion.error})" if opinion.error else ""
+        detail = f"we say {verdict.value}, the driver says {opinion.verdict}{reason}"
     elif opinion.verdict == "open" and verdict is Verdict.OPEN:
-        detail = _difference({name[:NAME_LENGTH] for name in names}, opinion)
+        detail = _difference({name[:NAME_LENGTH] for name in names}, opinion, complete=complete)
         agrees = not detail
     return Confirmation(
         driver=driver_version(),
@@ -351,11 +384,16 @@ def confirm(verdict: Verdict, names: Iterable[str], opinion: DriverOpinion) -> C
     )
 
 
-def _difference(ours: set[str], opinion: DriverOpinion) -> str:
+def _too_old(server: Server | None) -> bool:
+    """Whether the server said that it is older than what the driver speaks to; MongoDB 2.4 says nothing."""
+    return server is not None and (server.max_wire_version or 0) < OLDEST_WIRE
+
+
+def _difference(ours: set[str], opinion: DriverOpinion, *, complete: bool) -> str:
     """The names that only one of both lists holds, as a sentence; empty when the lists are equal."""
     theirs = set(opinion.databases)
-    only_theirs = theirs - ours
-    only_ours = set() if opinion.truncated else ours - theirs
+    only_theirs = theirs - ours if complete else set()
+    only_ours = ours - theirs if not opinion.truncated else set()
     parts = [
         f"only {who} lists {len(names)}: {', '.join(sorted(names)[:5])}" + (", ..." if len(names) > 5 else "")
         for who, names in (("the driver", only_theirs), ("our reader", only_ours))

@@ -1,4 +1,4 @@
-"""Who holds the public prefixes of a scope, asked of an RDAP server: the evidence behind `plan --ownership`."""
+"""Who holds the public prefixes of a scope, asked of an RDAP server: the work of `plan --ownership`."""
 
 from __future__ import annotations
 

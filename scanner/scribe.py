@@ -130,8 +130,14 @@ class Scribe:
     ) -> None:
         """Ask the official driver too. Both opinions stand in the record; neither is picked."""
         opinion = await opinions.ask(target, tls=observation.target.tls is not None)
-        names = [database.name for database in observation.exposure.databases] if observation.exposure else []
-        confirmation = confirm(observation.verdict, names, opinion)
+        databases = observation.exposure.databases if observation.exposure else []
+        confirmation = confirm(
+            observation.verdict,
+            [database.name for database in databases],
+            opinion,
+            complete=observation.exposure is None or observation.exposure.database_count == len(databases),
+            server=observation.server,
+        )
         self._write(target, _with(observation, confirmation), settle)
         if confirmation.agrees is False:
             self.disagreements += 1

@@ -66,6 +66,7 @@ class Slot:
         "phase",
         "retries",
         "sock",
+        "sockaddr",
         "talk",
         "target",
         "token",
@@ -80,6 +81,7 @@ class Slot:
         self.fd = self.sock.fileno()
         self.phase = IDLE
         self.target: Target = None  # type: ignore[assignment]  # set before any use, by connect
+        self.sockaddr: tuple[str, int] | tuple[str, int, int, int] = ("", 0)
         self.token: Any = None
         self.talk: Any = None
         self.out = b""
@@ -217,6 +219,7 @@ class EpollConnector:
             return
         assert slot is not None
         slot.target = target
+        slot.sockaddr = target.sockaddr
         slot.token = token
         slot.opened_at = self._loop.time()
         self.start(slot)
@@ -227,7 +230,7 @@ class EpollConnector:
         if slot.talk is not None and not self._permits(slot.target):
             self._report(slot, LocalFault.FORBIDDEN, "the scope was narrowed meanwhile")
             return
-        number = slot.sock.connect_ex(slot.target.sockaddr)
+        number = slot.sock.connect_ex(slot.sockaddr)
         if number == errno.EINPROGRESS or number == 0:
             if slot.phase != CONNECTING:
                 self.half_open += 1
@@ -292,7 +295,7 @@ class EpollConnector:
 
     def _collect_error(self, slot: Slot, event: int) -> None:
         """A second connect to the same target returns the pending error and frees the socket."""
-        number = slot.sock.connect_ex(slot.target.sockaddr)
+        number = slot.sock.connect_ex(slot.sockaddr)
         if number == errno.ECONNREFUSED:
             target, token, talk = slot.target, slot.token, slot.talk
             self.park(slot)

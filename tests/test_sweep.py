@@ -1,0 +1,387 @@
+"""A whole sweep over real sockets: what it finds, what it counts, and how it ends when something goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from results.audit import audit
+from results.reading import read_run
+from results.run import load_manifest
+from results.verdict import Verdict
+from scanner.config import Canary, Pause, Settings, SweepOptions, SweepSettings
+from scanner.lab.honest import personalities
+from scanner.sweep import run
+from targets.entries import Deny, Entry
+from targets.scope import Scope
+from tests.support.lab_thread import LabThread
+from tests.support.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from results.record import Observation
+    from scanner.lab.personality import Personality
+    from scanner.plan import Plan
+    from scanner.progress import Snapshot, Summary
+
+FAST = SweepSettings(
+    rate=5000, per_prefix_rate=5000, connect_timeout=0.5, reply_timeout=0.6, host_timeout=5, concurrency=256
+)
+
+
+class Watcher:
+    """A screen that remembers."""
+
+    def __init__(self) -> None:
+        self.plans: list[Plan] = []
+        self.snapshots: list[Snapshot] = []
+        self.seen: list[Observation] = []
+        self.notices: list[str] = []
+
+    def started(self, plan: Plan) -> None:
+        self.plans.append(plan)
+
+    def progress(self, snapshot: Snapshot) -> None:
+        self.snapshots.append(snapshot)
+
+    def found(self, observation: Observation) -> None:
+        self.seen.append(observation)
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def finished(self, summary: Summary) -> None:
+        pass
+
+
+def estate(wanted: set[str] | None = None) -> dict[str, Personality]:
+    """Address -> personality, one address each."""
+    chosen = [p for p in personalities() if wanted is None or p.name in wanted]
+    return {f"127.91.0.{number}": personality for number, personality in enumerate(chosen, start=1)}
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+def scope_of(port: int, cidr: str = "127.91.0.0/26", deny: tuple[str, ...] = ()) -> Scope:
+    return Scope(
+        [Entry.of(cidr, owner="web platform", contact="web@example.com", site="paris", kind="lab")],
+        [Deny.of(text, reason="not ours") for text in deny],
+        ports=[port],
+    )
+
+
+def sweep(
+    scope: Scope, output: Path, settings: Settings | None = None, **options: Any
+) -> tuple[Any, Watcher]:
+    watcher = Watcher()
+    settings = settings or Settings(sweep=FAST)
+    return run(settings, scope, SweepOptions(output=output, **options), watcher), watcher
+
+
+def found(run_dir: str) -> dict[str, Observation]:
+    return {observation.target.ip: observation for observation in read_run(Path(run_dir))}
+
+
+def test_every_personality_gets_its_verdict(tmp_path: Path, port: int) -> None:
+    servers = estate()
+    settings = Settings(sweep=msgspec.structs.replace(FAST, reply_timeout=4.0, host_timeout=15.0))
+    with LabThread({(ip, port): personality for ip, personality in servers.items()}) as lab:
+        summary, watcher = sweep(scope_of(port), tmp_path, settings)
+        asked = {message.command for server in lab.servers for message in server.record.messages}
+    lines = found(summary.run_dir)
+    wrong = {
+        servers[ip].name: (line.verdict, line.evidence)
+        for ip, line in lines.items()
+        if line.verdict not in servers[ip].acceptable
+    }
+    assert not wrong
+    assert set(lines) == set(servers)
+    assert summary.state == "complete"
+    assert summary.exit_code == 1
+    assert summary.outcomes["refused"] == 64 - len(servers)
+    assert summary.planned == sum(summary.outcomes.values()) == 64
+    assert asked <= {
+        "isMaster", "hello", "buildInfo", "listDatabases", "listCollections", "dbStats", "collStats",
+        "aggregate", "count", "find", "getMore", "",
+    }  # fmt: skip
+    assert len(watcher.seen) == sum(personality.verdict.is_open for personality in servers.values())
+    assert not audit(Path(summary.run_dir)).edited
+
+
+def test_the_magazine_is_told_as_it_is(tmp_path: Path, port: int) -> None:
+    servers = estate({"magazine"})
+    with LabThread({(ip, port): personality for ip, personality in servers.items()}):
+        summary, _ = sweep(scope_of(port, "127.91.0.1"), tmp_path)
+    line = found(summary.run_dir)["127.91.0.1"]
+    truth = servers["127.91.0.1"].truth
+    assert line.exposure is not None
+    assert line.exposure.total_size_bytes is not None
+    assert truth.total_size is not None
+    assert 59e9 < line.exposure.total_size_bytes <= truth.total_size  # without the server's own databases
+    assert line.exposure.documents == truth.documents
+    assert line.exposure.ransom.level == "likely"
+    assert set(truth.ransom) & set(line.exposure.ransom.names)
+    assert line.exposure.last_write is not None
+    assert truth.newest is not None
+    assert abs((line.exposure.last_write.at - truth.newest).total_seconds()) <= 1
+    assert line.severity.value == "critical"
+
+
+def test_denied_addresses_are_never_connected_to(tmp_path: Path, port: int) -> None:
+    servers = estate({"magazine", "empty", "auth_7_1"})
+    with LabThread({(ip, port): personality for ip, personality in servers.items()}) as lab:
+        summary, _ = sweep(scope_of(port, "127.91.0.0/30", deny=("127.91.0.2",)), tmp_path)
+        connections = {server.host: server.record.connections for server in lab.servers}
+    assert connections["127.91.0.2"] == 0
+    assert connections["127.91.0.1"] > 0
+    assert set(found(summary.run_dir)) == {"127.91.0.1", "127.91.0.3"}
+    assert summary.planned == 3
+
+
+def test_no_server_that_a_reply_names_is_contacted(tmp_path: Path, port: int) -> None:
+    """A primary advertises hosts; nobody there may ever see a connection."""
+    servers = estate({"primary"})
+    with LabThread({(ip, port): personality for ip, personality in servers.items()}):
+        summary, _ = sweep(scope_of(port, "127.91.0.1"), tmp_path, confirm=True)
+    line = found(summary.run_dir)["127.91.0.1"]
+    assert line.verdict is Verdict.OPEN
+    assert line.confirmation is not None
+    assert line.confirmation.agrees is True
+
+
+def test_all_writes_a_line_for_every_target(tmp_path: Path, port: int) -> None:
+    summary, _ = sweep(scope_of(port, "127.91.0.0/28"), tmp_path, everything=True)
+    assert {line.verdict for line in found(summary.run_dir).values()} == {Verdict.REFUSED}
+    assert len(found(summary.run_dir)) == 16
+    assert summary.exit_code == 0
+
+
+def test_shards_cover_everything_once(tmp_path: Path, port: int) -> None:
+    seen: list[str] = []
+    for number in (1, 2, 3):
+        summary, _ = sweep(
+            scope_of(port, "127.91.0.0/27"), tmp_path, everything=True, shard=(number, 3), seed=5
+        )
+        seen += found(summary.run_dir)
+    assert sorted(seen, key=lambda ip: int(ip.rsplit(".", 1)[1])) == [f"127.91.0.{n}" for n in range(32)]
+
+
+def test_a_silent_canary_degrades_the_run(tmp_path: Path, port: int) -> None:
+    settings = Settings(
+        sweep=FAST, canary=(Canary(address="127.91.0.5", port=port, expect=Verdict.AUTH_REQUIRED),)
+    )
+    summary, _ = sweep(scope_of(port, "127.91.0.0/29"), tmp_path, settings)
+    assert summary.state == "degraded"
+    assert summary.exit_code == 3
+    assert any("127.91.0.5" in reason for reason in summary.reasons)
+
+
+def test_a_scope_that_expires_stops_the_connects(tmp_path: Path, port: int) -> None:
+    scope = Scope(
+        [Entry.of("127.91.0.0/24", owner="web", kind="lab", expires=time.time() + 1.5)], ports=[port]
+    )
+    slow = Settings(sweep=msgspec.structs.replace(FAST, rate=60))
+    summary, _ = sweep(scope, tmp_path, slow)
+    assert summary.state == "degraded"
+    assert 0 < summary.excluded < 256
+    assert summary.excluded + sum(summary.outcomes.values()) == 256
+
+
+def test_a_stop_file_pauses_and_its_removal_resumes(tmp_path: Path, port: int) -> None:
+    stop = tmp_path / "stop"
+    settings = Settings(sweep=msgspec.structs.replace(FAST, rate=200), pause=Pause(stop_file=str(stop)))
+    pid = os.getpid()
+    script = (
+        "import pathlib,time,sys; p=pathlib.Path(sys.argv[1]); time.sleep(.6); p.touch();"
+        "time.sleep(1.5); p.unlink()"
+    )
+    helper = subprocess.Popen([sys.executable, "-c", script, str(stop)])
+    summary, watcher = sweep(scope_of(port, "127.91.0.0/24"), tmp_path, settings)
+    helper.wait()
+    paused = [snapshot for snapshot in watcher.snapshots if snapshot.paused_by]
+    assert pid == os.getpid()
+    assert summary.state == "complete"
+    assert paused
+    assert len({snapshot.done for snapshot in paused[2:]}) == 1
+
+
+def test_everything_that_accepts_and_says_nothing_is_one_middlebox(tmp_path: Path, port: int) -> None:
+    """A box that completes every handshake: few lines, the prefix named, and the run is not called clean."""
+
+    with socket.socket() as box:
+        box.bind(("0.0.0.0", port))  # the scope and the door keep to loopback
+        box.listen(4096)  # and nobody ever accepts: the kernel completes the handshakes
+        settings = Settings(
+            sweep=msgspec.structs.replace(FAST, reply_timeout=0.2, host_timeout=1.5, concurrency=512)
+        )
+        summary, _ = sweep(scope_of(port, "127.91.7.0/24"), tmp_path, settings)
+    assert summary.outcomes == {"unknown": 256}
+    assert len(found(summary.run_dir)) == 16
+    assert summary.state == "degraded"
+    assert any("127.91.7.0/24" in reason and "256 of 256" in reason for reason in summary.reasons)
+
+
+# --- as a process --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config(tmp_path: Path, port: int) -> Path:
+    path = tmp_path / "mongosweep.toml"
+    path.write_text(
+        '[[allow]]\ncidr = "127.91.0.0/24"\nowner = "web platform"\nkind = "lab"\n'
+        f"[sweep]\nports = [{port}]\nrate = 100\nper_prefix_rate = 1000\nconnect_timeout = 0.5\n"
+    )
+    return path
+
+
+def command(config: Path, *arguments: str) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "scanner",
+        "sweep",
+        "-c",
+        str(config),
+        "-o",
+        str(config.parent / "runs"),
+        *arguments,
+    ]
+
+
+def only_run(config: Path) -> Path:
+    (manifest,) = (config.parent / "runs").glob("*/manifest.json")
+    return manifest.parent
+
+
+def wait_for_run(config: Path, seconds: float) -> Path:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        if list((config.parent / "runs").glob("*/observations-0001.jsonl")):
+            time.sleep(seconds)
+            return only_run(config)
+        time.sleep(0.02)
+    raise AssertionError("the sweep did not start")
+
+
+@pytest.fixture
+def magazine(port: int) -> Iterator[LabThread]:
+    servers = estate({"magazine", "auth_7_1", "empty"})
+    with LabThread({(ip, port): personality for ip, personality in servers.items()}) as lab:
+        yield lab
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_stops_quickly_and_the_run_can_be_resumed(
+    config: Path, magazine: LabThread, number: signal.Signals
+) -> None:
+    process = subprocess.Popen(command(config), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run_dir = wait_for_run(config, 1.0)
+    process.send_signal(number)
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=15)
+    assert time.monotonic() - began < 4
+    assert process.returncode == 3, errors
+    assert b"not reached" in errors
+    assert b"Traceback" not in errors
+    manifest, _ = load_manifest(run_dir)
+    assert manifest.state == "interrupted"
+    assert manifest.coverage is not None
+    assert manifest.coverage.not_reached > 0
+
+    again = subprocess.run(
+        command(config, "--resume", run_dir.name), capture_output=True, timeout=60, check=False
+    )
+    assert again.returncode == 1, again.stderr
+    manifest, _ = load_manifest(run_dir)
+    assert manifest.state == "complete"
+    assert manifest.coverage is not None
+    assert manifest.coverage.outcomes == 256
+    assert set(found(str(run_dir))) == {"127.91.0.1", "127.91.0.2", "127.91.0.3"}
+    assert not audit(run_dir).edited
+
+
+def test_a_killed_run_is_resumed_without_loss(config: Path, magazine: LabThread) -> None:
+    process = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run_dir = wait_for_run(config, 1.4)
+    process.kill()
+    process.wait()
+    again = subprocess.run(
+        command(config, "--resume", run_dir.name), capture_output=True, timeout=60, check=False
+    )
+    assert again.returncode == 1, again.stderr
+    assert set(found(str(run_dir))) == {"127.91.0.1", "127.91.0.2", "127.91.0.3"}
+    manifest, _ = load_manifest(run_dir)
+    assert manifest.coverage is not None
+    assert manifest.coverage.outcomes == 256
+
+
+def test_resume_refuses_another_scope_and_says_what_changed(config: Path, magazine: LabThread) -> None:
+    process = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run_dir = wait_for_run(config, 0.3)
+    process.kill()
+    process.wait()
+    config.write_text(config.read_text().replace("127.91.0.0/24", "127.91.0.0/25"))
+    again = subprocess.run(
+        command(config, "--resume", run_dir.name), capture_output=True, timeout=60, check=False
+    )
+    assert again.returncode == 2
+    assert b"cannot resume" in again.stderr
+    assert b"127.91.0.0/25" in again.stderr
+
+
+def test_a_second_sweep_in_the_same_place_is_busy(config: Path) -> None:
+    first = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for_run(config, 0.2)
+    second = subprocess.run(command(config), capture_output=True, timeout=20, check=False)
+    first.send_signal(signal.SIGINT)
+    first.wait(timeout=15)
+    assert second.returncode == 5
+    assert b"Traceback" not in second.stderr
+
+
+def test_stdout_has_the_journal_and_nothing_else(config: Path, magazine: LabThread) -> None:
+    done = subprocess.run(command(config), capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {line["target"]["ip"] for line in lines} == {"127.91.0.1", "127.91.0.2", "127.91.0.3"}
+    assert done.stdout == (only_run(config) / "observations-0001.jsonl").read_bytes()
+
+
+def test_a_closed_stdout_ends_quietly_and_the_run_is_whole(config: Path, magazine: LabThread) -> None:
+    reader, writer = os.pipe()
+    process = subprocess.Popen(command(config), stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    os.close(reader)
+    _, errors = process.communicate(timeout=60)
+    assert b"Traceback" not in errors
+    assert b"Exception" not in errors
+    assert process.returncode == 1
+    assert set(found(str(only_run(config)))) == {"127.91.0.1", "127.91.0.2", "127.91.0.3"}
+
+
+def test_a_hangup_narrows_the_scope_of_a_running_sweep(config: Path, magazine: LabThread) -> None:
+    process = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    run_dir = wait_for_run(config, 0.5)
+    config.write_text(config.read_text() + '[[deny]]\ncidr = "127.91.0.64-127.91.0.255"\nreason = "freeze"\n')
+    process.send_signal(signal.SIGHUP)
+    _, errors = process.communicate(timeout=60)
+    assert b"scope reloaded" in errors
+    assert process.returncode == 3
+    manifest, _ = load_manifest(run_dir)
+    assert manifest.coverage is not None
+    assert manifest.coverage.excluded > 100
+    assert manifest.state == "degraded"
