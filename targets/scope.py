@@ -318,6 +318,22 @@ class Scope:
         denies = self._denies + tuple(deny for deny in other._denies if deny not in self._denies)
         return Scope._made(self._entries, denies, segments, self._excluded, self._allowed & other._allowed)
 
+    def without(self, denies: Sequence[Deny]) -> Scope:
+        """The same scope with more denied: opt-outs kept elsewhere, or this machine's own addresses."""
+        segments: dict[int, list[Segment]] = {}
+        taken: dict[int, tuple[Deny, int]] = {}
+        for version in (4, 6):
+            pieces = govern(denies, version)
+            taken.update(count_excluded(self.intervals(version), pieces))
+            denied = merge((first, last) for first, last, _ in pieces)
+            segments[version] = [
+                piece for segment in self._segments[version] for piece in cut(version, segment, denied)
+            ]
+        more = tuple(Excluded(item, taken[id(item)][1] if id(item) in taken else 0) for item in denies)
+        return Scope._made(
+            self._entries, (*self._denies, *denies), segments, self._excluded + more, self._allowed
+        )
+
     def restrict(
         self, wanted: Iterable[tuple[Span, int | None]], ports: Iterable[int] | None = None
     ) -> Scope:
