@@ -1,4 +1,4 @@
-"""A whole sweep over real sockets: what it finds, what it counts, and how it ends when something goes wrong."""
+"""A whole sweep over real sockets: what it finds, what it counts, and how it ends when things go wrong."""
 
 from __future__ import annotations
 
