@@ -14,7 +14,7 @@ import msgspec
 
 from results.record import Confirmation, Evidence, to_json
 from results.verdict import Verdict
-from scanner.driver import confirm
+from scanner.agreement import confirm
 from scanner.observe import observe, silence
 from scanner.transport.base import Failure
 

@@ -15,7 +15,8 @@ from bson.codec_options import CodecOptions
 
 from results.verdict import Verdict
 from scanner import driver
-from scanner.driver import DriverOpinion, Question, SecondOpinion, confirm, second_opinion
+from scanner.agreement import confirm
+from scanner.driver import DriverOpinion, Question, SecondOpinion, second_opinion
 from scanner.driver_worker import ADDRESS_SPACE, Fence
 from targets.entries import Entry
 from targets.scope import Scope, Target
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 SINCE = time.time()
-HELLO = {
+HELLO: dict[str, Any] = {
     "ismaster": True,
     "maxBsonObjectSize": 16777216,
     "maxMessageSizeBytes": 48000000,
@@ -226,6 +227,23 @@ async def test_has_no_opinion_of_servers_that_it_is_too_new_for() -> None:
     assert confirm(Verdict.OPEN, ["shop"], opinion).agrees is None
 
 
+async def test_gives_the_api_version_where_it_is_required() -> None:
+    """A server with `requireApiVersion` is asked again, with version 1."""
+
+    async def strict(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            request, document = await read_message(reader)
+            answer: dict[str, Any] = HELLO
+            if "listDatabases" in document:
+                wanted = {"ok": 0.0, "code": 498870, "errmsg": "The apiVersion parameter is required"}
+                answer = databases("shop") if document.get("apiVersion") == "1" else wanted
+            writer.write(reply(request, answer, by_query="$db" not in document))
+            await writer.drain()
+
+    async with listening(strict) as port:
+        assert (await opinion_of(port)).databases == ["shop"]
+
+
 async def test_calls_noise_garbled_or_silent_but_never_open() -> None:
     """Something that is not MongoDB."""
 
@@ -335,36 +353,6 @@ async def test_a_cancelled_question_leaves_no_process() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert worker.process.returncode is not None
-
-
-def test_tells_how_the_lists_differ() -> None:
-    """Names that only one of us saw are evidence of their own."""
-    opinion = DriverOpinion("open", ["a", "b", "new"])
-    confirmation = confirm(Verdict.OPEN, ["a", "b", "gone"], opinion)
-    assert confirmation.agrees is False
-    assert confirmation.detail == "only the driver lists 1: new; only our reader lists 1: gone"
-    assert confirm(Verdict.OPEN, ["a", "b", "c"], DriverOpinion("open", ["a", "b"], truncated=True)).agrees
-
-
-@pytest.mark.parametrize(
-    ("verdict", "saw", "agrees"),
-    [
-        (Verdict.OPEN, "empty_list", False),
-        (Verdict.OPEN, "no_answer", False),
-        (Verdict.OPEN_NO_DATA, "empty_list", True),
-        (Verdict.OPEN_NO_DATA, "not_ready", True),
-        (Verdict.OPEN_NO_DATA, "auth_required", False),
-        (Verdict.AUTH_REQUIRED, "open", False),
-        (Verdict.AUTH_REQUIRED, "empty_list", False),
-        (Verdict.NOT_MONGODB, "garbled", True),
-        (Verdict.NOT_MONGODB, "open", False),
-        (Verdict.UNKNOWN, "no_answer", True),
-        (Verdict.OPEN, "not_asked", None),
-    ],
-)
-def test_agreement_is_a_table(verdict: Verdict, saw: driver.Saw, agrees: bool | None) -> None:
-    """Which pairs say the same thing."""
-    assert confirm(verdict, [], DriverOpinion(saw, ["x"] if saw == "open" else [])).agrees is agrees
 
 
 def test_the_fence_lets_one_address_through() -> None:
