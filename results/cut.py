@@ -24,6 +24,7 @@ _COUNTS = frozenset(
 )
 _TIMES = frozenset({"at", "started_at", "not_before", "not_after"})
 _OFFSET = re.compile(r"(Z|[+-]\d\d:\d\d)$")
+_NOTE = 120
 _OUR_OWN = frozenset({"schema", "event_id", "run_id", "observed_at", "ip"})
 _MAX_INTEGER = 2**63 - 1
 
@@ -92,9 +93,12 @@ def fit(record: Node, encode: Callable[[Node], bytes], limit: int) -> bytes:
     mended: dict[str, None] = {}
     longest_string = _STRING_STEPS[0] if _cut_grossly(record) else 0
     record.update(_mend_node(record, "", mended))
-    said = list(record.get("truncated", ()))
+    said = [note[:_NOTE] for note in record.get("truncated", ())]
+    line = b""
     for cut in _cuts(record):
         longest_string = cut() or longest_string
+        if _at_least(record, limit) > limit:
+            continue  # encoding would be work for nothing, and a server decides how much
         notes = [
             f"{label}: {_held(record, find)} of {original[label]} kept"
             for label, find in _LISTS
@@ -102,11 +106,25 @@ def fit(record: Node, encode: Callable[[Node], bytes], limit: int) -> bytes:
         ]
         if longest_string:
             notes.append(f"text: strings cut at {longest_string} characters")
-        record["truncated"] = [*mended, *notes, *said][: 4 * len(_LISTS)]
+        record["truncated"] = [*mended, *notes, *said][: 3 * len(_LISTS)]
         line = encode(record)
         if len(line) <= limit:
             break
     return line
+
+
+def _at_least(value: Any, enough: int) -> int:
+    """A lower bound of the encoded bytes; stops counting somewhere above `enough`."""
+    if isinstance(value, str):
+        return len(value) + 2
+    if not isinstance(value, dict | list):
+        return 1
+    total = 2
+    for item in value.values() if isinstance(value, dict) else value:
+        total += _at_least(item, enough)
+        if total > enough:
+            break
+    return total
 
 
 def _held(record: Node, find: Finder) -> int:

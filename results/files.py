@@ -251,7 +251,7 @@ def read_newest_valid(path: Path, parse: Callable[[bytes], T]) -> T | None:
         except FileNotFoundError:
             continue
         except OSError as error:
-            reasons.append(f"{candidate.name}: {error.strerror}")
+            reasons.append(f"{candidate.name}: {explain(error)}")
         except ValueError as error:
             reasons.append(f"{candidate.name}: {error}")
     if reasons:

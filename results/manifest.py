@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, field
 
 from results.chain import genesis
-from results.summary import Coverage  # noqa: TC001 - msgspec reads the annotation at run time
+from results.summary import Coverage
 
 MANIFEST_FILE = "manifest.json"
 MANIFEST_SCHEMA = "mongosweep.manifest/1"

@@ -249,8 +249,8 @@ def to_json(observation: Observation) -> bytes:
     something that is no observation at all.
     """
     try:
-        line = _ascii(_encoder.encode(observation))
-        if len(line) < MAX_LINE:
+        line = _encoder.encode(observation)
+        if len(line) < MAX_LINE and len(line := _ascii(line)) < MAX_LINE:
             # A line that no reader takes would make the whole journal unreadable, and the values come from
             # servers: so each line is read once before it is written.
             _decoder.decode(line)

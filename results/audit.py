@@ -1,0 +1,185 @@
+"""Was anything in a run edited after it was written? The reviewer's check of the hash chain."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import Struct
+
+from results import manifest as manifests
+from results.chain import CHAIN_FILE, Chain, Link, content_of
+from results.files import CorruptError, NotARunError, explain
+from results.manifest import MANIFEST_FILE
+from results.reading import read_segment, segments_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Judgement = Literal["intact", "edited", "unsealed"]
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing about one file. `edited` is proof of a change; `unsealed` says what no hash covers."""
+
+    file: str
+    judgement: Judgement
+    detail: str
+
+
+class AuditReport(Struct, frozen=True, kw_only=True):
+    """What the chain says of a run. `head` is to be compared with the one printed when the run ended."""
+
+    path: str
+    run_id: str
+    head: str
+    findings: list[Finding]
+    lines: int = 0
+    manifest: manifests.Manifest | None = None
+
+    @property
+    def edited(self) -> list[Finding]:
+        """The findings that prove a change; empty means that the run is as it was written."""
+        return [finding for finding in self.findings if finding.judgement == "edited"]
+
+    @property
+    def unsealed(self) -> list[Finding]:
+        """What is covered by no hash yet."""
+        return [finding for finding in self.findings if finding.judgement == "unsealed"]
+
+
+def audit(run_directory: Path, expected_head: str = "") -> AuditReport:
+    """Recompute every hash of a run and say what does not fit; reads only.
+
+    `expected_head` is the chain's head from elsewhere: with it even a chain that was rebuilt as a whole
+    shows. Raises `NotARunError` when there is nothing to audit.
+    """
+    manifest_file = run_directory / MANIFEST_FILE
+    if not manifest_file.exists() and not (run_directory / CHAIN_FILE).exists():
+        raise NotARunError(run_directory, "no run here", "`mongosweep runs` lists the runs")
+    findings: list[Finding] = []
+    chain = _read_chain(run_directory, findings)
+    manifest = _check_manifest(manifest_file, chain, findings)
+    lines = _check_segments(run_directory, chain, findings)
+    head = chain.head if chain is not None else ""
+    if expected_head and expected_head != head:
+        findings.append(_edited(CHAIN_FILE, f"its head is {head or 'missing'}, {expected_head} was expected"))
+    return AuditReport(
+        path=str(run_directory),
+        run_id=manifest.run_id if manifest is not None else run_directory.name,
+        head=head,
+        findings=findings,
+        lines=lines,
+        manifest=manifest,
+    )
+
+
+def _edited(file: str, detail: str) -> Finding:
+    return Finding(file=file, judgement="edited", detail=detail)
+
+
+def _read_chain(directory: Path, findings: list[Finding]) -> Chain | None:
+    """Unlike the readers, an audit goes on after damage, to name all of it."""
+    try:
+        chain = msgspec.json.decode((directory / CHAIN_FILE).read_bytes(), type=Chain)
+    except OSError as error:
+        findings.append(_edited(CHAIN_FILE, f"it cannot be read: {explain(error)}"))
+        return None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        findings.append(_edited(CHAIN_FILE, f"it is damaged: {error}"))
+        return None
+    position = chain.broken_at()
+    if position is None:
+        findings.append(Finding(file=CHAIN_FILE, judgement="intact", detail=f"{len(chain.links)} links hold"))
+    else:
+        name = chain.links[position].name
+        findings.append(
+            _edited(CHAIN_FILE, f"link {position + 1} ({name}) does not follow from the one before")
+        )
+    return chain
+
+
+def _check_manifest(path: Path, chain: Chain | None, findings: list[Finding]) -> manifests.Manifest | None:
+    try:
+        data = path.read_bytes()
+        manifest = manifests.parse(data)
+        began = manifests.genesis_of(data)
+    except OSError as error:
+        findings.append(_edited(MANIFEST_FILE, f"it cannot be read: {explain(error)}"))
+        return None
+    except ValueError as error:
+        findings.append(_edited(MANIFEST_FILE, str(error)))
+        return None
+    if chain is not None:
+        findings.append(_judge_manifest(chain, manifest, data, began))
+    return manifest
+
+
+def _judge_manifest(chain: Chain, manifest: manifests.Manifest, data: bytes, began: str) -> Finding:
+    if began != chain.genesis:
+        detail = "who, when, authorisation, scope or configuration is not what the run began with"
+        return _edited(MANIFEST_FILE, detail)
+    last = chain.links[-1] if chain.links else None
+    if last is None or last.kind != "manifest":
+        # A crash between the manifest's end and its link leaves the head that the end was written over.
+        if manifest.ended_at and manifest.state != "failed" and manifest.chain_head != chain.head:
+            return _edited(
+                MANIFEST_FILE, f"it says that the run ended as {manifest.state}; the chain does not"
+            )
+        detail = f"the run's beginning is intact; its end ({manifest.state}) is covered by no hash"
+        return Finding(file=MANIFEST_FILE, judgement="unsealed", detail=detail)
+    if hashlib.sha256(data).hexdigest() != last.sha256:
+        return _edited(MANIFEST_FILE, "state, counts or reasons are not what the run's end left")
+    return Finding(
+        file=MANIFEST_FILE, judgement="intact", detail=f"as the run's end left it ({manifest.state})"
+    )
+
+
+def _check_segments(directory: Path, chain: Chain | None, findings: list[Finding]) -> int:
+    seals = chain.segments() if chain is not None else {}
+    try:
+        present = segments_in(directory)
+    except CorruptError as error:
+        findings.append(_edited(error.place.rpartition("/")[2], error.reason))
+        present = sorted(directory.glob("observations-*.jsonl"))
+    names = {path.name for path in present}
+    findings += [_edited(name, "this sealed segment is missing") for name in seals if name not in names]
+    lines = 0
+    for path in present:
+        content = content_of(path)
+        lines += content.lines
+        seal = seals.get(path.name)
+        findings.append(_judge_segment(path, seal, content.bytes, content.sha256))
+    return lines
+
+
+def _judge_segment(path: Path, seal: Link | None, size: int, sha256: str) -> Finding:
+    if seal is None:
+        try:
+            whole = sum(1 for _ in read_segment(path, lambda _: None))
+        except CorruptError as error:
+            return _edited(path.name, error.reason)
+        detail = f"{whole} lines read well, but no hash covers them: the run is on, or ended by a crash"
+        return Finding(file=path.name, judgement="unsealed", detail=detail)
+    if (size, sha256) == (seal.bytes, seal.sha256):
+        torn = f", with {seal.torn_bytes} bytes torn off by a crash" if seal.torn_bytes else ""
+        return Finding(file=path.name, judgement="intact", detail=f"{seal.lines} lines as sealed{torn}")
+    if size != seal.bytes:
+        return _edited(path.name, f"{size} bytes now, {seal.bytes} when it was sealed")
+    return _edited(path.name, "same length, other content than when it was sealed" + _first_damage(path))
+
+
+def _first_damage(path: Path) -> str:
+    try:
+        for _ in read_segment(path, lambda _: None):
+            pass
+    except CorruptError as error:
+        return f" ({error.reason})"
+    return " (every line still reads as an observation)"
+
+
+def to_json(report: AuditReport) -> str:
+    """The report for a machine, on one line of ASCII."""
+    return json.dumps(msgspec.to_builtins(report), ensure_ascii=True)

@@ -1,0 +1,77 @@
+"""The runs under a directory, each with its state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from results.files import NotARunError, ResultsError, explain
+from results.lock import is_held
+from results.manifest import MANIFEST_FILE, Manifest
+from results.run import load_manifest
+from results.verdict import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RunState = Literal["running", "complete", "degraded", "interrupted", "failed", "aborted", "unreadable"]
+
+
+class RunInfo(Struct, frozen=True, kw_only=True):
+    """One line of the list. `aborted`: its process is gone and never wrote how the run ended."""
+
+    run_id: str
+    path: str
+    state: RunState
+    created_at: str = ""
+    ended_at: str = ""
+    planned: int | None = None
+    not_reached: int | None = None
+    open: int | None = None
+    reasons: list[str] = []
+
+    @property
+    def can_resume(self) -> bool:
+        """True when `sweep --resume` would take it up."""
+        return self.state in ("degraded", "interrupted", "failed", "aborted")
+
+
+def list_runs(output: Path) -> list[RunInfo]:
+    """Every run directory under `output`, oldest first. Raises `NotARunError` when it cannot be listed."""
+    try:
+        entries = sorted(entry for entry in output.iterdir() if entry.is_dir())
+    except OSError as error:
+        raise NotARunError(
+            output, explain(error), "name the directory given to sweep with --output"
+        ) from error
+    runs = [run_info(entry) for entry in entries if (entry / MANIFEST_FILE).exists()]
+    return sorted(runs, key=lambda run: (run.created_at, run.run_id))
+
+
+def run_info(path: Path) -> RunInfo:
+    """One run's line; damage becomes the state `unreadable` with its reason, so that the list stays whole."""
+    held = is_held(path)
+    try:
+        manifest, _ = load_manifest(path)
+    except ResultsError as error:
+        return RunInfo(run_id=path.name, path=str(path), state="unreadable", reasons=[error.reason])
+    return RunInfo(
+        run_id=manifest.run_id,
+        path=str(path),
+        state=_state(manifest, held),
+        created_at=manifest.created_at,
+        ended_at=manifest.ended_at,
+        planned=manifest.planned.targets,
+        not_reached=manifest.coverage.not_reached if manifest.coverage else None,
+        open=sum(manifest.outcomes.get(verdict, 0) for verdict in Verdict if verdict.is_open)
+        if manifest.ended_at
+        else None,
+        reasons=manifest.reasons,
+    )
+
+
+def _state(manifest: Manifest, held: bool) -> RunState:
+    if manifest.state == "running":
+        return "running" if held else "aborted"
+    return manifest.state

@@ -1,0 +1,81 @@
+"""Hostile text made visible: the one function between a server's names and a terminal."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Letters and symbols by category, but drawn as nothing or as a blank.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
+_MARKS = frozenset({"Mn", "Me"})
+_MARKS_IN_A_ROW = 2
+_PLAIN = re.compile(r"[ !-\[\]-~]*")
+
+
+def visible(text: str, limit: int | None = None) -> str:
+    r"""The text with everything escaped that is not seen as itself: `\xNN`, `\uNNNN` or `\UNNNNNNNN`.
+
+    Escaped are controls (C0, C1, DEL), format characters (bidirectional overrides, zero width, tags), lone
+    surrogates, private and unassigned code points, line and paragraph separators, blanks other than the
+    space, variation selectors, letters that draw nothing, and combining marks with nothing to stand on or
+    more than two deep. A backslash is doubled, so that two different names never look the same. `limit`
+    bounds the characters of the result, an ellipsis included.
+    """
+    if limit is not None:
+        text = text[: limit + 1]  # escaping never shortens: nothing behind this is shown
+    escaped = text if _PLAIN.fullmatch(text) else "".join(_pieces(text))
+    if limit is not None and len(escaped) > limit:
+        return escaped[: limit - 1] + "…"
+    return escaped
+
+
+def _pieces(text: str) -> list[str]:
+    pieces = []
+    marks = _MARKS_IN_A_ROW
+    for character in text:
+        category = unicodedata.category(character)
+        marks = marks + 1 if category in _MARKS else 0
+        hidden = marks > _MARKS_IN_A_ROW or _is_hidden(character, category)
+        if character == "\\":
+            pieces.append("\\\\")
+        elif hidden:
+            pieces.append(_escape(ord(character)))
+            marks = _MARKS_IN_A_ROW if marks else 0
+        else:
+            pieces.append(character)
+    return pieces
+
+
+def _is_hidden(character: str, category: str) -> bool:
+    if character == " ":
+        return False
+    return (
+        category in _HIDDEN_CATEGORIES
+        or character in _INVISIBLE
+        or "\ufe00" <= character <= "\ufe0f"
+        or "\U000e0000" <= character <= "\U000e0fff"
+    )
+
+
+def _escape(point: int) -> str:
+    if point <= 0xFF:
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
+
+
+def human_bytes(size: int | None) -> str:
+    """A size for people, in powers of 1000: `60.0 GB`; `?` when no figure is known."""
+    if size is None:
+        return "?"
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if value < 999.95 or unit == "PB":
+            return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("the last unit takes every value")
+
+
+def human_count(count: int | None) -> str:
+    """A count with thousands separated: `693,000`; `?` when no figure is known."""
+    return "?" if count is None else f"{count:,}"

@@ -1,0 +1,320 @@
+"""File systems for tests: one that fails, one that skips, one that dies, and one that loses power.
+
+They wrap the real one or each other, and speak the protocol of `results.files.FileSystem`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from results.files import FILE_MODE, REAL, FileSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from random import Random
+
+
+class DiedError(BaseException):
+    """The process ended in the middle of a call. No `except Exception` may catch it."""
+
+
+class Call(NamedTuple):
+    """One call to the file layer, and the name of the file that it was about."""
+
+    method: str
+    path: Path
+
+
+class Wrapping:
+    """Passes every call on, and keeps the list of them; the base of the fakes below."""
+
+    def __init__(self, inner: FileSystem = REAL) -> None:
+        self.inner = inner
+        self.calls: list[Call] = []
+        self._paths: dict[int, Path] = {}
+
+    def before(self, call: Call) -> bool:
+        """Called before each call; False skips it, an exception takes its place."""
+        return True
+
+    def after(self, call: Call) -> None:
+        """Called after each call that was carried out."""
+
+    def _do(self, method: str, path: Path, action: Callable[[], object]) -> None:
+        call = Call(method, path)
+        self.calls.append(call)
+        if self.before(call):
+            action()
+            self.after(call)
+
+    def open(self, path: Path, flags: int, mode: int = FILE_MODE) -> int:
+        call = Call("open", path)
+        self.calls.append(call)
+        self.before(call)
+        descriptor = self.inner.open(path, flags, mode)
+        self._paths[descriptor] = path
+        self.after(call)
+        return descriptor
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        call = Call("write", self._paths[descriptor])
+        self.calls.append(call)
+        self.before(call)
+        written = self.inner.write(descriptor, data)
+        self.after(call)
+        return written
+
+    def fsync(self, descriptor: int) -> None:
+        self._do("fsync", self._paths[descriptor], lambda: self.inner.fsync(descriptor))
+
+    def fdatasync(self, descriptor: int) -> None:
+        self._do("fdatasync", self._paths[descriptor], lambda: self.inner.fdatasync(descriptor))
+
+    def close(self, descriptor: int) -> None:
+        # Closing is not a fault point: a dead process closes everything, and so must a test.
+        self.inner.close(descriptor)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._do("rename", target, lambda: self.inner.rename(source, target))
+
+    def link(self, source: Path, target: Path) -> None:
+        self._do("link", target, lambda: self.inner.link(source, target))
+
+    def unlink(self, path: Path) -> None:
+        self._do("unlink", path, lambda: self.inner.unlink(path))
+
+    def mkdir(self, path: Path) -> None:
+        self._do("mkdir", path, lambda: self.inner.mkdir(path))
+
+    def fsync_dir(self, path: Path) -> None:
+        self._do("fsync_dir", path, lambda: self.inner.fsync_dir(path))
+
+    def statvfs(self, path: Path) -> os.statvfs_result:
+        return self.inner.statvfs(path)
+
+    def allocate(self, descriptor: int, size: int) -> None:
+        self._do("allocate", self._paths[descriptor], lambda: self.inner.allocate(descriptor, size))
+
+
+class FailingFileSystem(Wrapping):
+    """Raises `OSError(number)` at the n-th call (from 1) of `method` on a file whose name contains `name`."""
+
+    def __init__(
+        self, method: str, number: int, *, name: str = "", nth: int = 1, inner: FileSystem = REAL
+    ) -> None:
+        super().__init__(inner)
+        self._method, self._number, self._name, self._nth = method, number, name, nth
+        self.raised = 0
+
+    def before(self, call: Call) -> bool:
+        if call.method == self._method and self._name in call.path.name:
+            self._nth -= 1
+            if self._nth == 0:
+                self.raised += 1
+                raise OSError(self._number, os.strerror(self._number), str(call.path))
+        return True
+
+
+class SkippingFileSystem(Wrapping):
+    """A broken program: leaves out the calls of some methods (`fdatasync`) and claims that they worked."""
+
+    def __init__(self, methods: Iterable[str], inner: FileSystem = REAL) -> None:
+        super().__init__(inner)
+        self._methods = frozenset(methods)
+
+    def before(self, call: Call) -> bool:
+        return call.method not in self._methods
+
+
+def raise_died() -> NoReturn:
+    """The death used inside a test process; a harness with a process of its own sends SIGKILL instead."""
+    raise DiedError
+
+
+class DyingFileSystem(Wrapping):
+    """Ends the process at call `at` (from 1): before it, after it, or in a write, halfway through it."""
+
+    def __init__(
+        self,
+        at: int,
+        inner: FileSystem = REAL,
+        *,
+        after: bool = False,
+        die: Callable[[], NoReturn] = raise_died,
+    ) -> None:
+        super().__init__(inner)
+        self._at, self._after, self._die = at, after, die
+        self.dead = False
+
+    def _end(self) -> NoReturn:
+        self.dead = True
+        self._die()
+
+    def before(self, call: Call) -> bool:
+        if self.dead or (len(self.calls) >= self._at and not self._after):
+            self._end()
+        return True
+
+    def after(self, call: Call) -> None:
+        if len(self.calls) >= self._at:
+            self._end()
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        if len(self.calls) + 1 == self._at and not self._after and not self.dead:
+            self.inner.write(descriptor, bytes(data)[: len(data) // 2])
+        return super().write(descriptor, data)
+
+
+@dataclass(eq=False)
+class _Inode:
+    """One file: what the program wrote, and how much of it an fsync has made safe."""
+
+    content: bytearray = field(default_factory=bytearray)
+    durable: int = 0
+
+
+@dataclass(eq=False)
+class _Directory:
+    """One directory: names as the program sees them, names on the medium, and the steps between the two."""
+
+    names: dict[str, _Inode | _Directory] = field(default_factory=dict)
+    durable: dict[str, _Inode | _Directory] = field(default_factory=dict)
+    pending: list[tuple[str, str, _Inode | _Directory | None]] = field(default_factory=list)
+
+
+class PowerLossFileSystem:
+    """A model with a volatile and a durable layer, beside the real files that the program sees.
+
+    `lose_power` writes to another directory what the medium may hold: content after the last fsync of a file
+    is gone, cut at any byte, or zeros; every create, rename, link and unlink after the last fsync of its
+    directory has happened or has not, each by itself.
+    """
+
+    def __init__(self, root: Path, inner: FileSystem = REAL) -> None:
+        self._root = root
+        self._inner = inner
+        self._tree = _Directory()
+        self._open: dict[int, _Inode] = {}
+
+    def adopt(self) -> None:
+        """Take what stands under the root now as durable: the state after an earlier loss of power."""
+        self._tree = self._adopted(self._root)
+
+    def _adopted(self, path: Path) -> _Directory:
+        directory = _Directory()
+        for entry in path.iterdir():
+            if entry.is_dir():
+                directory.names[entry.name] = self._adopted(entry)
+            else:
+                content = bytearray(entry.read_bytes())
+                directory.names[entry.name] = _Inode(content, len(content))
+        directory.durable = dict(directory.names)
+        return directory
+
+    def _at(self, path: Path) -> _Directory:
+        directory = self._tree
+        for part in path.relative_to(self._root).parts:
+            child = directory.names[part]
+            assert isinstance(child, _Directory)
+            directory = child
+        return directory
+
+    def _step(self, kind: str, path: Path, node: _Inode | _Directory | None) -> None:
+        directory = self._at(path.parent)
+        directory.pending.append((kind, path.name, node))
+        if node is None:
+            directory.names.pop(path.name)
+        else:
+            directory.names[path.name] = node
+
+    def open(self, path: Path, flags: int, mode: int = FILE_MODE) -> int:
+        descriptor = self._inner.open(path, flags, mode)
+        names = self._at(path.parent).names
+        if path.name not in names:
+            self._step("create", path, _Inode())
+        node = names[path.name]
+        assert isinstance(node, _Inode)
+        self._open[descriptor] = node
+        return descriptor
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        written = self._inner.write(descriptor, data)
+        self._open[descriptor].content += data[:written]
+        return written
+
+    def fsync(self, descriptor: int) -> None:
+        node = self._open[descriptor]
+        node.durable = len(node.content)
+
+    fdatasync = fsync
+
+    def close(self, descriptor: int) -> None:
+        self._inner.close(descriptor)
+        del self._open[descriptor]
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._inner.rename(source, target)
+        directory = self._at(source.parent)
+        node = directory.names.pop(source.name)
+        # One step: a rename is atomic, so the two names change together or not at all.
+        directory.pending.append((f"rename {source.name}", target.name, node))
+        directory.names[target.name] = node
+
+    def link(self, source: Path, target: Path) -> None:
+        self._inner.link(source, target)
+        self._step("link", target, self._at(source.parent).names[source.name])
+
+    def unlink(self, path: Path) -> None:
+        self._inner.unlink(path)
+        self._step("unlink", path, None)
+
+    def mkdir(self, path: Path) -> None:
+        self._inner.mkdir(path)
+        self._step("mkdir", path, _Directory())
+
+    def fsync_dir(self, path: Path) -> None:
+        directory = self._at(path)
+        directory.durable = dict(directory.names)
+        directory.pending.clear()
+
+    def statvfs(self, path: Path) -> os.statvfs_result:
+        return self._inner.statvfs(path)
+
+    def allocate(self, descriptor: int, size: int) -> None:
+        self._inner.allocate(descriptor, size)
+        self._open[descriptor].content.extend(bytes(size))
+
+    def lose_power(self, survivors: Path, random: Random) -> None:
+        """Write what is left to the new directory `survivors`; `random` decides what was lucky."""
+        survivors.mkdir()
+        self._write_out(self._tree, survivors, random)
+
+    def _write_out(self, directory: _Directory, path: Path, random: Random) -> None:
+        names = dict(directory.durable)
+        for kind, name, node in directory.pending:
+            if random.random() < 0.5:
+                continue
+            if node is None:
+                names.pop(name, None)
+                continue
+            if kind.startswith("rename "):
+                names.pop(kind.removeprefix("rename "), None)
+            names[name] = node
+        for name, node in names.items():
+            if isinstance(node, _Directory):
+                (path / name).mkdir()
+                self._write_out(node, path / name, random)
+            else:
+                (path / name).write_bytes(_surviving(node, random))
+
+
+def _surviving(node: _Inode, random: Random) -> bytes:
+    safe, loose = bytes(node.content[: node.durable]), bytes(node.content[node.durable :])
+    fate = random.randrange(3)
+    if fate == 0:
+        return safe
+    kept = loose[: random.randint(0, len(loose))]
+    return safe + kept if fate == 1 else safe + kept + bytes(len(loose) - len(kept))
