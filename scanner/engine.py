@@ -1,7 +1,7 @@
-"""The crank: a position of the order becomes a target, the pace lets it go, its outcome is counted.
+"""The crank: a source hands out a target, the pace lets it go, its outcome is counted.
 
-Everything happens in callbacks of one event loop. A position is `in flight` from the moment it is taken from
-the order until its outcome is in the journal, so a checkpoint is this set and one number.
+Everything happens in callbacks of one event loop. A token is `in flight` from the moment it is taken from the
+source until its outcome is in the journal, so a checkpoint is this set and the source's position.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scanner.pace import MAX_BURST, PrefixCaps
+from scanner.coverage import AccountsError
+from scanner.pace import MAX_BURST
 from scanner.transport.base import Failure, LocalFault
 from targets.scope import OutOfScope
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
     from scanner.coverage import Coverage
     from scanner.door import Door
-    from scanner.order import Order
-    from scanner.pace import Pace
+    from scanner.pace import Pace, PrefixCaps
     from scanner.probe import Conversation
+    from scanner.sources import Source
     from scanner.transport.base import Connector
     from targets.scope import Target
 
@@ -54,7 +55,7 @@ class Engine:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        order: Order,
+        source: Source,
         door: Door,
         pace: Pace,
         caps: PrefixCaps,
@@ -62,7 +63,6 @@ class Engine:
         journalist: Journalist,
         *,
         half_open_limit: int,
-        after: int = -1,
         again: tuple[int, ...] = (),
         held: Held | None = None,
     ) -> None:
@@ -70,19 +70,14 @@ class Engine:
         self.coverage = coverage
         self.pace = pace
         self.in_flight: set[int] = set(again)
-        self.after = after
-        self.taken = coverage.done + coverage.excluded + len(again)
+        self.source = source
         self.started_connects = 0
         self.answered_count = 0
-        self.exhausted = False
         self.stop_reason = ""
         self.pauses: set[str] = set()  # why nothing new is sent; empty = go
         self.finished: asyncio.Future[None] = loop.create_future()
         self.side_tokens: dict[Any, Callable[[Any], None]] = {}
         self._loop = loop
-        self._order = order
-        self._walk = order.walk(after)
-        self._pick = door.scope.pick
         self._door = door
         self._caps = caps
         self._journalist = journalist
@@ -127,44 +122,39 @@ class Engine:
         if self.stop_reason:
             if not self.connector.busy:
                 self._finish()
-        elif self.exhausted and not self.in_flight:
+        elif self.source.exhausted and not self.in_flight:
             self._finish()
 
     def _next(self, now: float) -> tuple[int, Target] | None:
-        """The next position that may go now, with its target; None when there is none."""
+        """The next token that may go now, with its target; None when there is none."""
         deferred = self._deferred
         while True:
             if deferred and deferred[0][0] <= now:
-                position = heapq.heappop(deferred)[1]
-                index = self._order.at(position)
-                assert index is not None
-            elif self.exhausted or len(deferred) >= MAX_DEFERRED:
+                token = heapq.heappop(deferred)[1]
+                target = self.source.target(token)
+            elif len(deferred) >= MAX_DEFERRED:
                 return None
             else:
-                following = next(self._walk, None)
-                if following is None:
-                    self.exhausted = True
-                    continue
-                position, index = following
-                self.after = position
-                self.taken += 1
-                self.in_flight.add(position)
-            target = self._pick(index)
+                taken = self.source.take()
+                if taken is None:
+                    return None
+                token, target = taken
+                self.in_flight.add(token)
             version, address, _ = target
             if self._held is not None and self._held.holds(version, address):
-                self._blacked_out.append(position)
+                self._blacked_out.append(token)
                 continue
             delay = self._caps.delay(self._caps.key(version, address), now)
             if not delay:
-                return position, target
-            heapq.heappush(deferred, (now + delay, position))
+                return token, target
+            heapq.heappush(deferred, (now + delay, token))
 
-    def _launch(self, position: int, target: Target) -> int:
+    def _launch(self, token: int, target: Target) -> int:
         try:
-            self.connector.connect(target, position)
+            self.connector.connect(target, token)
         except OutOfScope:
             self.coverage.excluded += 1
-            self.in_flight.discard(position)
+            self.in_flight.discard(token)
             return 0
         return 1
 
@@ -208,10 +198,10 @@ class Engine:
 
     def not_reached(self) -> int:
         """Planned targets without an outcome; also proves that the accounts balance."""
-        if self.exhausted and self.taken != self.coverage.planned:
-            return self.coverage.not_reached(self.coverage.planned - self.taken - 1)  # raises
-        remaining = self.coverage.planned - self.taken + len(self.in_flight)
-        return self.coverage.not_reached(remaining)
+        left = self.coverage.planned - self.source.taken
+        if left < 0 or (left and self.source.exhausted):
+            raise AccountsError(f"{self.source.taken} of {self.coverage.planned} planned targets were taken")
+        return self.coverage.not_reached(left + len(self.in_flight))
 
     # --- outcomes (see probe.Outcomes) -----------------------------------------------------------
 
@@ -225,8 +215,8 @@ class Engine:
         self.answered_count += 1
         self._journalist.record(target, talk, lambda verdict: self._settle(token, verdict))
 
-    def _settle(self, position: int, outcome: str) -> None:
-        self.in_flight.discard(position)
+    def _settle(self, token: int, outcome: str) -> None:
+        self.in_flight.discard(token)
         self.coverage.outcomes[outcome] += 1
 
     def unanswered(self, target: Target, token: Any, failure: Failure, detail: str) -> None:

@@ -58,6 +58,6 @@ class Meter:
         engine = self._engine
         if engine.pauses:
             return "; ".join(sorted(engine.pauses))
-        if engine.held_back and engine.exhausted and not engine.connector.busy:
+        if engine.held_back and engine.source.exhausted and not engine.connector.busy:
             return f"{engine.held_back} targets wait for the end of a blackout window"
         return ""

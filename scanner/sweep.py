@@ -38,6 +38,7 @@ from scanner.pauses import BlackoutHold, Pauses
 from scanner.plan import make_plan
 from scanner.probe import Probe
 from scanner.scribe import Scribe
+from scanner.sources import WalkSource
 from scanner.stdout import follow_journal
 from scanner.transport.base import Timeouts, is_loopback
 from scanner.transport.choose import make_connector, raise_descriptor_limit
@@ -181,17 +182,19 @@ class Sweep:
         sweep, checkpoint = self.settings.sweep, self.begun.checkpoint
         self.hold = BlackoutHold(Calendar(self.settings.blackout) if self.settings.blackout else None)
         self.hold.refresh(self.clock.wall())
+        again = tuple(checkpoint.in_flight) if checkpoint else ()
+        taken = self.coverage.done + self.coverage.excluded + len(again)
+        self.source = WalkSource(self.order, self.scope, checkpoint.after if checkpoint else -1, taken)
         engine = Engine(
             loop,
-            self.order,
+            self.source,
             self.door,
             Pace(sweep.rate, loop.time()),
             PrefixCaps(sweep.per_prefix_rate, sweep.per_prefix_length, sweep.per_prefix_length_v6),
             self.coverage,
             self.scribe,
             half_open_limit=sweep.half_open_limit,
-            after=checkpoint.after if checkpoint else -1,
-            again=tuple(checkpoint.in_flight) if checkpoint else (),
+            again=again,
             held=self.hold,
         )
         capacity, note = raise_descriptor_limit(sweep.concurrency)
@@ -287,7 +290,7 @@ class Sweep:
             settings_digest=self.begun.settings_digest,
             seed=self.begun.seed,
             shard=self.options.shard,
-            after=self.engine.after,
+            after=self.source.after,
             in_flight=sorted(self.engine.in_flight),
             outcomes=dict(self.coverage.outcomes),
             excluded_later=self.coverage.excluded,

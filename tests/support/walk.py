@@ -16,7 +16,7 @@ from scanner.order import Order
 from scanner.pace import Pace, PrefixCaps
 from scanner.probe import Probe
 from scanner.scribe import Scribe
-from scanner.transport.base import Failure, LocalFault
+from scanner.sources import WalkSource
 from scanner.transport.memory import MemoryConnector
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ async def walk(
     )
     engine = Engine(
         loop,
-        order,
+        WalkSource(order, scope),
         door,
         Pace(1e9, loop.time()),
         PrefixCaps(1e9),

@@ -1,0 +1,102 @@
+"""Where the engine's next target comes from: the walk through the order, or the SYN stage's live ones.
+
+A source hands out tokens, plain integers that name a target for the length of a run. `taken` counts the planned
+targets that it has accounted for, so that the engine's books can be checked against it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scanner.order import Order
+    from targets.scope import Scope, Target
+
+
+class Source(Protocol):
+    """Hands out what is to be connected to, once each."""
+
+    after: int  # the last position of the order that was taken; -1 = none
+    taken: int  # planned targets that are accounted for: handed out, or settled without a connect
+    exhausted: bool  # nothing will come any more
+
+    def take(self) -> tuple[int, Target] | None:
+        """The next token with its target; None when there is none now."""
+
+    def target(self, token: int) -> Target:
+        """The target that a token of this source names."""
+
+
+class WalkSource:
+    """The order itself: every target of the scope, each once. Tokens are positions."""
+
+    def __init__(self, order: Order, scope: Scope, after: int = -1, taken: int = 0) -> None:
+        self.after = after
+        self.taken = taken
+        self.exhausted = False
+        self._at = order.at
+        self._walk = order.walk(after)
+        self._pick = scope.pick
+
+    def take(self) -> tuple[int, Target] | None:
+        """See `Source.take`."""
+        for position, index in self._walk:
+            self.after = position
+            self.taken += 1
+            return position, self._pick(index)
+        self.exhausted = True
+        return None
+
+    def target(self, token: int) -> Target:
+        """See `Source.target`."""
+        index = self._at(token)
+        assert index is not None
+        return self._pick(index)
+
+
+class FeedSource:
+    """Targets that another stage found: tokens are indices of the scope. `close` it when no more can come."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.after = -1
+        self.taken = 0
+        self._pick = scope.pick
+        self._waiting: deque[int] = deque()
+        self._closed = False
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the stage has ended and all it found was handed out."""
+        return self._closed and not self._waiting
+
+    @property
+    def backlog(self) -> int:
+        """How many are waiting to be connected to."""
+        return len(self._waiting)
+
+    def add(self, indices: Iterable[int]) -> None:
+        """More to connect to."""
+        self._waiting.extend(indices)
+
+    def settle(self, count: int) -> None:
+        """So many planned targets ended without needing a connect."""
+        self.taken += count
+
+    def close(self) -> None:
+        """No more will come."""
+        self._closed = True
+
+    def take(self) -> tuple[int, Target] | None:
+        """See `Source.take`."""
+        if not self._waiting:
+            return None
+        index = self._waiting.popleft()
+        self.taken += 1
+        return index, self._pick(index)
+
+    def target(self, token: int) -> Target:
+        """See `Source.target`."""
+        return self._pick(token)
