@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HINTS_KEPT = 200
 NAMES_LOOKED_AT = 20_000
 _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_UNDECOMPOSED = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
 _SEPARATORS = re.compile(r"[\W\d_]+")
 
 
@@ -34,7 +35,7 @@ class _Vocabulary(NamedTuple):
 
 def fold(name: str) -> str:
     """Lower case without accents, so that `Abonnés` and `abonnes` are one word."""
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    decomposed = unicodedata.normalize("NFKD", name.casefold().translate(_UNDECOMPOSED))
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 

@@ -1,4 +1,4 @@
-"""The metadata plan on servers of every shape and size: order, forms by version, bounds, and what it says it missed."""
+"""The metadata plan on servers of every shape and size: order, forms by version, bounds, and its gaps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ def magazine(**changes: object) -> Model:
     model = Model(
         {
             "admin": {"system.version": Coll()},
-            "lecteurs": {"abonnes": Coll(693_000, newest=YESTERDAY), "logs": Coll(5), "v": Coll(0, type="view")},
+            "lecteurs": {
+                "abonnes": Coll(693_000, newest=YESTERDAY),
+                "logs": Coll(5),
+                "v": Coll(0, type="view"),
+            },
             "READ__ME_TO_RECOVER_YOUR_DATA": {"README": Coll(1, newest=NOW)},
         }
     )

@@ -1,4 +1,4 @@
-"""The metadata plan against servers that answer anything at all: no exception, bounded questions, a record."""
+"""The metadata plan against servers that answer anything: no exception, bounded questions, a record."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from bson import ObjectId
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from results.record import Exposure
+from results.verdict import Verdict
 from scanner.mongo.facts import Depth, Limits, Reply
 from scanner.mongo.identity import identify
 from scanner.mongo.metadata import MetadataPlan
 from scanner.mongo.severity import severity
-from results.record import Exposure
-from results.verdict import Verdict
 from tests.mongo.model import Coll, Model
 
 LIMITS = Limits(
     databases_kept=20, databases_asked=10, collections_kept=40, collections_asked=15, cursor_rounds=5
 )
-KEYS = [
-    "ok", "code", "errmsg", "databases", "name", "type", "sizeOnDisk", "empty", "cursor", "id", "ns", "firstBatch",
-    "nextBatch", "count", "n", "size", "storageSize", "storageStats", "indexSizes", "objects", "t", "_id", "capped",
-    "fileSize", "nsSizeMB", "numExtents", "totalIndexSize", "$err", "version", "setName", "lastWrite",
-    "lastWriteDate", "topologyVersion", "processId", "localTime", "hosts", "modules", "storageEngines", "internal",
-]  # fmt: skip
+KEYS = """
+    ok code errmsg databases name type sizeOnDisk empty cursor id ns firstBatch nextBatch count n size storageSize
+    storageStats indexSizes objects t _id capped fileSize nsSizeMB numExtents totalIndexSize $err version setName
+    lastWrite lastWriteDate topologyVersion processId localTime hosts modules storageEngines internal
+""".split()
 SCALARS = (
     st.none()
     | st.booleans()

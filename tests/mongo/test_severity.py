@@ -1,0 +1,112 @@
+"""How urgent a finding is: data, ransom, hints, size, versions, and honeypots that must not alarm."""
+
+from __future__ import annotations
+
+import pytest
+
+from results.record import Database, EndOfLife, Exposure, Hint, Ransom, Server, Vulnerability
+from results.verdict import Severity, Verdict
+from scanner.mongo.severity import severity
+
+DATA = Exposure(databases=[Database(name="shop", documents=5)], database_count=1, documents=5)
+SERVER = Server(version="8.0.10")
+
+
+def advisory(certainty: str = "version_in_range", *, exploited: bool = True) -> Vulnerability:
+    assert certainty in ("version_in_range", "possible", "check_vendor")
+    return Vulnerability(id="CVE-1", summary="", certainty=certainty, known_exploited=exploited)  # type: ignore[arg-type] # checked above
+
+
+@pytest.mark.parametrize(
+    ("exposure", "level", "words"),
+    [
+        (None, Severity.HIGH, "without a password"),
+        (DATA, Severity.HIGH, "without a password"),
+        (Exposure(databases=[Database(name="a")], database_count=1), Severity.HIGH, "without a password"),
+        (Exposure(), Severity.HIGH, "without a password"),
+        (Exposure(databases=[Database(name="a", documents=0)], database_count=1), Severity.MEDIUM, "no data"),
+        (
+            Exposure(databases=[Database(name="local", system=True)], database_count=1),
+            Severity.MEDIUM,
+            "no data",
+        ),
+        (Exposure(databases=[Database(name="a", empty=True)], database_count=9), Severity.HIGH, "password"),
+    ],
+)
+def test_open_with_and_without_data(exposure: Exposure | None, level: Severity, words: str) -> None:
+    found, reasons = severity(Verdict.OPEN, SERVER, exposure)
+    assert found is level
+    assert words in reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ransom": Ransom(level="likely", names=["DB_DROPPED"], wiped=True)}, "no other data is left"),
+        ({"ransom": Ransom(level="likely", names=["DB_DROPPED"], wiped=False)}, "other data is still there"),
+        ({"ransom": Ransom(level="likely", names=["DB_DROPPED"])}, "DB_DROPPED"),
+        (
+            {"hints": [Hint(name="a.users", word="users", category="people", language="en")]},
+            "a.users (people)",
+        ),
+        ({"hints": [Hint(name="u", word="u", category="people", language="en")] * 5}, "and 2 more"),
+        ({"total_size_bytes": 60 * 10**9}, "very large"),
+        ({"documents": 2_000_000}, "very many"),
+    ],
+)
+def test_what_makes_it_critical(changes: dict[str, object], words: str) -> None:
+    exposure = Exposure(**({"databases": DATA.databases, "database_count": 1} | changes))  # type: ignore[arg-type] # fields by name
+    found, reasons = severity(Verdict.OPEN, SERVER, exposure)
+    assert found is Severity.CRITICAL
+    assert words in reasons[0]
+    assert len(reasons) == 2
+
+
+@pytest.mark.parametrize("level", ["possible", "third_party_marker"])
+def test_lesser_marks_are_named_without_raising(level: str) -> None:
+    assert level in ("possible", "third_party_marker")
+    exposure = Exposure(databases=DATA.databases, database_count=1, ransom=Ransom(level=level, names=["X"]))  # type: ignore[arg-type] # checked above
+    found, reasons = severity(Verdict.OPEN, SERVER, exposure)
+    assert found is Severity.HIGH
+    assert any("X" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "advisories", "level"),
+    [
+        (Verdict.OPEN, [advisory()], Severity.CRITICAL),
+        (Verdict.AUTH_REQUIRED, [advisory()], Severity.HIGH),
+        (Verdict.OPEN_NO_DATA, [advisory()], Severity.HIGH),
+        (Verdict.AUTH_REQUIRED, [advisory("possible")], Severity.MEDIUM),
+        (Verdict.AUTH_REQUIRED, [advisory("check_vendor")], Severity.MEDIUM),
+        (Verdict.AUTH_REQUIRED, [advisory(exploited=False)], Severity.MEDIUM),
+        (Verdict.AUTH_REQUIRED, [advisory("possible", exploited=False)], Severity.INFO),
+        (Verdict.AUTH_REQUIRED, [], Severity.INFO),
+    ],
+)
+def test_versions_count_for_locked_servers_too(
+    verdict: Verdict, advisories: list[Vulnerability], level: Severity
+) -> None:
+    assert severity(verdict, Server(version="8.0.10", vulnerabilities=advisories), DATA)[0] is level
+
+
+def test_support_that_ended_is_a_low_finding_of_its_own() -> None:
+    old = Server(version="4.0.3", end_of_life=EndOfLife(series="4.0", ended=True, date="2022-04-30"))
+    level, reasons = severity(Verdict.AUTH_REQUIRED, old, None)
+    assert level is Severity.LOW
+    assert "without support since 2022-04-30" in reasons[0]
+    dateless = Server(end_of_life=EndOfLife(series="4.1", ended=True))
+    assert severity(Verdict.AUTH_REQUIRED, dateless, None)[1][0].endswith("without support")
+
+
+def test_a_honeypot_never_alarms() -> None:
+    level, reasons = severity(Verdict.OPEN, Server(product="dionaea", honeypot_suspected=True), DATA)
+    assert level is Severity.LOW
+    assert "honeypot" in reasons[0]
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_every_verdict_has_a_severity_and_a_reason(verdict: Verdict) -> None:
+    level, reasons = severity(verdict, None, None)
+    assert isinstance(level, Severity)
+    assert reasons
