@@ -18,9 +18,7 @@ from scanner.cli.options import json_option
     default=None,
     help="SecantusDB servers too. Default: if the lab extra is installed.",
 )
-@click.option(
-    "--write-scope", "scope_path", metavar="FILE", help="Write the configuration that allows the lab."
-)
+@click.option("--write-scope", "scope_path", metavar="FILE", help="Write a configuration that allows it.")
 @json_option
 def command(
     only_list: bool,

@@ -14,6 +14,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 ENGINES = ("connect", "syn")
 DEPTHS = ("verdict", "databases", "collections")
 LOOPS = ("uvloop", "asyncio")
+MAX_RATE = 20_000_000  # as in scanner.config, which costs an import that --help can do without
 
 
 class Shard(click.ParamType[tuple[int, int]]):
@@ -34,6 +35,22 @@ class Shard(click.ParamType[tuple[int, int]]):
         if not 1 <= int(index) <= int(count):
             self.fail(f"{value!r} does not exist; write a part from 1/{count} to {count}/{count}", param, ctx)
         return int(index), int(count)
+
+
+class Rate(click.FloatRange):
+    """A number of connections a second. click's own range lets `nan` pass, which compares with nothing."""
+
+    name = "rate"
+
+    def __init__(self) -> None:
+        super().__init__(0, MAX_RATE, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or a usage error."""
+        rate = float(super().convert(value, param, ctx))
+        if rate != rate:
+            self.fail(f"{value!r} is not a number; write one above 0, such as 1000", param, ctx)
+        return rate
 
 
 def option(*names: str, **settings: Any) -> Callable[[F], F]:
@@ -83,7 +100,7 @@ def pace_options(function: F) -> F:
             ),
             option(
                 "--rate",
-                type=click.FloatRange(0, 20_000_000, min_open=True),
+                type=Rate(),
                 metavar="N",
                 envvar="MONGOSWEEP_RATE",
                 help="New connections a second.",

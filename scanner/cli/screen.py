@@ -209,8 +209,8 @@ def found_cells(observation: Observation) -> tuple[str, ...]:
     exposed = ""
     if exposure is not None:
         sizes = [human_bytes(exposure.total_size_bytes)] if exposure.total_size_bytes is not None else []
-        documents = [f"{exposure.documents:,} documents"] if exposure.documents is not None else []
-        exposed = ", ".join([f"{exposure.database_count:,} databases", *sizes, *documents])
+        documents = [_plural(exposure.documents, "document")] if exposure.documents is not None else []
+        exposed = ", ".join([_plural(exposure.database_count, "database"), *sizes, *documents])
     return (
         observation.severity.value,
         address,
@@ -218,6 +218,10 @@ def found_cells(observation: Observation) -> tuple[str, ...]:
         exposed,
         visible(observation.owner.owner or "(no owner)"),
     )
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def summary_lines(summary: Summary) -> list[str]:

@@ -1,0 +1,41 @@
+"""How the tests of the command line run it: as a user would, or in this process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CONFIGURATION = """\
+[organisation]
+name = "Example"
+contact = "soc@example.com"
+
+[[allow]]
+cidr = "127.93.0.0/28"
+kind = "lab"
+owner = "web platform"
+
+[[deny]]
+cidr = "127.93.0.8/29"
+reason = "medical devices"
+
+[sweep]
+per_prefix_rate = 1000
+"""
+
+
+def mongosweep(*arguments: str, cwd: Path, shell: str = "", **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run the program in a directory. `shell`: redirections behind it, or a line in which it is the `{}`."""
+    words = [sys.executable, "-P", "-m", "scanner", *arguments]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MONGOSWEEP_")}
+    environment |= {"PYTHONPATH": str(ROOT), "HOME": str(cwd), "TMPDIR": str(cwd), **more.pop("env", {})}
+    if shell:
+        line = shell if "{}" in shell else "{} " + shell
+        words = ["bash", "-c", line.replace("{}", '"$@"'), "bash", *words]
+    options = {"capture_output": True, "text": True, "timeout": 60, **more}
+    return subprocess.run(words, cwd=cwd, env=environment, check=False, **options)

@@ -1,0 +1,225 @@
+"""Bad input: one or two lines on stderr with place and remedy, the right code, nothing probed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import scanner.sweep
+from scanner.cli import main
+from tests.cli.programs import CONFIGURATION, mongosweep
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BAD_FILES: dict[str, tuple[bytes, str, str]] = {
+    "empty": (b"", "empty", "mongosweep init"),
+    "not UTF-8": (b"[sweep]\n# \xe9\n", ":2: byte 0xe9", "UTF-8"),
+    "NUL": (b"[sweep]\n\0\n", ":2:", "text file"),
+    "malformed": (b"[sweep]\nrate 5\n", ":2: not valid TOML", "correct this line"),
+    "unknown section": (b"[organization]\n", ":1: unknown key", "did you mean organisation?"),
+    "unknown key": (b"[sweep]\nraet = 1\n", ":2: unknown key", "did you mean rate?"),
+    "rate of 0": (b"[sweep]\nrate = 0\n", ":2:", "rate = 1000"),
+    "port 70000": (b"[sweep]\nports = [70000]\n", ":2:", "1 to 65535"),
+    "empty scope": (b"[sweep]\nrate = 5\n", "nothing may be probed", "[[allow]]"),
+    "unknown key of an entry": (
+        CONFIGURATION.replace("owner", "onwer").encode(),
+        ":8: unknown key",
+        "did you mean owner?",
+    ),
+    "public space": (b'[[allow]]\ncidr = "8.8.8.0/24"\n', ":2:", "authorised_by"),
+    "expired": (
+        b'[[allow]]\ncidr = "8.8.8.0/24"\nauthorised_by = "C"\nexpires = 2001-01-01\n',
+        "expired",
+        "later expires",
+    ),
+    "host bits": (b'[[allow]]\ncidr = "10.0.0.1/8"\n', ":2:", "10.0.0.0/8"),
+    "loopback that is no lab": (b'[[allow]]\ncidr = "127.0.0.1"\n', ":2:", 'kind = "lab"'),
+    "too wide": (b'[[allow]]\ncidr = "10.0.0.0/8"\n[sweep]\nmax_targets = 10\n', ":2:", ""),
+    "contact too long": (
+        b'[organisation]\nname = "Example"\ncontact = "' + b"x" * 128 + b'"\n[[allow]]\ncidr = "10.0.0.1"\n',
+        ":3: organisation name and contact are too long",
+        "shorter contact",
+    ),
+    "canary outside": (
+        (CONFIGURATION + '[[canary]]\naddress = "127.94.0.1"\n').encode(),
+        ":17: [[canary]] 127.94.0.1:27017 is outside the scope",
+        "allow it",
+    ),
+}
+
+BAD_WORDS: list[tuple[list[str], str, str]] = [
+    (["--port", "0"], "0 is not in the range", "sweep --help"),
+    (["--port", "70000"], "70000 is not in the range", "sweep --help"),
+    (["--port", "mongo"], "'mongo'", "sweep --help"),
+    (["--rate", "0"], "0.0 is not in the range", "sweep --help"),
+    (["--rate", "nan"], "--rate", "sweep --help"),
+    (["--rate", "inf"], "--rate", "sweep --help"),
+    (["--shard", "3/2"], "'3/2' does not exist", "1/2 to 2/2"),
+    (["--shard", "0/2"], "'0/2' does not exist", "1/2 to 2/2"),
+    (["--shard", "1"], "'1' is not i/n", "1/3"),
+    (["--shard", "1/9999999"], "is not i/n", "1/3"),
+    (["--seed", "-1"], "--seed", "sweep --help"),
+    (["--engine", "warp"], "'warp'", "'connect', 'syn'"),
+    (["--nonsense"], "--nonsense", "sweep --help"),
+    (["127.94.0.1"], "outside the scope of mongosweep.toml", "allow it there first"),
+    (["127.93.0.9"], "denied by 127.93.0.8/29 (medical devices)", "allow it there first"),
+    (["127.93.0.0/24"], "240 of its 256 addresses", "allow it there first"),
+    (["127.93.0.1:27018"], "port 27018 is not asked there", "allow it there first"),
+    (["127.093.0.1"], "leading zero", "write 127.93.0.1"),
+    (["example.com"], "not an address", "write its addresses"),
+    (["127.93.0.1\x1b[2J"], "TARGET", "write"),
+    (["--scope", "nothing.txt"], "nothing.txt: there is no such file", "write the path"),
+    (["-c", "nothing.toml"], "nothing.toml does not exist", "mongosweep init"),
+    (["-c", "."], "not a regular file", "name that"),
+]
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What would have been swept."""
+    calls: list[object] = []
+
+    def run(*arguments: Any, **_: Any) -> None:
+        calls.append(arguments)
+        raise AssertionError("a sweep began")
+
+    monkeypatch.setattr(scanner.sweep, "run", run)
+    for name in [name for name in os.environ if name.startswith("MONGOSWEEP_")]:
+        monkeypatch.delenv(name)
+    return calls
+
+
+def check(capsys: pytest.CaptureFixture[str], code: int, place: str, remedy: str) -> None:
+    """Code 2, nothing on stdout, at most two lines on stderr that say where and what to write."""
+    out, err = capsys.readouterr()
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert place in err
+    assert remedy in err
+    assert len(err.splitlines()) <= 2
+    assert "Traceback" not in err
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize("command", ["sweep", "plan"])
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_configuration(
+    name: str,
+    command: str,
+    sent: list[object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content, place, remedy = BAD_FILES[name]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mongosweep.toml").write_bytes(content)
+    check(capsys, main([command]), place, remedy)
+    assert not sent
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "mongosweep.toml"]
+
+
+@pytest.mark.parametrize(("words", "place", "remedy"), BAD_WORDS)
+def test_a_bad_command_line(
+    words: list[str],
+    place: str,
+    remedy: str,
+    sent: list[object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
+    check(capsys, main(["sweep", *words]), place, remedy)
+    assert not sent
+
+
+def test_no_configuration_at_all(
+    sent: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    check(capsys, main(["sweep"]), "no mongosweep.toml here", "mongosweep init")
+    assert not sent
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ("10.0.0.0/8\n10.0.0.300\n", "scope.txt:2:"),
+        ("", "scope.txt: is empty"),
+        ("# nothing\n", "nothing may be probed"),
+    ],
+)
+def test_a_bad_scope_file(
+    content: str,
+    place: str,
+    sent: list[object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scope.txt").write_text(content, encoding="utf-8")
+    check(capsys, main(["sweep", "--scope", "scope.txt"]), place, "")
+    assert not sent
+
+
+@pytest.mark.parametrize(
+    ("listed", "place"),
+    [
+        ("", "holds no TARGET"),
+        ("# nothing\n\n", "holds no TARGET"),
+        ("127.93.0.1\n127.94.0.1\n", "127.94.0.1 is outside"),
+        ("127.93.0.1\nключ\n", "standard input:2: not ASCII"),
+        ("x" * 300, "standard input:1: too long"),
+    ],
+)
+def test_a_bad_list_on_standard_input(listed: str, place: str, tmp_path: Path) -> None:
+    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
+    done = mongosweep("plan", "-", cwd=tmp_path, input=listed)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert place in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "shell", "place"),
+    [
+        ("mongosweep.toml", "", "a file stands where a directory is needed"),
+        ("mongosweep.toml/runs", "", "a file stands where a directory is needed"),
+        ("/proc/runs", "", "/proc/runs"),
+        ("runs", "ulimit -f 0; {}", "runs"),
+        ("runs", "ulimit -n 64; {}", "only 64 open files are allowed"),
+        ("runs", "ulimit -n 8; {}", "only 8 open files are allowed"),
+    ],
+)
+def test_a_place_that_cannot_hold_a_run(output: str, shell: str, place: str, tmp_path: Path) -> None:
+    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
+    done = mongosweep("sweep", "-o", output, cwd=tmp_path, shell=shell)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert place in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list((tmp_path / "runs").glob("*Z-*"))
+
+
+@pytest.mark.parametrize(
+    "command", [["runs", "-o", "nowhere"], ["audit", "nothing"], ["sweep", "--resume", "no"]]
+)
+def test_a_run_that_is_not_there(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
+    check(capsys, main(command), "no", "")
+
+
+def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+    check(capsys, main(["swep"]), "No such command 'swep'", "mongosweep --help")
