@@ -20,11 +20,13 @@ from tests.mongo.model import Coll, Model
 LIMITS = Limits(
     databases_kept=20, databases_asked=10, collections_kept=40, collections_asked=15, cursor_rounds=5
 )
-KEYS = """
-    ok code errmsg databases name type sizeOnDisk empty cursor id ns firstBatch nextBatch count n size storageSize
-    storageStats indexSizes objects t _id capped fileSize nsSizeMB numExtents totalIndexSize $err version setName
-    lastWrite lastWriteDate topologyVersion processId localTime hosts modules storageEngines internal
-""".split()
+KEYS = [
+    "ok", "code", "errmsg", "databases", "name", "type", "sizeOnDisk", "empty", "cursor", "id", "ns",
+    "firstBatch", "nextBatch", "count", "n", "size", "storageSize", "storageStats", "indexSizes",
+    "objects", "t", "_id", "capped", "fileSize", "nsSizeMB", "numExtents", "totalIndexSize", "$err",
+    "version", "setName", "lastWrite", "lastWriteDate", "topologyVersion", "processId", "localTime",
+    "hosts", "modules", "storageEngines", "internal",
+]  # fmt: skip
 SCALARS = (
     st.none()
     | st.booleans()
