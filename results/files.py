@@ -42,6 +42,10 @@ class StorageRefusedError(ResultsError):
     exit_code = 2
 
 
+class AlreadyCompleteError(StorageRefusedError):
+    """A run that ended as `complete` has nothing left to resume."""
+
+
 class StorageError(ResultsError):
     """A write, fsync or rename failed during a run. The file concerned must never be fsynced again."""
 

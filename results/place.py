@@ -29,9 +29,12 @@ def make_directory(fs: FileSystem, path: Path) -> None:
     """Make `path` and what is missing above it, durably. Raises `StorageRefusedError` and `OSError`."""
     if path.is_dir():
         return
-    if path.exists():
+    above = path
+    while not above.exists() and above.parent != above:
+        above = above.parent
+    if not above.is_dir():
         raise StorageRefusedError(
-            path, "a file stands where a directory is needed", "give another directory with --output"
+            above, "a file stands where a directory is needed", "give another directory with --output"
         )
     if path.parent != path and not path.parent.exists():
         make_directory(fs, path.parent)

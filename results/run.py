@@ -23,6 +23,7 @@ from results import manifest as manifests
 from results.chain import Chain, ChainFile, Link, content_of, load_chain
 from results.files import (
     REAL,
+    AlreadyCompleteError,
     CorruptError,
     FileSystem,
     NotARunError,
@@ -119,7 +120,7 @@ class RunDirectory:
 
         With `expect`, the manifest that a new run would have now, it refuses when scope, configuration, seed
         or shard differ and says what does. Raises `NotARunError`, `DirectoryBusyError`,
-        `StorageRefusedError`, and `CorruptError` when evidence is damaged.
+        `StorageRefusedError`, `AlreadyCompleteError`, and `CorruptError` when evidence is damaged.
         """
         with refusing(path), contextlib.ExitStack() as undo:
             load_manifest(path)
@@ -129,10 +130,13 @@ class RunDirectory:
             undo.callback(inner.release)
             prove_writable(fs, path, need_bytes)
             manifest, data = load_manifest(path)
-            _require_resumable(path, manifest, expect)
+            _require_unchanged(path, manifest, expect)
             for leftover in path.glob("*.tmp"):
                 fs.unlink(leftover)
-            chain = ChainFile(path, _checked_chain(path, manifest, data), fs)
+            chain = _checked_chain(path, manifest, data, fs)
+            if manifest.state == "complete":
+                _seal_end(path, chain, manifest)
+                raise AlreadyCompleteError(path, "this run is complete", "start a new one without --resume")
             _seal_crashed(path, chain, warn)
             run = cls(path, manifest, chain, (outer, inner), fs)
             run._set_reserve(len(manifests.encode(manifest)))
@@ -198,16 +202,7 @@ class RunDirectory:
             ended_at=ended_at,
             chain_head=self.chain_head,
         )
-        content = content_of(self.path / MANIFEST_FILE)
-        self._chain.add(
-            Link(
-                kind="manifest",
-                name=MANIFEST_FILE,
-                lines=content.lines,
-                bytes=content.bytes,
-                sha256=content.sha256,
-            )
-        )
+        _seal_end(self.path, self._chain, self.manifest)
 
     def fail(self, reasons: list[str], *, ended_at: str) -> bool:
         """After a `StorageError`: try once to say so in the manifest, in the space that was reserved.
@@ -264,12 +259,8 @@ def load_manifest(path: Path) -> tuple[Manifest, bytes]:
     return found
 
 
-def _require_resumable(path: Path, manifest: Manifest, expect: Manifest | None) -> None:
-    if manifest.state == "complete":
-        raise StorageRefusedError(path, "this run is complete", "start a new one without --resume")
-    if expect is None:
-        return
-    if changed := manifests.differences(manifest, expect):
+def _require_unchanged(path: Path, manifest: Manifest, expect: Manifest | None) -> None:
+    if expect is not None and (changed := manifests.differences(manifest, expect)):
         raise StorageRefusedError(
             path,
             "cannot resume: " + "; ".join(changed),
@@ -277,13 +268,16 @@ def _require_resumable(path: Path, manifest: Manifest, expect: Manifest | None) 
         )
 
 
-def _checked_chain(path: Path, manifest: Manifest, data: bytes) -> Chain:
+def _checked_chain(path: Path, manifest: Manifest, data: bytes, fs: FileSystem) -> ChainFile:
     chain = load_chain(path)
     segments = segments_in(path)
     if chain is None:
         if segments:
             raise CorruptError(path, "the hash chain is missing")
-        return Chain(run_id=manifest.run_id, genesis=manifests.genesis_of(data))
+        # It died between manifest and chain. No segment may begin before the chain is on the medium.
+        fresh = ChainFile(path, Chain(run_id=manifest.run_id, genesis=manifests.genesis_of(data)), fs)
+        fresh.save()
+        return fresh
     if chain.genesis != manifests.genesis_of(data):
         raise CorruptError(
             path / MANIFEST_FILE, "it is not the one that the run began with", "`mongosweep audit` says more"
@@ -292,7 +286,23 @@ def _checked_chain(path: Path, manifest: Manifest, data: bytes) -> Chain:
         seal = chain.segments().get(segment.name)
         if seal is not None and content_of(segment).sha256 != seal.sha256:
             raise CorruptError(segment, "its content is not what was sealed", "`mongosweep audit` says more")
-    return chain
+    return ChainFile(path, chain, fs)
+
+
+def _seal_end(path: Path, chain: ChainFile, manifest: Manifest) -> None:
+    """Cover the manifest's end by the chain, unless that is done; a crash may have come in between."""
+    if chain.chain.head != manifest.chain_head:
+        return
+    content = content_of(path / MANIFEST_FILE)
+    chain.add(
+        Link(
+            kind="manifest",
+            name=MANIFEST_FILE,
+            lines=content.lines,
+            bytes=content.bytes,
+            sha256=content.sha256,
+        )
+    )
 
 
 def _seal_crashed(path: Path, chain: ChainFile, warn: Callable[[TornTail], None]) -> None:
