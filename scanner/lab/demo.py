@@ -120,6 +120,7 @@ def sweep(scope: Path, output: Path) -> int:
     if not watched and code in (0, 1, 3):
         from scanner.cli.screen import show_table
 
+        os.environ.setdefault("COLUMNS", "160")  # no terminal tells its width here
         show_table(str(newest_run(output)))
     return code
 
