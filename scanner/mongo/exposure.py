@@ -29,7 +29,8 @@ def assemble(
 
     `listed` is how many databases the server named; `gaps` is what the plan knows it did not ask.
     """
-    databases = [state.record(limits) for state in states]
+    there = activity.clock(facts)
+    databases = [state.record(limits, there) for state in states]
     users = [database for database in databases if not database.system]
     hinted, more = hints.find(databases)
     writes = [

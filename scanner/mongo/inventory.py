@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from results.record import Collection, Database, LastWrite
+from results.record import Collection, Database
+from scanner.mongo.activity import newest_id
 from scanner.mongo.commands import RefusedRequest, check_collection, check_database
 from scanner.mongo.hints import match
 from scanner.mongo.ransom import is_listed
@@ -16,7 +17,9 @@ from scanner.mongo.values import clean_name, count, documents, sub, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
+    from scanner.mongo.activity import Clock
     from scanner.mongo.facts import Document, Limits
 
 SYSTEM_DATABASES = frozenset({"admin", "config", "local"})
@@ -39,7 +42,7 @@ class CollectionState:
     shards: int = 0
     id_index: bool | None = None
     measured: bool = False
-    last_write: LastWrite | None = None
+    newest: datetime | None = None
     note: str = ""
 
     @property
@@ -47,8 +50,8 @@ class CollectionState:
         """True for the server's own, such as system.views, and for the buckets of a time series."""
         return self.sent.startswith("system.")
 
-    def record(self, limits: Limits) -> Collection:
-        """The collection as it stands in the record."""
+    def record(self, database: str, limits: Limits, clock: Clock) -> Collection:
+        """The collection as it stands in the record. `clock` judges the time of its newest id."""
         name, cut = clean_name(self.sent, limits.name_length)
         return Collection(
             name=name,
@@ -57,7 +60,7 @@ class CollectionState:
             size_bytes=self.size,
             storage_bytes=self.storage,
             capped=self.capped,
-            last_write=self.last_write,
+            last_write=newest_id(self.newest, f"{database}.{name}", clock) if self.newest else None,
             note="; ".join(part for part in (self.note, f"name in hex: {cut}" if cut else "") if part),
         )
 
@@ -89,7 +92,7 @@ class DatabaseState:
         known = [number for number in counts if number is not None]
         return sum(known) if self.names_known and len(known) == len(counts) else None
 
-    def record(self, limits: Limits) -> Database:
+    def record(self, limits: Limits, clock: Clock) -> Database:
         """The database as it stands in the record; collections in the order of their names."""
         name, cut = clean_name(self.sent, limits.name_length)
         return Database(
@@ -99,7 +102,9 @@ class DatabaseState:
             documents=self.documents if self.documents is not None else self._counted_by_collection(),
             system=self.system,
             empty=self.empty,
-            collections=[self.collections[key].record(limits) for key in sorted(self.collections)],
+            collections=[
+                self.collections[key].record(name, limits, clock) for key in sorted(self.collections)
+            ],
             collections_known=self.names_known,
             note=self.note,
         )

@@ -57,7 +57,6 @@ class MetadataPlan:
         self._facts = facts
         self._limits = limits
         self._depth = depth
-        self._clock = activity.clock(facts)
         self._forms = Forms(
             wire,
             genuine=lookalikes.recognise(facts).name in lookalikes.GENUINE,
@@ -215,7 +214,7 @@ class MetadataPlan:
         if collection is None:
             return
         if KIND_OF[request.command] is Kind.NEWEST:
-            self._read_newest(state, collection, document)
+            _read_newest(collection, document)
             return
         if request.command is Command.COLL_STATS_STAGE:
             read_statistics(collection, first_batch(document))
@@ -229,17 +228,6 @@ class MetadataPlan:
             collection.note = NO_ID_INDEX
         else:
             self._newest.append(Task(Kind.NEWEST, state.sent, collection.sent))
-
-    def _read_newest(self, state: DatabaseState, collection: CollectionState, document: Document) -> None:
-        """Keep the id's time alone. An empty batch means that no id is an ObjectId, not that it is empty."""
-        newest = next(iter(first_batch(document)), {})
-        at = moment(newest.get("t")) or time_of(newest.get("_id"))
-        if at is None:
-            collection.note = "no document here has an ObjectId as its id"
-            return
-        collection.last_write = activity.newest_id(at, f"{state.sent}.{collection.sent}", self._clock)
-        if collection.shards > 1:
-            collection.note = f"over {collection.shards} shards"
 
     def _failed(self, kind: Kind, request: Request, state: DatabaseState, reply: Reply) -> None:
         code = error_code(reply.document) if reply.document is not None and not reply.error else None
@@ -298,3 +286,15 @@ def _measurable(state: DatabaseState, collection: CollectionState) -> bool:
 
 def _turn(columns: list[list[Task]], turn: int) -> list[Task]:
     return [column[turn] for column in columns if turn < len(column)]
+
+
+def _read_newest(collection: CollectionState, document: Document) -> None:
+    """Keep the id's time alone. An empty batch means that no id is an ObjectId, not that it is empty."""
+    newest = next(iter(first_batch(document)), {})
+    at = moment(newest.get("t")) or time_of(newest.get("_id"))
+    if at is None:
+        collection.note = "no document here has an ObjectId as its id"
+        return
+    collection.newest = at
+    if collection.shards > 1:
+        collection.note = f"over {collection.shards} shards"

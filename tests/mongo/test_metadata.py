@@ -427,3 +427,12 @@ def test_a_duplicate_in_the_list_is_one_database() -> None:
     facts.list_databases.document["databases"] *= 3
     plan = MetadataPlan(facts, Limits(), Depth.COLLECTIONS)
     assert plan.exposure().database_count == 1
+
+
+def test_a_servers_lying_clock_does_not_move_the_bound_of_ids() -> None:
+    model = Model({"db": {"c": Coll(newest=YESTERDAY)}}, hello={"localTime": NOW.replace(year=2012)})
+    exposure = model.run()
+    (asked,) = [request for request in model.asked if request.command is Command.NEWEST_DATE]
+    assert asked.arguments["before"] == int((NOW + timedelta(days=1)).timestamp())
+    assert exposure.last_write is not None
+    assert exposure.last_write.at == YESTERDAY
