@@ -74,6 +74,8 @@ def _state(sweep: Sweep, not_reached: int) -> tuple[State, list[str]]:
         reasons.append(
             f"the process was stopped {sweep.engine.connector.pauses} times; deadlines were extended"
         )
+    if sweep.raw is not None and sweep.raw.trouble:
+        reasons.append(sweep.raw.trouble)
     if sweep.pauses.interrupted.is_set() and not_reached:
         return "interrupted", reasons
     return ("degraded" if _spoils(sweep, not_reached) else "complete"), reasons
@@ -81,7 +83,11 @@ def _state(sweep: Sweep, not_reached: int) -> tuple[State, list[str]]:
 
 def _spoils(sweep: Sweep, not_reached: int) -> bool:
     return bool(
-        not_reached or sweep.coverage.excluded or sweep.canaries.failures or sweep.scribe.prefixes.masked()
+        not_reached
+        or sweep.coverage.excluded
+        or sweep.canaries.failures
+        or sweep.scribe.prefixes.masked()
+        or (sweep.raw is not None and sweep.raw.trouble)
     )
 
 

@@ -199,7 +199,7 @@ class Engine:
     def not_reached(self) -> int:
         """Planned targets without an outcome; also proves that the accounts balance."""
         left = self.coverage.planned - self.source.taken
-        if left < 0 or (left and self.source.exhausted):
+        if left < 0 or (left and self.source.exhausted and not self.source.cut_short):
             raise AccountsError(f"{self.source.taken} of {self.coverage.planned} planned targets were taken")
         return self.coverage.not_reached(left + len(self.in_flight))
 

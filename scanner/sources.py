@@ -1,7 +1,7 @@
 """Where the engine's next target comes from: the walk through the order, or the SYN stage's live ones.
 
-A source hands out tokens, plain integers that name a target for the length of a run. `taken` counts the planned
-targets that it has accounted for, so that the engine's books can be checked against it.
+A source hands out tokens, plain integers that name a target for the length of a run. `taken` counts the
+planned targets that it has accounted for, so that the engine's books can be checked against it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ class Source(Protocol):
 
     after: int  # the last position of the order that was taken; -1 = none
     taken: int  # planned targets that are accounted for: handed out, or settled without a connect
-    exhausted: bool  # nothing will come any more
+    cut_short: bool  # it ended early: planned targets are missing, and that is known
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing will come any more."""
 
     def take(self) -> tuple[int, Target] | None:
         """The next token with its target; None when there is none now."""
@@ -36,6 +40,7 @@ class WalkSource:
     def __init__(self, order: Order, scope: Scope, after: int = -1, taken: int = 0) -> None:
         self.after = after
         self.taken = taken
+        self.cut_short = False
         self.exhausted = False
         self._at = order.at
         self._walk = order.walk(after)
@@ -66,6 +71,7 @@ class FeedSource:
         self._pick = scope.pick
         self._waiting: deque[int] = deque()
         self._closed = False
+        self.cut_short = False
 
     @property
     def exhausted(self) -> bool:
@@ -85,9 +91,10 @@ class FeedSource:
         """So many planned targets ended without needing a connect."""
         self.taken += count
 
-    def close(self) -> None:
-        """No more will come."""
+    def close(self, *, cut_short: bool) -> None:
+        """No more will come; `cut_short` when some of the planned targets are missing for that reason."""
         self._closed = True
+        self.cut_short = cut_short
 
     def take(self) -> tuple[int, Target] | None:
         """See `Source.take`."""

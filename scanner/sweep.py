@@ -12,6 +12,7 @@ import asyncio
 import gc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from results.files import REAL, write_durably
@@ -37,8 +38,9 @@ from scanner.pace import Pace, PrefixCaps
 from scanner.pauses import BlackoutHold, Pauses
 from scanner.plan import make_plan
 from scanner.probe import Probe
+from scanner.raw_stage import RawStage, start_raw_stage
 from scanner.scribe import Scribe
-from scanner.sources import WalkSource
+from scanner.sources import FeedSource, Source, WalkSource
 from scanner.stdout import follow_journal
 from scanner.transport.base import Timeouts, is_loopback
 from scanner.transport.choose import make_connector, raise_descriptor_limit
@@ -108,6 +110,7 @@ class Sweep:
         self.fs = fs
         self.failure: BaseException | None = None
         self.sequence = 0
+        self.raw: RawStage | None = None
 
     async def main(self) -> Summary:
         """Make the run, turn the engine, close the accounts."""
@@ -155,6 +158,7 @@ class Sweep:
             found=self.screen.found,
             failed=self.fail,
         )
+        self.source = await self._choose_source(stack)
         self.engine = self._make_engine(loop)
         stack.callback(self.engine.connector.close)
         server, bird = await own_server(self.door)
@@ -178,13 +182,25 @@ class Sweep:
             directory = self.begun.directory.path
             self.follower = stack.enter_context(follow_journal(directory, self.journal.path))
 
+    async def _choose_source(self, stack: AsyncExitStack) -> Source:
+        """The SYN stage's finds where it was asked for and can run; else the order itself."""
+        checkpoint = self.begun.checkpoint
+        if self.options.engine == "syn" and checkpoint is None:
+            feed = FeedSource(self.scope)
+            self.raw = await start_raw_stage(
+                self.settings, self.options, self.scope, self.order, feed, self.coverage, self.screen.notice
+            )
+            if self.raw is not None:
+                stack.push_async_callback(self.raw.close)
+                return feed
+        again = len(checkpoint.in_flight) if checkpoint else 0
+        taken = self.coverage.done + self.coverage.excluded + again
+        return WalkSource(self.order, self.scope, checkpoint.after if checkpoint else -1, taken)
+
     def _make_engine(self, loop: asyncio.AbstractEventLoop) -> Engine:
         sweep, checkpoint = self.settings.sweep, self.begun.checkpoint
         self.hold = BlackoutHold(Calendar(self.settings.blackout) if self.settings.blackout else None)
         self.hold.refresh(self.clock.wall())
-        again = tuple(checkpoint.in_flight) if checkpoint else ()
-        taken = self.coverage.done + self.coverage.excluded + len(again)
-        self.source = WalkSource(self.order, self.scope, checkpoint.after if checkpoint else -1, taken)
         engine = Engine(
             loop,
             self.source,
@@ -194,7 +210,7 @@ class Sweep:
             self.coverage,
             self.scribe,
             half_open_limit=sweep.half_open_limit,
-            again=again,
+            again=tuple(checkpoint.in_flight) if checkpoint else (),
             held=self.hold,
         )
         capacity, note = raise_descriptor_limit(sweep.concurrency)
@@ -212,13 +228,16 @@ class Sweep:
         depth = Depth(self.options.depth)
 
         def make(target: Target) -> Dialogue:
-            return Dialogue(
+            dialogue = Dialogue(
                 client=client,
                 depth=depth,
                 limits=limits,
                 loopback=is_loopback(target),
                 plan_factory=MetadataPlan,
             )
+            # The plan bounds newest ids by our clock, because the server's may lie.
+            dialogue.facts.observed_at = datetime.fromtimestamp(self.clock.wall(), UTC)
+            return dialogue
 
         return make
 
@@ -244,6 +263,8 @@ class Sweep:
             loop.create_task(chore())
             for chore in (self.pauses.run, self._keep_durable, self._show_progress, self._ask_canaries)
         ]
+        if self.raw is not None:
+            chores.append(loop.create_task(self.raw.run(self.engine, self.screen.notice)))
         try:
             self.engine.start()
             await self._until_done_or_stopped()
@@ -274,7 +295,8 @@ class Sweep:
         while True:
             await asyncio.sleep(SYNC_INTERVAL)
             rounds += 1
-            checkpoint = self._checkpoint() if rounds % CHECKPOINT_EVERY == 0 else None
+            due = rounds % CHECKPOINT_EVERY == 0 and self.raw is None
+            checkpoint = self._checkpoint() if due else None
             try:
                 await loop.run_in_executor(self.disk, self._make_durable, checkpoint)
             except Exception as error:  # noqa: BLE001 - reported as the sweep's own failure
@@ -307,8 +329,10 @@ class Sweep:
             write_durably(self.fs, self.begun.directory.checkpoint_path, written.encode())
 
     def save_checkpoint(self) -> None:
-        """The last checkpoint of a run that has not reached everything."""
-        self._make_durable(self._checkpoint())
+        """The last checkpoint of a run that has not reached everything. With the SYN stage there is none:
+        its progress is in no journal, so a resumed run asks everything again."""
+        if self.raw is None:
+            self._make_durable(self._checkpoint())
 
     async def _show_progress(self) -> None:
         while True:
