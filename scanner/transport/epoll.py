@@ -14,111 +14,29 @@ are re-polled by the kernel: in SYN_SENT the mask is empty, and a parked socket 
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import select
-import socket
 from typing import TYPE_CHECKING, Any
 
 from scanner.mongo.facts import Ending
 from scanner.transport import errnos
 from scanner.transport.base import Deadline, Failure, LocalFault, Prober, Timeouts, is_loopback
 from scanner.transport.deadlines import TICK, Wheel
+from scanner.transport.slot import CONNECTING, IDLE, OPEN, Slot, disconnect
 from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-IDLE, CONNECTING, OPEN = 0, 1, 2
 EVENTS_PER_TURN = 512
 READ_SIZE = 65536  # one read a turn and socket, so that a firehose starves nobody
-RECEIVE_BUFFER = 131072  # bounds what the kernel holds for one hostile peer
 PAUSE_SECONDS = 1.0  # a gap between two ticks that proves the process was stopped
 
 _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET | select.EPOLLRDHUP
 _BROKEN = select.EPOLLERR | select.EPOLLHUP
 _ENDING = select.EPOLLRDHUP | _BROKEN
 _READABLE = select.EPOLLIN | _ENDING
-
-_libc_connect = ctypes.CDLL(None, use_errno=True).connect
-_libc_connect.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
-_UNSPEC = bytes(16)  # struct sockaddr with sa_family AF_UNSPEC
-
-
-def disconnect(fd: int) -> None:
-    """Reset a TCP socket to unconnected (connect(2): "connectionless … or TCP … AF_UNSPEC")."""
-    _libc_connect(fd, _UNSPEC, 16)
-
-
-class Slot:
-    """One socket and whom it is asking now. Implements `Link`."""
-
-    __slots__ = (
-        "_connector",
-        "connected_at",
-        "deadline",
-        "fd",
-        "host_deadline",
-        "kind",
-        "opened_at",
-        "out",
-        "phase",
-        "retries",
-        "sock",
-        "sockaddr",
-        "talk",
-        "target",
-        "token",
-        "version",
-        "wheel_tick",
-    )
-
-    def __init__(self, connector: EpollConnector, version: int) -> None:
-        self._connector = connector
-        self.version = version
-        self.sock = connector.new_socket(version)
-        self.fd = self.sock.fileno()
-        self.phase = IDLE
-        self.target: Target = None  # type: ignore[assignment]  # set before any use, by connect
-        self.sockaddr: tuple[str, int] | tuple[str, int, int, int] = ("", 0)
-        self.token: Any = None
-        self.talk: Any = None
-        self.out = b""
-        self.opened_at = self.connected_at = 0.0
-        self.deadline = self.host_deadline = 0.0
-        self.wheel_tick = -1
-        self.kind = Deadline.CONNECT
-        self.retries = 0
-
-    def send(self, data: bytes) -> None:
-        """See `Link.send`."""
-        if self.out:
-            self.out += data
-            return
-        try:
-            sent = self.sock.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return  # the event that tells of the break follows
-        if sent < len(data):
-            self.out = data[sent:]
-
-    def reopen(self) -> None:
-        """See `Link.reopen`."""
-        disconnect(self.fd)
-        self._connector.start(self)
-
-    def restart_reply_clock(self) -> None:
-        """See `Link.restart_reply_clock`."""
-        self._connector.arm_reply(self)
-
-    def close(self) -> None:
-        """See `Link.close`."""
-        if self.phase != IDLE:
-            disconnect(self.fd)
-            self._connector.park(self)
 
 
 class EpollConnector:
@@ -153,19 +71,6 @@ class EpollConnector:
         self._timer = loop.call_later(TICK, self._tick)
 
     # --- slots ---------------------------------------------------------------------------------
-
-    def new_socket(self, version: int) -> socket.socket:
-        """A non-blocking socket with everything set that is set once. Raises OSError (EMFILE, …)."""
-        family = socket.AF_INET if version == 4 else socket.AF_INET6
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        if version == 4:
-            sock.setsockopt(*errnos.SOL_IP_RECVERR, 1)
-        else:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.setsockopt(*errnos.SOL_IPV6_RECVERR, 1)
-        return sock
 
     @property
     def free(self) -> int:

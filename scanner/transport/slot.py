@@ -1,0 +1,122 @@
+"""One recycled socket and whom it is asking now: the slot, and the two system calls that recycle it."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+from typing import TYPE_CHECKING, Any, Protocol
+
+from scanner.transport import errnos
+from scanner.transport.base import Deadline
+
+if TYPE_CHECKING:
+    from targets.scope import Target
+
+IDLE, CONNECTING, OPEN = 0, 1, 2
+RECEIVE_BUFFER = 131072  # bounds what the kernel holds for one hostile peer
+
+_libc_connect = ctypes.CDLL(None, use_errno=True).connect
+_libc_connect.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+_UNSPEC = bytes(16)  # struct sockaddr with sa_family AF_UNSPEC
+
+
+def disconnect(fd: int) -> None:
+    """Reset a TCP socket to unconnected (connect(2): "connectionless … or TCP … AF_UNSPEC")."""
+    _libc_connect(fd, _UNSPEC, 16)
+
+
+def new_socket(version: int) -> socket.socket:
+    """A non-blocking socket with everything set that is set once. Raises OSError (EMFILE, …)."""
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    if version == 4:
+        sock.setsockopt(*errnos.SOL_IP_RECVERR, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(*errnos.SOL_IPV6_RECVERR, 1)
+    return sock
+
+
+class Owner(Protocol):
+    """What a slot asks of its connector."""
+
+    def start(self, slot: Slot) -> None:
+        """Begin a connect on a socket that is unconnected."""
+
+    def arm_reply(self, slot: Slot) -> None:
+        """Start the reply clock."""
+
+    def park(self, slot: Slot) -> None:
+        """Take the slot back."""
+
+
+class Slot:
+    """One socket and whom it is asking now. Implements `Link`."""
+
+    __slots__ = (
+        "_connector",
+        "connected_at",
+        "deadline",
+        "fd",
+        "host_deadline",
+        "kind",
+        "opened_at",
+        "out",
+        "phase",
+        "retries",
+        "sock",
+        "sockaddr",
+        "talk",
+        "target",
+        "token",
+        "version",
+        "wheel_tick",
+    )
+
+    def __init__(self, connector: Owner, version: int) -> None:
+        self._connector = connector
+        self.version = version
+        self.sock = new_socket(version)
+        self.fd = self.sock.fileno()
+        self.phase = IDLE
+        self.target: Target = None  # type: ignore[assignment]  # set before any use, by connect
+        self.sockaddr: tuple[str, int] | tuple[str, int, int, int] = ("", 0)
+        self.token: Any = None
+        self.talk: Any = None
+        self.out = b""
+        self.opened_at = self.connected_at = 0.0
+        self.deadline = self.host_deadline = 0.0
+        self.wheel_tick = -1
+        self.kind = Deadline.CONNECT
+        self.retries = 0
+
+    def send(self, data: bytes) -> None:
+        """See `Link.send`."""
+        if self.out:
+            self.out += data
+            return
+        try:
+            sent = self.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # the event that tells of the break follows
+        if sent < len(data):
+            self.out = data[sent:]
+
+    def reopen(self) -> None:
+        """See `Link.reopen`."""
+        disconnect(self.fd)
+        self._connector.start(self)
+
+    def restart_reply_clock(self) -> None:
+        """See `Link.restart_reply_clock`."""
+        self._connector.arm_reply(self)
+
+    def close(self) -> None:
+        """See `Link.close`."""
+        if self.phase != IDLE:
+            disconnect(self.fd)
+            self._connector.park(self)
