@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bson import Binary, Int64
 
 from scanner.lab.data import Collection, Database
-from scanner.lab.errors import error, not_authorized
+from scanner.lab.errors import error
 from scanner.lab.profile import Access, Profile, Role
 
 if TYPE_CHECKING:
@@ -94,8 +94,6 @@ def collections(profile: Profile, document: Document, database: str) -> list[Doc
     """The entries of listCollections, or an error document."""
     if profile.role is Role.MONGOS and database == "local":
         return error(profile.version, 20, "Can't use 'local' database through mongos")
-    if profile.access is Access.EXCEPTION:
-        return not_authorized(profile.version, database, document)
     found = profile.visible.find(database)
     if found is None:
         return []
@@ -121,37 +119,50 @@ def _listed(profile: Profile, database: str, collection: Collection, *, short: b
 
 def db_stats(profile: Profile, name: str) -> Document:
     """`dbStats` of one database; zeros for one that is not there."""
-    found = profile.visible.find(name) or Database(name=name)
-    stored = [each for each in found.collections if each.type != "view"]
-    data = sum(each.size for each in stored)
-    objects = found.documents
+    found = profile.visible.find(name)
+    body = _stats_body(profile, found or Database(name=name), known=found is not None)
+    if profile.role is not Role.MONGOS:
+        return {**body, "ok": 1.0}
+    raw = {"raw": {SHARD_HOST: {**body, "ok": 1.0}}}
+    if profile.version.at_least(4, 4):
+        return {**raw, **_total_before_indexes(body), "ok": 1.0}
+    kept = ("objects", "avgObjSize", "dataSize", "storageSize", "numExtents", "indexes", "indexSize")
+    sums: Document = {key: float(body[key]) if key == "avgObjSize" else int(body[key]) for key in kept}
+    return {**raw, **sums, "fileSize": 0, "extentFreeList": {"num": 0, "totalSize": 0}, "ok": 1.0}
+
+
+def _total_before_indexes(body: Document) -> Document:
+    early = ("db", "collections", "views", "objects", "avgObjSize", "dataSize", "storageSize", "totalSize")
+    return {**{key: body[key] for key in early if key in body}, **body}
+
+
+def _stats_body(profile: Profile, found: Database, *, known: bool) -> Document:
     version = profile.version
-    number: Any = float if version.at_least(3, 0) else int
-    body: Document = {
-        "db": name,
-        "collections": len(stored),
-        "objects": objects,
-        "avgObjSize": data / objects if objects else 0.0,
-        "dataSize": number(data),
-        "storageSize": number(sum(each.storage for each in stored)),
-    }
+    stored = [each for each in found.collections if each.type != "view"]
+    # Sizes are whole numbers on 2.x, doubles later; on 4.0 a missing database has whole zeros.
+    number: Any = float if version.at_least(4, 4) or (known and version.at_least(3, 0)) else int
+    data, objects = sum(each.size for each in stored), found.documents
+    body: Document = {"db": found.name, "collections": len(stored)}
     if version.at_least(3, 4):
         body["views"] = len(found.collections) - len(stored)
+    body["objects"] = objects
+    body["avgObjSize"] = data / objects if objects else number(0) if version.at_least(3, 0) else 0.0
+    body["dataSize"] = number(data)
+    body["storageSize"] = number(sum(each.storage for each in stored))
     if not version.at_least(4, 4):
-        body["numExtents"] = 0 if version.at_least(3, 0) else 11
+        body["numExtents"] = 0 if version.at_least(3, 0) or not known else 11
     body["indexes"] = len(stored)
     body["indexSize"] = number(sum(each.index_size for each in stored))
     if version.at_least(4, 4):
         body["totalSize"] = body["storageSize"] + body["indexSize"]
+    elif not known:
+        body["fileSize"] = 0
     if version.at_least(4, 2):
         body["scaleFactor"] = 1
     if version.at_least(3, 6):
-        body["fsUsedSize"] = 195_318_759_424.0
-        body["fsTotalSize"] = 270_553_174_016.0
-    if profile.role is Role.MONGOS:
-        outer = {key: value for key, value in body.items() if not key.startswith("fs")}
-        return {"raw": {SHARD_HOST: {**body, "ok": 1.0}}, **outer, "ok": 1.0}
-    return {**body, "ok": 1.0}
+        body["fsUsedSize"] = number(195_318_759_424 if known else 0)
+        body["fsTotalSize"] = number(270_553_174_016 if known else 0)
+    return body
 
 
 def count(profile: Profile, document: Document, database: str) -> Document:
@@ -170,11 +181,13 @@ def coll_stats(profile: Profile, document: Document, database: str) -> Document:
     name = document.get("collStats", document.get("collstats"))
     found = _collection(profile, database, name)
     namespace = f"{database}.{name}"
-    if found is None:
+    if found is None or (found.type == "view" and not profile.version.at_least(3, 4)):
         return _missing_stats(profile, namespace)
     if found.type == "view":
         return error(profile.version, 166, f"Namespace {namespace} is a view, not a collection")
     sizes = {"size": found.size, "count": found.count, "avgObjSize": found.average}
+    if not profile.version.at_least(3, 0):
+        sizes = {"count": found.count, "size": found.size, "avgObjSize": found.average}
     indexes = {"totalIndexSize": found.index_size, "indexSizes": {"_id_": found.index_size}}
     if not profile.version.at_least(3, 0):
         old = {"storageSize": found.storage, "numExtents": 4, "nindexes": 1, "lastExtentSize": 524_288}
@@ -189,9 +202,24 @@ def _missing_stats(profile: Profile, namespace: str) -> Document:
     if not profile.version.at_least(2, 6):
         return {"errmsg": "ns not found", "ok": 0.0}
     if not profile.version.at_least(6, 0):
-        return {"ns": namespace, "ok": 0.0, "errmsg": f"Collection [{namespace}] not found."}
+        return _gone(profile, namespace)
     zeros = dict.fromkeys(("size", "count", "numOrphanDocs", "storageSize", "totalSize", "nindexes"), 0)
     return {"ns": namespace, **zeros, "totalIndexSize": 0, "indexSizes": {}, "scaleFactor": 1, "ok": 1.0}
+
+
+def _gone(profile: Profile, namespace: str) -> Document:
+    text = not_found(profile, namespace)
+    if not profile.version.at_least(3, 0):
+        return {"ok": 0.0, "errmsg": text}
+    return {"ns": namespace, "ok": 0.0, "errmsg": text}
+
+
+def not_found(profile: Profile, namespace: str) -> str:
+    """The words for a collection that is not there; 3.0 and later tell whether its database is."""
+    database = namespace.partition(".")[0]
+    if profile.version.at_least(3, 0) and profile.visible.find(database) is None:
+        return f"Database [{database}] not found."
+    return f"Collection [{namespace}] not found."
 
 
 def _collection(profile: Profile, database: str, name: Any) -> Collection | None:
@@ -230,7 +258,7 @@ def _engine_figures() -> Document:
     """About 30 KiB of counters, as WiredTiger adds to each collection's statistics."""
     groups = ("LSM", "block-manager", "btree", "cache", "cache_walk", "compression", "cursor", "session")
     figures: Document = {
-        group: {f"{group} counter number {number:03d} of this collection": 0 for number in range(70)}
+        group: {f"{group} counter number {number:03d} of this collection": 0 for number in range(90)}
         for group in groups
     }
     return {"metadata": {"formatVersion": 1}, "type": "file", **figures}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bson import ObjectId
+
 if TYPE_CHECKING:
     from scanner.lab.versions import Version
     from scanner.lab.wire import Document
@@ -36,6 +38,13 @@ def error(version: Version, code: int, text: str, name: str | None = None) -> Do
     if version.code_names:
         document["codeName"] = name or NAMES.get(code, f"Location{code}")
     return document
+
+
+def exception(version: Version, code: int, text: str) -> Document:
+    """An error that was thrown while the command ran: 2.x says so, and names `ok` last."""
+    if version.at_least(3, 0):
+        return error(version, code, text)
+    return {"errmsg": f"exception: {text}", "code": code, "ok": 0.0}
 
 
 def query_failure(code: int, text: str, *, ok: bool = True) -> Document:
@@ -84,7 +93,7 @@ def not_authorized(version: Version, database: str, document: Document) -> Docum
 def login_needed_to_read(version: Version, namespace: str) -> Document:
     """A locked server to a legacy read."""
     code = 13 if version.codes else 16550
-    return query_failure(code, f"not authorized for query on {namespace}", ok=version.codes)
+    return query_failure(code, f"not authorized for query on {namespace}", ok=version.at_least(3, 0))
 
 
 def not_primary(version: Version) -> Document:
@@ -112,6 +121,10 @@ def not_readable(version: Version, *, recovering: bool) -> Document:
 
 def shell_text(value: Any) -> str:
     """A value as the server prints it into its messages."""
+    if value in ({}, []):
+        return "{}" if value == {} else "[]"
+    if isinstance(value, ObjectId):
+        return f"ObjectId('{value}')"
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key}: {shell_text(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scanner.lab.channel import Channel
+    from scanner.lab.versions import Version
 
 HELLO = frozenset({"hello", "isMaster", "ismaster"})
 # Answered to anyone, logged in or not (recorded on 4.0.3 and 7.1).
@@ -131,12 +132,9 @@ class Mongod:
             return {"you": session.peer, "ok": 1.0}
         answer = self._commands[name](request)
         if profile.access is Access.EXCEPTION and not reads.reads_allowed(profile) and name not in PUBLIC:
-            allowed = name in {"listDatabases", "listCollections", "buildInfo", "buildinfo"}
-            return (
-                answer
-                if allowed
-                else errors.not_authorized(profile.version, request.database, request.document)
-            )
+            allowed = name in {"listDatabases", "buildInfo", "buildinfo"}
+            text = shown(request, profile.version)
+            return answer if allowed else errors.not_authorized(profile.version, request.database, text)
         return answer
 
     def _form_gate(self, request: Request, name: str) -> Document | None:
@@ -173,7 +171,7 @@ class Mongod:
             free = not profile.version.at_least(8, 1)
         if free:
             return None
-        return errors.login_needed(profile.version, name, request.database, request.document)
+        return errors.login_needed(profile.version, name, request.database, shown(request, profile.version))
 
     def _state_gate(self, request: Request, name: str) -> Document | None:
         profile = self.profile
@@ -184,9 +182,10 @@ class Mongod:
         version, recovering = profile.version, profile.role is Role.RECOVERING
         relaxed = not version.at_least(3, 0) and name == "listDatabases"
         refusal = None
+        relaxed = relaxed or request.database == "local"
         if name in NEEDS_OPT_IN and not relaxed and not opted_in(request):
             refusal = errors.not_primary(version)
-        elif profile.role in UNREADABLE:
+        elif profile.role in UNREADABLE and not (name == "listCollections" and request.database == "local"):
             reads_data = name in ("count", "find")
             if reads_data or (version.at_least(4, 4) and name in NEEDS_OPT_IN | STATISTICS):
                 refusal = errors.not_readable(version, recovering=recovering)
@@ -274,6 +273,16 @@ class Mongod:
             table["isdbgrid"] = fixed({"isdbgrid": 1, "hostname": profile.host, "ok": 1.0})
         table.update({name.lower(): table[name] for name in ("buildInfo", "dbStats", "collStats")})
         return table
+
+
+def shown(request: Request, version: Version) -> Document:
+    """The command as the server prints it: 3.6 and later turn an OP_QUERY into an OP_MSG first."""
+    if request.opcode == wire.OP_MSG or version.level < 6:
+        return request.document
+    opt_in: Document = {}
+    if request.flags & wire.SECONDARY_OK:
+        opt_in = {"$readPreference": {"mode": "secondaryPreferred"}}
+    return {**request.document, **opt_in, "$db": request.database}
 
 
 def opted_in(request: Request) -> bool:

@@ -72,9 +72,14 @@ class Profile:
 
     @property
     def tells_cluster_time(self) -> bool:
-        """Members and routers of 3.6 and later add `operationTime` and `$clusterTime`; arbiters do not."""
-        told = self.is_member or self.role in (Role.MONGOS, Role.UNINITIATED)
-        return self.version.level >= 6 and told and self.role is not Role.ARBITER
+        """Members and routers of 3.6 and later add `operationTime` and `$clusterTime`; arbiters do not.
+
+        Nor do, on 7.1, members in recovery (all recorded on 4.0.3 and 7.1).
+        """
+        silent = {Role.STANDALONE, Role.ARBITER}
+        if self.version.at_least(4, 4):
+            silent |= {Role.RECOVERING, Role.UNINITIATED}
+        return self.version.level >= 6 and self.role not in silent
 
     @property
     def visible(self) -> DataSet:
@@ -93,6 +98,7 @@ def decorate(profile: Profile, document: Document, cluster_time: Document) -> Do
     times = {"operationTime": cluster_time["clusterTime"], "$clusterTime": cluster_time}
     if profile.version.at_least(4, 4):
         return {**document, "$clusterTime": times["$clusterTime"], "operationTime": times["operationTime"]}
-    if not document.get("ok") and profile.role is not Role.MONGOS:
+    thrown = next(iter(document)) == "ok" and not document["ok"]
+    if thrown and profile.role is not Role.MONGOS:
         return {"operationTime": times["operationTime"], **document, "$clusterTime": times["$clusterTime"]}
     return {**document, **times}

@@ -13,7 +13,7 @@ from bson import Int64, ObjectId
 
 from scanner.lab import answers
 from scanner.lab.data import DECOY, Collection
-from scanner.lab.errors import error
+from scanner.lab.errors import error, exception
 from scanner.lab.profile import Access, Profile, Role
 
 if TYPE_CHECKING:
@@ -38,14 +38,18 @@ class Cursors:
         self._ids = itertools.count(6_736_314_221_904_967_969)
         self._open: dict[int, tuple[str, list[Document]]] = {}
 
-    def first(self, namespace: str, entries: list[Document], batch_size: int) -> Document:
-        """The reply that opens a cursor; `id` 0 when everything fits."""
+    def first(
+        self, namespace: str, entries: list[Document], batch_size: int, *, listing: bool = False
+    ) -> Document:
+        """The reply that opens a cursor; `id` 0 when everything fits. Listings name their batch last."""
         batch, rest = entries[:batch_size], entries[batch_size:]
         number = 0
         if rest:
             number = next(self._ids)
             self._open[number] = (namespace, rest)
-        return {"cursor": {"id": Int64(number), "ns": namespace, "firstBatch": batch}, "ok": 1.0}
+        body: Document = {"id": Int64(number), "ns": namespace}
+        body = {**body, "firstBatch": batch} if listing else {"firstBatch": batch, **body}
+        return {"cursor": body, "ok": 1.0}
 
     def more(self, profile: Profile, document: Document, database: str) -> Document:
         """The reply to getMore."""
@@ -90,7 +94,9 @@ def list_collections(profile: Profile, cursors: Cursors, document: Document, dat
     if isinstance(entries, dict):
         return entries
     size = _whole(document.get("cursor", {}).get("batchSize"), len(entries) + 1)
-    return cursors.first(f"{database}.$cmd.listCollections", entries, size)
+    reply = cursors.first(f"{database}.$cmd.listCollections", entries, size, listing=True)
+    odd = profile.role is Role.MONGOS and not profile.version.at_least(4, 4) and not entries
+    return {"result": [], **reply} if odd else reply  # an old router to a missing database
 
 
 def list_indexes(profile: Profile, cursors: Cursors, document: Document, database: str) -> Document:
@@ -99,7 +105,7 @@ def list_indexes(profile: Profile, cursors: Cursors, document: Document, databas
     found = _find(profile, database, name)
     if found is None:
         return error(profile.version, 26, f"ns does not exist: {database}.{name}")
-    return cursors.first(f"{database}.{name}", [{"v": 2, "key": {"_id": 1}, "name": "_id_"}], 2)
+    return cursors.first(f"{database}.{name}", [{"v": 2, "key": {"_id": 1}, "name": "_id_"}], 2, listing=True)
 
 
 def _find(profile: Profile, database: str, name: Any) -> Collection | None:
@@ -109,6 +115,8 @@ def _find(profile: Profile, database: str, name: Any) -> Collection | None:
 
 def aggregate(profile: Profile, cursors: Cursors, document: Document, database: str) -> Document:
     """The pipelines that ask for metadata; anything else would read documents, and gets decoys."""
+    if "hint" in document and not profile.version.at_least(3, 0):
+        return {"ok": 0.0, "errmsg": "unrecognized field 'hint'"}
     name, pipeline = document.get("aggregate"), document.get("pipeline") or [{}]
     first = pipeline[0]
     namespace = f"{database}.{name}"
@@ -130,11 +138,13 @@ def aggregate(profile: Profile, cursors: Cursors, document: Document, database: 
 def _stage_refused(profile: Profile, database: str, name: Any, stage: str) -> Document | None:
     version, namespace = profile.version, f"{database}.{name}"
     if not version.at_least(3, 4) and stage == "$collStats":
-        return error(version, 16436, f"exception: Unrecognized pipeline stage name: '{stage}'")
+        return exception(version, 16436, f"Unrecognized pipeline stage name: '{stage}'")
     found = _find(profile, database, name)
     wrapped = "PlanExecutor error during aggregation :: caused by :: " if version.at_least(5, 0) else ""
     if found is None:
-        gone = f"Unable to retrieve storageStats in {stage} stage: Collection [{namespace}] not found."
+        link = " :: caused by :: " if version.at_least(5, 0) else ": "
+        missing = answers.not_found(profile, namespace)
+        gone = f"Unable to retrieve storageStats in {stage} stage{link}{missing}"
         return error(version, 26 if version.at_least(6, 0) else 40280, wrapped + gone)
     if found.type == "view":
         return error(version, 166, f"{wrapped}Namespace {namespace} is a view, not a collection")
@@ -209,7 +219,8 @@ def find(profile: Profile, cursors: Cursors, document: Document, database: str) 
         document.get("projection"),
         _whole(document.get("limit"), DEFAULT_BATCH),
     )
-    return cursors.first(f"{database}.{name}", entries, DEFAULT_BATCH)
+    missing = _find(profile, database, name) is None and profile.role is not Role.MONGOS
+    return cursors.first(f"{database}.{name}", entries, DEFAULT_BATCH, listing=missing)
 
 
 def _selected(found: Collection | None, wanted: Document, fields: Any, limit: int) -> list[Document]:
