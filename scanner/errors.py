@@ -48,24 +48,6 @@ class RefusedError(MongosweepError):
     exit_code = ExitCode.REFUSED
 
 
-class IncompleteError(MongosweepError):
-    """The sweep could not cover what it promised."""
-
-    exit_code = ExitCode.INCOMPLETE
-
-
-class StorageError(MongosweepError):
-    """The journal, a checkpoint or the output could not be written."""
-
-    exit_code = ExitCode.STORAGE
-
-
-class BusyError(MongosweepError):
-    """Another run holds the directory."""
-
-    exit_code = ExitCode.BUSY
-
-
 def exit_code_table() -> str:
     """The exit codes, one a line, as help texts show them."""
     return "\n".join(f"{code.value:>3}  {code.sentence}" for code in ExitCode)

@@ -12,7 +12,7 @@ import logging
 import logging.handlers
 import queue
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from structlog.typing import Processor
 
 QUEUE_LENGTH = 10_000
+PATIENCE = 2.0  # seconds to write the last lines
 LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 
 
@@ -52,6 +53,26 @@ class _Output(logging.Handler):
         with contextlib.suppress(OSError, ValueError):
             stream.write(self.format(record) + "\n")
             stream.flush()
+
+
+class _Listener(logging.handlers.QueueListener):
+    """Ends in bounded time: a reader that reads no more must not keep a sweep from ending."""
+
+    _sentinel: None
+
+    def __init__(self, records: queue.Queue[Any], handler: logging.Handler) -> None:
+        super().__init__(records, handler)
+        self._records = records
+
+    def stop(self) -> None:
+        """Let it write what is queued, for as long as `PATIENCE`; its thread is a daemon and may stay."""
+        thread = self._thread
+        if thread is None:
+            return
+        self._thread = None
+        with contextlib.suppress(queue.Full):
+            self._records.put(self._sentinel, timeout=PATIENCE)
+            thread.join(PATIENCE)
 
 
 class Log:
@@ -114,7 +135,7 @@ def configure(level: str = "warning", *, as_json: bool = False, stream: TextIO |
     handler = DroppingHandler(records)
     # The formatter needs structlog's own event, which the default `prepare` would turn into text.
     handler.prepare = lambda record: record  # type: ignore[method-assign]  # same process: nothing is pickled
-    listener = logging.handlers.QueueListener(records, output)
+    listener = _Listener(records, output)
     root = logging.getLogger()
     root.setLevel(LEVELS[level])
     root.addHandler(handler)

@@ -3,15 +3,12 @@
 Start-up is a promise: this file imports nothing, and a command's file is imported when it is run.
 """
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Sequence  # noqa: TC003 - loaded at interpreter start-up anyway; TYPE_CHECKING is not
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
     if arguments == ["--version"]:
         from scanner import __version__
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,8 +82,7 @@ def command(
         stdout_lines=lines,
         quiet=quiet,
     )
-    configure(log_level)
-    with screen_for(sys.stderr, quiet=quiet) as screen:
+    with closing(configure(log_level)), screen_for(sys.stderr, quiet=quiet) as screen:
         result = run(loaded.settings, loaded.scope, options, screen)
     if not lines:
         from scanner.cli.screen import show_table

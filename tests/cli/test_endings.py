@@ -1,0 +1,198 @@
+"""Every way in which a command ends: codes, broken pipes, full and closed streams, Ctrl-C, our own bugs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import scanner.sweep
+from results.files import DirectoryBusyError, StorageError
+from scanner.cli import main
+from scanner.cli.ending import describe_end
+from scanner.cli.group import root
+from scanner.errors import ExitCode, MongosweepError, RefusedError, exit_code_table
+from targets.errors import ScopeError
+from tests.cli.programs import CONFIGURATION, ROOT, mongosweep
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a configuration, as the working directory."""
+    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (RefusedError("x.toml:3: no"), 2, "error: x.toml:3: no\n"),
+        (MongosweepError("odd"), 70, "error: odd\n"),
+        (ScopeError("a.csv", 4, "bad", "write good"), 2, "error: a.csv:4: bad; write good\n"),
+        (StorageError("runs", "full", "make room"), 4, "error: runs: full; make room\n"),
+        (DirectoryBusyError("runs", "held"), 5, "error: runs: held\n"),
+        (OSError(28, "No space left on device", "runs/x"), 4, "runs/x: No space left"),
+        (KeyboardInterrupt(), 3, "interrupted\n"),
+        (click.Abort(), 3, "interrupted\n"),
+        (BrokenPipeError(), 0, ""),
+        (click.UsageError("wrong"), 2, "error: wrong\n"),
+        (SystemExit(4), 4, ""),
+    ],
+)
+def test_each_kind_of_end_has_its_code_and_words(
+    error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert describe_end(error, ["sweep"]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_the_codes_of_the_design() -> None:
+    assert [code.value for code in ExitCode] == [0, 1, 2, 3, 4, 5, 70]
+    assert all(code.sentence in exit_code_table() for code in ExitCode)
+
+
+def test_the_help_of_sweep_shows_all_codes() -> None:
+    shown = CliRunner().invoke(root, ["sweep", "--help"])
+    assert shown.exit_code == 0
+    for code in ExitCode:
+        assert f"{code.value}  {code.sentence}" in shown.output
+
+
+def test_a_bug_is_one_line_and_a_file_with_the_traceback(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("one\ntwo")
+
+    monkeypatch.setattr(scanner.sweep, "run", run)
+    assert main(["sweep", "--quiet"]) == 70
+    err = capsys.readouterr().err
+    assert err.startswith("internal error: ZeroDivisionError: one two; a traceback is in ")
+    assert len(err.splitlines()) == 1
+    (file,) = here.glob("mongosweep-error-*.txt")
+    assert str(file) in err
+    text = file.read_text(encoding="utf-8")
+    assert "Traceback" in text
+    assert "ZeroDivisionError: one\ntwo" in text
+    assert "['sweep', '--quiet']" in text
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_bug_with_nowhere_to_write_says_where_it_arose(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    def no_file(**_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(scanner.sweep, "run", run)
+    monkeypatch.setattr("tempfile.mkstemp", no_file)
+    assert main(["sweep", "--quiet"]) == 70
+    err = capsys.readouterr().err
+    assert "it arose at " in err
+    assert "test_endings.py" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("shell", "code", "said"),
+    [
+        ("{} | true; exit ${PIPESTATUS[0]}", 0, ""),
+        ("> /dev/full", 4, "No space left"),
+        (">&-", 0, ""),
+        ("2>&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
+    ],
+)
+def test_streams_that_are_gone_full_or_closed(shell: str, code: int, said: str, here: Path) -> None:
+    done = mongosweep("plan", "--json", cwd=here, shell=shell)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == (1 if said else 0)
+
+
+@pytest.mark.parametrize("shell", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_sweep_without_standard_streams_writes_its_run(shell: str, here: Path) -> None:
+    """A socket that got the number of a closed stream would be written to, or end the process."""
+    done = mongosweep("sweep", "--all", cwd=here, shell=shell)
+    assert done.returncode == 0, done.stderr
+    (journal,) = here.glob("runs/*/observations-0001.jsonl")
+    assert len(journal.read_bytes().splitlines()) == 8
+
+
+def test_a_sweep_into_a_pipe_is_jsonl(here: Path) -> None:
+    done = mongosweep("sweep", "--all", cwd=here)
+    assert done.returncode == 0
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 8
+    assert {line["verdict"] for line in lines} == {"refused"}
+    assert "complete: 8 targets" in done.stderr
+    assert "run directory: runs/" in done.stderr
+
+
+def test_a_reader_of_a_sweep_that_goes_away_is_no_error(here: Path) -> None:
+    done = mongosweep("sweep", "--all", cwd=here, shell="{} | head -n 1; exit ${PIPESTATUS[0]}")
+    assert "Traceback" not in done.stderr
+    assert "Broken pipe" not in done.stderr
+    (journal,) = here.glob("runs/*/observations-0001.jsonl")
+    assert len(journal.read_bytes().splitlines()) == 8
+
+
+def test_quiet_says_nothing(here: Path) -> None:
+    done = mongosweep("sweep", "--quiet", cwd=here)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_ctrl_c_ends_a_sweep_in_order(here: Path) -> None:
+    """3, a whole run, what was not reached, and how to go on."""
+    slow = CONFIGURATION.replace("per_prefix_rate = 1000", "rate = 1")
+    (here / "mongosweep.toml").write_text(slow, encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "scanner", "sweep"],
+        cwd=here,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(here)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            until = time.monotonic() + 30
+            while not list(here.glob("runs/*/observations-0001.jsonl")) and time.monotonic() < until:
+                time.sleep(0.02)
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 3, err
+    assert "interrupted: 8 targets" in err
+    assert "not reached" in err
+    assert "sweep --resume " in err
+    assert "Traceback" not in err
+    run_id = next(here.glob("runs/*/manifest.json")).parent.name
+    done = mongosweep("sweep", "--resume", run_id, "--rate", "1000", cwd=here)
+    assert done.returncode == 0, done.stderr
+
+
+def test_completion_knows_the_commands(here: Path) -> None:
+    done = mongosweep(
+        cwd=here,
+        env={"_MONGOSWEEP_COMPLETE": "bash_complete", "COMP_WORDS": "mongosweep s", "COMP_CWORD": "1"},
+    )
+    assert {line.partition(",")[2] for line in done.stdout.split()} == {"sweep", "schema"}

@@ -1,0 +1,191 @@
+"""What a sweep shows: on a terminal, in a pipe, or not at all; and that no name can steer a terminal."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from results.record import Endpoint, Exposure, Observation, Owner
+from results.verdict import Severity, Verdict
+from scanner.cli.screen import (
+    MOST_FOUND_LINES,
+    PlainScreen,
+    QuietScreen,
+    TerminalScreen,
+    found_cells,
+    is_terminal,
+    progress_line,
+    screen_for,
+    summary_lines,
+)
+from scanner.config import Settings, SweepOptions
+from scanner.plan import make_plan
+from scanner.progress import Snapshot, Summary
+from targets.entries import Entry
+from targets.scope import Scope
+
+if TYPE_CHECKING:
+    from scanner.plan import Plan
+    from scanner.progress import Screen
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """It does."""
+        return True
+
+
+class Gone(io.StringIO):
+    """A stream whose reader went away."""
+
+    def write(self, text: str) -> int:
+        """No longer possible."""
+        raise BrokenPipeError
+
+
+PLAN: Plan = make_plan(Settings(), Scope([Entry.of("10.20.0.0/24")]), SweepOptions(), time.time())
+SNAPSHOT = Snapshot(done=128, planned=256, elapsed=31.0, rate=99.6, open_found=1, remaining=65.0)
+SUMMARY = Summary(
+    run_id="R1",
+    run_dir=str(Path("runs") / "R1"),
+    state="interrupted",
+    reasons=("Ctrl-C\x1b[2J",),
+    planned=256,
+    outcomes={"refused": 100, "open": 1},
+    excluded=2,
+    not_reached=153,
+    elapsed=69.0,
+    exit_code=3,
+    chain_head="ab" * 32,
+)
+
+
+def observation(owner: str = "we\x1b[31mb", ip: str = "10.20.0.7") -> Observation:
+    """A finding whose owner tries to steer the terminal."""
+    return Observation(
+        event_id="e",
+        run_id="R1",
+        observed_at="2026-11-24T12:00:00.000Z",
+        target=Endpoint(ip=ip, port=27017),
+        owner=Owner(owner=owner),
+        verdict=Verdict.OPEN,
+        severity=Severity.CRITICAL,
+        exposure=Exposure(database_count=1, total_size_bytes=60_000_000_000, documents=693_000),
+    )
+
+
+def show_all(screen: Screen) -> None:
+    """Every call that a sweep makes."""
+    screen.started(PLAN)
+    screen.progress(SNAPSHOT)
+    screen.found(observation())
+    screen.progress(SNAPSHOT)
+    screen.notice("one line\x1b[2J")
+    screen.finished(SUMMARY)
+
+
+def test_in_a_pipe_everything_is_a_plain_line() -> None:
+    stream = io.StringIO()
+    with screen_for(stream, quiet=False) as screen:
+        assert isinstance(screen, PlainScreen)
+        show_all(screen)
+    text = stream.getvalue()
+    assert "256 targets on port 27017 at 1000 a second" in text
+    assert "128/256 (50.0 %)  100/s  1 open  1 min 5 s left" in text
+    assert "found critical 10.20.0.7:27017 open 1 database, 60.0 GB, 693,000 documents" in text
+    assert "interrupted: 256 targets in 1 min 9 s: refused 100, open 1" in text
+    assert "excluded while it ran 2, not reached 153" in text
+    assert "sweep --resume R1" in text
+    assert "ab" * 32 in text
+    assert "\x1b" not in text
+    assert text.count("128/256") == 1, "progress is told every half minute, not each time"
+
+
+def test_on_a_terminal_there_is_a_bar_above_which_lines_appear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    stream = Terminal()
+    with screen_for(stream, quiet=False) as screen:
+        assert isinstance(screen, TerminalScreen)
+        show_all(screen)
+    text = stream.getvalue()
+    assert "128/256" in text
+    assert "10.20.0.7:27017" in text
+    assert "interrupted: 256 targets" in text
+    assert "\x1b[2J" not in text
+    assert "\x1b[31m" not in text
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h"), "the cursor is shown again"
+
+
+def test_a_sweep_that_fails_leaves_the_terminal_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with pytest.raises(ZeroDivisionError), screen_for(stream, quiet=False) as screen:  # noqa: PT012
+        screen.started(PLAN)
+        raise ZeroDivisionError
+    assert stream.getvalue().rstrip().endswith("\x1b[2K") or "\x1b[?25h" in stream.getvalue()
+
+
+def test_quiet_or_without_a_stream_nothing_is_shown() -> None:
+    stream = io.StringIO()
+    for target, quiet in ((stream, True), (None, False)):
+        with screen_for(target, quiet=quiet) as screen:
+            assert isinstance(screen, QuietScreen)
+            show_all(screen)
+    assert stream.getvalue() == ""
+
+
+def test_a_stream_that_went_away_is_let_go() -> None:
+    with screen_for(Gone(), quiet=False) as screen:
+        show_all(screen)
+
+
+def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert not is_terminal(Terminal())
+    closed = io.StringIO()
+    closed.close()
+    assert not is_terminal(closed)
+
+
+def test_findings_in_a_pipe_are_bounded() -> None:
+    stream = io.StringIO()
+    with screen_for(stream, quiet=False) as screen:
+        for _ in range(MOST_FOUND_LINES + 50):
+            screen.found(observation())
+    assert len(stream.getvalue().splitlines()) == MOST_FOUND_LINES + 1
+
+
+def test_the_progress_line_says_why_it_is_slow_or_paused() -> None:
+    slow = Snapshot(
+        done=0, planned=0, elapsed=1, rate=0, open_found=0, slowed_by="loss", paused_by="stop file"
+    )
+    assert progress_line(slow) == "0/0 (100.0 %)  0/s  0 open  slower: loss  PAUSED: stop file"
+
+
+def test_ipv6_addresses_stand_in_brackets() -> None:
+    assert found_cells(observation(ip="fd00::1"))[1] == "[fd00::1]:27017"
+
+
+def test_a_complete_summary_has_no_resume() -> None:
+    lines = summary_lines(
+        Summary(
+            run_id="R",
+            run_dir="runs/R",
+            state="complete",
+            reasons=(),
+            planned=1,
+            outcomes={},
+            excluded=0,
+            not_reached=0,
+            elapsed=0.1,
+            exit_code=0,
+        )
+    )
+    assert lines == ["complete: 1 targets in 1 s: no outcome", "run directory: runs/R"]
