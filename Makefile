@@ -10,7 +10,7 @@ DEV     := $(VENV)/.dev
 TESTS   ?=
 COVER   := --cov --cov-report=term:skip-covered --cov-fail-under=90
 UV_LOCK := $(BIN)/python -m uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
-           --no-emit-index-url --no-emit-find-links --prerelease=if-necessary-or-explicit
+           --no-emit-index-url --no-emit-find-links --no-strip-extras --prerelease=if-necessary-or-explicit
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format types check servers fuzz bench torture lock clean
