@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from results.record import Server, Vulnerability
 from scanner.mongo import activity, advisories, lookalikes
-from scanner.mongo.answers import databases, succeeded
+from scanner.mongo.answers import succeeded
+from scanner.mongo.judge import judge
 from scanner.mongo.values import number, text
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _vulnerabilities(
         return []
     hello = activity.hello_of(facts)
     situation = advisories.Situation(
-        open=databases(facts.list_databases) is not None,
+        open=judge(facts).verdict.is_open,
         replica_set="setName" in hello or hello.get("isreplicaset") is True,
         mongos=hello.get("msg") == "isdbgrid",
         tls=any(attempt.tls is not None and attempt.tls.established for attempt in facts.attempts),

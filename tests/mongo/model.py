@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from results.record import Exposure
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+YESTERDAY = NOW - timedelta(days=1)
 Answerer = Callable[[Request], Document]
 
 
@@ -156,3 +157,21 @@ class Model:
 def error(code: int, words: str = "refused") -> Answerer:
     """An answerer that always fails."""
     return lambda _: {"ok": 0.0, "code": code, "errmsg": words}
+
+
+def magazine(**changes: object) -> Model:
+    """The magazine: many readers, a note of a day later, a view."""
+    model = Model(
+        {
+            "admin": {"system.version": Coll()},
+            "lecteurs": {
+                "abonnes": Coll(693_000, newest=YESTERDAY),
+                "logs": Coll(5),
+                "v": Coll(0, type="view"),
+            },
+            "READ__ME_TO_RECOVER_YOUR_DATA": {"README": Coll(1, newest=NOW)},
+        }
+    )
+    for name, value in changes.items():
+        setattr(model, name, value)
+    return model

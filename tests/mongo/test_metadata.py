@@ -9,26 +9,7 @@ import pytest
 from scanner.mongo.commands import Command, Request, build_info, db_stats
 from scanner.mongo.facts import Depth, Document, Limits, Reply
 from scanner.mongo.metadata import MetadataPlan
-from tests.mongo.model import NOW, Coll, Model, error
-
-YESTERDAY = NOW - timedelta(days=1)
-
-
-def magazine(**changes: object) -> Model:
-    model = Model(
-        {
-            "admin": {"system.version": Coll()},
-            "lecteurs": {
-                "abonnes": Coll(693_000, newest=YESTERDAY),
-                "logs": Coll(5),
-                "v": Coll(0, type="view"),
-            },
-            "READ__ME_TO_RECOVER_YOUR_DATA": {"README": Coll(1, newest=NOW)},
-        }
-    )
-    for name, value in changes.items():
-        setattr(model, name, value)
-    return model
+from tests.mongo.model import NOW, YESTERDAY, Coll, Model, error, magazine
 
 
 @pytest.mark.parametrize(
@@ -302,86 +283,6 @@ def test_an_empty_database_is_not_asked_at_all() -> None:
     admin = next(database for database in plan.exposure().databases if database.name == "admin")
     assert {request.database for request in model.asked} == {"db"}
     assert (admin.size_bytes, admin.documents, admin.collections_known) == (0, 0, True)
-
-
-@pytest.mark.parametrize("code", [59, 115, 238, 40324])
-def test_an_unknown_form_is_replaced_by_an_older_one(code: int) -> None:
-    model = magazine()
-    model.instead[Command.COLL_STATS_STAGE] = error(code)
-    model.instead[Command.COLL_STATS] = error(code)
-    model.instead[Command.NEWEST_DATE] = error(code)
-    exposure = model.run()
-    counts = {c.name: c.documents for d in exposure.databases for c in d.collections}
-    assert counts["abonnes"] == 693_000
-    assert exposure.last_write is not None
-    assert {Command.COUNT, Command.NEWEST_ID} <= {request.command for request in model.asked}
-
-
-def test_when_no_form_is_known_the_record_says_so() -> None:
-    model = Model({"db": {"c": Coll(), "t": Coll(type="timeseries")}}, wire=5)
-    for command in (Command.COLL_STATS, Command.COUNT):
-        model.instead[command] = error(59, "no such command")
-    exposure = model.run()
-    notes = [collection.note for collection in exposure.databases[0].collections]
-    assert all("no such command" in note for note in notes)
-    counted = [r.arguments["collection"] for r in model.asked if r.command is Command.COUNT]
-    assert "t" not in counted
-
-
-def test_look_alikes_get_the_oldest_forms() -> None:
-    """FerretDB 1.24 hangs up on `$collStats` with a projection, and does not know `$toDate`."""
-    model = magazine(build={"version": "7.0.42", "ferretdbVersion": "v1.24.2"})
-    model.run()
-    used = {request.command for request in model.asked}
-    assert {Command.COLL_STATS, Command.NEWEST_ID} <= used
-    assert not {Command.COLL_STATS_STAGE, Command.NEWEST_DATE} & used
-
-
-def test_a_slow_server_is_left_alone_after_two_timeouts() -> None:
-    model = Model({f"db{n:02}": {"c": Coll()} for n in range(20)})
-    model.instead[Command.DB_STATS] = error(50, "operation exceeded time limit")
-    exposure = model.run(window=1)
-    assert [r.command for r in model.asked].count(Command.DB_STATS) == 2
-    assert any("ran out of time" in words for words in exposure.truncated)
-    assert "counts of databases: 18 not asked or not told" in exposure.truncated
-    assert exposure.documents == 200  # from the collections' own counters
-
-
-@pytest.mark.parametrize(
-    ("command", "code", "note"),
-    [
-        (Command.COLL_STATS_STAGE, 13, "not told"),
-        (Command.COLL_STATS_STAGE, 40280, "gone"),
-        (Command.NEWEST_DATE, 2, "no index on _id"),
-        (Command.NEWEST_DATE, 96, "not told"),
-    ],
-)
-def test_a_failed_question_becomes_a_note(command: Command, code: int, note: str) -> None:
-    model = Model({"db": {"c": Coll()}})
-    model.instead[command] = error(code)
-    (collection,) = model.run().databases[0].collections
-    assert note in collection.note
-
-
-def test_a_view_that_was_not_called_one_is_found_out() -> None:
-    model = Model({"db": {"c": Coll()}})
-    model.instead[Command.COLL_STATS_STAGE] = error(166)
-    (collection,) = model.run().databases[0].collections
-    assert collection.type == "view"
-    assert Command.NEWEST_DATE not in {request.command for request in model.asked}
-
-
-def test_a_lost_connection_is_said_and_not_asked_again() -> None:
-    model = magazine()
-    facts = model.facts()
-    plan = MetadataPlan(facts, Limits(), Depth.COLLECTIONS)
-    while requests := plan.next_requests(8):
-        for request in requests:
-            plan.answered(request, Reply(command=request.command, error="the connection was closed"))
-    facts.metadata_cut = "the connection was closed"
-    exposure = plan.exposure()
-    assert "the conversation ended early: the connection was closed" in exposure.truncated
-    assert all("was closed" in database.note for database in exposure.databases)
 
 
 def test_answers_to_questions_that_were_never_asked_change_nothing() -> None:
