@@ -205,9 +205,12 @@ def _say_attempts(facts: Facts) -> str:
 
 
 def _say_attempt(attempt: Attempt) -> str:
-    said = f"{attempt.layer}: {attempt.bytes_received} bytes, {attempt.replies} replies"
+    said = f"{attempt.layer}: {attempt.replies} replies"
     if attempt.protocol_error:
+        # Without the number of bytes, which depends on how the network cut them.
         said += f", {attempt.protocol_error}"
+    else:
+        said += f", {attempt.bytes_received} bytes"
     if attempt.ending:
         said += f", {attempt.ending}"
     if attempt.tls and attempt.tls.alert:

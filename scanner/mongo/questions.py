@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FIRST_WIRE_WITH_MSG = 6  # 3.6
 FIRST_WIRE_WITH_LIST_COLLECTIONS = 3  # 3.0
+COMMAND_NOT_SUPPORTED = 115
 _TLS_WORDS = ("PROTOCOL", "HANDSHAKE_FAILURE", "INSUFFICIENT_SECURITY", "KEY_TOO_SMALL", "MD_TOO_WEAK")
 _LEGACY_WORDS = (*_TLS_WORDS, "NO_SHARED_CIPHER", "LEGACY", "UNSAFE", "CA_MD_TOO_WEAK", "ILLEGAL_PARAMETER")
 
@@ -95,7 +96,10 @@ def _hello_missing(talk: Talk) -> bool:
 
 
 def _hello_refused(talk: Talk) -> bool:
-    return "hello" in talk.asked and error_kind(talk.facts.hello) is ErrorKind.UNKNOWN_COMMAND
+    """Unknown, or refused with 115 as by Cosmos DB, which does answer isMaster: no verdict either way."""
+    refused = error_kind(talk.facts.hello) is ErrorKind.UNKNOWN_COMMAND
+    document = (talk.facts.hello.document if talk.facts.hello else None) or {}
+    return "hello" in talk.asked and (refused or error_code(document) == COMMAND_NOT_SUPPORTED)
 
 
 def _hello_wants_version(talk: Talk) -> bool:

@@ -1,0 +1,448 @@
+"""The reply documents of the protocol reference, and the rules that no recording reaches, one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from bson import ObjectId, Timestamp
+
+from results.verdict import Verdict
+from scanner.mongo.answers import (
+    ErrorKind,
+    databases,
+    describe,
+    error_code,
+    error_kind,
+    outcome,
+    wire_version,
+)
+from scanner.mongo.facts import Attempt, Ending, Facts, Layer, Reply, TlsSession
+from scanner.mongo.judge import RULES, judge
+
+Doc = dict[str, Any]
+STANDALONE: Doc = {"ismaster": True, "maxWireVersion": 21, "minWireVersion": 0, "ok": 1}
+ARBITER: Doc = {
+    "ismaster": False,
+    "secondary": False,
+    "arbiterOnly": True,
+    "setName": "r",
+    "maxWireVersion": 8,
+    "ok": 1.0,
+}
+OPEN, NO_DATA, AUTH, UNKNOWN = Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED, Verdict.UNKNOWN
+NOT_MONGODB = Verdict.NOT_MONGODB
+
+
+def said(document: Doc | None, command: str = "listDatabases", by: str = "OP_MSG", error: str = "") -> Reply:
+    return Reply(command=command, document=document, by=by, error=error)
+
+
+def facts(
+    listed: Doc | None, hello: Doc | None = STANDALONE, *, loopback: bool = False, **more: Doc
+) -> Facts:
+    made = Facts(loopback=loopback)
+    made.hello = said(hello, "isMaster", "OP_REPLY") if hello is not None else None
+    made.list_databases = said(listed) if listed is not None else None
+    made.max_wire_version = wire_version(hello or {}, "maxWireVersion")
+    for slot, document in more.items():
+        setattr(made, slot, said(document, slot))
+    return made
+
+
+def error(code: int | None, text: str, name: str | None = None, **more: Any) -> Doc:
+    made: Doc = {"ok": 0.0, "errmsg": text}
+    if code is not None:
+        made["code"] = code
+    if name:
+        made["codeName"] = name
+    return made | more
+
+
+CLUSTER_TIME = {"clusterTime": Timestamp(1_700_000_000, 1), "signature": {"hash": b"\x00" * 20, "keyId": 0}}
+G16 = {
+    "databases": [{"name": n, "sizeOnDisk": 8192, "empty": False} for n in ("admin", "config", "local")],
+    "totalSize": 28672,
+    "totalSizeMb": 0,
+    "ok": 1,
+}
+G17 = {
+    "databases": [
+        {"name": "httpstorage", "sizeOnDisk": 83886080.0, "empty": False},
+        {"name": "admin", "sizeOnDisk": 1.0, "empty": True},
+    ],
+    "totalSize": 167772160.0,
+    "ok": 1.0,
+}
+UNAUTHORIZED = "Unauthorized"
+LOGIN = error(13, "command listDatabases requires authentication", UNAUTHORIZED)
+G25 = error(
+    13436,
+    "node is not in primary or recovering state",
+    "NotPrimaryOrSecondary",
+    topologyVersion={"processId": ObjectId("647edaca021ba0c72e879407"), "counter": 1},
+)
+REFUSED_QUERY = "Unsupported OP_QUERY command: listDatabases. The client driver may require an upgrade."
+API = "The apiVersion parameter is required, please configure your MongoClient's API version"
+
+LIST_CASES: list[tuple[str, Doc, Doc, Verdict, str]] = [
+    ("G8 dionaea", STANDALONE | {"maxWriteBatchSize": 1000}, STANDALONE, UNKNOWN, "honeypot-suspected"),
+    ("G16 open 5.0", G16, STANDALONE, OPEN, "databases-listed"),
+    ("G17 MMAPv1", G17, STANDALONE, OPEN, "databases-listed"),
+    (
+        "G18 names",
+        {"databases": [{"name": "admin"}, {"name": "local"}], "ok": 1},
+        STANDALONE,
+        OPEN,
+        "databases-listed",
+    ),
+    ("G19 up to 2.3.1", {"errmsg": "need to login", "ok": 0.0}, STANDALONE, AUTH, "auth-required"),
+    (
+        "G20 2.6 to 3.6",
+        error(13, "not authorized on admin to execute command { listDatabases: 1.0 }"),
+        STANDALONE,
+        AUTH,
+        "auth-required",
+    ),
+    ("G21 4.0", LOGIN, STANDALONE, AUTH, "auth-required"),
+    (
+        "G22 member",
+        {"operationTime": Timestamp(1_700_000_000, 1)} | LOGIN | {"$clusterTime": CLUSTER_TIME},
+        STANDALONE,
+        AUTH,
+        "auth-required",
+    ),
+    (
+        "G24 secondary",
+        error(13435, "not master and slaveOk=false", "NotMasterNoSlaveOk"),
+        STANDALONE,
+        OPEN,
+        "not-primary",
+    ),
+    ("G24 newer", error(13435, "not primary and secondaryOk=false"), STANDALONE, OPEN, "not-primary"),
+    ("G24 legacy", {"$err": "not master and slaveOk=false", "code": 13435}, STANDALONE, OPEN, "not-primary"),
+    ("G25 arbiter", G25, ARBITER, NO_DATA, "not-readable-state"),
+    ("G25 arbiter of 4.0", {"databases": [{"name": "local"}], "ok": 1.0}, ARBITER, NO_DATA, "no-data-member"),
+    (
+        "G26 recovering",
+        {"note": "from execCommand", "ok": 0.0, "errmsg": "node is recovering"},
+        STANDALONE,
+        NO_DATA,
+        "not-readable-state",
+    ),
+    (
+        "G26 not master",
+        {"note": "from execCommand", "ok": 0.0, "errmsg": "not master"},
+        STANDALONE,
+        OPEN,
+        "not-primary",
+    ),
+    ("G26 2.4 locked", {"ok": 0.0, "errmsg": "unauthorized"}, STANDALONE, AUTH, "auth-required"),
+    (
+        "G27 352",
+        error(352, REFUSED_QUERY, "UnsupportedOpQueryCommand"),
+        STANDALONE,
+        UNKNOWN,
+        "op-query-refused",
+    ),
+    ("G28 API", error(498870, API, "Location498870"), STANDALONE, UNKNOWN, "api-version-required"),
+    (
+        "G29 no such cmd",
+        {"errmsg": "no such cmd: listDatabases", "bad cmd": {"listDatabases": 1}, "ok": 0},
+        STANDALONE,
+        UNKNOWN,
+        "unknown-command",
+    ),
+    (
+        "G30 FerretDB",
+        error(13, "Command listDatabases requires authentication", UNAUTHORIZED),
+        STANDALONE,
+        AUTH,
+        "auth-required",
+    ),
+    (
+        "G37 trap",
+        error(13, "listDatabases may only be run against the admin database.", UNAUTHORIZED),
+        STANDALONE,
+        UNKNOWN,
+        "wrong-database",
+    ),
+    ("G37 2.x", error(None, "access denied; use admin db"), STANDALONE, UNKNOWN, "wrong-database"),
+    (
+        "G38 trap",
+        error(13, "shutdown must run from localhost when running db without auth", UNAUTHORIZED),
+        STANDALONE,
+        OPEN,
+        "access-control-off",
+    ),
+    (
+        "G38 2.4",
+        error(None, "unauthorized: this command must run from localhost when running db without auth"),
+        STANDALONE,
+        OPEN,
+        "access-control-off",
+    ),
+    (
+        "Cosmos 115 to listDatabases",
+        error(115, "Command listDatabases not supported prior to authentication", "CommandNotSupported"),
+        STANDALONE,
+        AUTH,
+        "auth-required",
+    ),
+    ("115 alone", error(115, "not supported"), STANDALONE, UNKNOWN, "unknown-command"),
+    (
+        "G40 DocumentDB",
+        error(13, "Command listdatabases not supported prior to authentication.", UNAUTHORIZED),
+        STANDALONE,
+        AUTH,
+        "auth-required",
+    ),
+    ("18", error(18, "Authentication failed.", "AuthenticationFailed"), STANDALONE, AUTH, "auth-required"),
+    ("391", error(391, "again", "ReauthenticationRequired"), STANDALONE, AUTH, "auth-required"),
+    ("Atlas", error(8000, "(AtlasError) no", "AtlasError"), STANDALONE, AUTH, "auth-required"),
+    ("name without code", error(None, "whatever", UNAUTHORIZED), STANDALONE, AUTH, "auth-required"),
+    ("unknown name without code", error(None, "unauthorized", "Novel"), STANDALONE, UNKNOWN, "other-error"),
+    ("10107", error(10107, "not master"), STANDALONE, OPEN, "not-primary"),
+    ("50", error(50, "operation exceeded time limit", "MaxTimeMSExpired"), STANDALONE, OPEN, "too-slow"),
+    ("91", error(91, "shutdown in progress"), STANDALONE, UNKNOWN, "in-transition"),
+    ("11600", error(11600, "not authorized any more"), STANDALONE, UNKNOWN, "in-transition"),
+    (
+        "code beats text",
+        error(1, "not authorized, requires authentication"),
+        STANDALONE,
+        UNKNOWN,
+        "other-error",
+    ),
+    ("without words", {"ok": 0}, STANDALONE, UNKNOWN, "other-error"),
+    ("ok alone", {"ok": 1.0}, STANDALONE, UNKNOWN, "answer-without-list"),
+    ("list of no documents", {"databases": ["admin"], "ok": 1.0}, STANDALONE, UNKNOWN, "answer-without-list"),
+    (
+        "names that are none",
+        {"databases": [{"name": 5}], "ok": 1.0},
+        STANDALONE,
+        UNKNOWN,
+        "answer-without-list",
+    ),
+    ("no list", {"databases": {"name": "x"}, "ok": 1.0}, STANDALONE, UNKNOWN, "answer-without-list"),
+    ("ok 0 with a list", G16 | {"ok": 0}, STANDALONE, UNKNOWN, "contradiction"),
+    ("$err with a list", G16 | {"$err": "x"}, STANDALONE, UNKNOWN, "contradiction"),
+    ("ok as text with a list", G16 | {"ok": "1"}, STANDALONE, UNKNOWN, "contradiction"),
+    ("ok as text", {"ok": "1"}, STANDALONE, UNKNOWN, "untrusted-ok"),
+    ("ok 2", {"ok": 2}, STANDALONE, UNKNOWN, "untrusted-ok"),
+    ("ok NaN", {"ok": float("nan")}, STANDALONE, UNKNOWN, "untrusted-ok"),
+    ("ok document", {"ok": {}}, STANDALONE, UNKNOWN, "untrusted-ok"),
+    ("nothing", {}, STANDALONE, UNKNOWN, "untrusted-ok"),
+    ("ok true", G16 | {"ok": True}, STANDALONE, OPEN, "databases-listed"),
+    ("empty", {"databases": [], "ok": 1.0}, STANDALONE, UNKNOWN, "empty-list"),
+    ("uninitiated", G16, STANDALONE | {"isreplicaset": True}, NO_DATA, "no-data-member"),
+]
+
+
+@pytest.mark.parametrize(
+    ("listed", "hello", "verdict", "rule"), [c[1:] for c in LIST_CASES], ids=[c[0] for c in LIST_CASES]
+)
+def test_list_databases(listed: Doc, hello: Doc, verdict: Verdict, rule: str) -> None:
+    judgement = judge(facts(listed, hello))
+    assert (judgement.verdict, judgement.evidence[0].rule) == (verdict, rule)
+    assert judgement.evidence[0].detail
+
+
+EMPTY = {"databases": [], "totalSize": 0.0, "ok": 1.0}
+INSUFFICIENT = error(13, "Insufficient permissions to list all databases", UNAUTHORIZED)
+LOCAL_REFUSED = error(13, "not authorized on local to execute command { listCollections: 1 }", UNAUTHORIZED)
+CURSOR = {"cursor": {"id": 0, "ns": "local.$cmd.listCollections", "firstBatch": []}, "ok": 1.0}
+ATLAS = error(8000, "(AtlasError) Unallowed argument in listDatabases command", "AtlasError")
+
+
+@pytest.mark.parametrize(
+    ("confirm", "privilege", "verdict", "rule"),
+    [
+        (INSUFFICIENT, None, AUTH, "localhost-exception"),
+        (EMPTY, LOCAL_REFUSED, AUTH, "localhost-exception"),
+        (EMPTY, CURSOR, NO_DATA, "empty-but-privileged"),
+        (EMPTY, G25, NO_DATA, "empty-but-privileged"),
+        (EMPTY, error(59, "no such command"), UNKNOWN, "empty-list"),
+        (G16, None, OPEN, "databases-listed"),
+        (ATLAS, None, UNKNOWN, "empty-list"),
+        (ATLAS, CURSOR, NO_DATA, "empty-but-privileged"),
+        (ATLAS, LOCAL_REFUSED, AUTH, "localhost-exception"),
+    ],
+)
+def test_an_empty_list_is_never_open(
+    confirm: Doc, privilege: Doc | None, verdict: Verdict, rule: str
+) -> None:
+    made = facts(EMPTY, confirm_list=confirm)
+    made.confirm_privilege = said(privilege, "listCollections") if privilege else None
+    judgement = judge(made)
+    assert (judgement.verdict, judgement.evidence[0].rule) == (verdict, rule)
+    if rule == "empty-but-privileged" and confirm is ATLAS:
+        assert "unconfirmed" in [e.rule for e in judgement.evidence]
+
+
+def test_behind_the_gate_on_loopback_needs_a_privilege_too() -> None:
+    for listed in (G25, error(13435, "not master and slaveOk=false")):
+        assert judge(facts(listed, loopback=True)).verdict is UNKNOWN
+        assert judge(facts(listed, loopback=True, confirm_privilege=LOCAL_REFUSED)).verdict is AUTH
+        assert judge(facts(listed, loopback=True, confirm_privilege=G25)).verdict.is_open
+        assert judge(facts(listed)).verdict.is_open
+
+
+def test_from_loopback_an_open_old_server_says_that_it_may_be_the_exception() -> None:
+    old = STANDALONE | {"maxWireVersion": 2}
+    rules = [e.rule for e in judge(facts(G17, old, loopback=True)).evidence]
+    assert "localhost-exception-possible" in rules
+    assert "localhost-exception-possible" not in [e.rule for e in judge(facts(G17, old)).evidence]
+    assert "localhost-exception-possible" not in [e.rule for e in judge(facts(G16, loopback=True)).evidence]
+
+
+def test_truncated_list_is_open() -> None:
+    made = facts(None)
+    made.list_databases = Reply(command="listDatabases", by="OP_MSG", error="too large", truncated_list=True)
+    assert judge(made).verdict is OPEN
+
+
+def test_a_reply_that_was_no_bson_is_unknown() -> None:
+    made = facts(None)
+    made.list_databases = said(None, error="bson: ok stands twice in the reply")
+    judgement = judge(made)
+    assert (judgement.verdict, judgement.evidence[0].rule) == (UNKNOWN, "no-usable-answer")
+    assert "ok stands twice" in judgement.evidence[0].detail
+
+
+def test_notes_on_handshake_and_api_version() -> None:
+    made = facts(G16, error(59, "no such command: 'hello'"))
+    made.api_version_required = True
+    assert [e.rule for e in judge(made).evidence] == ["databases-listed", "api-version", "handshake"]
+
+
+# Without any MongoDB reply.
+
+
+def alone(*attempts: Attempt) -> Facts:
+    made = Facts()
+    made.attempts = list(attempts)
+    return made
+
+
+def plain(
+    data: bytes = b"", ending: Ending | None = Ending.CLOSED, error: str = "", speaks: str = ""
+) -> Attempt:
+    return Attempt(
+        layer=Layer.PLAIN,
+        first_bytes=data[:64],
+        bytes_received=len(data),
+        ending=ending,
+        protocol_error=error,
+        speaks=speaks,
+    )
+
+
+def tls(
+    ending: Ending = Ending.CLOSED,
+    *,
+    established: bool = True,
+    requested: bool = True,
+    alert: str = "",
+    data: bytes = b"",
+) -> Attempt:
+    session = TlsSession(established=established, certificate_requested=requested, alert=alert)
+    return Attempt(layer=Layer.TLS, ending=ending, tls=session, first_bytes=data, bytes_received=len(data))
+
+
+CERT = Verdict.TLS_CLIENT_CERTIFICATE_REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("attempts", "verdict", "rule"),
+    [
+        ([], UNKNOWN, "not-asked"),
+        ([plain()], UNKNOWN, "closed-without-reply"),
+        (
+            [plain(ending=Ending.RESET), tls(Ending.TLS_FAILED, established=False)],
+            UNKNOWN,
+            "closed-without-reply",
+        ),
+        ([plain(ending=Ending.TIMEOUT)], UNKNOWN, "silent"),
+        ([plain(b"\xef\x00\x00\x00\x01")], UNKNOWN, "reply-cut-short"),
+        (
+            [plain(b"HTTP/1.0 200 OK\r\n", error="other protocol: HTTP", speaks="HTTP")],
+            NOT_MONGODB,
+            "other-protocol",
+        ),
+        ([plain(b"hello there")], NOT_MONGODB, "other-protocol"),
+        ([plain(b"x" * 16, error="echo of the request: x")], NOT_MONGODB, "other-protocol"),
+        ([plain(b"\x9b\x00\x00\x00\x01", error="echo of the request: x")], NOT_MONGODB, "echo"),
+        ([plain(b"\x80\x00\x00\x00", error="not a MongoDB header: y")], NOT_MONGODB, "not-a-mongodb-header"),
+        ([plain(b"\x80\x00\x00\x00", error="protocol: z")], UNKNOWN, "protocol-broken"),
+        (
+            [plain(b"\x15\x03\x01\x00\x02\x02\x46", error="TLS alert in the clear: a")],
+            UNKNOWN,
+            "protocol-broken",
+        ),
+        ([plain(), tls()], CERT, "client-certificate"),
+        ([plain(), tls(Ending.RESET)], CERT, "client-certificate"),
+        (
+            [plain(), tls(Ending.TLS_FAILED, alert="TLSV13_ALERT_CERTIFICATE_REQUIRED")],
+            CERT,
+            "client-certificate",
+        ),
+        (
+            [plain(), tls(Ending.TLS_FAILED, established=False, alert="sslv3 alert bad certificate")],
+            CERT,
+            "client-certificate",
+        ),
+        (
+            [plain(), tls(Ending.TLS_FAILED, established=False, alert="WRONG_VERSION_NUMBER")],
+            UNKNOWN,
+            "closed-without-reply",
+        ),
+        ([plain(), tls(requested=False)], UNKNOWN, "closed-without-reply"),
+        ([plain(), tls(Ending.TIMEOUT)], UNKNOWN, "silent"),
+        ([plain(), tls(data=b"HTTP/1.1 400 Bad")], NOT_MONGODB, "other-protocol"),
+    ],
+)
+def test_without_mongodb(attempts: list[Attempt], verdict: Verdict, rule: str) -> None:
+    judgement = judge(alone(*attempts))
+    assert (judgement.verdict, judgement.evidence[0].rule) == (verdict, rule)
+
+
+def test_other_protocol_inside_tls_says_so() -> None:
+    assert judge(alone(plain(), tls(data=b"HTTP/1.1 400 Bad"))).evidence[0].detail == "HTTP, inside TLS"
+
+
+def test_rule_names_are_unique_and_the_last_always_applies() -> None:
+    names = [rule.name for rule in RULES]
+    assert len(set(names)) == len(names)
+    assert RULES[-1].applies(Facts())
+
+
+# Answers.
+
+
+def test_numbers_of_any_type_are_codes_and_nothing_else_is() -> None:
+    assert [
+        error_code({"code": c}) for c in (13, 13.0, True, "13", 13.5, float("inf"), float("nan"), None)
+    ] == [
+        13,
+        13,
+        *[None] * 6,
+    ]
+
+
+def test_wire_version_is_a_whole_number_or_absent() -> None:
+    values = (21, 0, -1, 2**31 - 1, True, "6", 6.0, None)
+    assert [wire_version({"w": v}, "w") for v in values] == [21, 0, None, 2**31 - 1, None, None, None, None]
+
+
+def test_descriptions_are_short_and_say_what_came() -> None:
+    assert describe(None) == "no reply"
+    assert describe(said(None, error="timeout")) == "listDatabases: timeout"
+    assert describe(said({"ok": 1.0})) == "listDatabases by OP_MSG: ok 1.0"
+    assert describe(said({"ok": "x" * 5000})).startswith("listDatabases by OP_MSG: ok 'xxx")
+    assert len(describe(said({"ok": 0, "errmsg": "y" * 900_000}))) < 600
+    assert describe(said({"ok": 0, "errmsg": 5})) == "listDatabases by OP_MSG: an error without words"
+    assert outcome({"ok": 1}).value == "success"
+    assert error_kind(said({"ok": 1})) is None
+    assert error_kind(None) is None
+    assert error_kind(said({"$err": "not authorized for query on a.b", "code": 16550})) is ErrorKind.AUTH
+    assert databases(None) is None
