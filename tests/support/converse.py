@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from scanner.mongo.facts import Ending, Layer, Next, TlsSession
@@ -55,14 +56,13 @@ def converse(
     wanted = Next.OPEN_PLAIN
     for _ in range(20):
         if wanted is Next.OPEN_PLAIN:
-            _run(dialogue, plain, lambda: dialogue.connected(Layer.PLAIN), chunk, cut)
+            _run(dialogue, plain, partial(dialogue.connected, Layer.PLAIN), chunk, cut)
         else:
             side = (legacy_tls if wanted is Next.OPEN_TLS_LEGACY else tls) or Refusing()
             if side.peer is None:
                 dialogue.ended(Ending.TLS_FAILED, side.session)
             else:
-                session = side.session
-                _run(dialogue, side.peer, lambda s=session: dialogue.connected(Layer.TLS, s), chunk, cut)
+                _run(dialogue, side.peer, partial(dialogue.connected, Layer.TLS, side.session), chunk, cut)
         wanted = dialogue.next
         if wanted is Next.DONE:
             return

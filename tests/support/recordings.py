@@ -1,4 +1,4 @@
-"""Recorded dialogues of real MongoDB servers, as they lie in tests/recordings: the loader and its row type."""
+"""Recorded dialogues of real MongoDB servers, in tests/recordings: the loader and its row type."""
 
 from __future__ import annotations
 

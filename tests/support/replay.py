@@ -137,6 +137,7 @@ class Replay:
         self._script = _script(self.steps)
         if self.scenario in _SAME_SERVER:
             self._script += _script(list(load(self.version, _SAME_SERVER[self.scenario])), _HANDSHAKES)
+        self._known: dict[bytes, tuple[Message | None, Step | None]] = {}
         self._pending = b""
 
     @property
@@ -152,11 +153,17 @@ class Replay:
     def answer(self, request: bytes) -> Answer:
         """The replies to all whole requests in what came so far on this connection, back to back."""
         self._pending += request
-        replies = []
+        replies: list[bytes] = []
         for raw in list(split(self._pending)):
             self._pending = self._pending[len(raw) :]
-            message = parse(raw)
-            step = self._find(message) if message is not None else None
+            key = raw[:4] + raw[8:]  # all but the id
+            if key not in self._known:
+                parsed = parse(raw)
+                self._known[key] = (parsed, self._find(parsed) if parsed is not None else None)
+            message, step = self._known[key]
+            if message is not None:
+                message = message._replace(request_id=int.from_bytes(raw[4:8], "little"))
+                self.seen.append(message)
             if step is not None and step.end in ("closed", "reset"):
                 return Answer(b"".join([*replies, step.reply]), closed=True)
             if message is not None:
@@ -166,7 +173,6 @@ class Replay:
         return Answer(b"".join(replies), closed=False)
 
     def _find(self, asked: Message) -> Step | None:
-        self.seen.append(asked)
         best: tuple[int, Step] | None = None
         for recorded, step in self._script:
             distance = _distance(asked, recorded)
