@@ -159,9 +159,9 @@ class Canary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     address: Annotated[str, Meta(description="an address inside the scope", examples=["10.20.0.5"])]
     port: Annotated[_Port, Meta(description="a port number from 1 to 65535", examples=[27017])] = 27017
-    expect: Annotated[
-        Verdict, Meta(description='the verdict expected, such as "auth_required"', examples=["auth_required"])
-    ] = Verdict.AUTH_REQUIRED
+    expect: Annotated[Verdict, Meta(description="the verdict expected", examples=["auth_required"])] = (
+        Verdict.AUTH_REQUIRED
+    )
 
 
 class Blackout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
