@@ -19,9 +19,7 @@ MOST_PAYLOAD = 1 << 20
 class Kind(Enum):
     """What a message from the stage holds."""
 
-    READY = (
-        b"y"  # JSON: pid, lanes, direct, notes; sent after the privileges are gone, before the first frame
-    )
+    READY = b"y"  # JSON: pid, lanes, direct, notes, connects; privileges are gone, nothing was sent
     LIVE = b"l"  # indices of targets that answered SYN-ACK, 8 bytes each, little-endian
     REFUSED = b"r"  # the same for RST
     STATS = b"s"  # JSON: Stats, now and then

@@ -14,7 +14,7 @@ from pathlib import Path
 CAP_NET_RAW = 13
 NOBODY = 65534
 _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 4, 8, 23, 24
-_PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
+_PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_LOWER, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 3, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -90,7 +90,8 @@ def renounce_net_raw() -> None:
 
     The parent got it only to hand it on. Call it early, in the main thread: a thread that runs already
     keeps its own."""
-    _prctl(_PR_CAP_AMBIENT, 3, CAP_NET_RAW)
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_LOWER, CAP_NET_RAW)
+    _prctl(_PR_CAPBSET_DROP, CAP_NET_RAW)  # else a child of root would get it again
     keep = ~(1 << CAP_NET_RAW) & 0xFFFFFFFF
     words = _capabilities()
     _set_capabilities([word & keep for word in words[:3]] + words[3:])

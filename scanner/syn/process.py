@@ -176,7 +176,8 @@ def _run(pipe: Pipe, job: Job) -> None:
     privilege.drop_everything()
     direct = [(piece.begin, piece.segment.targets) for piece in plan.direct]
     lanes = [f"{lane.name} from {lane.path.source}" for lane in plan.lanes]
-    pipe.put(Kind.READY, text(pid=os.getpid(), lanes=lanes, direct=direct, notes=plan.notes))
+    ready = {"pid": os.getpid(), "lanes": lanes, "direct": direct, "notes": plan.notes}
+    pipe.put(Kind.READY, text(**ready, connects=len(plan.resolved_by_connect)))
     stats = Sweep(job, equipment, pipe).run()
     for opened in (equipment.lines, equipment.receivers, held):
         for each in opened:

@@ -82,6 +82,9 @@ class SynStage:
         self.direct: list[tuple[int, int]] = []  # (first index, count) of targets left to the connect engine
         self.lanes: list[str] = []
         self.notes: list[str] = []
+        self.connects = (
+            0  # begun and reset to learn a next hop's MAC: at most one SYN a lane beside stats.sent
+        )
 
     @property
     def pid(self) -> int:
@@ -114,7 +117,7 @@ class SynStage:
             raise StageTrouble("the SYN stage ended before it was ready")
         ready = json.loads(payload)
         self.direct = [(begin, count) for begin, count in ready["direct"]]
-        self.lanes, self.notes = ready["lanes"], ready["notes"]
+        self.lanes, self.notes, self.connects = ready["lanes"], ready["notes"], ready["connects"]
 
     async def _message(self) -> tuple[Kind, bytes]:
         assert self._process is not None
@@ -181,7 +184,14 @@ class SynStage:
         if process.stdin is not None:
             process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), _GRACE_SECONDS)
+            await asyncio.wait_for(self._ended(process), _GRACE_SECONDS)
         except TimeoutError:
             process.kill()
-            await process.wait()
+            await self._ended(process)
+
+    @staticmethod
+    async def _ended(process: asyncio.subprocess.Process) -> None:
+        if process.stdout is not None:
+            while await process.stdout.read(65536):  # to its end, so that the loop closes the pipe, too
+                pass
+        await process.wait()
