@@ -1,0 +1,1 @@
+"""Where the real servers of the tests come from."""
