@@ -63,7 +63,7 @@ def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -
         event_id=event_id(vantage.run_id, target.packed, target.port),
         run_id=vantage.run_id,
         observed_at=timestamp(wall),
-        target=Endpoint(ip=target.ip, port=target.port, tls=tls_of(facts, facts.observed_at)),
+        target=_endpoint(vantage.scope, target, tls_of(facts, facts.observed_at)),
         owner=owner_of(vantage.scope, target),
         verdict=judgement.verdict,
         evidence=judgement.evidence,
@@ -88,12 +88,20 @@ def silence(vantage: Vantage, target: Target, verdict: Verdict, detail: str, wal
         event_id=event_id(vantage.run_id, target.packed, target.port),
         run_id=vantage.run_id,
         observed_at=timestamp(wall),
-        target=Endpoint(ip=target.ip, port=target.port),
+        target=_endpoint(vantage.scope, target, None),
         owner=owner_of(vantage.scope, target),
         verdict=verdict,
         evidence=[Evidence(rule=verdict.value, detail=detail or MEANING[verdict].sentence)],
         severity=MEANING[verdict].severity,
     )
+
+
+def _endpoint(scope: Scope, target: Target, tls: Tls | None) -> Endpoint:
+    """The address with its names: those of the allow-list, then those that the certificate claims."""
+    names = list(scope.owner_of(target.address, target.version).hostnames)
+    if tls is not None and tls.certificate is not None:
+        names += [name for name in tls.certificate.names if name not in names]
+    return Endpoint(ip=target.ip, port=target.port, hostnames=names, tls=tls)
 
 
 def tls_of(facts: Facts, now: datetime) -> Tls | None:
