@@ -44,16 +44,6 @@ class Calendar:
         """The windows that touch [start, end], by their start. `end - start` may be some weeks."""
         return sorted(self._occurrences(start, end), key=lambda window: (window.start, window.end))
 
-    def next_change(self, at: float, within: float = 8 * 86400.0) -> float | None:
-        """When the answer of `active` changes next; None when it does not within `within` seconds."""
-        edges = [
-            edge
-            for window in self.between(at, at + within)
-            for edge in (window.start, window.end)
-            if edge > at
-        ]
-        return min(edges, default=None)
-
     def _occurrences(self, start: float, end: float) -> Iterator[Window]:
         for blackout, span, zone in self._entries:
             day = datetime.fromtimestamp(start, zone).date() - timedelta(days=2)

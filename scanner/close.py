@@ -58,6 +58,7 @@ def close_accounts(sweep: Sweep) -> Summary:
         not_reached=not_reached,
         elapsed=sweep.meter.elapsed,
         exit_code=_exit_code(state, found_open, sweep.options.fail_on),
+        chain_head=directory.chain_head,
     )
 
 

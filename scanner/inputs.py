@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -197,11 +196,3 @@ def _check_canaries(scope: Scope, config: ConfigFile | None, settings: Settings)
             place = config.place(("canary", number, "address")) if config else "the configuration"
             outside = f"{place}: [[canary]] {error.target} is outside the scope: {error.reason}"
             raise RefusedError(f"{outside}; allow it, or remove the canary") from None
-
-
-def existing_directory(text: str) -> Path:
-    """A directory to read runs from. Raises RefusedError."""
-    path = Path(text)
-    if not path.is_dir():
-        raise RefusedError(f"{path} is not a directory; name the one that sweeps write into with -o DIR")
-    return path
