@@ -9,7 +9,7 @@ from results.text import human_bytes, human_count, visible
 from results.verdict import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from rich.console import Console
     from rich.text import Text
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from results.record import Exposure, LastWrite, Observation
     from results.summary import Coverage, Summary
 
-_NARROW = 92
-"""Columns that a table needs besides the longest address; with fewer, each server gets lines of its own."""
-_RANSOM_WIDTH = 30
+_WRAPS = {"owner": 14, "version": 12, "holds": 12, "ransom": 30}
+"""Cells that may be folded in the wide table, and the width that they then need at most."""
+_COMPACT = ("severity", "address", "verdict", "holds", "size", "newest")
+"""What the narrower table shows in columns; the rest stands in lines below each server."""
 _NAME = 60
 _COLOURS = {
     Severity.CRITICAL: "bold red",
@@ -28,8 +29,19 @@ _COLOURS = {
     Severity.LOW: "cyan",
     Severity.INFO: "dim",
 }
-_TITLES = ("severity", "address", "owner / site", "verdict", "version", "databases / documents")
-_MORE_TITLES = ("size", "newest write", "ransom")
+_TITLES = {
+    "severity": "severity",
+    "address": "address",
+    "owner": "owner / site",
+    "verdict": "verdict",
+    "version": "version",
+    "holds": "databases / documents",
+    "size": "size",
+    "newest": "newest write",
+    "ransom": "ransom",
+}
+_SHORT_TITLES = {**_TITLES, "holds": "dbs / docs"}
+_RIGHT = frozenset({"holds", "size"})
 
 
 class Row(NamedTuple):
@@ -141,10 +153,12 @@ def print_table(
     fit = _fitting(getattr(file, "encoding", None))
     if not shown:
         console.print("nothing to show: no server answered")
-    elif console.width < _NARROW + max(len(cells.address) for _, cells in shown):
-        _print_blocks(console, shown, fit)
-    else:
+    elif _width([cells for _, cells in shown], tuple(_TITLES), _WRAPS, gap=3) <= console.width:
         _print_columns(console, shown, fit)
+    elif _width(_shortened(shown), _COMPACT, {}, gap=2) <= console.width:
+        _print_compact(console, shown, fit)
+    else:
+        _print_blocks(console, shown, fit)
     if len(ordered) > limit:
         console.print(f"and {len(ordered) - limit:,} more, none of them graver")
 
@@ -155,36 +169,82 @@ def _fitting(encoding: str | None) -> Callable[[str], str]:
     return lambda text: text.encode(encoding, "backslashreplace").decode(encoding)
 
 
+def _natural(rows: list[Row], name: str, wraps: Mapping[str, int]) -> int:
+    """The width of one column: its longest cell, or less where a cell may be folded."""
+    longest = max(len(getattr(cells, name)) for cells in rows)
+    if name in wraps:
+        return min(longest, wraps[name])
+    return max(longest, len(_SHORT_TITLES[name]))
+
+
+def _width(rows: list[Row], names: tuple[str, ...], wraps: Mapping[str, int], gap: int) -> int:
+    return sum(_natural(rows, name, wraps) for name in names) + gap * (len(names) - 1)
+
+
+def _shortened(shown: list[tuple[Severity, Row]]) -> list[Row]:
+    """The rows of the narrower table: the day of the newest write, and the one long verdict cut short."""
+    return [
+        cells._replace(
+            newest=cells.newest[:10],
+            verdict=cells.verdict.replace("certificate_required", "cert"),
+        )
+        for _, cells in shown
+    ]
+
+
 def _print_columns(console: Console, shown: list[tuple[Severity, Row]], fit: Callable[[str], str]) -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
-    longest = max(len(cells.ransom) for _, cells in shown)
-    for title in _TITLES + _MORE_TITLES:
+    rows = [cells for _, cells in shown]
+    widths = {name: _natural(rows, name, _WRAPS) for name in _TITLES}
+    spare = console.width - _width(rows, tuple(_TITLES), _WRAPS, gap=3)
+    for name in ("ransom", "owner", "version", "holds"):
+        wanted = max(_natural(rows, name, {}), len(_TITLES[name])) - widths[name]
+        widths[name] += min(spare, wanted)
+        spare -= min(spare, wanted)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for name, title in _TITLES.items():
         table.add_column(
-            title,
-            justify="right" if title in ("size", "databases / documents") else "left",
-            overflow="fold",
-            min_width=min(longest, _RANSOM_WIDTH) if title == "ransom" else None,
-            no_wrap=title in ("severity", "address", "size", "newest write"),
+            title, justify="right" if name in _RIGHT else "left", overflow="fold", width=widths[name]
         )
     for severity, cells in shown:
         table.add_row(*(_text(fit(cell)) for cell in cells), style=_COLOURS[severity])
     console.print(table)
 
 
+def _print_compact(console: Console, shown: list[tuple[Severity, Row]], fit: Callable[[str], str]) -> None:
+    """One line in columns for each server, and what does not fit there in lines below it."""
+    rows = _shortened(shown)
+    widths = {name: _natural(rows, name, {}) for name in _COMPACT}
+
+    def line(cells: Mapping[str, str]) -> str:
+        return "  ".join(
+            cells[name].rjust(widths[name]) if name in _RIGHT else cells[name].ljust(widths[name])
+            for name in _COMPACT
+        ).rstrip()
+
+    console.print(_text(line(_SHORT_TITLES), "bold"))
+    for (severity, _), cells in zip(shown, rows, strict=True):
+        console.print(_text(fit(line(cells._asdict())), _COLOURS[severity]))
+        details = [cells.owner, f"version {cells.version}" if cells.version != "-" else ""]
+        _print_details(console, ", ".join(filter(None, details)), cells, fit)
+
+
 def _print_blocks(console: Console, shown: list[tuple[Severity, Row]], fit: Callable[[str], str]) -> None:
     for severity, cells in shown:
         head = f"{cells.severity}  {cells.address}  {cells.verdict}  {cells.version}"
         console.print(_text(fit(head), _COLOURS[severity]))
-        lines = [f"owner: {cells.owner}"]
         if cells.holds != "-":
-            lines.append(f"{cells.holds} databases / documents, {cells.size}, newest write {cells.newest}")
-        if cells.ransom != "-":
-            lines.append(f"ransom {cells.ransom}")
-        for line in lines:
-            console.print(_text("  " + fit(line)))
+            held = f"{cells.holds} databases / documents, {cells.size}, newest write {cells.newest}"
+            console.print(_text("  " + fit(held)))
+        _print_details(console, cells.owner, cells, fit)
+
+
+def _print_details(console: Console, owner: str, cells: Row, fit: Callable[[str], str]) -> None:
+    console.print(_text("  owner: " + fit(owner)))
+    if cells.ransom != "-":
+        console.print(_text("  ransom " + fit(cells.ransom)))
 
 
 def _text(cell: str, style: str = "") -> Text:

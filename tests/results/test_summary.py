@@ -1,0 +1,86 @@
+"""Every planned target is accounted for, and nothing is counted twice."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from results.summary import AccountingError, Coverage, account, prefix_of, summarise, unique
+from results.verdict import Severity, Verdict
+from tests.results.examples import database, exposure, magazine, observation, open_server
+
+counts = st.integers(0, 1000)
+
+
+@given(st.dictionaries(st.sampled_from(Verdict), counts), counts, counts)
+def test_what_is_not_an_outcome_and_not_excluded_was_not_reached(
+    outcomes: dict[Verdict, int], excluded: int, missing: int
+) -> None:
+    planned = sum(outcomes.values()) + excluded + missing
+    coverage = account(planned, outcomes, excluded)
+    coverage.check()
+    assert coverage.not_reached == missing
+    assert coverage.is_whole == (missing == 0)
+    both = coverage + coverage
+    both.check()
+    assert both.planned == 2 * planned
+
+
+@given(counts, counts, counts, counts)
+def test_the_identity_holds_or_is_an_error(planned: int, outcomes: int, excluded: int, missing: int) -> None:
+    coverage = Coverage(planned=planned, outcomes=outcomes, excluded=excluded, not_reached=missing)
+    if planned == outcomes + excluded + missing:
+        coverage.check()
+    else:
+        with pytest.raises(AccountingError, match="planned, but"):
+            coverage.check()
+
+
+def test_more_outcomes_than_targets_are_an_error() -> None:
+    with pytest.raises(AccountingError):
+        account(3, {Verdict.OPEN: 2, Verdict.REFUSED: 2})
+    with pytest.raises(AccountingError):
+        Coverage(planned=0, outcomes=1, not_reached=-1).check()
+
+
+def test_prefixes() -> None:
+    assert prefix_of("10.1.2.3") == "10.1.2.0/24"
+    assert prefix_of("10.1.2.3", 16) == "10.1.0.0/16"
+    assert prefix_of("fd00::1:2") == "fd00::/64"
+
+
+def test_counts_by_verdict_severity_and_prefix() -> None:
+    seen = [
+        observation("127.0.0.1"),
+        observation("127.0.1.1"),
+        open_server("127.0.1.2", database("x", documents=7, size=70)),
+        open_server("127.0.1.3", exposure=None, verdict=Verdict.OPEN_NO_DATA),
+        magazine(),
+        observation("127.0.0.5", truncated=["x"]),
+        open_server("127.0.0.6", exposure=exposure(truncated=["x"])),
+    ]
+    summary = summarise(seen, prefixes=True)
+    assert summary.targets == 7
+    assert summary.open == 4
+    assert summary.verdicts == {Verdict.OPEN: 3, Verdict.OPEN_NO_DATA: 1, Verdict.AUTH_REQUIRED: 3}
+    assert summary.severities == {Severity.CRITICAL: 1, Severity.HIGH: 3, Severity.INFO: 3}
+    assert (summary.open_documents, summary.open_bytes) == (693_008, 60_000_008_262)
+    assert (summary.ransomed, summary.truncated) == (1, 2)
+    assert summary.by_prefix == {
+        "127.0.0.0/24": {Verdict.AUTH_REQUIRED: 2, Verdict.OPEN: 2},
+        "127.0.1.0/24": {Verdict.AUTH_REQUIRED: 1, Verdict.OPEN: 1, Verdict.OPEN_NO_DATA: 1},
+    }
+    assert summarise(seen).by_prefix == {}
+    assert msgspec.json.decode(msgspec.json.encode(summary), type=type(summary)) == summary
+
+
+def test_of_two_answers_of_one_target_the_open_one_stays() -> None:
+    closed, opened = observation(), open_server()
+    later = observation(observed_at="2026-03-01T09:00:00.000Z")
+    other = observation("127.0.0.2")
+    assert unique([closed, other, opened]) == [opened, other]
+    assert unique([opened, closed]) == [opened]
+    assert unique([closed, later]) == [later]
+    assert unique([]) == []

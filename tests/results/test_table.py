@@ -1,0 +1,145 @@
+"""The table shows what must be acted on first, whole, and nothing that a server smuggled in."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import unicodedata
+
+import pytest
+
+from results.record import Endpoint, Owner, Ransom, Server
+from results.report.table import by_gravity, print_table, row, summary_lines
+from results.summary import Coverage, summarise
+from results.verdict import Severity, Verdict
+from tests.results.examples import database, exposure, magazine, observation, open_server
+from tests.results.test_record import INJECTIONS
+
+ESTATE = [
+    observation("127.0.0.10"),
+    observation("127.0.0.2", verdict=Verdict.NOT_MONGODB, server=None),
+    open_server("127.0.0.3", database("small", size=10)),
+    open_server("127.0.0.4", database("big", size=10**9)),
+    magazine(),
+]
+
+
+def shown(*observations: object, width: int = 160, **how: object) -> str:
+    """The table as text."""
+    out = io.StringIO()
+    print_table(observations, out, width=width, **how)  # type: ignore[arg-type]  # keyword arguments by name
+    return out.getvalue()
+
+
+def test_the_gravest_comes_first_and_the_biggest_of_equals() -> None:
+    order = [seen.target.ip for seen in by_gravity(ESTATE)]
+    assert order == ["127.0.0.9", "127.0.0.4", "127.0.0.3", "127.0.0.2", "127.0.0.10"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 160, 250])
+def test_everything_that_must_be_acted_on_is_there_at_any_width(width: int) -> None:
+    lines = shown(*ESTATE, width=width).splitlines()
+    assert all(len(line) <= width for line in lines)
+    text = " ".join(" ".join(lines).split())
+    for needed in ("127.0.0.9:27017", "critical", "693,001", "60.0 GB", "2026-02-28", "READ__ME_TO_RECOVER"):
+        assert needed in text
+    assert text.index("127.0.0.9") < text.index("127.0.0.4") < text.index("127.0.0.10")
+    assert "READ__ME_TO_RECOVER_YOUR_DATA" in text.replace(" ", "") or width < 60
+
+
+def test_a_row_holds_the_facts_or_says_that_there_are_none() -> None:
+    assert row(magazine())._asdict() == {
+        "severity": "critical",
+        "address": "127.0.0.9:27017",
+        "owner": "web platform / paris",
+        "verdict": "open",
+        "version": "4.4.1",
+        "holds": "2 / 693,001",
+        "size": "60.0 GB",
+        "newest": "2026-02-28 21:05",
+        "ransom": "likely: READ__ME_TO_RECOVER_YOUR_DATA",
+    }
+    bare = observation(
+        target=Endpoint(ip="::1", port=27018),
+        owner=Owner(),
+        verdict=Verdict.OPEN,
+        server=Server(product="ferretdb", version="1.24"),
+        exposure=exposure(last_write=None, documents=None, ransom=Ransom(level="possible")),
+    )
+    assert row(bare)[1:] == ("[::1]:27018", "-", "open", "ferretdb 1.24", "0 / ?", "0 B", "?", "possible")
+    closed = observation(server=None, exposure=exposure(database("x")))
+    assert row(closed)[4:] == ("-", "-", "-", "-", "-")
+    many = Ransom(level="third_party_marker", names=[f"n{n}" for n in range(8)])
+    assert row(open_server(exposure=exposure(ransom=many))).ransom == (
+        "third party marker: n0, n1, n2, n3, n4 and 3 more"
+    )
+
+
+@pytest.mark.parametrize("name", INJECTIONS, ids=range(len(INJECTIONS)))
+@pytest.mark.parametrize("width", [50, 160])
+def test_hostile_names_reach_no_terminal(name: str, width: int) -> None:
+    seen = open_server(
+        exposure=exposure(ransom=Ransom(level="likely", names=[name])),
+        server=Server(version=name, product=name),
+        owner=Owner(owner=name, site=name),
+    )
+    plain = shown(observation(), width=width)
+    text = shown(seen, width=width)
+    for character in text.replace("\n", ""):
+        assert unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    assert "[bold" not in plain
+    assert len(text.splitlines()) < 40
+
+
+def test_markup_in_a_name_is_text() -> None:
+    assert "[red]x[/red]" in shown(open_server(server=Server(version="[red]x[/red]")), width=250)
+    assert ":smile:" in shown(open_server(server=Server(version=":smile:")), width=250)
+
+
+def test_colour_follows_the_wish_and_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[" not in shown(magazine())
+    assert "\x1b[1;31m" in shown(magazine(), colour=True)
+    assert "\x1b[1;31m" in shown(magazine(), colour=True, width=60)
+    assert "\x1b[" not in shown(magazine(), colour=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]", shown(magazine()))
+
+
+def test_a_terminal_that_knows_only_ascii_gets_escapes() -> None:
+    for width in (60, 200):
+        raw = io.BytesIO()
+        out = io.TextIOWrapper(raw, encoding="ascii")
+        seen = open_server(server=Server(version="caf\xe9"), owner=Owner(owner="数"))
+        print_table([seen], out, width=width)
+        out.flush()
+        assert rb"caf\xe9" in raw.getvalue()
+        assert rb"\u6570" in raw.getvalue()
+
+
+def test_a_long_list_is_cut_and_says_so_and_an_empty_one_too() -> None:
+    assert "and 3 more, none of them graver" in shown(*ESTATE, limit=2)
+    assert "nothing to show" in shown()
+
+
+def test_the_summary_in_plain_lines() -> None:
+    coverage = Coverage(planned=10_000, outcomes=5, excluded=5, not_reached=9990)
+    assert summary_lines(summarise(ESTATE), coverage) == [
+        "10,000 targets planned: 5 asked, 5 excluded, 9,990 not reached",
+        "verdicts: 3 open, 1 auth_required, 1 not_mongodb",
+        "open without a password: 3 servers, 61.0 GB, 693,201 documents, 1 with an extortionist's note",
+    ]
+    assert summary_lines(summarise([])) == ["verdicts: none", "open without a password: none"]
+    only = open_server("127.0.0.1", database("x", documents=1))
+    assert summary_lines(summarise([only]))[1] == "open without a password: 1 server, 4.1 kB, 1 document"
+
+
+def test_severity_orders_as_it_is_listed() -> None:
+    assert [severity.rank for severity in Severity] == [0, 1, 2, 3, 4]
+
+
+def test_a_pipe_never_pays_for_the_terminal() -> None:
+    program = "import sys, results.report.table; sys.exit('rich' in sys.modules)"
+    assert subprocess.run([sys.executable, "-B", "-c", program], check=False).returncode == 0
