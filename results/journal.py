@@ -193,6 +193,8 @@ class JournalWriter:
     def check_in_place(self) -> None:
         """Raise `StorageError` when the segment was removed or replaced while it is written."""
         with self._lock:
+            if self._closed or self._failure is not None:
+                return
             segment = self._current
             ours = os.fstat(segment.descriptor)
         try:

@@ -172,6 +172,7 @@ def test_what_is_no_line_and_what_comes_too_late_is_our_mistake(tmp_path: Path) 
     journal.close()
     with pytest.raises(ValueError, match="closed"):
         journal.append(LINES[0])
+    journal.check_in_place()
 
 
 def test_a_segment_that_is_removed_or_replaced_is_noticed(tmp_path: Path) -> None:
