@@ -149,8 +149,13 @@ def error_text(document: Document) -> str:
     for key in ("errmsg", "$err", "err"):
         text = document.get(key)
         if isinstance(text, str):
-            return text[:ERROR_TEXT_KEPT]
+            return _printable_unicode(text[:ERROR_TEXT_KEPT])
     return ""
+
+
+def _printable_unicode(text: str) -> str:
+    """Without the lone surrogates that stand for bytes outside UTF-8: no JSON can hold them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def error_kind(reply: Reply | None) -> ErrorKind | None:
@@ -188,13 +193,14 @@ def describe(reply: Reply | None) -> str:
         return f"{reply.command} by {reply.by}: ok {_short(document.get('ok'))}"
     code = error_code(document)
     name = document.get("codeName")
-    label = " ".join(part for part in (str(code or ""), name if isinstance(name, str) else "") if part)
+    named = _printable_unicode(name[:ERROR_TEXT_KEPT]) if isinstance(name, str) else ""
+    label = " ".join(part for part in (str(code or ""), named) if part)
     text = error_text(document)
     return f"{reply.command} by {reply.by}: {label + ': ' if label else ''}{text or 'an error without words'}"
 
 
 def _short(value: object) -> str:
-    return repr(value)[:40]
+    return ascii(value)[:40]
 
 
 def databases(reply: Reply | None) -> list[Document] | None:

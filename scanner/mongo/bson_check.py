@@ -53,6 +53,8 @@ _OPTIONS: CodecOptions[Document] = CodecOptions(
     tz_aware=True,
     tzinfo=timezone.utc,  # noqa: UP017 - bson compares with this object
 )
+# For lists of names: a byte that is no UTF-8 becomes a lone surrogate, so that the name's bytes can be told.
+_NAME_OPTIONS = _OPTIONS.with_options(unicode_decode_error_handler="surrogateescape")
 
 
 class BsonError(ValueError):
@@ -154,21 +156,21 @@ def _string_end(data: bytes, at: int, limit: int) -> int:
     return end
 
 
-def decode(data: bytes) -> Document:
-    """Check and decode one document. Text that is not UTF-8 is decoded with U+FFFD in its place.
+def decode(data: bytes, *, names: bool = False) -> Document:
+    """Check and decode one document. Text that is not UTF-8 gets U+FFFD, or with `names` lone surrogates.
 
     Raises:
         BsonError: malformed, or `ok`, `code`, `errmsg`, `databases` or `cursor` stands twice at its top,
             where two readers could each see another answer.
     """
     top = check(data)
-    document = _decode_checked(data)
+    document = _decode_checked(data, _NAME_OPTIONS if names else _OPTIONS)
     if top != len(document) and (doubled := _doubled(data)):
         raise BsonError(f"{doubled} stands twice in the reply")
     return document
 
 
-def decode_all(data: bytes, count: int) -> list[Document]:
+def decode_all(data: bytes, count: int, *, names: bool = False) -> list[Document]:
     """Check and decode `count` documents that lie back to back and fill `data`."""
     documents = []
     at = 0
@@ -178,16 +180,16 @@ def decode_all(data: bytes, count: int) -> list[Document]:
         end = at + _INT32(data, at)[0]
         if not at + 5 <= end <= len(data):
             raise BsonError("a document reaches over the end of the message")
-        documents.append(decode(data[at:end]))
+        documents.append(decode(data[at:end], names=names))
         at = end
     if at != len(data):
         raise BsonError("bytes follow the last document")
     return documents
 
 
-def _decode_checked(data: bytes) -> dict[str, Any]:
+def _decode_checked(data: bytes, options: CodecOptions[Document]) -> dict[str, Any]:
     try:
-        return bson.decode(data, _OPTIONS)
+        return bson.decode(data, options)
     except (BSONError, ValueError, TypeError, KeyError, OverflowError, RecursionError, struct.error) as error:
         # Well-formed lengths, but a value that the decoder cannot make, such as a DBRef of odd parts.
         raise BsonError(f"{type(error).__name__}: {error}") from None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scanner.mongo.bson_check import BsonError, decode, decode_all
-from scanner.mongo.commands import Command, Request, encode, is_legacy, reply_cap
+from scanner.mongo.commands import Command, Request, encode, gives_names, is_legacy, reply_cap
 from scanner.mongo.facts import Reply
 from scanner.mongo.wire import Expected, Form, Frame, FrameReader
 
@@ -118,12 +118,13 @@ def _to_reply(request: Request, frame: Frame) -> Reply:
     if frame.truncated_list:
         reply.error = "too large"
         return reply
+    names = gives_names(request.command)
     try:
         if frame.expected.documents and not frame.query_failure:
-            batch = decode_all(frame.body, frame.documents)
+            batch = decode_all(frame.body, frame.documents, names=names)
             reply.document = {"cursor": {"id": 0, "firstBatch": batch}, "ok": 1.0}
             return reply
-        document = decode(frame.body)
+        document = decode(frame.body, names=names)
     except BsonError as error:
         reply.error = f"bson: {error}"
         return reply

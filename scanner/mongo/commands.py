@@ -13,6 +13,10 @@ import bson
 from bson import ObjectId
 from bson.int64 import Int64
 
+from scanner.mongo.names import RefusedRequest as RefusedRequest
+from scanner.mongo.names import UnsafeName as UnsafeName
+from scanner.mongo.names import check_collection as check_collection
+from scanner.mongo.names import check_database as check_database
 from scanner.mongo.wire import MAX_REQUEST_BYTES, Form, write_msg, write_query
 
 if TYPE_CHECKING:
@@ -22,8 +26,6 @@ if TYPE_CHECKING:
 
 MAX_METADATA_BYTES: Final = 512  # the handshake specification's cap on the `client` document
 MAX_APPLICATION_BYTES: Final = 128
-MAX_DATABASE_BYTES: Final = 63
-MAX_NAMESPACE_BYTES: Final = 255
 CURSOR_COLLECTION: Final = "$cmd.listCollections"
 _SYSTEM_DATABASES: Final = frozenset({"admin", "config", "local"})
 _READ_PREFERENCE: Final = {"mode": "secondaryPreferred"}
@@ -46,14 +48,6 @@ class Command(StrEnum):
     NEWEST_DATE = "aggregate newest _id as date"
     LEGACY_NAMESPACES = "system.namespaces"
     LEGACY_NEWEST_ID = "legacy find newest _id"
-
-
-class RefusedRequest(ValueError):  # noqa: N818 - a refusal, named as such where it is caught
-    """A request that must not leave. The text says why."""
-
-
-class UnsafeName(RefusedRequest):
-    """A name from a server that cannot be sent back without risk of meaning something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,34 +160,6 @@ def client_metadata(organisation: str, contact: str, version: str, os_type: str 
             f"the client metadata document is over {MAX_METADATA_BYTES} bytes: shorten the contact"
         )
     return document
-
-
-def check_database(name: str) -> None:
-    """Raises `UnsafeName` unless the name can be sent back to the server that gave it."""
-    _check_text("database", name)
-    if not 1 <= len(name.encode("utf-8")) <= MAX_DATABASE_BYTES:
-        raise UnsafeName(f"database name of {len(name)} characters")
-    if any(character in '/\\. "$' for character in name):
-        raise UnsafeName('database name with one of / \\ . " $ or a space')
-
-
-def check_collection(database: str, name: str) -> None:
-    """Raises `UnsafeName` unless the collection's name can be sent back to the server that gave it."""
-    _check_text("collection", name)
-    if not name or name[0] == "." or name[-1] == "." or "$" in name:
-        raise UnsafeName("collection name that is empty, begins or ends with a dot, or has a $")
-    if len(f"{database}.{name}".encode()) > MAX_NAMESPACE_BYTES:
-        raise UnsafeName(f"namespace of more than {MAX_NAMESPACE_BYTES} bytes")
-
-
-def _check_text(what: str, name: str) -> None:
-    # U+FFFD stands where the server's bytes were no UTF-8: what would go back is another name.
-    if "\x00" in name or "\ufffd" in name or (not name.isascii() and _has_surrogates(name)):
-        raise UnsafeName(f"{what} name that is not clean UTF-8")
-
-
-def _has_surrogates(name: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _collection(request: Request) -> str:
@@ -324,12 +290,20 @@ _RULES: Final[dict[Command, _Rule]] = {
     Command.NEWEST_ID: _Rule(_newest_id, 2000, _stats),
     Command.NEWEST_DATE: _Rule(_newest_date, 2000, _stats),
 }
+_NAME_LISTS: Final = frozenset(
+    {Command.LIST_DATABASES, Command.LIST_COLLECTIONS, Command.GET_MORE, Command.LEGACY_NAMESPACES}
+)
 _LEGACY_CAPS: Final = {Command.LEGACY_NAMESPACES: _names, Command.LEGACY_NEWEST_ID: _stats}
 
 
 def is_legacy(command: Command) -> bool:
     """True for an OP_QUERY find, whose reply is a batch of documents and not one document."""
     return command in _LEGACY_CAPS
+
+
+def gives_names(command: Command) -> bool:
+    """True when the reply lists names that are stored, and so may be no UTF-8."""
+    return command in _NAME_LISTS
 
 
 def reply_cap(command: Command, limits: Limits) -> int:

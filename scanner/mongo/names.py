@@ -1,0 +1,47 @@
+"""Which names that a server gave may be sent back to it, and the refusals for all that may not leave.
+
+Limits: https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_DATABASE_BYTES: Final = 63
+MAX_NAMESPACE_BYTES: Final = 255
+
+
+class RefusedRequest(ValueError):  # noqa: N818 - a refusal, named as such where it is caught
+    """A request that must not leave. The text says why."""
+
+
+class UnsafeName(RefusedRequest):
+    """A name from a server that cannot be sent back without risk of meaning something else."""
+
+
+def check_database(name: str) -> None:
+    """Raises `UnsafeName` unless the name can be sent back to the server that gave it."""
+    _check_text("database", name)
+    if not 1 <= len(name.encode("utf-8")) <= MAX_DATABASE_BYTES:
+        raise UnsafeName(f"database name of {len(name)} characters")
+    if any(character in '/\\. "$' for character in name):
+        raise UnsafeName('database name with one of / \\ . " $ or a space')
+
+
+def check_collection(database: str, name: str) -> None:
+    """Raises `UnsafeName` unless the collection's name can be sent back to the server that gave it."""
+    _check_text("collection", name)
+    if not name or name[0] == "." or name[-1] == "." or "$" in name:
+        raise UnsafeName("collection name that is empty, begins or ends with a dot, or has a $")
+    if len(f"{database}.{name}".encode()) > MAX_NAMESPACE_BYTES:
+        raise UnsafeName(f"namespace of more than {MAX_NAMESPACE_BYTES} bytes")
+
+
+def _check_text(what: str, name: str) -> None:
+    # U+FFFD stands where the server's bytes were no UTF-8: what would go back is another name.
+    if "\x00" in name or "\ufffd" in name or (not name.isascii() and _has_surrogates(name)):
+        raise UnsafeName(f"{what} name that is not clean UTF-8")
+
+
+def _has_surrogates(name: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in name)
