@@ -31,6 +31,9 @@ def context(legacy: bool) -> ssl.SSLContext:
     if legacy:
         made.minimum_version = ssl.TLSVersion.TLSv1
         made.maximum_version = ssl.TLSVersion.TLSv1_1
+    # In TLS 1.3 a CertificateRequest is encrypted: only the library sees it, and CPython shows it by this
+    # debugging hook alone. A session takes the hook over when it is made, so it is set here, before any is.
+    setattr(made, "_msg_callback", _note_message)  # noqa: B010 - not in the type stubs
     return made
 
 
@@ -56,14 +59,6 @@ class TlsLayer:
         self.established = False
         self.legacy = legacy
         self.eof = False
-        self._watch_for_certificate_request()
-
-    def _watch_for_certificate_request(self) -> None:
-        """In TLS 1.3 a CertificateRequest is encrypted: only the library sees it, and CPython shows it
-        through this debugging hook of the context alone. Without the hook the bit stays false."""
-        ctx = self._object.context
-        if getattr(ctx, "_msg_callback", None) is not _note_message:
-            setattr(ctx, "_msg_callback", _note_message)  # noqa: B010 (not in the type stubs)
         _SESSIONS[id(self._object)] = self._requested
 
     def forget(self) -> None:
