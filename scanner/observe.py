@@ -16,6 +16,8 @@ from scanner.mongo.metadata import MetadataPlan
 from scanner.mongo.severity import severity as assess
 
 if TYPE_CHECKING:
+    from results.record import Exposure
+    from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.facts import Facts, TlsSession
     from scanner.probe import Conversation
     from targets.scope import Scope, Target
@@ -53,11 +55,8 @@ def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -
     facts.observed_at = datetime.fromtimestamp(wall, UTC)
     judgement = judge(facts)
     speaks = judgement.verdict not in (Verdict.NOT_MONGODB, Verdict.UNKNOWN) or facts.hello is not None
-    server = identify(facts) if speaks else None
-    plan = talk.dialogue.plan
-    if not isinstance(plan, MetadataPlan):
-        plan = MetadataPlan(facts, Limits(), Depth.VERDICT)  # the names that the verdict itself rests on
-    exposure = plan.exposure() if judgement.verdict.is_open else None
+    server = identify(facts, is_open=judgement.verdict.is_open) if speaks else None
+    exposure = _exposure(talk.dialogue) if judgement.verdict.is_open else None
     severity, reasons = assess(judgement.verdict, server, exposure)
     return Observation(
         event_id=event_id(vantage.run_id, target.packed, target.port),
@@ -80,6 +79,14 @@ def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -
             bytes_received=talk.dialogue.bytes_received,
         ),
     )
+
+
+def _exposure(dialogue: Dialogue) -> Exposure:
+    """What the metadata plan gathered; without one, the names that the verdict itself rests on."""
+    plan = dialogue.plan
+    if not isinstance(plan, MetadataPlan):
+        plan = MetadataPlan(dialogue.facts, Limits(), Depth.VERDICT)
+    return plan.exposure()
 
 
 def silence(vantage: Vantage, target: Target, verdict: Verdict, detail: str, wall: float) -> Observation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from results.record import EndOfLife, Vulnerability
@@ -16,6 +17,7 @@ _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,6})(?:-(.+))?", re.ASCII | r
 _PRERELEASE = re.compile(r"(alpha|beta|rc)\.?(\d{0,6})(?![a-z0-9])", re.ASCII)
 _STAGES = {"alpha": 0, "beta": 1, "rc": 2}
 _RELEASE = 3
+REMEMBERED = 2048  # answers kept for each question: an estate runs few versions, a liar may claim many
 
 
 class Version(NamedTuple):
@@ -52,6 +54,7 @@ class WireRow(NamedTuple):
     derived: bool
 
 
+@lru_cache(REMEMBERED)
 def parse(version: str) -> Version | None:
     """`4.0.3`, `2.6.0-rc1`, `7.1.0-alpha`, `7.0.12-7` (a vendor's build); None for anything else."""
     match = _VERSION.fullmatch(version)
@@ -65,6 +68,7 @@ def parse(version: str) -> Version | None:
     return Version((major, minor, patch, _RELEASE, 0), bool(suffix))
 
 
+@lru_cache(REMEMBERED)
 def of_wire(wire: int | None) -> WireRow | None:
     """The release series of a maxWireVersion; absent means 2.4 or older. None for one beyond the table."""
     number = 0 if wire is None else wire
@@ -79,6 +83,7 @@ def newest_series() -> str:
     return str(table("versions")["wire"][-1]["series"])
 
 
+@lru_cache(REMEMBERED)
 def end_of_life(series: str, today: date | None) -> EndOfLife | None:
     """Whether the vendor still supports a series on `today`; None for one that the table does not know."""
     for row in table("versions")["series"]:
@@ -89,7 +94,10 @@ def end_of_life(series: str, today: date | None) -> EndOfLife | None:
     return None
 
 
-def matching(version: Version, situation: Situation, *, check_vendor: bool = False) -> list[Vulnerability]:
+@lru_cache(REMEMBERED)
+def matching(
+    version: Version, situation: Situation, *, check_vendor: bool = False
+) -> tuple[Vulnerability, ...]:
     """Advisories whose range holds an exact version: the known exploited first, then in the table's order."""
     found: dict[str, Vulnerability] = {}
     for row in _applicable(situation):
@@ -102,11 +110,12 @@ def matching(version: Version, situation: Situation, *, check_vendor: bool = Fal
     return _sorted(found)
 
 
-def possible(series: str, situation: Situation) -> list[Vulnerability]:
+@lru_cache(REMEMBERED)
+def possible(series: str, situation: Situation) -> tuple[Vulnerability, ...]:
     """Advisories that touch a series, for a server that told its wire version and no more."""
     parsed = parse(f"{series}.0")
     if parsed is None:
-        return []
+        return ()
     first: Key = (parsed.key[0], parsed.key[1], 0, 0, 0)
     last: Key = (parsed.key[0], parsed.key[1] + 1, 0, 0, 0)
     found: dict[str, Vulnerability] = {}
@@ -161,5 +170,5 @@ def _vulnerability(row: dict[str, Any], certainty: Certainty) -> Vulnerability:
     )
 
 
-def _sorted(found: dict[str, Vulnerability]) -> list[Vulnerability]:
-    return sorted(found.values(), key=lambda advisory: not advisory.known_exploited)
+def _sorted(found: dict[str, Vulnerability]) -> tuple[Vulnerability, ...]:
+    return tuple(sorted(found.values(), key=lambda advisory: not advisory.known_exploited))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from results.record import Server, Vulnerability
 from scanner.mongo import activity, advisories, lookalikes
 from scanner.mongo.answers import succeeded
-from scanner.mongo.judge import judge
 from scanner.mongo.values import number, text
 
 if TYPE_CHECKING:
@@ -18,8 +17,10 @@ MODULES_KEPT = 16
 _TEST_ENGINES = {"devnull", "ephemeralForTest", "biggie"}
 
 
-def identify(facts: Facts) -> Server:
+def identify(facts: Facts, *, is_open: bool) -> Server:
     """Everything that can be said of the server itself. Versions are as the server claims them.
+
+    `is_open`: the verdict was that it answers without a login, so advisories that need none apply.
 
     A look-alike's version is that of the MongoDB which it imitates; its own stands in `product_evidence`.
     Support and advisories are told of MongoDB alone, and advisories of a vendor's build with `check_vendor`.
@@ -47,7 +48,7 @@ def identify(facts: Facts) -> Server:
         started_at=activity.process_start(facts),
         clock_skew_seconds=activity.clock(facts).skew_seconds,
         honeypot_suspected=product.honeypot,
-        vulnerabilities=_vulnerabilities(facts, product.name, parsed, series),
+        vulnerabilities=_vulnerabilities(facts, product.name, parsed, series, is_open=is_open),
         end_of_life=advisories.end_of_life(series, today) if genuine and series else None,
     )
 
@@ -110,17 +111,17 @@ def _storage_engine(build: Document, version: advisories.Version | None) -> str:
 
 
 def _vulnerabilities(
-    facts: Facts, product: str, version: advisories.Version | None, series: str
+    facts: Facts, product: str, version: advisories.Version | None, series: str, *, is_open: bool
 ) -> list[Vulnerability]:
     if product not in lookalikes.GENUINE or not series:
         return []
     hello = activity.hello_of(facts)
     situation = advisories.Situation(
-        open=judge(facts).verdict.is_open,
+        open=is_open,
         replica_set="setName" in hello or hello.get("isreplicaset") is True,
         mongos=hello.get("msg") == "isdbgrid",
         tls=any(attempt.tls is not None and attempt.tls.established for attempt in facts.attempts),
     )
     if version is None:
-        return advisories.possible(series, situation)
-    return advisories.matching(version, situation, check_vendor=product == lookalikes.PERCONA)
+        return list(advisories.possible(series, situation))
+    return list(advisories.matching(version, situation, check_vendor=product == lookalikes.PERCONA))

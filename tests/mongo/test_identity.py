@@ -11,6 +11,7 @@ from scanner.mongo import lookalikes
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Attempt, Depth, Facts, Layer, Limits, Reply, TlsSession
 from scanner.mongo.identity import identify, topology
+from scanner.mongo.judge import judge
 from tests.support.converse import converse
 from tests.support.recordings import nodes
 from tests.support.replay import Replay
@@ -78,7 +79,7 @@ def test_recorded_servers(version: str, scenario: str, node: str, role: str) -> 
     dialogue = Dialogue(client={}, depth=Depth.VERDICT, limits=Limits(), loopback=False)
     converse(dialogue, Replay(version, scenario, node))
     dialogue.facts.observed_at = NOW
-    server = identify(dialogue.facts)
+    server = identify(dialogue.facts, is_open=True)
     assert server.product == "mongodb"
     assert server.product_evidence == []
     assert server.version == {"2.6.0-rc1": "2.6.0-rc1", "4.0.3": "4.0.3", "7.1.0": "7.1.0-alpha"}[version]
@@ -118,7 +119,7 @@ def test_recorded_servers(version: str, scenario: str, node: str, role: str) -> 
     ],
 )
 def test_products(hello: dict[str, Any], build: dict[str, Any], product: str) -> None:
-    server = identify(facts(HELLO | hello, BUILD | build))
+    server = identify(facts(HELLO | hello, BUILD | build), is_open=True)
     assert server.product == product
     assert bool(server.product_evidence) == (product != "mongodb")
     if product not in ("mongodb", "percona"):
@@ -130,15 +131,15 @@ def test_products(hello: dict[str, Any], build: dict[str, Any], product: str) ->
 def test_amazon_by_its_certificate() -> None:
     session = TlsSession(established=True, certificate_der=b"..CN=*.cluster.docdb.amazonaws.com..")
     seen = facts(attempts=[Attempt(layer=Layer.PLAIN), Attempt(layer=Layer.TLS, tls=session)])
-    assert identify(seen).product == "amazon-documentdb"
+    assert identify(seen, is_open=True).product == "amazon-documentdb"
 
 
 def test_mindsdb_and_the_java_server_by_what_they_leave_out() -> None:
     mindsdb = {"ismaster": True, "minWireVersion": 0, "maxWireVersion": 9, "ok": 1}
-    assert identify(facts(mindsdb)).product == "mindsdb"
+    assert identify(facts(mindsdb), is_open=True).product == "mindsdb"
     hello = LIMITS | {"ismaster": True, "maxWireVersion": 8, "minWireVersion": 0, "localTime": NOW, "ok": 1.0}
     build = {"version": "5.0.0", "versionArray": [5, 0, 0], "maxBsonObjectSize": 16777216, "ok": 1.0}
-    assert identify(facts(hello, build)).product == "mongo-java-server"
+    assert identify(facts(hello, build), is_open=True).product == "mongo-java-server"
 
 
 def test_dionaea_answers_everything_alike_and_is_a_honeypot() -> None:
@@ -149,33 +150,35 @@ def test_dionaea_answers_everything_alike_and_is_a_honeypot() -> None:
         "readOnly": False,
         "ok": 1,
     }
-    server = identify(facts(answer, {}, answer))
+    server = identify(facts(answer, {}, answer), is_open=True)
     assert server.product == "dionaea"
     assert server.honeypot_suspected
-    other = identify(facts(HELLO, BUILD, answer | {"maxWireVersion": 21}))
+    other = identify(facts(HELLO, BUILD, answer | {"maxWireVersion": 21}), is_open=True)
     assert other.product == "unknown"
     assert other.honeypot_suspected
-    assert identify(facts(listing={"ok": 1.0})).honeypot_suspected
-    assert identify(facts(listing={"databases": 3, "ok": 1.0})).honeypot_suspected
+    assert identify(facts(listing={"ok": 1.0}), is_open=True).honeypot_suspected
+    assert identify(facts(listing={"databases": 3, "ok": 1.0}), is_open=True).honeypot_suspected
 
 
 def test_an_op_query_answer_of_a_new_server_is_no_mongodb() -> None:
-    server = identify(facts(by="OP_REPLY"))
+    server = identify(facts(by="OP_REPLY"), is_open=True)
     assert server.product == "unknown"
     assert "OP_QUERY" in server.product_evidence[0]
 
 
 def test_one_oddity_is_noted_and_two_decide() -> None:
     build = {key: value for key, value in BUILD.items() if key != "gitVersion"}
-    one = identify(facts(build=build))
+    one = identify(facts(build=build), is_open=True)
     assert one.product == "mongodb"
     assert one.product_evidence == ["buildInfo without gitVersion"]
-    two = identify(facts(HELLO | {"helloOk": False, "maxMessageSizeBytes": 64 * 1024 * 1024}, build))
+    two = identify(
+        facts(HELLO | {"helloOk": False, "maxMessageSizeBytes": 64 * 1024 * 1024}, build), is_open=True
+    )
     assert two.product == "unknown"
     assert len(two.product_evidence) == 3
-    empty = identify(facts(listing={"databases": [], "ok": 1.0}))
+    empty = identify(facts(listing={"databases": [], "ok": 1.0}), is_open=True)
     assert "empty list" in empty.product_evidence[0]
-    whole = identify(facts(HELLO | {"setName": "rs0", "ok": 1}))
+    whole = identify(facts(HELLO | {"setName": "rs0", "ok": 1}), is_open=True)
     assert "whole number" in whole.product_evidence[0]
 
 
@@ -215,7 +218,7 @@ def test_without_build_info_the_version_is_a_range(wire: int | None, version: st
         hello["maxWireVersion"] = wire
     seen = facts(hello)
     seen.build_info = Reply(command="buildInfo", document={"ok": 0.0, "code": 13, "errmsg": "no"})
-    server = identify(seen)
+    server = identify(seen, is_open=True)
     assert (server.version, server.version_source) == (version, "maxWireVersion")
     assert all(found.certainty == "possible" for found in server.vulnerabilities)
     if wire == 25:
@@ -223,7 +226,7 @@ def test_without_build_info_the_version_is_a_range(wire: int | None, version: st
 
 
 def test_nothing_known_is_nothing_said() -> None:
-    server = identify(Facts())
+    server = identify(Facts(), is_open=True)
     assert (server.version, server.topology, server.vulnerabilities, server.end_of_life) == ("", "", [], None)
 
 
@@ -234,7 +237,8 @@ def test_roles_that_no_recording_has() -> None:
 
 
 def advisories_of(seen: Facts) -> set[str]:
-    return {found.id for found in identify(seen).vulnerabilities}
+    is_open = judge(seen).verdict.is_open
+    return {found.id for found in identify(seen, is_open=is_open).vulnerabilities}
 
 
 def test_advisories_follow_role_transport_and_access() -> None:
@@ -252,17 +256,18 @@ def test_advisories_follow_role_transport_and_access() -> None:
 
 
 def test_a_vendors_build_must_be_checked_with_the_vendor() -> None:
-    server = identify(facts(build=BUILD | {"version": "7.0.12-7"}))
+    server = identify(facts(build=BUILD | {"version": "7.0.12-7"}), is_open=True)
     assert {found.certainty for found in server.vulnerabilities} == {"check_vendor"}
-    derived = identify(facts(build=BUILD | {"version": "7.0.12-ubuntu3"}))
+    derived = identify(facts(build=BUILD | {"version": "7.0.12-ubuntu3"}), is_open=True)
     assert derived.product == "mongodb"
     assert {found.certainty for found in derived.vulnerabilities} == {"check_vendor"}
 
 
 def test_modules_and_engine() -> None:
     server = identify(
-        facts(build=BUILD | {"modules": ["enterprise", 3, ""], "storageEngines": ["wiredTiger", "mmapv1"]})
+        facts(build=BUILD | {"modules": ["enterprise", 3, ""], "storageEngines": ["wiredTiger", "mmapv1"]}),
+        is_open=True,
     )
     assert server.modules == ["enterprise"]
     assert server.storage_engine == ""
-    assert identify(facts()).storage_engine == "wiredTiger"
+    assert identify(facts(), is_open=True).storage_engine == "wiredTiger"

@@ -99,7 +99,7 @@ def test_any_reply_leads_to_a_bounded_record(
     exposure = plan.exposure()
     assert len(exposure.databases) <= LIMITS.databases_kept
     assert sum(len(database.collections) for database in exposure.databases) <= LIMITS.collections_kept
-    server = identify(facts)
+    server = identify(facts, is_open=True)
     level, reasons = severity(Verdict.OPEN, server, exposure)
     assert reasons
     encoded = msgspec.json.encode(exposure)

@@ -50,7 +50,7 @@ def ask(server: real.RealServer) -> tuple[Dialogue, Exposure]:
 def test_a_real_server_holds_what_the_record_says(real_server: real.RealServer) -> None:
     dialogue, exposure = ask(real_server)
     truth = real_server.truth()
-    server = identify(dialogue.facts)
+    server = identify(dialogue.facts, is_open=True)
     assert server.version == truth.version
     assert server.product == {"mongos": "mongodb", "mongod": "mongodb"}.get(
         real_server.kind.product, real_server.kind.product

@@ -110,7 +110,7 @@ def test_ransom_hints_and_severity(version: str, scenario: str, node: str) -> No
     assert ("lecteurs", "people", "fr") in {
         (hint.name, hint.category, hint.language) for hint in exposure.hints
     }
-    level, reasons = severity(Verdict.OPEN, identify(dialogue.facts), exposure)
+    level, reasons = severity(Verdict.OPEN, identify(dialogue.facts, is_open=True), exposure)
     assert level is Severity.CRITICAL
     assert any("extortionist" in reason for reason in reasons)
 
@@ -181,7 +181,7 @@ def test_a_set_shows_its_last_operation_beside_the_newest_id() -> None:
     dialogue, _, exposure = talk("4.0.3", "rs_single", "")
     methods = {write.method: write.at for write in exposure.activity}
     assert methods["replica_set_last_operation"] == datetime(2026, 11, 24, 10, 35, 1, tzinfo=UTC)
-    assert identify(dialogue.facts).topology == "primary"
+    assert identify(dialogue.facts, is_open=True).topology == "primary"
 
 
 @pytest.mark.parametrize(("version", "scenario", "node"), OPEN)
