@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import pytest
 
 from results.record import Observation
 from results.verdict import Verdict
-from tests.support.kinds import ROOT, State
+from tests.support.kinds import ROOT, State, kinds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,13 +30,19 @@ VERDICT = {
 }
 
 
-def sweep(server: RealServer, folder: Path) -> tuple[int, Observation]:
-    """One sweep of one server, as a user would type it: exit code and record."""
+def write_configuration(server: RealServer, folder: Path) -> Path:
+    """A configuration that allows this server and nothing else."""
     configuration = folder / "mongosweep.toml"
     configuration.write_text(
         f'[[allow]]\ncidr = "{server.host}/32"\nkind = "lab"\nowner = "tests"\n'
         f"[sweep]\nports = [{server.port}]\n"
     )
+    return configuration
+
+
+def sweep(server: RealServer, folder: Path) -> tuple[int, Observation]:
+    """One sweep of one server, as a user would type it: exit code and record."""
+    configuration = write_configuration(server, folder)
     command = [sys.executable, "-m", "scanner", "sweep", "-c", str(configuration), "-o", str(folder / "runs")]
     done = subprocess.run(
         [*command, "--confirm", "--json", "--quiet"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -92,6 +99,19 @@ def holds_what_was_read(seen: Observation, before: Truth, after: Truth) -> None:
             if newest is not None:
                 assert collection.last_write is not None, where
                 assert abs((collection.last_write.at - newest).total_seconds()) <= 1, where
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed (Debian package jq)")
+@pytest.mark.parametrize("real_server", kinds(State.OPEN, product="secantusdb"), indirect=True, ids=str)
+def test_pipes_into_jq(real_server: RealServer, tmp_path: Path) -> None:
+    """Without any option, stdout that is not a terminal carries JSONL and nothing else."""
+    configuration = write_configuration(real_server, tmp_path)
+    command = [sys.executable, "-m", "scanner", "sweep", "-c", configuration, "-o", tmp_path / "runs"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
+        jq = ["jq", "-r", "[.verdict, .target.port] | @tsv"]
+        read = subprocess.run(jq, stdin=running.stdout, capture_output=True, text=True, check=True)
+    assert read.stdout == f"open\t{real_server.port}\n"
+    assert running.returncode == 1
 
 
 def test_a_missing_server_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
