@@ -106,7 +106,16 @@ def holds_what_was_read(seen: Observation, before: Truth, after: Truth) -> None:
 def test_pipes_into_jq(real_server: RealServer, tmp_path: Path) -> None:
     """Without any option, stdout that is not a terminal carries JSONL and nothing else."""
     configuration = write_configuration(real_server, tmp_path)
-    command = [sys.executable, "-m", "scanner", "sweep", "-c", configuration, "-o", tmp_path / "runs"]
+    command = [
+        sys.executable,
+        "-m",
+        "scanner",
+        "sweep",
+        "-c",
+        str(configuration),
+        "-o",
+        str(tmp_path / "runs"),
+    ]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
         jq = ["jq", "-r", "[.verdict, .target.port] | @tsv"]
         read = subprocess.run(jq, stdin=running.stdout, capture_output=True, text=True, check=True)
