@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pymongo import AsyncMongoClient
+from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from results.verdict import Verdict
@@ -23,7 +23,6 @@ from scanner.lab.personality import Group
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from bson import ObjectId
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -51,7 +50,7 @@ class Secantus:
         self._folder = tempfile.TemporaryDirectory(prefix="mongosweep-secantus-")
         try:
             await self._launch()
-            await self._seed()
+            await asyncio.to_thread(self._seed)
             if self.auth:
                 await self._terminate()
                 await self._launch("--auth")
@@ -126,27 +125,22 @@ class Secantus:
             return
         raise LabError(
             f"SecantusDB did not start on {self.ip} port {self.port}: {_last_line(log)}; "
-            "leave it out with --no-secantus"
+            "leave it out with --no-real"
         )
 
-    def _client(self, **more: Any) -> AsyncMongoClient[dict[str, Any]]:
-        return AsyncMongoClient(
-            self.ip, self.port, directConnection=True, serverSelectionTimeoutMS=10_000, **more
-        )
-
-    async def _seed(self) -> None:
+    def _seed(self) -> None:
+        """Runs in a thread: the asyncio driver may leave a socket behind when it is closed early."""
         newest = datetime.now(UTC) - timedelta(hours=2)
+        ids = [object_id(newest - timedelta(minutes=age)) for age in range(self.documents)]
+        options: dict[str, Any] = {"directConnection": True, "serverSelectionTimeoutMS": 10_000}
+        client: MongoClient[dict[str, Any]]
         try:
-            async with self._client() as client:
-                readers = client["newsroom"]["readers"]
-                ids: list[ObjectId] = [
-                    object_id(newest - timedelta(minutes=age)) for age in range(self.documents)
-                ]
-                await readers.insert_many([{"_id": each, "city": "Lyon"} for each in ids])
-                await client["newsroom"]["drafts"].insert_one({"_id": "draft-1", "title": "nothing"})
+            with MongoClient(self.ip, self.port, **options) as client:
+                client["newsroom"]["readers"].insert_many([{"_id": each, "city": "Lyon"} for each in ids])
+                client["newsroom"]["drafts"].insert_one({"_id": "draft-1", "title": "nothing"})
                 if self.auth:
                     role = {"role": "root", "db": "admin"}
-                    await client["admin"].command("createUser", USER, pwd=PASSWORD, roles=[role])
+                    client["admin"].command("createUser", USER, pwd=PASSWORD, roles=[role])
         except PyMongoError as error:
             raise LabError(f"SecantusDB on {self.ip} could not be filled: {error}") from error
 

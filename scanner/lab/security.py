@@ -8,6 +8,7 @@ import ipaddress
 import os
 import ssl
 import tempfile
+import warnings
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -112,8 +113,11 @@ def _context(wanted: Security) -> ssl.SSLContext:
     weak = wanted.certificate.rsa_bits or wanted.minimum < ssl.TLSVersion.TLSv1_2
     if weak:
         context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = wanted.minimum
-    context.maximum_version = wanted.maximum
+    with warnings.catch_warnings():
+        # Python warns of TLS 1.0 and 1.1; a server that offers nothing better is what is simulated here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = wanted.minimum
+        context.maximum_version = wanted.maximum
     with tempfile.TemporaryDirectory(prefix="mongosweep-lab-") as folder:
         path = Path(folder) / "server.pem"
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import ssl
 from collections import deque
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from scanner.lab.personality import Personality
 
 RECORD_SIZE = 20_000
+PAUSE_SECONDS = 0.05
 HTTP_PAGE_TEXT = b"It looks like you are trying to access MongoDB over HTTP on the native driver port.\r\n"
 
 
@@ -79,7 +81,7 @@ class Listener:
         self.port = port
         self.record = Record()
         self._socket: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._pause: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def personality_for(self, channel: Channel) -> Personality | None:
@@ -119,18 +121,22 @@ class Listener:
         self._socket = self.make_socket()
         self.port = self._socket.getsockname()[1]
         if self.accepts:
-            self._accepting = asyncio.create_task(self._accept(self._socket))
+            self._listen()
         return self
 
     async def stop(self) -> None:
         """Close everything; no socket and no task stays behind."""
-        tasks = [*self._tasks, *([self._accepting] if self._accepting else [])]
+        if self._socket is None:
+            return
+        if self._pause is not None:
+            self._pause.cancel()
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+        self._socket = self._pause = None
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._socket is not None:
-            self._socket.close()
-        self._socket = self._accepting = None
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -140,22 +146,31 @@ class Listener:
     ) -> None:
         await self.stop()
 
-    async def _accept(self, listening: socket.socket) -> None:
+    def _listen(self) -> None:
+        assert self._socket is not None
+        asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Take all that wait. In a callback, because a cancelled task could lose a connection."""
         loop = asyncio.get_running_loop()
         while True:
             try:
-                accepted, _ = await loop.sock_accept(listening)
-            except OSError:  # no descriptor left, or the client was gone already: let others finish first
-                await asyncio.sleep(0.05)
-                continue
+                accepted, _ = listening.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError:  # no descriptor left: let some conversations finish first
+                loop.remove_reader(listening)
+                self._pause = loop.call_later(PAUSE_SECONDS, self._listen)
+                return
             accepted.setblocking(False)
             self.record.connections += 1
             channel = Channel(accepted, self.record.connections)
-            task = asyncio.create_task(self._serve(channel))
+            task = loop.create_task(self._serve(channel))
             self._tasks.add(task)
-            task.add_done_callback(self._done)
+            task.add_done_callback(functools.partial(self._done, channel))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, channel: Channel, task: asyncio.Task[None]) -> None:
+        channel.close()  # also of a conversation that was cancelled before it began
         self._tasks.discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
             self.record.failures.append(failure)
@@ -172,8 +187,6 @@ class Listener:
                 await personality.talk(secured)
         except (GoneError, BadFrameError, ssl.SSLError):
             pass  # the client left, or sent what no server answers: either way the connection ends
-        finally:
-            channel.close()
 
 
 async def secure(channel: Channel, personality: Personality) -> Channel | None:

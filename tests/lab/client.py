@@ -66,6 +66,11 @@ def msg(document: dict[str, Any], database: str = "admin", *, flags: int = 0, re
     return struct.pack("<iiii", 16 + len(body), request_id, 0, 2013) + body
 
 
+def is_whole(received: bytes | bytearray) -> bool:
+    """Whether these bytes are exactly one message by their own length."""
+    return len(received) > 20 and struct.unpack_from("<i", received)[0] == len(received)
+
+
 class Client:
     """One connection. Every wait is bounded."""
 
@@ -93,8 +98,9 @@ class Client:
             await self.writer.wait_closed()
 
     def send(self, data: bytes) -> None:
-        """Write without waiting."""
-        self.writer.write(data)
+        """Write without waiting; nothing when the server has hung up already."""
+        if not self.writer.is_closing():
+            self.writer.write(data)
 
     async def exactly(self, count: int) -> bytes:
         """Exactly `count` bytes."""
@@ -104,16 +110,18 @@ class Client:
         """Everything until the server closes. Raises `ConnectionResetError` or `TimeoutError`."""
         return await asyncio.wait_for(self.reader.read(-1), seconds)
 
-    async def within(self, seconds: float) -> bytes:
-        """What comes in that time; ends early when the server closes."""
-        parts = []
+    async def within(self, seconds: float, *, one_message: bool = False) -> bytes:
+        """What comes in that time; ends early when the server closes, or when one whole message is there."""
+        received = bytearray()
         try:
             async with asyncio.timeout(seconds):
                 while part := await self.reader.read(65_536):
-                    parts.append(part)
+                    received += part
+                    if one_message and is_whole(received):
+                        break
         except TimeoutError:
             pass
-        return b"".join(parts)
+        return bytes(received)
 
     async def reply(self) -> Reply:
         """One message, read by its own length."""

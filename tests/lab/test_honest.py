@@ -59,6 +59,7 @@ def judged(document: dict[str, Any], name: str) -> Verdict:
     return Verdict.AUTH_REQUIRED
 
 
+@pytest.mark.both_loops
 @pytest.mark.parametrize("personality", PLAIN, ids=lambda each: each.name)
 async def test_answers_as_its_verdict_says(personality: Personality) -> None:
     async with serve(personality) as server:
@@ -68,6 +69,7 @@ async def test_answers_as_its_verdict_says(personality: Personality) -> None:
         assert tuple(each["name"] for each in document["databases"]) == personality.truth.databases
 
 
+@pytest.mark.both_loops
 @pytest.mark.parametrize("name", ["tls_open", "tls_optional_certificate", "tls_expired", "tls_auth"])
 async def test_tls_is_required_and_then_works(name: str) -> None:
     async with serve(name) as server:
@@ -252,6 +254,7 @@ SERVICES = {
 }
 
 
+@pytest.mark.both_loops
 @pytest.mark.parametrize("name", SERVICES)
 async def test_other_services_look_like_themselves(name: str) -> None:
     async with serve(name) as server, Client.to(server) as client:
