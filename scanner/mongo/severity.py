@@ -24,7 +24,7 @@ def severity(
     if verdict is Verdict.OPEN:
         grounds = _of_exposure(exposure)
     if server is not None and not verdict.is_connection_outcome:
-        grounds += _of_version(verdict, server)
+        grounds += _of_version(server)
     grounds.sort(key=lambda ground: ground[0].rank)
     return grounds[0][0], [reason for _, reason in grounds]
 
@@ -66,16 +66,16 @@ def _data(exposure: Exposure) -> tuple[Severity, str]:
     return Severity.HIGH, MEANING[Verdict.OPEN].sentence
 
 
-def _of_version(verdict: Verdict, server: Server) -> list[tuple[Severity, str]]:
-    """An attack that needs no login threatens a locked server as well as an open one."""
+def _of_version(server: Server) -> list[tuple[Severity, str]]:
+    """An attack that needs no login threatens a locked server as well as an open one; it is never critical,
+    which is kept for what lies open: a version says what may be done, not what can be read."""
     grounds = []
     version = f"version {server.version}"
     in_range = [found for found in server.vulnerabilities if found.certainty == "version_in_range"]
     exploited = [found for found in server.vulnerabilities if found.known_exploited]
     certain = [found for found in exploited if found in in_range]
     if certain:
-        gravest = Severity.CRITICAL if verdict is Verdict.OPEN else Severity.HIGH
-        grounds.append((gravest, f"{version} is in the range of {certain[0].id}, which is exploited"))
+        grounds.append((Severity.HIGH, f"{version} is in the range of {certain[0].id}, which is exploited"))
     elif exploited:
         grounds.append(
             (Severity.MEDIUM, f"{version} may be in the range of {exploited[0].id}, which is exploited")

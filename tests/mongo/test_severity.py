@@ -74,7 +74,7 @@ def test_lesser_marks_are_named_without_raising(level: str) -> None:
 @pytest.mark.parametrize(
     ("verdict", "advisories", "level"),
     [
-        (Verdict.OPEN, [advisory()], Severity.CRITICAL),
+        (Verdict.OPEN, [advisory()], Severity.HIGH),
         (Verdict.AUTH_REQUIRED, [advisory()], Severity.HIGH),
         (Verdict.OPEN_NO_DATA, [advisory()], Severity.HIGH),
         (Verdict.AUTH_REQUIRED, [advisory("possible")], Severity.MEDIUM),
@@ -88,6 +88,13 @@ def test_versions_count_for_locked_servers_too(
     verdict: Verdict, advisories: list[Vulnerability], level: Severity
 ) -> None:
     assert severity(verdict, Server(version="8.0.10", vulnerabilities=advisories), DATA)[0] is level
+
+
+def test_an_open_server_without_user_data_is_not_critical_for_its_version() -> None:
+    empty = Exposure(databases=[Database(name="local", system=True)], database_count=1)
+    level, reasons = severity(Verdict.OPEN, Server(version="7.0.14", vulnerabilities=[advisory()]), empty)
+    assert level is Severity.HIGH
+    assert reasons[0] == "version 7.0.14 is in the range of CVE-1, which is exploited"
 
 
 def test_support_that_ended_is_a_low_finding_of_its_own() -> None:
