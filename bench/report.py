@@ -1,0 +1,226 @@
+"""Writes what was measured: RESULTS.md with the table of goals, and a plot in SVG by a small template."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING
+
+from bench.contenders import CONTESTS, Contender, Contest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+@dataclass
+class Row:
+    """All rounds of one contender."""
+
+    contender: Contender
+    targets: int
+    rates: list[float] = field(default_factory=list)
+    walls: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)  # CPU seconds a million targets
+    rss: list[int] = field(default_factory=list)
+    found: list[int] = field(default_factory=list)
+    trouble: str = ""
+    command: str = ""
+
+    @property
+    def rate(self) -> float:
+        """Median targets a second; 0 when no round succeeded."""
+        return statistics.median(self.rates) if self.rates else 0.0
+
+    def recall(self, contest: Contest) -> float | None:
+        """The worst round's share of the live hosts; None where there are none."""
+        expected = contest.recall(self.targets)
+        return min(self.found) / expected if expected and self.found else None
+
+
+Rows = dict[tuple[str, str], Row]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One line of the table of goals. `better` is +1 when more is better, -1 when less is."""
+
+    text: str
+    goal: float
+    measured: Callable[[Rows], float | None]
+    unit: str = "x"
+    better: int = 1
+
+
+def _ratio(contest: str, ours: str, other: str) -> Callable[[Rows], float | None]:
+    def measured(rows: Rows) -> float | None:
+        mine, theirs = _like(rows, contest, ours), _like(rows, contest, other)
+        return mine.rate / theirs.rate if mine and theirs and mine.rate and theirs.rate else None
+
+    return measured
+
+
+def _like(rows: Rows, contest: str, part: str) -> Row | None:
+    return next((row for (place, name), row in rows.items() if place == contest and part in name), None)
+
+
+def _recall(rows: Rows) -> float | None:
+    seen = [
+        recall * 100
+        for contest in CONTESTS
+        for (place, name), row in rows.items()
+        if place == contest.name and "mongosweep" in name and (recall := row.recall(contest)) is not None
+    ]
+    return min(seen, default=None)
+
+
+def _peak(rows: Rows) -> float | None:
+    row = _like(rows, "eight", "a /8, mongosweep")
+    return max(row.rss) / 1e6 if row and row.rss else None
+
+
+def _flat(rows: Rows) -> float | None:
+    large, small = _like(rows, "eight", "a /8, mongosweep"), _like(rows, "eight", "a /16")
+    if not (large and small and large.rss and small.rss):
+        return None
+    return (max(large.rss) / max(small.rss) - 1) * 100
+
+
+def _seconds(part: str) -> Callable[[Rows], float | None]:
+    def measured(rows: Rows) -> float | None:
+        row = _like(rows, "eight", part)
+        return statistics.median(row.walls) if row and row.walls and row.targets == 1 << 24 else None
+
+    return measured
+
+
+_LIMIT, _CLASSIC, _OURS, _STAGE = "the limit", "one socket a target", "connect engine", "SYN stage"
+GOALS = [
+    Goal("live hosts, full dialogue, against nmap's two scripts", 40, _ratio("live", _OURS, "nmap")),
+    Goal("live hosts against a Motor loop with 200 at once", 45, _ratio("live", _OURS, "Motor")),
+    Goal("live hosts against uvloop create_connection", 1.4, _ratio("live", _OURS, "uvloop")),
+    Goal("live hosts against the limit (bare epoll, recycled)", 0.9, _ratio("live", _OURS, _LIMIT)),
+    Goal("RST sweep against the limit (bare epoll, recycled)", 0.9, _ratio("closed", _OURS, _LIMIT)),
+    Goal("RST sweep against bare epoll, a socket a target", 2, _ratio("closed", _OURS, _CLASSIC)),
+    Goal("SYN stage against zmap, silent range", 2, _ratio("syn-silent", _STAGE, "zmap")),
+    Goal("SYN stage against zmap, closed range", 1.2, _ratio("syn-closed", _STAGE, "zmap")),
+    Goal("SYN stage against zmap, live range", 1.2, _ratio("syn-live", _STAGE, "zmap")),
+    Goal("SYN stage against masscan, silent range", 3, _ratio("syn-silent", _STAGE, "masscan")),
+    Goal("SYN stage against masscan, live range", 4, _ratio("syn-live", _STAGE, "masscan")),
+    Goal("recall of live hosts, worst round of ours", 99.9, _recall, " %"),
+    Goal("peak RSS of a /8, all processes", 200, _peak, " MB", -1),
+    Goal("peak RSS, a /8 over a /16", 10, _flat, " %", -1),
+    Goal("a /8 by the SYN stage, every target once", 60, _seconds("SYN stage alone"), " s", -1),
+]
+
+
+def judged(rows: Rows) -> list[tuple[Goal, float | None, str]]:
+    """Each goal with what was measured and a word: reached, falls short, not measured."""
+    found = []
+    for goal in GOALS:
+        value = goal.measured(rows)
+        if value is None:
+            word = "not measured"
+        else:
+            word = "reached" if (value - goal.goal) * goal.better >= 0 else "**falls short**"
+        found.append((goal, value, word))
+    return found
+
+
+def machine() -> str:
+    """One line on where this ran."""
+    return f"Linux {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def markdown(rows: Rows, rounds: int, quick: bool) -> str:
+    """The whole page."""
+    kind = "short rounds (`--quick`): ratios are rough" if quick else "full rounds"
+    lines = [
+        "# What was measured",
+        "",
+        f"`make bench` on {machine()}; {rounds} alternating rounds, {kind}. Scanner and responder each have one",
+        "core and are joined by a veth pair. Rates are targets a second at the responder's door, from the first to",
+        "the last hundredth of the packets, so start-up and cool-down count for nobody; the median, and the range.",
+        "Rates drift from minute to minute: only ratios of one run count.",
+        "",
+        "## Goals",
+        "",
+        "| | goal | measured | |",
+        "|---|---|---|---|",
+    ]
+    for goal, value, word in judged(rows):
+        sign = "at least" if goal.better > 0 else "at most"
+        shown = (
+            "–"
+            if value is None
+            else f"{value:.2f}{goal.unit}"
+            if goal.unit == "x"
+            else f"{value:.1f}{goal.unit}"
+        )
+        lines.append(f"| {goal.text} | {sign} {goal.goal:g}{goal.unit} | {shown} | {word} |")
+    for contest in CONTESTS:
+        mine = [row for (place, _), row in rows.items() if place == contest.name]
+        if mine:
+            lines += _table(contest, mine)
+    lines += ["", "![rates](results.svg)", "", "## Commands", "", "Each ran in the scanning namespace.", ""]
+    for row in rows.values():
+        lines += [f"- {row.contender.contest}, {row.contender.name}: `{row.command}`"]
+    return "\n".join(lines) + "\n"
+
+
+def _table(contest: Contest, rows: Sequence[Row]) -> list[str]:
+    lines = [
+        "",
+        f"## {contest.title[0].upper()}{contest.title[1:]}",
+        "",
+        "| | targets | a second | range | whole run | CPU s a million | peak RSS | recall |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        if not row.rates:
+            lines.append(f"| {row.contender.name} | – | – | – | – | – | – | {row.trouble or 'did not run'} |")
+            continue
+        recall = row.recall(contest)
+        lines.append(
+            f"| {row.contender.name} | {row.targets:,} | {row.rate:,.0f} | {min(row.rates):,.0f}–{max(row.rates):,.0f} "
+            f"| {statistics.median(row.walls):.1f} s | {statistics.median(row.cpu):.1f} "
+            f"| {max(row.rss) / 1e6:.0f} MB | {'–' if recall is None else f'{recall:.4f}'} |"
+        )
+    return lines
+
+
+_BAR, _LEFT, _WIDTH = 22, 330, 520
+
+
+def svg(rows: Rows) -> str:
+    """Bars of the median rates, one group a contest, each on a scale of its own."""
+    parts: list[str] = []
+    y = 10
+    for contest in CONTESTS:
+        mine = [row for (place, _), row in rows.items() if place == contest.name and row.rates]
+        if not mine:
+            continue
+        y += 24
+        parts.append(f'<text x="10" y="{y}" class="t">{escape(contest.title)}</text>')
+        top = max(row.rate for row in mine)
+        for row in mine:
+            y += _BAR
+            width = max(1.0, row.rate / top * _WIDTH)
+            ours = (
+                "ours" if "mongosweep" in row.contender.name or "SYN stage" in row.contender.name else "other"
+            )
+            parts.append(
+                f'<text x="{_LEFT - 8}" y="{y}" text-anchor="end">{escape(row.contender.name)}</text>'
+                f'<rect x="{_LEFT}" y="{y - 12}" width="{width:.1f}" height="15" class="{ours}"/>'
+                f'<text x="{_LEFT + width + 6:.1f}" y="{y}">{row.rate:,.0f}/s</text>'
+            )
+        y += 12
+    style = "text{font:12px sans-serif;fill:#333}.t{font-weight:bold}.ours{fill:#2a7}.other{fill:#99a}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="960" height="{y + 20}" role="img" '
+        f'aria-label="targets a second"><style>{style}</style><rect width="100%" height="100%" fill="#fff"/>'
+        + "".join(parts)
+        + "</svg>\n"
+    )

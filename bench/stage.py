@@ -1,0 +1,36 @@
+"""The SYN stage alone, through its own interface: what zmap and masscan do, and no connects after it.
+
+    python -m bench.stage FIRST COUNT PORT ATTEMPTS
+
+Prints {"found": …, "refused": …, "rate": …} as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from scanner.order import Order
+from scanner.syn.messages import Job
+from scanner.syn.stage import SynStage
+
+
+async def sweep(first: int, count: int, port: int, attempts: int) -> dict[str, float]:
+    """One run as fast as the machine can."""
+    order = Order(size=count, seed=1)
+    steps = (count, order.prime, order.generator, order.start, 0, 1)
+    segments = [(4, first, first + count - 1, [port])]
+    stage = SynStage(Job(segments=segments, steps=steps, attempts=attempts, wait=1.0))
+    found = 0
+    try:
+        await stage.start()
+        async for indices in stage.live():
+            found += len(indices)
+    finally:
+        await stage.close()
+    return {"found": found, "refused": stage.stats.refused, "rate": stage.stats.rate}
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(sweep(*map(int, sys.argv[1:])))))
