@@ -6,7 +6,6 @@ Precedence: the command line, then MONGOSWEEP_* variables, then the configuratio
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,7 @@ from targets.scope import OutOfScope, Scope
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MAX_LISTED = 1_000_000  # TARGETs on standard input
-MAX_LINE = 256
+LIST = "-"  # a TARGET that stands for a list on standard input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +54,7 @@ class Loaded:
     scope: Scope
     options: SweepOptions
     config: ConfigFile | None
+    notices: tuple[str, ...] = ()  # what the user should know of a list on standard input, one line each
 
 
 def load(request: Request, now: float, environment: Mapping[str, str] | None = None) -> Loaded:
@@ -66,7 +65,7 @@ def load(request: Request, now: float, environment: Mapping[str, str] | None = N
     config, settings = load_settings(request, os.environ if environment is None else environment)
     whole, source = full_scope(request, config, settings, now)
     _check_canaries(whole, config, settings)
-    scope = narrow_scope(whole, source, expand_targets(request.targets), request.ports)
+    scope, notices = narrow_scope(whole, source, request.targets, request.ports)
     sweep = settings.sweep
     options = SweepOptions(
         engine=sweep.engine,
@@ -77,7 +76,7 @@ def load(request: Request, now: float, environment: Mapping[str, str] | None = N
         config_sha256=config.sha256 if config else "",
         reload_scope=lambda at: reload_scope(request, at),
     )
-    return Loaded(settings=settings, scope=scope, options=options, config=config)
+    return Loaded(settings=settings, scope=scope, options=options, config=config, notices=notices)
 
 
 def load_settings(request: Request, environment: Mapping[str, str]) -> tuple[ConfigFile | None, Settings]:
@@ -136,56 +135,36 @@ def full_scope(
     return tables, config.path
 
 
-def narrow_scope(scope: Scope, source: str, targets: tuple[str, ...], ports: tuple[int, ...]) -> Scope:
-    """The part of the scope that TARGETs and --port name. Raises RefusedError for whatever is outside."""
+def narrow_scope(
+    scope: Scope, source: str, targets: tuple[str, ...], ports: tuple[int, ...]
+) -> tuple[Scope, tuple[str, ...]]:
+    """The part of the scope that TARGETs and --port name, and what to tell of a list on standard input.
+
+    Raises RefusedError for a TARGET or port outside, and for a list of which nothing is inside.
+    """
     if not targets and not ports:
-        return scope
+        return scope, ()
+    given = tuple(text for text in targets if text != LIST)
+    notices: tuple[str, ...] = ()
     try:
-        narrowed = scope.narrow(targets, ports or None)
+        narrowed = scope.narrow(given, ports or None)
     except OutOfScope as error:
         outside = f"{error.target} is outside the scope of {source}: {error.reason}"
         raise RefusedError(f"{outside}; allow it there first, or leave it out") from None
     except GrammarError as error:
         raise RefusedError(f"TARGET {error}") from None
+    if len(given) < len(targets):
+        from scanner.listed import narrow_by_list, standard_input
+
+        narrowed, notices = narrow_by_list(scope.narrow((), ports or None), source, standard_input(), given)
     require_targets(narrowed, source)
-    return narrowed
+    return narrowed, notices
 
 
 def reload_scope(request: Request, now: float) -> Scope:
     """The whole scope as the files describe it now, for narrowing a running sweep; it may be empty."""
     config, settings = load_settings(request, os.environ)
     return full_scope(request, config, settings, now, allow_empty=True)[0]
-
-
-def expand_targets(texts: Iterable[str]) -> tuple[str, ...]:
-    """TARGETs with `-` replaced by the lines of standard input (blank lines and # comments left out)."""
-    expanded: list[str] = []
-    for text in texts:
-        if text == "-":
-            expanded += _listed_targets()
-        else:
-            expanded.append(text)
-    return tuple(expanded)
-
-
-def _listed_targets() -> list[str]:
-    if sys.stdin is None or sys.stdin.isatty():
-        raise RefusedError("- reads TARGETs from standard input, which is a terminal; pipe a list into it")
-    found: list[str] = []
-    for number, raw in enumerate(sys.stdin.buffer, start=1):
-        try:
-            line = raw.decode("ascii").partition("#")[0].strip(" \t\r\n")
-        except UnicodeDecodeError:
-            raise RefusedError(f"standard input:{number}: not ASCII; write one address a line") from None
-        if len(raw) > MAX_LINE or number > MAX_LISTED:
-            raise RefusedError(
-                f"standard input:{number}: too long; write at most {MAX_LISTED:,} lines of {MAX_LINE} bytes"
-            )
-        if line:
-            found.append(line)
-    if not found:
-        raise RefusedError("standard input holds no TARGET; write one address, CIDR or range a line")
-    return found
 
 
 def _check_canaries(scope: Scope, config: ConfigFile | None, settings: Settings) -> None:

@@ -18,7 +18,8 @@ def command(targets: tuple[str, ...], ownership: bool, as_json: bool, **asked: o
     """Say what a sweep of the scope, or of its part TARGET, would do; send nothing.
 
     How many addresses, whose they are, what is excluded and why, and how long it takes at this rate. TARGET
-    is an address, a CIDR, a range a-b, or `-` for a list on standard input.
+    is an address, a CIDR, a range a-b, address:port, or `-` for a list on standard input, which may be the
+    output of nmap, masscan, naabu or zmap.
     """
     from scanner.clock import SystemClock
     from scanner.inputs import Request, load
@@ -27,6 +28,8 @@ def command(targets: tuple[str, ...], ownership: bool, as_json: bool, **asked: o
 
     now = SystemClock.wall()
     loaded = load(Request.of(targets, asked), now)
+    for notice in loaded.notices:
+        click.echo(notice, err=True)
     plan = make_plan(loaded.settings, loaded.scope, loaded.options, now)
     holders = None
     if ownership:

@@ -57,9 +57,9 @@ def command(
 ) -> int:
     """Sweep the scope, or its part TARGET, for MongoDB servers that answer without a password.
 
-    TARGET is an address, a CIDR, a range a-b, address:port, or `-` for a list on standard input; it narrows
-    the scope and never widens it. JSONL goes to stdout when that is piped, a table when it is a terminal,
-    and always into a run directory.
+    TARGET is an address, a CIDR, a range a-b, address:port, or `-` for a list on standard input, which may be
+    the output of nmap, masscan, naabu or zmap. It narrows the scope and never widens it. JSONL goes to stdout
+    when that is piped, a table when it is a terminal, and always into a run directory.
     """
     from scanner.cli.screen import is_terminal, screen_for
     from scanner.clock import SystemClock
@@ -70,6 +70,8 @@ def command(
 
     require_descriptors()
     loaded = load(Request.of(targets, asked), SystemClock.wall())
+    for notice in loaded.notices:
+        click.echo(notice, err=True)
     lines = as_json or not is_terminal(sys.stdout)
     options = replace(
         loaded.options,

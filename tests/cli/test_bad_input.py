@@ -175,9 +175,12 @@ def test_a_bad_scope_file(
     [
         ("", "holds no TARGET"),
         ("# nothing\n\n", "holds no TARGET"),
-        ("127.93.0.1\n127.94.0.1\n", "127.94.0.1 is outside"),
-        ("127.93.0.1\nключ\n", "standard input:2: not ASCII"),
-        ("x" * 300, "standard input:1: too long"),
+        ("127.94.0.1\n", "the one it lists lies outside, such as 127.94.0.1 (standard input:1): it is "),
+        ("127.93.0.9\n127.94.0.1\n", "such as 127.93.0.9 (standard input:1): denied by 127.93.0.8/29"),
+        ("127.93.0.1:22\n", "port 22 is not one of 27017"),
+        ("127.93.0.1\nключ\n", "standard input:2: "),
+        ("x" * 300, "standard input:1: "),
+        ("<html></html>", "XML of another kind"),
     ],
 )
 def test_a_bad_list_on_standard_input(listed: str, place: str, tmp_path: Path) -> None:

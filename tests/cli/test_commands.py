@@ -133,6 +133,55 @@ def test_targets_from_standard_input(here: Path) -> None:
     assert json.loads(done.stdout)["targets"] == 3
 
 
+NMAP = """<?xml version="1.0"?><nmaprun scanner="nmap">{}</nmaprun>
+"""
+HOST = (
+    '<host><status state="up"/><address addr="{}" addrtype="ipv4"/>'
+    '<ports><port protocol="tcp" portid="27017"><state state="open"/></port></ports></host>'
+)
+
+
+MASSCAN = '{{"ip": "{}", "ports": [{{"port": 27017, "proto": "tcp", "status": "open"}}]}}'
+INSIDE, OUTSIDE = "127.93.0.2", "127.94.0.1"
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        NMAP.format(HOST.format(INSIDE) + HOST.format(OUTSIDE)),
+        f"[\n{MASSCAN.format(INSIDE)}\n,\n{MASSCAN.format(OUTSIDE)}\n]\n",
+        f"saddr\n{INSIDE}\n{OUTSIDE}\n",
+        f"{INSIDE}\n{OUTSIDE}\n",
+    ],
+    ids=["nmap", "masscan", "zmap", "plain"],
+)
+def test_a_list_narrows_and_what_it_names_outside_is_told(listed: str, here: Path) -> None:
+    done = mongosweep("plan", "--json", "-", cwd=here, input=listed)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["targets"] == 1
+    first, example = done.stderr.splitlines()
+    assert first == ("1 of 2 listed targets lies outside the scope of mongosweep.toml and is not asked:")
+    assert example.startswith("  127.94.0.1")
+
+
+def test_a_list_beside_targets_and_ten_examples_at_most(here: Path) -> None:
+    listed = "127.93.0.2\n" + "".join(f"127.94.0.{n}\n" for n in range(1, 15))
+    done = mongosweep("plan", "--json", "127.93.0.0/31", "-", cwd=here, input=listed)
+    assert json.loads(done.stdout)["targets"] == 3
+    assert len(done.stderr.splitlines()) == 12
+    assert done.stderr.endswith("  and 4 more\n")
+    outside = mongosweep("plan", "127.94.0.1", "-", cwd=here, input=listed)
+    assert outside.returncode == 2
+    assert outside.stderr.startswith("error: 127.94.0.1 is outside the scope")
+
+
+def test_what_a_list_names_outside_is_never_asked(here: Path) -> None:
+    done = mongosweep("sweep", "--all", "-q", "-", cwd=here, input="127.93.0.2\n127.93.0.9\n127.94.0.1\n")
+    assert [json.loads(line)["target"]["ip"] for line in done.stdout.splitlines()] == ["127.93.0.2"]
+    assert "2 of 3 listed targets lie outside" in done.stderr
+    assert "127.93.0.9 (standard input:2): denied by 127.93.0.8/29 (medical devices)" in done.stderr
+
+
 def test_init_then_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
