@@ -52,8 +52,9 @@ class Place:
         }
         if test[which]:
             self.corp.nft(
-                f"table netdev zone {{\nchain arriving {{\ntype filter hook ingress device {self.corp.device} "
-                f"priority -500\nip daddr {PREFIX} {test[which]} drop\n}}\n}}\n"
+                "table netdev zone {\nchain arriving {\n"
+                f"type filter hook ingress device {self.corp.device} priority -500\n"
+                f"ip daddr {PREFIX} {test[which]} drop\n}}\n}}\n"
             )
 
 

@@ -140,10 +140,10 @@ def markdown(rows: Rows, rounds: int, quick: bool) -> str:
     lines = [
         "# What was measured",
         "",
-        f"`make bench` on {machine()}; {rounds} alternating rounds, {kind}. Scanner and responder each have one",
-        "core and are joined by a veth pair. Rates are targets a second at the responder's door, from the first to",
-        "the last hundredth of the packets, so start-up and cool-down count for nobody; the median, and the range.",
-        "Rates drift from minute to minute: only ratios of one run count.",
+        f"`make bench` on {machine()}; {rounds} alternating rounds, {kind}. Scanner and responder",
+        "each have one core and are joined by a veth pair. Rates are targets a second at the responder's",
+        "door, from the first to the last hundredth of the packets, so start-up and cool-down count for",
+        "nobody; the median, and the range. Rates drift from minute to minute: only ratios of one run count.",
         "",
         "## Goals",
         "",
@@ -184,7 +184,8 @@ def _table(contest: Contest, rows: Sequence[Row]) -> list[str]:
             continue
         recall = row.recall(contest)
         lines.append(
-            f"| {row.contender.name} | {row.targets:,} | {row.rate:,.0f} | {min(row.rates):,.0f}–{max(row.rates):,.0f} "
+            f"| {row.contender.name} | {row.targets:,} | {row.rate:,.0f} "
+            f"| {min(row.rates):,.0f}–{max(row.rates):,.0f} "
             f"| {statistics.median(row.walls):.1f} s | {statistics.median(row.cpu):.1f} "
             f"| {max(row.rss) / 1e6:.0f} MB | {'–' if recall is None else f'{recall:.4f}'} |"
         )
