@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from results.files import StorageError
@@ -10,6 +11,7 @@ from results.verdict import Verdict
 from scanner.errors import ExitCode
 from scanner.observe import timestamp
 from scanner.progress import Summary
+from scanner.second_look import RECALL
 
 if TYPE_CHECKING:
     from results.manifest import State
@@ -28,10 +30,19 @@ def close_accounts(sweep: Sweep) -> Summary:
         if isinstance(sweep.failure, StorageError):
             directory.fail([str(sweep.failure)], ended_at=ended_at)
         raise sweep.failure
+    try:
+        return _close(sweep, ended_at)
+    except StorageError as error:
+        directory.fail([str(error)], ended_at=ended_at)
+        raise
+
+
+def _close(sweep: Sweep, ended_at: str) -> Summary:
+    directory = sweep.begun.directory
     not_reached = sweep.engine.not_reached()
     state, reasons = _state(sweep, not_reached)
-    if not_reached:
-        sweep.save_checkpoint()
+    if state != "complete":
+        sweep.save_checkpoint()  # even when all is reached: a resume must not forget why it was degraded
     coverage = sweep.coverage
     outcomes = {str(name): count for name, count in sorted(coverage.outcomes.items())}
     directory.finish(
@@ -63,33 +74,71 @@ def close_accounts(sweep: Sweep) -> Summary:
 
 
 def _state(sweep: Sweep, not_reached: int) -> tuple[State, list[str]]:
-    """`complete` is earned: nothing left out, canaries heard, no prefix masked."""
-    reasons = []
-    if not_reached:
-        reasons.append(f"{not_reached} targets were not reached: {sweep.engine.stop_reason or 'stopped'}")
-    if sweep.coverage.excluded:
-        reasons.append(f"{sweep.coverage.excluded} targets left the scope while the sweep ran")
-    reasons += sweep.canaries.failures
-    reasons += [f"masked by a middlebox: {prefix}" for prefix in sweep.scribe.prefixes.masked()]
-    if sweep.engine.connector.pauses:
-        reasons.append(
-            f"the process was stopped {sweep.engine.connector.pauses} times; deadlines were extended"
-        )
-    if sweep.raw is not None and sweep.raw.trouble:
-        reasons.append(sweep.raw.trouble)
+    """`complete` is earned: nothing left out, canaries heard, no prefix masked, few packets lost."""
+    faults = _faults(sweep, not_reached)
+    reasons = faults + _remarks(sweep)
     if sweep.pauses.interrupted.is_set() and not_reached:
         return "interrupted", reasons
-    return ("degraded" if _spoils(sweep, not_reached) else "complete"), reasons
+    return ("degraded" if faults else "complete"), reasons
 
 
-def _spoils(sweep: Sweep, not_reached: int) -> bool:
-    return bool(
-        not_reached
-        or sweep.coverage.excluded
-        or sweep.canaries.failures
-        or sweep.scribe.prefixes.masked()
-        or (sweep.raw is not None and sweep.raw.trouble)
-    )
+def _faults(sweep: Sweep, not_reached: int) -> list[str]:
+    """Everything that keeps a sweep from being complete, a sentence each."""
+    engine, coverage, found = sweep.engine, sweep.coverage, []
+    if not_reached:
+        given_up = len(engine.given_up)
+        why = engine.stop_reason or (_local(sweep) if given_up else "stopped")
+        found.append(f"{not_reached} targets were not reached: {why}")
+    if coverage.excluded:
+        found.append(f"{coverage.excluded} targets left the scope while the sweep ran")
+    found += sweep.canaries.failures
+    found += [f"masked by a middlebox: {prefix}" for prefix in sweep.scribe.prefixes.masked()]
+    if sweep.raw is not None:
+        found += [sweep.raw.trouble] if sweep.raw.trouble else []
+        found += [f"{outage}, while the SYN stage ran" for outage in sweep.pauses.outages]
+        if sweep.raw.recall < RECALL:
+            found.append(f"packets were lost: the SYN stage's estimated recall is {sweep.raw.recall:.2%}")
+    if sweep.second_look.recall < RECALL:
+        found.append(sweep.second_look.words)
+    if engine.bugs:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in engine.bugs.most_common(3))
+        found.append(f"{engine.bugs.total()} failures of our own code, please report them: {kinds}")
+    return found
+
+
+def _local(sweep: Sweep) -> str:
+    """The most frequent fault of this machine."""
+    most = sweep.coverage.faults.most_common(1)
+    return f"this machine could not ask them ({most[0][0]})" if most else "our own code failed on them"
+
+
+def _remarks(sweep: Sweep) -> list[str]:
+    """What a reader should know, though it took nothing from the result."""
+    found = []
+    if sweep.engine.connector.pauses:
+        found.append(
+            f"the process was stopped {sweep.engine.connector.pauses} times; deadlines were extended"
+        )
+    if sweep.raw is None:
+        found += [f"{outage}; what it touched was asked again" for outage in sweep.pauses.outages]
+    if sweep.engine.halvings:
+        found.append(f"the pace was halved {sweep.engine.halvings} times under stress")
+    if sweep.second_look.recall >= RECALL and sweep.second_look.words:
+        found.append(sweep.second_look.words)
+    return found
+
+
+def with_stdout(summary: Summary, lost: str) -> Summary:
+    """The summary with what befell stdout while the run's end was already written: `lost`, or nothing."""
+    missing = _missing_on_stdout(lost)
+    if not lost or missing in summary.reasons:
+        return summary
+    state = "degraded" if summary.state == "complete" else summary.state
+    return replace(summary, state=state, reasons=(*summary.reasons, missing), exit_code=ExitCode.INCOMPLETE)
+
+
+def _missing_on_stdout(lost: str) -> str:
+    return f"{lost}; lines are missing there, and the run directory has them all"
 
 
 def _exit_code(state: State, found_open: int, fail_on: str) -> int:

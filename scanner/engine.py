@@ -7,10 +7,12 @@ source until its outcome is in the journal, so a checkpoint is this set and the 
 from __future__ import annotations
 
 import heapq
+import traceback
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scanner.coverage import AccountsError
-from scanner.pace import MAX_BURST
+from scanner.pace import LOST_AFTER, MAX_BURST
 from scanner.transport.base import Failure, LocalFault
 from targets.scope import OutOfScope
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from scanner.door import Door
     from scanner.pace import Pace, PrefixCaps
     from scanner.probe import Conversation
+    from scanner.second_look import SecondLook
     from scanner.sources import Source
     from scanner.transport.base import Connector
     from targets.scope import Target
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 PUMP_INTERVAL = 0.005  # seconds between looks at the bucket when nothing else happens
 MAX_DEFERRED = 8192  # positions held back by their prefix's cap; beyond it the order waits
 FAULT_DELAY = 1.0  # seconds until a target that this machine could not ask is tried again
+FAULT_TRIES = 8  # such faults in a row after which one target is given up, and not reached
 FAULT_PATIENCE = 60.0  # seconds of nothing but local faults after which the sweep gives up
 
 
@@ -65,6 +69,7 @@ class Engine:
         half_open_limit: int,
         again: tuple[int, ...] = (),
         held: Held | None = None,
+        second_look: SecondLook | None = None,
     ) -> None:
         self.connector: Connector
         self.coverage = coverage
@@ -74,15 +79,20 @@ class Engine:
         self.started_connects = 0
         self.answered_count = 0
         self.stop_reason = ""
+        self.abandoned = False  # the connector is closed: nobody can be asked any more
         self.pauses: set[str] = set()  # why nothing new is sent; empty = go
         self.finished: asyncio.Future[None] = loop.create_future()
         self.side_tokens: dict[Any, Callable[[Any], None]] = {}
+        self.given_up: set[int] = set()  # in flight for ever: this machine failed to ask them; a resume may
+        self.bugs: Counter[str] = Counter()  # failures of our own code that ended one probe
         self._loop = loop
         self._door = door
         self._caps = caps
         self._journalist = journalist
         self._half_open_limit = half_open_limit
         self._held = held
+        self._second_look = second_look
+        self._faults_of: dict[int, int] = {}
         self._deferred: list[tuple[float, int]] = [(0.0, position) for position in again]
         self._blacked_out: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -104,7 +114,8 @@ class Engine:
         if self.finished.done():
             return
         now = self._loop.time()
-        self.pace.review(now)
+        if self.pace.review(now):
+            self._caps.review()
         if not self.pauses and not self.stop_reason:
             connector = self.connector
             room = min(connector.free, self._half_open_limit - connector.half_open, MAX_BURST)
@@ -122,8 +133,36 @@ class Engine:
         if self.stop_reason:
             if not self.connector.busy:
                 self._finish()
-        elif self.source.exhausted and not self.in_flight:
+        elif self.source.exhausted and len(self.in_flight) == len(self.given_up) and not self._look_again():
             self._finish()
+
+    def _look_again(self) -> bool:
+        """Ask some silent targets once more; False when there are none to ask."""
+        if self._second_look is None or self.source.cut_short:
+            return False
+        tokens = self._second_look.next_round()
+        if not tokens:
+            return False
+        self.in_flight.update(tokens)
+        self.coverage.outcomes[Failure.FILTERED] -= len(tokens)
+        for token in tokens:
+            heapq.heappush(self._deferred, (0.0, token))
+        return True
+
+    @property
+    def slowed_by(self) -> str:
+        """Why the sweep is slower than its rate, in a few words."""
+        return self.pace.note or self._caps.note
+
+    @property
+    def narrowed(self) -> int:
+        """How many targets a reload took away."""
+        return self._door.narrowed
+
+    @property
+    def halvings(self) -> int:
+        """How often the pace was halved, for the whole sweep or for one prefix."""
+        return self.pace.halvings + self._caps.halvings
 
     def _next(self, now: float) -> tuple[int, Target] | None:
         """The next token that may go now, with its target; None when there is none."""
@@ -187,6 +226,7 @@ class Engine:
     def abandon(self) -> None:
         """Drop conversations under way: their positions stay in flight and are not reached."""
         self.stop("abandoned")
+        self.abandoned = True
         self.connector.close()
         self._finish()
 
@@ -209,13 +249,26 @@ class Engine:
         """The target accepted a connection."""
         self._fault_since = 0.0
         self.pace.observe_round_trip(talk.connect_seconds)
+        self.pace.stress.timeouts_after_answers += talk.fell_silent
         if token.__class__ is not int:
             self._side(token, talk)
             return
         self.answered_count += 1
-        self._journalist.record(target, talk, lambda verdict: self._settle(token, verdict))
+        self._heard(target, token, talk.fell_silent or talk.connect_seconds > LOST_AFTER)
+        try:
+            self._journalist.record(target, talk, lambda verdict: self._settle(token, verdict))
+        except Exception as error:  # noqa: BLE001 - a bug met on one target must not stop the others
+            self.broke(target, token, error)
+
+    def _heard(self, target: Target, token: int, lost: bool) -> None:
+        key = self._caps.key(target[0], target[1])
+        self._caps.observe(key, lost)
+        if self._second_look is not None:
+            self._second_look.spoke(token, key)
 
     def _settle(self, token: int, outcome: str) -> None:
+        if self._faults_of:
+            self._faults_of.pop(token, None)
         self.in_flight.discard(token)
         self.coverage.outcomes[outcome] += 1
 
@@ -225,11 +278,36 @@ class Engine:
             self._side(token, failure)
             return
         self._fault_since = 0.0
-        if failure is Failure.UNREACHABLE:
+        try:
+            self._journalist.record_silence(target, failure, detail)
+        except Exception as error:  # noqa: BLE001 - as in answered
+            self.broke(target, token, error)
+            return
+        if failure is Failure.REFUSED:
+            self._heard(target, token, self.connector.waited > LOST_AFTER)
+        elif failure is Failure.UNREACHABLE:
             self.pace.stress.unreachable += 1
-        self._journalist.record_silence(target, failure, detail)
-        self.in_flight.discard(token)
-        self.coverage.outcomes[failure] += 1
+        elif self._second_look is not None:
+            self._second_look.silent(token, self._caps.key(target[0], target[1]))
+        self._settle(token, failure)
+
+    def broke(self, target: Target, token: Any, error: Exception) -> None:
+        """Our own code failed: never an outcome. The target is asked once more, then given up."""
+        where = traceback.extract_tb(error.__traceback__)[-1:]
+        place = f" at {where[0].name}:{where[0].lineno}" if where else ""
+        self.bugs[f"{type(error).__name__}{place}"] += 1
+        if token.__class__ is not int:
+            self._side(token, LocalFault.OTHER)
+        elif token in self.in_flight:
+            self._again_later(token, FAULT_TRIES - 1)
+
+    def _again_later(self, token: int, cost: int = 1) -> None:
+        """Back to the queue, unless this target has met too many faults in a row."""
+        tries = self._faults_of[token] = self._faults_of.get(token, 0) + cost
+        if tries >= FAULT_TRIES:
+            self.given_up.add(token)
+        else:
+            heapq.heappush(self._deferred, (self._loop.time() + FAULT_DELAY, token))
 
     def untried(self, target: Target, token: Any, fault: LocalFault, detail: str) -> None:
         """This machine could not ask: the position goes back to the queue, and the fault is counted."""
@@ -250,7 +328,7 @@ class Engine:
             self._fault_since = now
         elif now - self._fault_since > FAULT_PATIENCE:
             self.stop(f"nothing but faults of this machine for {FAULT_PATIENCE:.0f} s ({detail})")
-        heapq.heappush(self._deferred, (now + FAULT_DELAY, token))
+        self._again_later(token, fault in (LocalFault.NETWORK, LocalFault.OTHER))
 
     def _side(self, token: Any, result: Any) -> None:
         answer = self.side_tokens.pop(token, None)

@@ -50,7 +50,7 @@ class Meter:
             answered=engine.answered_count,
             in_flight=engine.connector.busy,
             remaining=left / finishing if finishing > 0 else None,
-            slowed_by=engine.pace.note,
+            slowed_by=engine.slowed_by,
             paused_by=self._paused_by(),
         )
 

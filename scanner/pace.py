@@ -10,6 +10,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 BURST_SECONDS = 0.1  # how much of a second's rate may leave at once
+LOST_AFTER = 0.9  # seconds after which an answer was to a second SYN: kernels repeat the first after one
+LOSS_COUNT, LOSS_SHARE = 8, 0.2  # so many, and this share of a window's answers, show that a prefix suffers
+MAX_SLOWDOWN = 64.0
 MAX_BURST = 100  # more in one go overruns the 1,000-packet queue of a network device
 
 
@@ -54,9 +57,22 @@ class PrefixCaps:
     Each prefix keeps one number, the time from which it is free again (a generic cell rate algorithm with
     a tolerance of one burst). Prefixes that have been quiet are forgotten, so that memory follows the rate
     and not the scope.
+
+    A prefix in which many answers needed a second SYN, or in which hosts fall silent, drops packets: a
+    policing firewall, a full state table. Its cap is halved until that ends, then raised by a tenth a window.
     """
 
-    __slots__ = ("_free_at", "_interval", "_recent", "_shift4", "_shift6", "_tolerance")
+    __slots__ = (
+        "_free_at",
+        "_interval",
+        "_recent",
+        "_seen",
+        "_shift4",
+        "_shift6",
+        "_slowed",
+        "_tolerance",
+        "halvings",
+    )
 
     def __init__(self, rate: float, length4: int = 24, length6: int = 64) -> None:
         self._interval = 1.0 / rate
@@ -65,6 +81,9 @@ class PrefixCaps:
         self._shift6 = 128 - length6
         self._free_at: dict[int, float] = {}
         self._recent: deque[tuple[float, int]] = deque()
+        self._slowed: dict[int, float] = {}  # prefix -> by what its interval is multiplied
+        self._seen: dict[int, list[int]] = {}  # prefix -> answers in this window, and signs of loss
+        self.halvings = 0
 
     def key(self, version: int, address: int) -> int:
         """One integer for a prefix, different for the two families."""
@@ -82,8 +101,38 @@ class PrefixCaps:
             free_at = now
         elif free_at - now > self._tolerance:
             return free_at - now - self._tolerance
-        self._free_at[key] = (free_at if free_at > now else now) + self._interval
+        interval = self._interval * self._slowed[key] if key in self._slowed else self._interval
+        self._free_at[key] = (free_at if free_at > now else now) + interval
         return 0.0
+
+    def observe(self, key: int, lost: bool) -> None:
+        """One target of the prefix answered; `lost` when it took a second SYN, or fell silent afterwards."""
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self._seen[key] = [0, 0]
+        seen[0] += 1
+        seen[1] += lost
+
+    def review(self) -> None:
+        """At the end of a window: slow suffering prefixes down, let the others recover."""
+        suffering = {
+            key
+            for key, (answers, lost) in self._seen.items()
+            if lost >= LOSS_COUNT and lost > LOSS_SHARE * answers
+        }
+        for key in suffering:
+            self._slowed[key] = min(MAX_SLOWDOWN, 2 * self._slowed.get(key, 1.0))
+            self.halvings += 1
+        for key in self._slowed.keys() - suffering:
+            self._slowed[key] /= 1.1
+            if self._slowed[key] <= 1.0:
+                del self._slowed[key]
+        self._seen.clear()
+
+    @property
+    def note(self) -> str:
+        """Which part of the sweep is slowed down, in words; empty when none is."""
+        return f"{len(self._slowed)} prefixes drop packets" if self._slowed else ""
 
     def _forget(self, now: float) -> None:
         """Drop prefixes that are free; look at a few only, so that the cost is spread."""
@@ -136,10 +185,10 @@ class Pace:
         self.stress.answered += 1
         self.stress.rtt_sum += seconds
 
-    def review(self, now: float) -> None:
-        """At the end of a window: slow down on a sign of stress, else recover by a tenth."""
+    def review(self, now: float) -> bool:
+        """At the end of a window, which is told: slow down on a sign of stress, else recover by a tenth."""
         if now < self._window_ends:
-            return
+            return False
         reason = self._reason()
         rate = self.bucket.rate
         if reason:
@@ -152,6 +201,7 @@ class Pace:
                 self.note = ""
         self.stress = Stress()
         self._window_ends = now + self.window
+        return True
 
     def _reason(self) -> str:
         s = self.stress

@@ -1,4 +1,6 @@
-"""What makes a running sweep hold its breath or turn back: stop file, blackout windows, signals, a reload."""
+"""What makes a running sweep hold its breath or turn back: stop file, blackout windows, signals, a reload,
+and a link of our own that is down.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
     from scanner.clock import Clock
     from scanner.door import Door
     from scanner.engine import Engine
+    from scanner.uplink import Uplink
     from targets.scope import Scope
 
 STOP_FILE = "the stop file exists"
 SIGNAL = "paused by SIGUSR2"
+BROKEN = "the reloaded scope is broken"
+OUTAGE_PATIENCE = 900.0  # seconds without our own link after which the sweep gives up
 
 
 class BlackoutHold:
@@ -60,6 +65,7 @@ class Pauses:
         stop_file: str,
         reload_scope: Callable[[], Scope] | None,
         notice: Callable[[str], None],
+        uplink: Uplink | None = None,
     ) -> None:
         self._engine = engine
         self._door = door
@@ -69,6 +75,10 @@ class Pauses:
         self._reload_scope = reload_scope
         self._notice = notice
         self._signals: list[int] = []
+        self._uplink = uplink
+        self._outage = ""  # what is wrong with our own link, as long as it is
+        self._outage_since = self._looked_at = clock.monotonic()
+        self.outages: list[str] = []
         self.interrupted = asyncio.Event()
 
     def install(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -109,10 +119,10 @@ class Pauses:
         try:
             taken = self._door.narrow(self._reload_scope())
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the file, nothing may be sent on a doubt
-            self._engine.pauses.add("the reloaded scope is broken")
+            self._engine.pauses.add(BROKEN)
             self._notice(f"the scope could not be reloaded, paused: {error}")
             return
-        self._engine.pauses.discard("the reloaded scope is broken")
+        self._engine.pauses.discard(BROKEN)
         self._notice(f"scope reloaded: {taken} targets fewer, none more")
 
     async def run(self) -> None:
@@ -130,6 +140,32 @@ class Pauses:
                 self._engine.pauses.discard(STOP_FILE)
         if self._hold.refresh(self._clock.wall()):
             self._engine.release_blackouts()
+        if self._uplink is not None:
+            self._look_at_link(self._uplink, self._clock.monotonic())
+
+    def _look_at_link(self, uplink: Uplink, now: float) -> None:
+        """While our own link is down nothing is sent and no deadline passes; connects that nobody has
+        answered begin again afterwards, so that no target is called silent for a fault of ours."""
+        engine = self._engine
+        engine.pace.stress.local_drops += uplink.drops()
+        trouble = uplink.trouble()
+        since, self._looked_at = now - self._looked_at, now
+        if trouble:
+            engine.connector.extend(since)
+            if trouble != self._outage:
+                engine.pauses.discard(self._outage)
+                engine.pauses.add(trouble)
+                self._notice(f"paused: {trouble}")
+                self._outage_since = now if not self._outage else self._outage_since
+                self._outage = trouble
+            elif now - self._outage_since > OUTAGE_PATIENCE:
+                engine.stop(f"{trouble}, for {OUTAGE_PATIENCE:.0f} s")
+        elif self._outage:
+            engine.connector.ask_again(self._outage)
+            self.outages.append(f"{self._outage} for {now - self._outage_since:.1f} s")
+            engine.pauses.discard(self._outage)
+            self._outage = ""
+            self._notice("our own link is back; what nobody had answered is asked again")
 
 
 def _exists(path: Path) -> bool:

@@ -9,14 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scanner.mongo.facts import Ending, Layer, Next
-from scanner.transport.base import Deadline, Failure, LocalFault
+from scanner.mongo.likeness import likeness
+from scanner.transport.base import Deadline, Failure, LocalFault, is_loopback
 from scanner.transport.tls import TlsError, TlsLayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from results.record import Observation
     from scanner.mongo.dialogue import Dialogue
+    from scanner.mongo.likeness import Likeness
     from scanner.transport.base import Link
+    from scanner.twins import Twins
     from targets.scope import Target
 
 _LAYERS = {Next.OPEN_PLAIN: (False, False), Next.OPEN_TLS: (True, False), Next.OPEN_TLS_LEGACY: (True, True)}
@@ -34,20 +38,40 @@ class Outcomes(Protocol):
     def untried(self, target: Target, token: Any, fault: LocalFault, detail: str) -> None:
         """This machine could not ask."""
 
+    def broke(self, target: Target, token: Any, error: Exception) -> None:
+        """Our own code failed while the target was asked: that says nothing about the target."""
+
 
 class Conversation:
     """What one target's links have in common: its dialogue, and the TLS layer of the current connection."""
 
-    __slots__ = ("closed_at", "connect_seconds", "connections", "dialogue", "opened_at", "tls", "want_tls")
+    __slots__ = (
+        "alike",
+        "begun",
+        "closed_at",
+        "connect_seconds",
+        "connections",
+        "dialogue",
+        "fell_silent",
+        "opened_at",
+        "tls",
+        "twin",
+        "want_tls",
+    )
 
-    def __init__(self, dialogue: Dialogue, opened_at: float, connected_at: float) -> None:
-        self.dialogue = dialogue
+    dialogue: Dialogue  # from `begun` on; a server that answers as one before it needs none
+
+    def __init__(self, opened_at: float, connected_at: float) -> None:
+        self.begun = False
+        self.alike: Likeness | None = None  # of the first answer, while it is the only one
+        self.twin: Observation | None = None  # what came of the same answer before
         self.tls: TlsLayer | None = None
         self.want_tls: tuple[bool, bool] = (False, False)  # (TLS, legacy TLS) for the next connection
         self.opened_at = opened_at
         self.connect_seconds = connected_at - opened_at
         self.closed_at = connected_at
-        self.connections = 0
+        self.connections = 1
+        self.fell_silent = False  # it did not accept another connection after it had accepted one
 
 
 class Probe:
@@ -58,16 +82,21 @@ class Probe:
         outcomes: Outcomes,
         begin: Callable[[Target], Dialogue],
         now: Callable[[], float],
+        twins: Twins | None = None,
     ) -> None:
         self._outcomes = outcomes
-        self._begin = begin
+        self._make_dialogue = begin
+        self._twins = twins
+        self._opening = b""  # the first write, the same to every target
         self._now = now
 
     def connected(self, link: Link) -> None:
         """See `Prober.connected`."""
         talk: Conversation | None = link.talk
         if talk is None:
-            talk = link.talk = Conversation(self._begin(link.target), link.opened_at, link.connected_at)
+            link.talk = Conversation(link.opened_at, link.connected_at)
+            link.send(self._opening or self._open(link.target))
+            return
         talk.connections += 1
         use_tls, legacy = talk.want_tls
         if not use_tls:
@@ -79,9 +108,40 @@ class Probe:
         except TlsError as error:
             self._tls_failed(link, talk, error)
 
+    def _open(self, target: Target) -> bytes:
+        self._opening = self._make_dialogue(target).connected(Layer.PLAIN)
+        return self._opening
+
+    def _begin(self, target: Target, talk: Conversation) -> None:
+        """Make the dialogue that the opening stands for."""
+        talk.dialogue = self._make_dialogue(target)
+        talk.begun = True
+        if talk.dialogue.connected(Layer.PLAIN) != self._opening:
+            raise RuntimeError("the opening depends on the target: it must not have been sent to this one")
+
+    def _has_twin(self, link: Link, talk: Conversation, data: bytes) -> bool:
+        """Whether a server that answered just so was asked before; then all is known. The sweep's own
+        canaries always take the long way: they are there to prove it."""
+        if self._twins is None or link.token.__class__ is not int:
+            return False
+        talk.alike = likeness(data)
+        if talk.alike is None:
+            return False
+        talk.twin = self._twins.find(is_loopback(link.target), talk.alike)
+        return talk.twin is not None
+
     def received(self, link: Link, data: bytes) -> None:
         """See `Prober.received`."""
         talk: Conversation = link.talk
+        if talk.begun:
+            talk.alike = None
+        elif self._has_twin(link, talk, data):
+            target, token = link.target, link.token
+            link.close()
+            self._finish(target, token, talk)
+            return
+        else:
+            self._begin(link.target, talk)
         if talk.tls is not None:
             self._received_tls(link, talk, talk.tls, data)
             return
@@ -128,6 +188,8 @@ class Probe:
         talk: Conversation | None = link.talk
         if talk is None:
             return
+        if not talk.begun:
+            self._begin(link.target, talk)
         if ending is Ending.TIMEOUT and link.kind is Deadline.HOST:
             talk.dialogue.abort(ending)
         else:
@@ -160,6 +222,9 @@ class Probe:
         if talk is None:
             self._outcomes.unanswered(target, token, failure, detail)
             return
+        if not talk.begun:
+            self._begin(target, talk)
+        talk.fell_silent = failure is Failure.FILTERED
         talk.dialogue.abort(Ending.RESET if failure is Failure.REFUSED else Ending.TIMEOUT)
         self._finish(target, token, talk)
 
@@ -168,3 +233,9 @@ class Probe:
         if talk is not None and talk.tls is not None:
             talk.tls.forget()
         self._outcomes.untried(target, token, fault, detail)
+
+    def broke(self, target: Target, token: Any, error: Exception, talk: Any) -> None:
+        """See `Prober.broke`."""
+        if talk is not None and talk.tls is not None:
+            talk.tls.forget()
+        self._outcomes.broke(target, token, error)

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from results.verdict import Verdict
+from scanner.second_look import recall_of_rounds
 from scanner.syn.stage import StageTrouble, SynStage, job_for
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class RawStage:
         self._source = source
         self._coverage = coverage
         self.trouble = ""
+        self.recall = 1.0  # the estimated share of answering targets that were heard
 
     async def start(self) -> None:
         """Open the raw sockets and drop every privilege; nothing has been sent yet."""
@@ -115,7 +117,10 @@ class RawStage:
         """Pass pauses and the end on to the stage. It is told within a quarter of a second."""
         paused = False
         while True:
-            if engine.stop_reason:
+            if engine.narrowed and not self.trouble:
+                # The stage's fence is its own copy, so a smaller scope holds there by stopping it.
+                self.trouble = "the scope was narrowed, so the SYN stage was stopped"
+            if engine.stop_reason or engine.narrowed:
                 self._stage.stop()
                 return
             if bool(engine.pauses) != paused:
@@ -126,11 +131,12 @@ class RawStage:
     def _settle(self) -> None:
         stats = self._stage.stats
         if stats.ended != "complete":
-            self.trouble = f"the SYN stage was {stats.ended or 'cut short'}"
+            self.trouble = self.trouble or f"the SYN stage was {stats.ended or 'cut short'}"
             return
         self._coverage.outcomes[Verdict.REFUSED] += stats.refused
         self._coverage.outcomes[Verdict.FILTERED] += stats.silent
         self._source.settle(stats.refused + stats.silent)
+        self.recall = recall_of_rounds(stats.sent_by_round, stats.live + stats.refused)
         if stats.dropped:
             self.trouble = f"{stats.dropped} answers were lost on this machine: the receive ring was full"
 

@@ -98,6 +98,9 @@ class Prober(Protocol):
     def fault(self, target: Target, token: Any, fault: LocalFault, detail: str, talk: Any) -> None:
         """This machine could not try: the target has not been asked."""
 
+    def broke(self, target: Target, token: Any, error: Exception, talk: Any) -> None:
+        """Our own code raised while it served this link: a bug. The link is closed and its slot is free."""
+
 
 class Connector(Protocol):
     """Opens connections to targets, at most `capacity` at a time."""
@@ -105,6 +108,7 @@ class Connector(Protocol):
     capacity: int
     half_open: int  # connects under way that nobody has answered yet
     pauses: int  # how often the process was found to have been stopped
+    waited: float  # inside `Prober.failed`: seconds from the first connect to this outcome
 
     @property
     def busy(self) -> int:
@@ -116,6 +120,12 @@ class Connector(Protocol):
 
     def connect(self, target: Target, token: Any) -> None:
         """Start one connect. The scope is asked once more; a target outside it raises `OutOfScope`."""
+
+    def extend(self, seconds: float) -> None:
+        """Time stood still for so long: no deadline may have passed meanwhile."""
+
+    def ask_again(self, detail: str) -> None:
+        """Report a fault of this machine for every connect that nobody has answered yet."""
 
     def close(self) -> None:
         """Drop everything. No callback follows."""

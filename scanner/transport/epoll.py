@@ -62,6 +62,7 @@ class EpollConnector:
         self._again: list[tuple[Slot, float]] = []
         self.half_open = 0
         self.pauses = 0
+        self.waited = 0.0
         self._epoll = select.epoll()
         now = loop.time()
         self._wheel = Wheel(now)
@@ -164,6 +165,7 @@ class EpollConnector:
 
     def _report(self, slot: Slot, meaning: Failure | LocalFault, detail: str) -> None:
         target, token, talk = slot.target, slot.token, slot.talk
+        self.waited = self._loop.time() - slot.opened_at
         self.park(slot)
         if isinstance(meaning, Failure):
             self._prober.failed(target, token, meaning, detail, talk)
@@ -180,16 +182,19 @@ class EpollConnector:
             if slot is None:
                 continue
             phase = slot.phase
-            if phase == CONNECTING:
-                if event & _BROKEN:
-                    self._collect_error(slot, event)
-                elif event & select.EPOLLOUT:
-                    self._established(slot, event)
-            elif phase == OPEN:
-                if slot.out and event & select.EPOLLOUT:
-                    self._flush(slot)
-                if event & _READABLE:
-                    self._read(slot, event)
+            try:
+                if phase == CONNECTING:
+                    if event & _BROKEN:
+                        self._collect_error(slot, event)
+                    elif event & select.EPOLLOUT:
+                        self._established(slot, event)
+                elif phase == OPEN:
+                    if slot.out and event & select.EPOLLOUT:
+                        self._flush(slot)
+                    if event & _READABLE:
+                        self._read(slot, event)
+            except Exception as error:  # noqa: BLE001 - one probe's bug is reported, the others go on
+                self._broke(slot, error)
         if len(events) == EVENTS_PER_TURN:
             self._loop.call_soon(self._ready_again)
         self._after_turn()
@@ -198,11 +203,22 @@ class EpollConnector:
         if not self._closed:
             self._ready()
 
+    def _broke(self, slot: Slot, error: Exception) -> None:
+        """Our own code raised: take the slot back. Once parked, its target has an outcome and the bug is not
+        of one probe alone, so that the whole sweep must end."""
+        if slot.phase == IDLE:
+            raise error
+        target, token, talk = slot.target, slot.token, slot.talk
+        disconnect(slot.fd)
+        self.park(slot)
+        self._prober.broke(target, token, error, talk)
+
     def _collect_error(self, slot: Slot, event: int) -> None:
         """A second connect to the same target returns the pending error and frees the socket."""
         number = slot.sock.connect_ex(slot.sockaddr)
         if number == errno.ECONNREFUSED:
             target, token, talk = slot.target, slot.token, slot.talk
+            self.waited = self._loop.time() - slot.opened_at
             self.park(slot)
             self._prober.failed(target, token, Failure.REFUSED, "", talk)
         elif number in (0, errno.EISCONN):
@@ -233,7 +249,7 @@ class EpollConnector:
         if slot.phase == OPEN and event & select.EPOLLIN:
             self._read(slot, event)
 
-    def _retire(self, slot: Slot, meaning: Failure, detail: str) -> None:
+    def _retire(self, slot: Slot, meaning: Failure | LocalFault, detail: str) -> None:
         disconnect(slot.fd)
         self._report(slot, meaning, detail)
 
@@ -266,7 +282,10 @@ class EpollConnector:
         slots, self._again = self._again, []
         for slot, connected_at in slots:
             if slot.phase == OPEN and slot.connected_at == connected_at:
-                self._read(slot, _ENDING)
+                try:
+                    self._read(slot, _ENDING)
+                except Exception as error:  # noqa: BLE001 - as in _ready
+                    self._broke(slot, error)
         self._after_turn()
 
     def _over(self, slot: Slot, ending: Ending) -> None:
@@ -295,20 +314,30 @@ class EpollConnector:
         self._last_tick = now
         self._timer = self._loop.call_later(TICK, self._tick)
         if gap > PAUSE_SECONDS:
-            self._forgive(gap)
+            self.pauses += 1  # the process was stopped
+            self.extend(gap)
         self._ready()  # data before timers: what has arrived counts, however late we look
         for timed in self._wheel.expired(now):
             assert isinstance(timed, Slot)
-            self._expire(timed)
+            try:
+                self._expire(timed)
+            except Exception as error:  # noqa: BLE001 - as in _ready
+                self._broke(timed, error)
         self._after_turn()
 
-    def _forgive(self, gap: float) -> None:
-        """The process was stopped: no deadline that passed meanwhile proves anything about a target."""
-        self.pauses += 1
+    def extend(self, seconds: float) -> None:
+        """See `Connector.extend`."""
         for slot in self._slots.values():
             if slot.phase != IDLE:
-                slot.deadline += gap
-                slot.host_deadline += gap
+                slot.deadline += seconds
+                if slot.host_deadline:
+                    slot.host_deadline += seconds
+
+    def ask_again(self, detail: str) -> None:
+        """See `Connector.ask_again`. A dialogue whose reopening waits begins again, too."""
+        for slot in list(self._slots.values()):
+            if slot.phase == CONNECTING:
+                self._retire(slot, LocalFault.NETWORK, detail)
 
     def _expire(self, slot: Slot) -> None:
         if slot.phase == CONNECTING:

@@ -72,6 +72,7 @@ class MemoryConnector:
         self.capacity = capacity
         self.half_open = 0
         self.pauses = 0
+        self.waited = 0.0
         self.sent: list[tuple[Target, bytes]] = []
         self.open: set[MemoryLink] = set()
         self._prober = prober
@@ -130,6 +131,12 @@ class MemoryConnector:
             self._prober.ended(link, event)
             if not link.reopened and not link.done:
                 link.close()
+
+    def extend(self, seconds: float) -> None:
+        """See `Connector.extend`: there is no time here."""
+
+    def ask_again(self, detail: str) -> None:
+        """See `Connector.ask_again`: nothing is ever unanswered here."""
 
     def close(self) -> None:
         """See `Connector.close`."""

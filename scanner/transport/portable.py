@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 READ_SIZE = 65536
+TICK = 0.05  # seconds between two looks at the clock
+PAUSE_SECONDS = 1.0  # a gap between two ticks that proves the process was stopped
 
 
 class PortableLink(asyncio.Protocol):
@@ -33,6 +35,7 @@ class PortableLink(asyncio.Protocol):
         self.opened_at = connector.loop.time()
         self.connected_at = 0.0
         self.host_deadline = 0.0
+        self.patience: asyncio.Timeout | None = None  # of the connect under way
         self.done = False
 
     # --- Link ----------------------------------------------------------------------------------
@@ -55,7 +58,20 @@ class PortableLink(asyncio.Protocol):
         self.kind = Deadline.REPLY
         if deadline >= self.host_deadline:
             deadline, self.kind = self.host_deadline, Deadline.HOST
-        self._timer = loop.call_at(deadline, self._over, Ending.TIMEOUT, self._life)
+        self._timer = loop.call_at(deadline, self._expire, self._life)
+
+    def _expire(self, life: int) -> None:
+        self.guarded(self._over, Ending.TIMEOUT, life)
+
+    def guarded(self, call: Callable[..., None], *arguments: Any) -> None:
+        """Run one callback; when our own code raises, this link ends with it and the others go on."""
+        try:
+            call(*arguments)
+        except Exception as error:
+            if self.done:
+                raise
+            self.close()
+            self._connector.prober.broke(self.target, self.token, error, self.talk)
 
     def close(self) -> None:
         """See `Link.close`."""
@@ -81,10 +97,9 @@ class PortableLink(asyncio.Protocol):
         if not self.done:
             self._connector.prober.received(self, data)
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> None:
         """The peer closed its side."""
         self._over(Ending.CLOSED, self._life)
-        return False
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection broke; after `_drop` this belongs to an older life and is not ours."""
@@ -97,6 +112,17 @@ class PortableLink(asyncio.Protocol):
         self._connector.prober.ended(self, ending)
         if life == self._life:
             self.close()
+
+    def extend(self, seconds: float) -> None:
+        """Move whatever deadline runs, and the host's own."""
+        if self.host_deadline:
+            self.host_deadline += seconds
+        if self._timer is not None:
+            when = self._timer.when() + seconds
+            self._timer.cancel()
+            self._timer = self._connector.loop.call_at(when, self._expire, self._life)
+        if self.patience is not None and (until := self.patience.when()) is not None:
+            self.patience.reschedule(until + seconds)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -122,21 +148,23 @@ class _Life(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._current():
-            self._link.connection_made(transport)
+            self._link.guarded(self._link.connection_made, transport)
         else:
             assert isinstance(transport, asyncio.Transport)
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._current():
-            self._link.data_received(data)
+            self._link.guarded(self._link.data_received, data)
 
     def eof_received(self) -> bool:
-        return self._link.eof_received() if self._current() else False
+        if self._current():
+            self._link.guarded(self._link.eof_received)
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._current():
-            self._link.connection_lost(exc)
+            self._link.guarded(self._link.connection_lost, exc)
 
 
 class PortableConnector:
@@ -157,11 +185,33 @@ class PortableConnector:
         self.capacity = capacity
         self.half_open = 0
         self.pauses = 0
+        self.waited = 0.0
         self._permits = permits
         self._after_turn = after_turn or (lambda: None)
         self._links: set[PortableLink] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], PortableLink] = {}
         self._closed = False
+        self._last_tick = loop.time()
+        self._ticker = loop.call_later(TICK, self._tick)
+
+    def _tick(self) -> None:
+        now = self.loop.time()
+        gap, self._last_tick = now - self._last_tick, now
+        self._ticker = self.loop.call_later(TICK, self._tick)
+        if gap > PAUSE_SECONDS:
+            self.pauses += 1  # the process was stopped
+            self.extend(gap)
+
+    def extend(self, seconds: float) -> None:
+        """See `Connector.extend`."""
+        for link in self._links:
+            link.extend(seconds)
+
+    def ask_again(self, detail: str) -> None:
+        """See `Connector.ask_again`."""
+        for task, link in list(self._tasks.items()):
+            if link.patience is not None and task.cancel():
+                self._report(link, LocalFault.NETWORK, detail)
 
     @property
     def free(self) -> int:
@@ -184,8 +234,8 @@ class PortableConnector:
     def start(self, link: PortableLink) -> None:
         """Begin (or begin again) the connect of a link. The fence is asked every time."""
         task = self.loop.create_task(self._open(link))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = link
+        task.add_done_callback(self._tasks.pop)
 
     def forget(self, link: PortableLink) -> None:
         """The link is done with."""
@@ -204,8 +254,9 @@ class PortableConnector:
             sock.setblocking(False)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            async with asyncio.timeout(self.timeouts.connect):
+            async with asyncio.timeout(self.timeouts.connect) as link.patience:
                 await self.loop.sock_connect(sock, link.target.sockaddr)
+            link.patience = None
             if is_loopback(link.target) and sock.getsockname() == sock.getpeername():
                 raise ConnectionRefusedError(111, "connected to itself")
             life = link._life
@@ -221,11 +272,13 @@ class PortableConnector:
                 self._report(link, errnos.classify(number), errnos.describe(number))
         finally:
             self.half_open -= 1
+            link.patience = None
             if sock is not None:
                 sock.close()
 
     def _report(self, link: PortableLink, meaning: Failure | LocalFault, detail: str) -> None:
         talk = link.talk
+        self.waited = self.loop.time() - link.opened_at
         link.close()
         if self._closed:
             return
@@ -237,6 +290,7 @@ class PortableConnector:
     def close(self) -> None:
         """See `Connector.close`."""
         self._closed = True
+        self._ticker.cancel()
         for task in list(self._tasks):
             task.cancel()
         for link in list(self._links):

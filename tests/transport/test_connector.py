@@ -56,6 +56,9 @@ class Notes:
     def fault(self, target: Target, token: Any, fault: LocalFault, detail: str, talk: Any) -> None:
         self._note("fault", token, fault)
 
+    def broke(self, target: Target, token: Any, error: Exception, talk: Any) -> None:
+        self._note("broke", token, type(error))
+
     def kinds(self) -> list[str]:
         return [event[0] for event in self.events]
 
