@@ -30,7 +30,8 @@ def missing() -> str:
 
 def add(row: Row, cost: Cost, found: int) -> None:
     """Book one round."""
-    row.rates.append(row.targets / cost.seconds)
+    contest = next(contest for contest in CONTESTS if contest.name == row.contender.contest)
+    row.rates.append(contest.done(row.targets, cost.packets, found) / cost.seconds)
     row.walls.append(cost.wall)
     row.cpu.append(cost.cpu / row.targets * 1e6)
     row.rss.append(cost.peak_rss)

@@ -42,6 +42,13 @@ class Contest:
     title: str
     recall: Callable[[int], int]
 
+    def done(self, targets: int, packets: int, found: int) -> int:
+        """Targets that count for the rate: what never came to the door, or was not found there, was not
+        done."""
+        if self.name in ("live", "syn-live"):
+            return min(targets, found)
+        return targets if self.name == "eight" else min(targets, packets)
+
 
 CONTESTS = [
     Contest("live", "all", "live hosts, full dialogue", lambda n: n),

@@ -127,6 +127,11 @@ class Clock:
         self._thread.join()
 
     @property
+    def packets(self) -> int:
+        """All that arrived."""
+        return self._seen[-1][1] - self._seen[0][1]
+
+    @property
     def seconds(self) -> float:
         """From 1 % to 99 % of all packets, scaled to the whole."""
         begin, end = self._seen[0][1], self._seen[-1][1]
@@ -142,6 +147,7 @@ class Cost:
     """What one run took."""
 
     seconds: float  # at the responder's door
+    packets: int  # that came to it
     wall: float  # from start to exit
     cpu: float  # user and system seconds of the process and its children
     peak_rss: int  # bytes; all its processes together
@@ -169,7 +175,7 @@ def measure(where: Place, command: list[str], seconds: float) -> Cost:
         text = out.read()
         if status not in (0, 1):  # mongosweep ends with 1 when something is open
             raise RuntimeError(f"{' '.join(command)}: status {status}: {err.read()[-400:]}{text[-200:]}")
-    return Cost(clock.seconds, wall, usage.ru_utime + usage.ru_stime, peak.bytes, text)
+    return Cost(clock.seconds, clock.packets, wall, usage.ru_utime + usage.ru_stime, peak.bytes, text)
 
 
 @contextmanager
