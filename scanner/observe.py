@@ -14,6 +14,7 @@ from scanner.mongo.identity import identify
 from scanner.mongo.judge import judge
 from scanner.mongo.metadata import MetadataPlan
 from scanner.mongo.severity import severity as assess
+from scanner.twins import server_of
 
 if TYPE_CHECKING:
     from results.record import Exposure
@@ -77,6 +78,35 @@ def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -
             messages=talk.dialogue.messages_sent,
             bytes_sent=talk.dialogue.bytes_sent,
             bytes_received=talk.dialogue.bytes_received,
+        ),
+    )
+
+
+def observe_twin(
+    vantage: Vantage, target: Target, talk: Conversation, twin: Observation, wall: float
+) -> Observation:
+    """The record of a target that answered just as another one did before: only what is its own is new."""
+    assert talk.alike is not None
+    assert twin.server is not None
+    return Observation(
+        event_id=event_id(vantage.run_id, target.packed, target.port),
+        run_id=vantage.run_id,
+        observed_at=timestamp(wall),
+        target=_endpoint(vantage.scope, target, None),
+        owner=owner_of(vantage.scope, target),
+        verdict=twin.verdict,
+        evidence=twin.evidence,
+        server=server_of(twin.server, talk.alike, wall),
+        exposure=twin.exposure,
+        severity=twin.severity,
+        severity_reasons=twin.severity_reasons,
+        timing=Timing(
+            connect_ms=round(talk.connect_seconds * 1000, 3),
+            total_ms=round((talk.closed_at - talk.opened_at) * 1000, 3),
+            connections=1,
+            messages=twin.timing.messages,
+            bytes_sent=twin.timing.bytes_sent,
+            bytes_received=twin.timing.bytes_received,
         ),
     )
 

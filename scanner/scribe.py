@@ -15,8 +15,8 @@ import msgspec
 from results.record import Confirmation, Evidence, to_json
 from results.verdict import Verdict
 from scanner.agreement import confirm
-from scanner.observe import observe, silence
-from scanner.transport.base import Failure
+from scanner.observe import observe, observe_twin, silence
+from scanner.transport.base import Failure, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from scanner.driver import SecondOpinion
     from scanner.observe import Vantage
     from scanner.probe import Conversation
+    from scanner.twins import Twins
     from targets.scope import Target
 
 SILENT_RULES = frozenset({"silent", "closed-without-reply"})  # of scanner.mongo.judge
+OPENING_MESSAGES = 3
 MASK_LINES = 16  # lines written of mute hosts in one prefix before the rest are only counted
 MASK_HOSTS = 64  # accepted connections in one prefix from which a middlebox is suspected
 MASK_SHARE = 0.9  # share of them that said nothing
@@ -62,6 +64,16 @@ class PrefixWatch:
         self._mute[key] += 1
         return self._mute[key] <= MASK_LINES
 
+    def state(self) -> list[tuple[int, int, int, int]]:
+        """Family, prefix, accepted and mute of each prefix in which somebody was mute; for a checkpoint."""
+        return [(*key, self._accepted[key], mute) for key, mute in self._mute.items()]
+
+    def restore(self, state: list[tuple[int, int, int, int]]) -> None:
+        """Go on counting where an earlier start of the run was."""
+        for version, prefix, accepted, mute in state:
+            self._accepted[version, prefix] += accepted
+            self._mute[version, prefix] += mute
+
     def masked(self) -> list[str]:
         """Prefixes in which real servers may be invisible, each with its count."""
         found = []
@@ -90,6 +102,7 @@ class Scribe:
         journal: JournalWriter,
         vantage: Vantage,
         clock: Clock,
+        twins: Twins,
         *,
         everything: bool,
         opinions: SecondOpinion | None,
@@ -103,6 +116,7 @@ class Scribe:
         self._journal = journal
         self._vantage = vantage
         self._clock = clock
+        self._twins = twins
         self._everything = everything
         self._opinions = opinions
         self._found = found
@@ -111,7 +125,12 @@ class Scribe:
 
     def record(self, target: Target, talk: Conversation, settle: Callable[[str], None]) -> None:
         """See `Journalist.record`."""
-        observation = observe(self._vantage, target, talk, self._clock.wall())
+        wall = self._clock.wall()
+        if talk.twin is not None:
+            observation = observe_twin(self._vantage, target, talk, talk.twin, wall)
+        else:
+            observation = observe(self._vantage, target, talk, wall)
+            self._remember(target, talk, observation)
         if self._opinions is not None and observation.verdict.is_open:
             task = asyncio.get_running_loop().create_task(
                 self._confirmed(self._opinions, target, observation, settle)
@@ -121,6 +140,12 @@ class Scribe:
             return
         self._write(target, observation, settle)
 
+    def _remember(self, target: Target, talk: Conversation, observation: Observation) -> None:
+        """Where the first answer said it all, the next server with the same answer is known by it."""
+        dialogue = talk.dialogue
+        if talk.alike is not None and dialogue.messages_sent == OPENING_MESSAGES and dialogue.plan is None:
+            self._twins.remember(is_loopback(target), talk.alike, observation)
+
     async def _confirmed(
         self,
         opinions: SecondOpinion,
@@ -129,7 +154,15 @@ class Scribe:
         settle: Callable[[str], None],
     ) -> None:
         """Ask the official driver too. Both opinions stand in the record; neither is picked."""
-        opinion = await opinions.ask(target, tls=observation.target.tls is not None)
+        try:
+            opinion = await opinions.ask(target, tls=observation.target.tls is not None)
+        except asyncio.CancelledError:
+            self._write(target, observation, settle)  # what was seen is kept, without a second opinion
+            raise
+        except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
+            self._write(target, observation, settle)
+            self._failed(error)
+            return
         databases = observation.exposure.databases if observation.exposure else []
         confirmation = confirm(
             observation.verdict,

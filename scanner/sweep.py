@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from scanner.blackout import Calendar
 from scanner.canary import Canaries, configured, own_server
 from scanner.checkpoint import Checkpoint
 from scanner.clock import SystemClock
-from scanner.close import close_accounts
+from scanner.close import close_accounts, with_stdout
 from scanner.config_file import mongo_limits
 from scanner.coverage import Coverage
 from scanner.door import Door
@@ -32,6 +32,7 @@ from scanner.mongo.commands import client_metadata
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.metadata import MetadataPlan
+from scanner.mongo.tables import load_tables
 from scanner.observe import Vantage
 from scanner.order import Order
 from scanner.pace import Pace, PrefixCaps
@@ -40,10 +41,13 @@ from scanner.plan import make_plan
 from scanner.probe import Probe
 from scanner.raw_stage import RawStage, start_raw_stage
 from scanner.scribe import Scribe
+from scanner.second_look import SecondLook
 from scanner.sources import FeedSource, Source, WalkSource
-from scanner.stdout import follow_journal
+from scanner.stdout import Follower, follow_journal
 from scanner.transport.base import Timeouts, is_loopback
 from scanner.transport.choose import make_connector, raise_descriptor_limit
+from scanner.twins import Twins
+from scanner.uplink import Uplink, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +80,7 @@ def run(
     Raises what `results.run` raises when the directory is refused, busy or damaged, and `StorageError` when
     writing failed later (the sweep has stopped by then). Nothing is sent before the directory stands.
     """
+    load_tables()
     with asyncio.Runner(loop_factory=_loop_factory(options.loop)) as runner:
         return runner.run(Sweep(settings, scope, options, screen, clock or SystemClock(), fs).main())
 
@@ -110,7 +115,10 @@ class Sweep:
         self.fs = fs
         self.failure: BaseException | None = None
         self.sequence = 0
+        self.twins = Twins()
         self.raw: RawStage | None = None
+        self.follower: Follower | None = None  # copies the journal to stdout
+        self.writing: Future[None] | None = None  # the last job given to the disk's thread
 
     async def main(self) -> Summary:
         """Make the run, turn the engine, close the accounts."""
@@ -120,10 +128,14 @@ class Sweep:
             self.screen.started(make_plan(self.settings, self.scope, self.options, self.clock.wall()))
             await self.canaries.sing("at the start")
             await self._turn()
-            if self.failure is None:
+            if self.failure is None and not self.engine.abandoned:
                 await self.canaries.sing("at the end")
             await self.scribe.finish(GRACE)
+            if self.follower is not None:
+                self.follower.finish(GRACE)  # a reader that takes longer does not keep the run from its end
             summary = close_accounts(self)
+        if self.follower is not None:
+            summary = with_stdout(summary, self.follower.lost)
         self.screen.finished(summary)
         return summary
 
@@ -147,12 +159,14 @@ class Sweep:
     async def _connect_rooms(self, stack: AsyncExitStack) -> None:
         """Introduce the rooms to each other."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._unexpected)
         self.door = Door(self.scope, self.clock)
         self.disk = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="disk"))
         self.scribe = Scribe(
             self.journal,
             Vantage(self.begun.directory.run_id, self.scope),
             self.clock,
+            self.twins,
             everything=self.options.everything,
             opinions=await self._opinions(stack),
             found=self.screen.found,
@@ -166,7 +180,10 @@ class Sweep:
         self.canaries = Canaries(
             self.engine, [bird, *configured(self.scope, self.settings.canary, self.clock.wall())]
         )
+        self._remember(self.begun.checkpoint)
         reload = self.options.reload_scope
+        uplink = Uplink(spread(self.scope))
+        stack.callback(uplink.close)
         self.pauses = Pauses(
             self.engine,
             self.door,
@@ -175,12 +192,19 @@ class Sweep:
             self.settings.pause.stop_file,
             None if reload is None else lambda: reload(self.clock.wall()),
             self.screen.notice,
+            uplink,
         )
         before = self.begun.checkpoint.elapsed if self.begun.checkpoint else 0.0
         self.meter = Meter(self.engine, self.scribe, loop.time, before)
         if self.options.stdout_lines:
             directory = self.begun.directory.path
             self.follower = stack.enter_context(follow_journal(directory, self.journal.path))
+
+    def _remember(self, checkpoint: Checkpoint | None) -> None:
+        """What earlier starts of this run saw that keeps it from being called complete."""
+        if checkpoint is not None:
+            self.canaries.failures += checkpoint.canary_failures
+            self.scribe.prefixes.restore(checkpoint.mute_prefixes)
 
     async def _choose_source(self, stack: AsyncExitStack) -> Source:
         """The SYN stage's finds where it was asked for and can run; else the order itself."""
@@ -201,6 +225,7 @@ class Sweep:
         sweep, checkpoint = self.settings.sweep, self.begun.checkpoint
         self.hold = BlackoutHold(Calendar(self.settings.blackout) if self.settings.blackout else None)
         self.hold.refresh(self.clock.wall())
+        self.second_look = SecondLook(self.coverage.planned, self.begun.seed)
         engine = Engine(
             loop,
             self.source,
@@ -212,12 +237,13 @@ class Sweep:
             half_open_limit=sweep.half_open_limit,
             again=tuple(checkpoint.in_flight) if checkpoint else (),
             held=self.hold,
+            second_look=self.second_look,
         )
         capacity, note = raise_descriptor_limit(sweep.concurrency)
         if note:
             self.screen.notice(note)
         timeouts = Timeouts(sweep.connect_timeout, sweep.reply_timeout, sweep.host_timeout)
-        probe = Probe(engine, self._dialogue_maker(), loop.time)
+        probe = Probe(engine, self._dialogue_maker(), loop.time, self.twins)
         engine.connector = make_connector(loop, probe, self.door.permits, timeouts, capacity, engine.pump)
         return engine
 
@@ -274,6 +300,7 @@ class Sweep:
             results = await asyncio.gather(*chores, return_exceptions=True)
             self.pauses.uninstall(loop)
             gc.unfreeze()
+            await self._let_the_disk_finish()
         for result in results:
             if isinstance(result, Exception):
                 self.fail(result)
@@ -287,21 +314,31 @@ class Sweep:
             stopped.cancel()
         if not self.engine.finished.done():
             await asyncio.wait([self.engine.finished], timeout=GRACE)
+        if not self.engine.finished.done():
             self.engine.abandon()
 
     async def _keep_durable(self) -> None:
         """Fsync the journal every second, and write a checkpoint every few times. Any failure is final."""
-        loop, rounds = asyncio.get_running_loop(), 0
+        rounds = 0
         while True:
             await asyncio.sleep(SYNC_INTERVAL)
             rounds += 1
             due = rounds % CHECKPOINT_EVERY == 0 and self.raw is None
             checkpoint = self._checkpoint() if due else None
+            self.writing = self.disk.submit(self._make_durable, checkpoint)
             try:
-                await loop.run_in_executor(self.disk, self._make_durable, checkpoint)
+                await asyncio.wrap_future(self.writing)
             except Exception as error:  # noqa: BLE001 - reported as the sweep's own failure
                 self.fail(error)
                 return
+
+    async def _let_the_disk_finish(self) -> None:
+        """Whoever closes the accounts must be alone with the files, and know whether the last write failed."""
+        await asyncio.get_running_loop().run_in_executor(self.disk, lambda: None)
+        if self.writing is not None and not self.writing.cancelled():
+            error = self.writing.exception()
+            if error is not None:
+                self.fail(error)
 
     def _checkpoint(self) -> Checkpoint:
         """Taken on the loop, before the fsync that covers all it counts."""
@@ -318,6 +355,8 @@ class Sweep:
             excluded_later=self.coverage.excluded,
             elapsed=self.meter.elapsed,
             sequence=self.sequence,
+            canary_failures=list(self.canaries.failures),
+            mute_prefixes=self.scribe.prefixes.state(),
         )
 
     def _make_durable(self, checkpoint: Checkpoint | None) -> None:
@@ -344,6 +383,14 @@ class Sweep:
             await asyncio.sleep(CANARY_INTERVAL)
             if not self.engine.pauses:
                 await self.canaries.sing("during the sweep")
+
+    def _unexpected(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback of ours raised: a bug, and going on would be a guess."""
+        error = context.get("exception")
+        if error is not None and "handle" in context:
+            self.fail(error)
+        else:
+            loop.default_exception_handler(context)
 
     def fail(self, error: BaseException) -> None:
         """Something of ours failed: stop sending. The first failure is the one that is told."""

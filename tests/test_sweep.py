@@ -152,6 +152,38 @@ def test_denied_addresses_are_never_connected_to(tmp_path: Path, port: int) -> N
     assert summary.planned == 3
 
 
+def test_servers_that_answer_alike_get_the_same_record_as_if_asked_at_length(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty locked servers: but for address and times, the short way writes what the long way writes."""
+    (locked,) = estate({"auth_7_1"}).values()
+    settings = Settings(sweep=msgspec.structs.replace(FAST, rate=200))  # so that the first is known in time
+
+    def records() -> dict[str, dict[str, Any]]:
+        summary, _ = sweep(scope_of(port, "127.91.0.0/27"), tmp_path, settings, seed=1)
+        lines = found(summary.run_dir)
+        return {ip: _without_times(line) for ip, line in lines.items()}
+
+    with LabThread({(f"127.91.0.{number}", port): locked for number in range(1, 31)}) as lab:
+        short = records()
+        made = sum(server.record.connections for server in lab.servers)
+        monkeypatch.setattr("scanner.twins.Twins.find", lambda *_: None)
+        long = records()
+    assert len(short) == 30
+    assert short == long
+    assert made == 30
+
+
+def _without_times(line: Observation) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(line)
+    for name in ("event_id", "run_id", "observed_at"):
+        del plain[name]
+    for name in ("connect_ms", "total_ms"):
+        del plain["timing"][name]
+    assert abs(plain["server"].pop("clock_skew_seconds")) < 5
+    return plain
+
+
 def test_no_server_that_a_reply_names_is_contacted(tmp_path: Path, port: int) -> None:
     """A primary advertises hosts; nobody there may ever see a connection."""
     servers = estate({"primary"})

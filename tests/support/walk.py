@@ -18,6 +18,7 @@ from scanner.probe import Probe
 from scanner.scribe import Scribe
 from scanner.sources import WalkSource
 from scanner.transport.memory import MemoryConnector
+from scanner.twins import Twins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,10 +80,12 @@ async def walk(
     loop = asyncio.get_running_loop()
     order = Order(len(scope), seed)
     door = Door(scope, clock)
+    twins = Twins()
     scribe = Scribe(
         journal,
         Vantage("walk", scope),
         clock,
+        twins,
         everything=everything,
         opinions=None,
         found=lambda observation: None,
@@ -108,7 +111,7 @@ async def walk(
             plan_factory=MetadataPlan,
         )
 
-    connector = MemoryConnector(Probe(engine, begin, loop.time), door.permits, world)
+    connector = MemoryConnector(Probe(engine, begin, loop.time, twins), door.permits, world)
     engine.connector = connector
     for _ in range(rounds):
         engine.pump()

@@ -1,0 +1,51 @@
+"""Observations remembered by the answer that led to them, for servers that answer just alike.
+
+Only conversations that were over with the first answer to the opening questions are remembered; what differs
+from one server to the next (address, owner, times) is put in anew. See `scanner/mongo/likeness.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from results.verdict import Verdict
+
+if TYPE_CHECKING:
+    from results.record import Observation, Server
+    from scanner.mongo.likeness import Likeness
+
+REMEMBERED = 4096  # answers; an estate has few kinds of them, a liar could show many
+_WORTH = frozenset({Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED})
+
+
+class Twins:
+    """First answers seen so far, each with the observation that came of it."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bool, bytes], Observation] = {}
+
+    def find(self, loopback: bool, alike: Likeness) -> Observation | None:
+        """The observation of a server that answered just so, from the same side of loopback."""
+        return self._known.get((loopback, alike.key))
+
+    def remember(self, loopback: bool, alike: Likeness, observation: Observation) -> None:
+        """Keep an observation. The oldest one makes room."""
+        if observation.verdict not in _WORTH or observation.server is None or observation.truncated:
+            return
+        if len(self._known) >= REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[loopback, alike.key] = observation
+
+
+def server_of(twin: Server, alike: Likeness, wall: float) -> Server:
+    """The twin's server with this one's clock and start."""
+    skew = None if alike.local_time is None else alike.local_time / 1000 - wall
+    started = twin.started_at
+    if started is not None and alike.process_started is not None:
+        started = datetime.fromtimestamp(alike.process_started, UTC)
+    return msgspec.structs.replace(twin, clock_skew_seconds=skew, started_at=started)

@@ -1,0 +1,102 @@
+"""Two answers are alike exactly when they differ in times, counters and ids alone."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.mongo.commands import client_metadata
+from scanner.mongo.dialogue import Dialogue
+from scanner.mongo.facts import Depth, Layer, Limits, Next
+from scanner.mongo.likeness import MAX_BYTES, likeness
+from tests.support.replay import Replay
+
+CLIENT = client_metadata("Example", "soc@example.com", "0")
+
+
+def opening() -> tuple[Dialogue, bytes]:
+    dialogue = Dialogue(client=CLIENT, depth=Depth.VERDICT, limits=Limits(), loopback=False)
+    return dialogue, dialogue.connected(Layer.PLAIN)
+
+
+def first_answer(version: str, scenario: str) -> bytes:
+    return Replay(version, scenario).answer(opening()[1]).reply
+
+
+def put(data: bytes, name: bytes, value: bytes) -> bytes:
+    at = data.index(name) + len(name)
+    return data[:at] + value + data[at + len(value) :]
+
+
+def test_times_and_counters_do_not_tell_servers_apart() -> None:
+    data = first_answer("4.0.3", "auth_user")
+    other = put(data, b"localTime\x00", struct.pack("<q", 1_700_000_000_123))
+    other = other[:4] + b"\x77\x66\x55\x44" + other[8:]
+    one, two = likeness(data), likeness(other)
+    assert one is not None
+    assert two is not None
+    assert one.key == two.key
+    assert two.local_time == 1_700_000_000_123
+    assert one.local_time != two.local_time
+
+
+@pytest.mark.parametrize("scenario", ["auth_user", "open_data", "open_empty", "rs_single"])
+def test_one_changed_byte_elsewhere_is_another_answer(scenario: str) -> None:
+    """Every byte outside the blanked values counts: flipping it gives another likeness or none."""
+    data = first_answer("7.1.0" if scenario != "rs_single" else "4.0.3", scenario)
+    alike = likeness(data)
+    assert alike is not None
+    same = 0
+    for at in range(len(data)):
+        flipped = data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
+        other = likeness(flipped)
+        same += other is not None and other.key == alike.key
+    frames = 3
+    blanked = 4 * frames + sum(
+        width
+        for name, width in ((b"localTime\x00", 8), (b"connectionId\x00", 4), (b"processId\x00", 12))
+        if name in data
+    )
+    assert same == blanked
+
+
+@pytest.mark.parametrize(
+    ("one", "two"), [("auth_user", "open_empty"), ("open_empty", "open_data"), ("auth_user", "open_data")]
+)
+def test_open_and_locked_servers_are_never_alike(one: str, two: str) -> None:
+    first, second = likeness(first_answer("7.1.0", one)), likeness(first_answer("7.1.0", two))
+    assert first is not None
+    assert second is not None
+    assert first.key != second.key
+
+
+@given(st.binary(max_size=400))
+def test_anything_at_all_has_a_likeness_or_none(data: bytes) -> None:
+    alike = likeness(data)
+    assert alike is None or len(alike.key) == len(data)
+
+
+def test_half_an_answer_and_a_long_one_are_like_nothing() -> None:
+    data = first_answer("4.0.3", "auth_user")
+    assert likeness(data[:-1]) is None
+    assert likeness(data + data) is None
+    assert likeness(data + bytes(MAX_BYTES)) is None
+
+
+def test_servers_that_are_alike_are_judged_alike() -> None:
+    """The whole point: with other times and counters, the long way comes to the same verdict."""
+    data = first_answer("7.1.0", "auth_user")
+    other = put(data, b"connectionId\x00", b"\x01\x02\x03\x04")
+    verdicts = []
+    for answer in (data, other):
+        dialogue, _ = opening()
+        dialogue.received(answer)
+        assert dialogue.next is Next.DONE
+        documents = [dialogue.facts.hello, dialogue.facts.build_info, dialogue.facts.list_databases]
+        verdicts.append(
+            [reply.document and {**reply.document, "connectionId": 0} for reply in documents if reply]
+        )
+    assert verdicts[0] == verdicts[1]
