@@ -206,10 +206,10 @@ def _say_attempts(facts: Facts) -> str:
 
 def _say_attempt(attempt: Attempt) -> str:
     said = f"{attempt.layer}: {attempt.replies} replies"
+    # How many bytes had come when we hung up ourselves depends on how the network cut them.
     if attempt.protocol_error:
-        # Without the number of bytes, which depends on how the network cut them.
         said += f", {attempt.protocol_error}"
-    else:
+    elif attempt.ending:
         said += f", {attempt.bytes_received} bytes"
     if attempt.ending:
         said += f", {attempt.ending}"

@@ -36,6 +36,7 @@ _CURSOR_NOT_FOUND: Final = 1
 _QUERY_FAILURE: Final = 2
 _REQUIRED_FLAGS: Final = 0xFFFF
 _LIST_ELEMENT: Final = b"\x04databases\x00"
+_ONE_NAME: Final = 24  # bytes of an array of one {"name": ""}: an empty list proves nothing, however padded
 
 
 class Form(StrEnum):
@@ -243,7 +244,7 @@ def _starts_a_list(prefix: bytes, start: int, length: int) -> bool:
     else:
         clean = not int.from_bytes(prefix[16:20], "little") & _REQUIRED_FLAGS and prefix[20] == 0
     element = prefix[start + 4 : -4]
-    return clean and document == length - start and 5 <= array < document and element == _LIST_ELEMENT
+    return clean and document == length - start and _ONE_NAME <= array < document and element == _LIST_ELEMENT
 
 
 def _read_reply(message: bytes, expected: Expected) -> Frame:

@@ -278,6 +278,8 @@ def test_a_list_over_the_cap_proves_itself_by_its_beginning() -> None:
         struct.pack("<i", len(LISTED) + 400) + msg(body=LISTED)[4:],
         struct.pack("<i", wire.MAX_MESSAGE_BYTES + 1) + msg(body=LISTED)[4:],
         msg(body=LISTED[:15] + struct.pack("<i", 4) + LISTED[19:]),
+        msg(body=bson.encode({"databases": [], "ok": 1.0, "padding": "x" * 200})),
+        msg(body=bson.encode({"databases": [{"name": 1}], "ok": 1.0, "padding": "x" * 200})),
         msg(body=LISTED[:15] + struct.pack("<i", 2**30) + LISTED[19:]),
     ],
 )

@@ -1,0 +1,16 @@
+"""The fuzz targets by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tests.fuzz import frames, metadata, talk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
+    "frames": frames.run,
+    "dialogue": talk.run,
+    "plan": metadata.run,
+}
