@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from results.record import Endpoint, Evidence, Observation, Owner, Timing, Tls, event_id
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.facts import Facts, TlsSession
     from scanner.probe import Conversation
+    from targets.entries import Entry
     from targets.scope import Scope, Target
 
 
@@ -34,13 +37,22 @@ class Vantage:
 
 def timestamp(wall: float) -> str:
     """RFC 3339, UTC, milliseconds: `2026-11-24T09:15:02.123Z`."""
-    at = datetime.fromtimestamp(wall, UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+    second = math.floor(wall)
+    return f"{_to_the_second(second)}.{int((wall - second) * 1000):03d}Z"
+
+
+@lru_cache(4)
+def _to_the_second(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def owner_of(scope: Scope, target: Target) -> Owner:
     """Whose the target is, by the most specific entry of the allow-list."""
-    entry = scope.owner_of(target.address, target.version)
+    return _owner(scope.owner_of(target.address, target.version))
+
+
+@lru_cache(1024)
+def _owner(entry: Entry) -> Owner:
     return Owner(
         owner=entry.owner,
         contact=entry.contact,

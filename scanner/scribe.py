@@ -138,7 +138,7 @@ class Scribe:
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
             return
-        self._write(target, observation, settle)
+        self._write(target, observation, settle, known=talk.twin is not None)
 
     def _remember(self, target: Target, talk: Conversation, observation: Observation) -> None:
         """Where the first answer said it all, the next server with the same answer is known by it."""
@@ -175,14 +175,16 @@ class Scribe:
         if confirmation.agrees is False:
             self.disagreements += 1
 
-    def _write(self, target: Target, observation: Observation, settle: Callable[[str], None]) -> None:
+    def _write(
+        self, target: Target, observation: Observation, settle: Callable[[str], None], *, known: bool = False
+    ) -> None:
         mute = observation.verdict is Verdict.UNKNOWN and any(
             evidence.rule in SILENT_RULES for evidence in observation.evidence
         )
         wanted = self.prefixes.note(target, mute)
         try:
             if wanted or self._everything:
-                self._journal.append(to_json(observation))
+                self._journal.append(to_json(observation, read_before=known))
             else:
                 self.lines_left_out += 1
         except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
