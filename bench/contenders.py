@@ -85,10 +85,12 @@ def _mongosweep(engine: str, port: int) -> Callable[[Place, int], list[str]]:
     def command(where: Place, count: int) -> list[str]:
         rate = RATE if (engine, port) == ("connect", PORT) else 10_000_000
         # The other contenders know no caps for prefixes; the sweeps of whole ranges keep ours as they are.
+        # The other contenders know no caps for prefixes; the sweeps of whole ranges keep ours as they are.
+        caps = "" if engine == "syn" else "per_prefix_rate = 10000000\n"
         config = where.directory / "mongosweep.toml"
         config.write_text(
             '[organisation]\nname = "bench"\ncontact = "bench@example.com"\n'
-            '[[allow]]\ncidr = "10.0.0.0/8"\nowner = "bench"\n[sweep]\nmax_targets = 20000000\n{caps}'
+            f'[[allow]]\ncidr = "10.0.0.0/8"\nowner = "bench"\n[sweep]\nmax_targets = 20000000\n{caps}'
         )
         words = f"sweep --config {config} --port {port} --rate {rate} --depth verdict --engine {engine}"
         return [
