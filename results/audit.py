@@ -60,7 +60,11 @@ def audit(run_directory: Path, expected_head: str = "") -> AuditReport:
     if not manifest_file.exists() and not (run_directory / CHAIN_FILE).exists():
         raise NotARunError(run_directory, "no run here", "`mongosweep runs` lists the runs")
     findings: list[Finding] = []
-    chain = _read_chain(run_directory, findings)
+    if _died_at_birth(run_directory):
+        findings.append(Finding(file=CHAIN_FILE, judgement="unsealed", detail="the run died before it began"))
+        chain = None
+    else:
+        chain = _read_chain(run_directory, findings)
     manifest = _check_manifest(manifest_file, chain, findings)
     lines = _check_segments(run_directory, chain, findings)
     head = chain.head if chain is not None else ""
@@ -74,6 +78,17 @@ def audit(run_directory: Path, expected_head: str = "") -> AuditReport:
         lines=lines,
         manifest=manifest,
     )
+
+
+def _died_at_birth(directory: Path) -> bool:
+    """The manifest is written before the chain, and the chain before the first observation."""
+    if (directory / CHAIN_FILE).exists() or any(directory.glob("observations-*")):
+        return False
+    try:
+        manifest = manifests.parse((directory / MANIFEST_FILE).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return manifest.state == "running" and len(manifest.starts) == 1
 
 
 def _edited(file: str, detail: str) -> Finding:
@@ -131,10 +146,20 @@ def _judge_manifest(chain: Chain, manifest: manifests.Manifest, data: bytes, beg
         detail = f"the run's beginning is intact; its end ({manifest.state}) is covered by no hash"
         return Finding(file=MANIFEST_FILE, judgement="unsealed", detail=detail)
     if hashlib.sha256(data).hexdigest() != last.sha256:
+        if _taken_up_again(chain, manifest):
+            detail = "the run's beginning is intact; it was taken up again, which is not sealed yet"
+            return Finding(file=MANIFEST_FILE, judgement="unsealed", detail=detail)
         return _edited(MANIFEST_FILE, "state, counts or reasons are not what the run's end left")
     return Finding(
         file=MANIFEST_FILE, judgement="intact", detail=f"as the run's end left it ({manifest.state})"
     )
+
+
+def _taken_up_again(chain: Chain, manifest: manifests.Manifest) -> bool:
+    """A resumed run says `running` over its last end until a segment is sealed; each resume is a start."""
+    ends = sum(link.kind == "manifest" for link in chain.links)
+    running = manifest.state == "running" and not manifest.ended_at and not manifest.chain_head
+    return (running or manifest.state == "failed") and len(manifest.starts) > ends
 
 
 def _check_segments(directory: Path, chain: Chain | None, findings: list[Finding]) -> int:

@@ -132,7 +132,7 @@ class JournalWriter:
         if not line.endswith(b"\n"):
             raise ValueError("a line ends in a newline")
         with self._lock:
-            self._require_sound()
+            self._require_open()
             segment = self._current
             try:
                 write_whole(self._fs, segment.descriptor, line)
@@ -154,7 +154,7 @@ class JournalWriter:
 
     def _sync(self) -> int:
         with self._lock:
-            self._require_sound()
+            self._require_open()
             segment, appended, position = self._current, self._appended, self._current.position()
         if appended > self._durable:
             self._flush(segment)
@@ -167,7 +167,7 @@ class JournalWriter:
         """Begin a new segment now, and seal the current one. Raises `StorageError`."""
         with self._syncing:
             with self._lock:
-                self._require_sound()
+                self._require_open()
                 segment = self._current
             self._rotate(segment)
 
@@ -189,6 +189,11 @@ class JournalWriter:
         self._durable, self._position = appended, segment.position()
         self._release(segment)
         self._seal(segment)
+
+    def require_sound(self) -> None:
+        """Raise the first failure again, if there was one: then nothing may rest on the lines."""
+        if self._failure is not None:
+            raise StorageError(self._failure.place, self._failure.reason, self._failure.remedy)
 
     def check_in_place(self) -> None:
         """Raise `StorageError` when the segment was removed or replaced while it is written."""
@@ -257,8 +262,7 @@ class JournalWriter:
         self._failure = storage_error(path, error)
         return self._failure
 
-    def _require_sound(self) -> None:
-        if self._failure is not None:
-            raise StorageError(self._failure.place, self._failure.reason, self._failure.remedy)
+    def _require_open(self) -> None:
+        self.require_sound()
         if self._closed:
             raise ValueError("the journal is closed")

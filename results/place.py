@@ -28,6 +28,9 @@ _PROBE_BYTES = 64 * 1024
 def make_directory(fs: FileSystem, path: Path) -> None:
     """Make `path` and what is missing above it, durably. Raises `StorageRefusedError` and `OSError`."""
     if path.is_dir():
+        # Whoever made it may have died before it was durable. A parent that may not be read cannot be synced.
+        with contextlib.suppress(OSError):
+            fs.fsync_dir(path.parent)
         return
     above = path
     while not above.exists() and above.parent != above:
@@ -36,7 +39,7 @@ def make_directory(fs: FileSystem, path: Path) -> None:
         raise StorageRefusedError(
             above, "a file stands where a directory is needed", "give another directory with --output"
         )
-    if path.parent != path and not path.parent.exists():
+    if path.parent != path:
         make_directory(fs, path.parent)
     fs.mkdir(path)
     fs.fsync_dir(path.parent)

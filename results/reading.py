@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _log = logging.getLogger("mongosweep.results")
+SECTOR = 512  # bytes; what a medium writes as a whole, at the least
 _SEGMENT = re.compile(r"observations-(\d{4,9})\.jsonl")
 
 
@@ -109,7 +110,7 @@ def read_lines(
         while line := file.readline(MAX_LINE):
             digest.update(line)
             if not line.endswith(b"\n") or b"\0" in line:
-                length = _torn_length(path, file, line, digest, seal)
+                length = _torn_length(path, file, line, digest, seal, hole=_has_hole(line, offset))
                 warn(TornTail(path, offset, length))
                 offset += length
                 break
@@ -119,23 +120,37 @@ def read_lines(
             raise CorruptError(path, f"its content is not what {CHAIN_FILE} says was written")
 
 
-def _torn_length(path: Path, file: BinaryIO, line: bytes, digest: hashlib._Hash, seal: Link | None) -> int:
+def _has_hole(line: bytes, offset: int) -> bool:
+    """Whether zeros in a line reach over the end of a sector: then data after them may have come, they not.
+
+    A file system writes the sectors of one file in any order, and after a loss of power those that never came
+    read as zeros. An fsync covers everything before it, so what stands after a hole was never acknowledged.
+    """
+    for zeros in re.finditer(rb"\0+", line):
+        if (offset + zeros.end()) // SECTOR > (offset + zeros.start()) // SECTOR:
+            return True
+    return False
+
+
+def _torn_length(
+    path: Path, file: BinaryIO, line: bytes, digest: hashlib._Hash, seal: Link | None, *, hole: bool
+) -> int:
     """Length of the torn tail that begins with `line`; `CorruptError` when it is damage and no torn tail.
 
     A file system may leave zeros where data never reached the medium. A NUL is in no valid line, so such a
-    stretch counts as torn when nothing comes after it; a line that is too long, or with more lines after it,
-    is damage.
+    stretch counts as torn when nothing comes after it, or when it is a `hole`; a line that is too long, or
+    with more lines after it, is damage.
     """
     if seal is not None and seal.torn_bytes == 0:
         raise CorruptError(path, f"it was sealed whole, and now its end is cut off ({CHAIN_FILE})")
     length = len(line)
     ended = line.endswith(b"\n")
     while block := file.read(1 << 20):
-        if ended or b"\n" in block.rstrip(b"\n"):
+        if not hole and (ended or b"\n" in block.rstrip(b"\n")):
             raise CorruptError(path, "a line in the middle is damaged")
         digest.update(block)
         length += len(block)
         ended = block.endswith(b"\n")
-    if ended and b"\0" not in line:
+    if ended and not hole and b"\0" not in line:
         raise CorruptError(path, f"a line is longer than {MAX_LINE} bytes")
     return length

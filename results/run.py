@@ -137,7 +137,7 @@ class RunDirectory:
             if manifest.state == "complete":
                 _seal_end(path, chain, manifest)
                 raise AlreadyCompleteError(path, "this run is complete", "start a new one without --resume")
-            _seal_crashed(path, chain, warn)
+            _seal_crashed(path, chain, fs, warn)
             run = cls(path, manifest, chain, (outer, inner), fs)
             run._set_reserve(len(manifests.encode(manifest)))
             run.update(state="running", starts=[*manifest.starts, start], ended_at="", chain_head="")
@@ -193,6 +193,7 @@ class RunDirectory:
             raise AccountingError(f"{coverage.not_reached} targets were not reached")
         if self._journal is not None:
             self._journal.close()
+            self._journal.require_sound()
         self._drop_reserve()
         self.update(
             state=state,
@@ -305,11 +306,11 @@ def _seal_end(path: Path, chain: ChainFile, manifest: Manifest) -> None:
     )
 
 
-def _seal_crashed(path: Path, chain: ChainFile, warn: Callable[[TornTail], None]) -> None:
+def _seal_crashed(path: Path, chain: ChainFile, fs: FileSystem, warn: Callable[[TornTail], None]) -> None:
     sealed = chain.chain.segments()
-    for segment in segments_in(path):
-        if segment.name in sealed:
-            continue
+    unsealed = [segment for segment in segments_in(path) if segment.name not in sealed]
+    _make_durable(path, unsealed, fs)
+    for segment in unsealed:
         torn: list[TornTail] = []
         lines = sum(1 for _ in read_segment(segment, torn.append))
         for tail in torn:
@@ -326,6 +327,19 @@ def _seal_crashed(path: Path, chain: ChainFile, warn: Callable[[TornTail], None]
                 torn_bytes=sum(tail.length for tail in torn),
             )
         )
+
+
+def _make_durable(path: Path, segments: list[Path], fs: FileSystem) -> None:
+    """What a killed process left may be in memory only; a seal over it must not outlive it."""
+    if not segments:
+        return
+    for segment in segments:
+        descriptor = fs.open(segment, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            fs.fsync(descriptor)
+        finally:
+            fs.close(descriptor)
+    fs.fsync_dir(path)
 
 
 def _remove_empty_run(path: Path) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from random import Random
 
 
+SECTOR = 512  # bytes; what a medium writes as a whole
+
+
 class DiedError(BaseException):
     """The process ended in the middle of a call. No `except Exception` may catch it."""
 
@@ -189,19 +192,20 @@ class PowerLossFileSystem:
     """A model with a volatile and a durable layer, beside the real files that the program sees.
 
     `lose_power` writes to another directory what the medium may hold: content after the last fsync of a file
-    is gone, cut at any byte, or zeros; every create, rename, link and unlink after the last fsync of its
-    directory has happened or has not, each by itself.
+    is gone, cut at any byte, zeros, or has holes where sectors never came; every create, rename, link and
+    unlink after the last fsync of its directory has happened or has not, each by itself. `keep_power` is the
+    other death: the process ends, and what it wrote stays in the volatile layer.
     """
 
     def __init__(self, root: Path, inner: FileSystem = REAL) -> None:
         self._root = root
         self._inner = inner
-        self._tree = _Directory()
+        self.tree = _Directory()
         self._open: dict[int, _Inode] = {}
 
     def adopt(self) -> None:
         """Take what stands under the root now as durable: the state after an earlier loss of power."""
-        self._tree = self._adopted(self._root)
+        self.tree = self._adopted(self._root)
 
     def _adopted(self, path: Path) -> _Directory:
         directory = _Directory()
@@ -215,7 +219,7 @@ class PowerLossFileSystem:
         return directory
 
     def _at(self, path: Path) -> _Directory:
-        directory = self._tree
+        directory = self.tree
         for part in path.relative_to(self._root).parts:
             child = directory.names[part]
             assert isinstance(child, _Directory)
@@ -276,6 +280,8 @@ class PowerLossFileSystem:
         self._step("mkdir", path, _Directory())
 
     def fsync_dir(self, path: Path) -> None:
+        if not path.is_relative_to(self._root):
+            return  # what is above the root is durable, and not of this model
         directory = self._at(path)
         directory.durable = dict(directory.names)
         directory.pending.clear()
@@ -287,34 +293,66 @@ class PowerLossFileSystem:
         self._inner.allocate(descriptor, size)
         self._open[descriptor].content.extend(bytes(size))
 
+    def keep_power(self, survivors: Path) -> None:
+        """Write what the next process sees after this one was killed; the model goes on from there."""
+        self._close_all()
+        self._root = survivors
+        survivors.mkdir()
+        _write_out(self.tree, survivors)
+
+    def _close_all(self) -> None:
+        for descriptor in list(self._open):
+            self.close(descriptor)
+
     def lose_power(self, survivors: Path, random: Random) -> None:
         """Write what is left to the new directory `survivors`; `random` decides what was lucky."""
         survivors.mkdir()
-        self._write_out(self._tree, survivors, random)
+        _write_out(self.tree, survivors, random)
 
-    def _write_out(self, directory: _Directory, path: Path, random: Random) -> None:
-        names = dict(directory.durable)
-        for kind, name, node in directory.pending:
-            if random.random() < 0.5:
-                continue
-            if node is None:
-                names.pop(name, None)
-                continue
-            if kind.startswith("rename "):
-                names.pop(kind.removeprefix("rename "), None)
-            names[name] = node
-        for name, node in names.items():
-            if isinstance(node, _Directory):
-                (path / name).mkdir()
-                self._write_out(node, path / name, random)
-            else:
-                (path / name).write_bytes(_surviving(node, random))
+
+def _write_out(directory: _Directory, path: Path, random: Random | None = None) -> None:
+    """Write one directory as it is seen, or with `random` as the medium may hold it."""
+    names = dict(directory.names) if random is None else _surviving_names(directory, random)
+    for name, node in names.items():
+        if isinstance(node, _Directory):
+            (path / name).mkdir()
+            _write_out(node, path / name, random)
+        else:
+            content = bytes(node.content) if random is None else _surviving(node, random)
+            (path / name).write_bytes(content)
+
+
+def _surviving_names(directory: _Directory, random: Random) -> dict[str, _Inode | _Directory]:
+    names = dict(directory.durable)
+    for kind, name, node in directory.pending:
+        if random.random() < 0.5:
+            continue
+        if node is None:
+            names.pop(name, None)
+            continue
+        if kind.startswith("rename "):
+            names.pop(kind.removeprefix("rename "), None)
+        names[name] = node
+    return names
 
 
 def _surviving(node: _Inode, random: Random) -> bytes:
     safe, loose = bytes(node.content[: node.durable]), bytes(node.content[node.durable :])
-    fate = random.randrange(3)
+    fate = random.randrange(4)
     if fate == 0:
         return safe
+    if fate == 3:
+        return _with_holes(safe + loose, len(safe), random)
     kept = loose[: random.randint(0, len(loose))]
     return safe + kept if fate == 1 else safe + kept + bytes(len(loose) - len(kept))
+
+
+def _with_holes(content: bytes, safe: int, random: Random) -> bytes:
+    """Sectors that were not all written before come or do not, each by itself; the length is the file's."""
+    held = bytearray(content)
+    for begin in range(safe - safe % SECTOR, len(content), SECTOR):
+        if random.random() < 0.5:
+            end = min(begin + SECTOR, len(content))
+            begin = max(begin, safe)
+            held[begin:end] = bytes(end - begin)
+    return bytes(held)
