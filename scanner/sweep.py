@@ -117,6 +117,7 @@ class Sweep:
         self.sequence = 0
         self.twins = Twins()
         self.raw: RawStage | None = None
+        self.writing: Future[None] | None = None  # the last job given to the disk's thread
         self.follower: Follower | None = None  # copies the journal to stdout
         self.writing: Future[None] | None = None  # the last job given to the disk's thread
 
