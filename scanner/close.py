@@ -100,6 +100,8 @@ def _faults(sweep: Sweep, not_reached: int) -> list[str]:
             found.append(f"packets were lost: the SYN stage's estimated recall is {sweep.raw.recall:.2%}")
     if sweep.second_look.recall < RECALL:
         found.append(sweep.second_look.words)
+    if sweep.follower is not None and sweep.follower.lost:
+        found.append(_missing_on_stdout(sweep.follower.lost))
     if engine.bugs:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in engine.bugs.most_common(3))
         found.append(f"{engine.bugs.total()} failures of our own code, please report them: {kinds}")

@@ -30,7 +30,8 @@ class Follower(threading.Thread):
         self._number = segment_number(first.name) or 1
         self._stream = stream
         self._finishing = threading.Event()
-        self.lost = ""  # why the reader got not everything; empty when it did
+        self.left = False  # the reader closed its end: it has what it wanted
+        self.lost = ""  # why lines are missing on stdout although somebody wants them; empty when none are
 
     def run(self) -> None:
         """The thread's work."""
@@ -39,11 +40,11 @@ class Follower(threading.Thread):
                 self._number += 1
             self._stream.flush()
         except BrokenPipeError:
-            self.lost = "the reader of stdout went away"
+            self.left = True
         except OSError as error:
-            self.lost = f"stdout: {error.strerror}"
+            self.lost = f"standard output: {error.strerror or error}"
         except ValueError:
-            self.lost = "stdout is closed"
+            self.lost = "standard output was closed"
 
     def _copy_segment(self) -> bool:
         """Copy one segment to its end. False when the journal ends with it."""
@@ -66,12 +67,15 @@ class Follower(threading.Thread):
                     return False
                 self._finishing.wait(LOOK_INTERVAL)
 
-    def finish(self) -> None:
-        """Let it copy what is there, and wait for that. A second Ctrl-C ends the wait."""
+    def finish(self, patience: float | None = None) -> None:
+        """Let it copy the rest, now that the last line is in the journal, and wait for that.
+
+        At most `patience` seconds; a second Ctrl-C ends the wait.
+        """
         self._finishing.set()
         with contextlib.suppress(KeyboardInterrupt):
-            self.join()
-        if self.lost:
+            self.join(patience)
+        if self.lost or self.left:
             _silence_stdout()
 
 

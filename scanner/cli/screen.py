@@ -28,7 +28,7 @@ LIVE_ROWS = 12
 def screen_for(stream: TextIO | None, *, quiet: bool) -> Iterator[Screen]:
     """The screen that suits the stream; what it changed on a terminal is undone at the end."""
     if quiet or stream is None:
-        yield QuietScreen()
+        yield QuietScreen(stream)
         return
     screen = TerminalScreen(stream) if is_terminal(stream) else PlainScreen(stream)
     try:
@@ -45,7 +45,10 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 class QuietScreen:
-    """Shows nothing."""
+    """Shows nothing but why a sweep is not complete."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
 
     def started(self, plan: Plan) -> None:
         """Nothing."""
@@ -60,7 +63,9 @@ class QuietScreen:
         """Nothing."""
 
     def finished(self, summary: Summary) -> None:
-        """Nothing."""
+        """Nothing when all went well."""
+        if summary.state != "complete" and self._stream is not None:
+            PlainScreen(self._stream).finished(summary)
 
 
 class PlainScreen:

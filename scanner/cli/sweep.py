@@ -41,7 +41,7 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
     show_default=True,
     help="How much of the log goes to stderr.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr, unless the sweep is not complete.")
 def command(
     targets: tuple[str, ...],
     output: str,

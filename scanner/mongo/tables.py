@@ -31,6 +31,12 @@ def table(name: str) -> dict[str, Any]:
         return tomllib.load(file)
 
 
+def load_tables() -> None:
+    """Read every data file now, so that no shortage of descriptors later can come between."""
+    for name in FILES:
+        table(name)
+
+
 def as_of(name: str) -> str:
     """The day, as YYYY-MM-DD, of which a data file speaks."""
     return str(table(name)["as_of"])

@@ -18,7 +18,9 @@ from results.files import DirectoryBusyError, StorageError
 from scanner.cli import main
 from scanner.cli.ending import describe_end
 from scanner.cli.group import root
+from scanner.close import with_stdout
 from scanner.errors import ExitCode, MongosweepError, RefusedError, exit_code_table
+from scanner.progress import Summary
 from targets.errors import ScopeError
 from tests.cli.programs import CONFIGURATION, ROOT, mongosweep
 
@@ -153,7 +155,34 @@ def test_a_reader_of_a_sweep_that_goes_away_is_no_error(here: Path) -> None:
     assert len(journal.read_bytes().splitlines()) == 8
 
 
-def test_quiet_says_nothing(here: Path) -> None:
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_a_full_standard_output_is_no_complete_sweep(quiet: tuple[str, ...], here: Path) -> None:
+    """Somebody wanted these lines and has not got them; the run directory has."""
+    done = mongosweep("sweep", "--all", *quiet, cwd=here, shell="> /dev/full")
+    assert done.returncode == 3
+    assert "degraded: 8 targets" in done.stderr
+    assert "because standard output: No space left on device; lines are missing there" in done.stderr
+    assert "complete:" not in done.stderr
+    (journal,) = here.glob("runs/*/observations-0001.jsonl")
+    assert len(journal.read_bytes().splitlines()) == 8
+    manifest = json.loads((journal.parent / "manifest.json").read_bytes())
+    assert manifest["state"] == "degraded"
+    assert "No space left" in manifest["reasons"][0]
+
+
+def test_a_stdout_that_fails_after_the_end_is_told_too() -> None:
+    summary = Summary(
+        run_id="r", run_dir="runs/r", state="complete", reasons=(), planned=1, outcomes={}, excluded=0,
+        not_reached=0, elapsed=1.0, exit_code=1,
+    )  # fmt: skip
+    assert with_stdout(summary, "") is summary
+    told = with_stdout(summary, "standard output: Input/output error")
+    assert (told.state, told.exit_code) == ("degraded", 3)
+    assert "Input/output error" in told.reasons[0]
+    assert with_stdout(told, "standard output: Input/output error") is told
+
+
+def test_quiet_says_nothing_of_what_went_well(here: Path) -> None:
     done = mongosweep("sweep", "--quiet", cwd=here)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

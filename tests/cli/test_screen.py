@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,7 +139,12 @@ def test_quiet_or_without_a_stream_nothing_is_shown() -> None:
         with screen_for(target, quiet=quiet) as screen:
             assert isinstance(screen, QuietScreen)
             show_all(screen)
-    assert stream.getvalue() == ""
+    assert stream.getvalue().splitlines()[0].startswith("interrupted: 256 targets"), "that is no detail"
+    assert "10.20.0.7" not in stream.getvalue()
+    quiet_stream = io.StringIO()
+    with screen_for(quiet_stream, quiet=True) as screen:
+        screen.finished(replace(SUMMARY, state="complete"))
+    assert quiet_stream.getvalue() == ""
 
 
 def test_a_stream_that_went_away_is_let_go() -> None:
