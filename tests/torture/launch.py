@@ -1,0 +1,22 @@
+"""`mongosweep` with so short intervals between fsyncs and checkpoints that a second sees many of each."""
+
+from __future__ import annotations
+
+import sys
+
+from scanner import sweep
+from scanner.cli import main
+
+SYNC_INTERVAL = 0.03
+CHECKPOINT_EVERY = 2
+
+
+def shorten() -> None:
+    """Give the sweep of this process the short intervals."""
+    sweep.SYNC_INTERVAL = SYNC_INTERVAL
+    sweep.CHECKPOINT_EVERY = CHECKPOINT_EVERY
+
+
+if __name__ == "__main__":
+    shorten()
+    sys.exit(main())

@@ -1,0 +1,305 @@
+"""The rules of a sweep without its network: real run directory, journal, checkpoint and accounts.
+
+What the engine does is done by hand here: targets are taken, answered and counted in its order. A death
+costs milliseconds, so power can be lost thousands of times.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import AsyncExitStack
+from functools import lru_cache
+from random import Random
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from results.files import AlreadyCompleteError, ResultsError
+from results.record import to_json
+from results.verdict import Verdict
+from scanner.clock import SystemClock
+from scanner.close import close_accounts
+from scanner.config import Settings, SweepOptions
+from scanner.observe import Vantage, silence
+from scanner.scribe import PrefixWatch
+from scanner.sources import WalkSource
+from scanner.sweep import Sweep
+from targets.entries import Entry
+from targets.scope import Scope, Target
+from tests.support.faulty_files import DiedError, DyingFileSystem, PowerLossFileSystem, Wrapping
+from tests.torture.child import Mute
+from tests.torture.trial import Tally, run_in
+from tests.torture.verify import Place, Report, Truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from results.files import FileSystem
+    from results.run import RunDirectory
+    from tests.support.faulty_files import Call
+
+PORTS = [27017, 27018]
+ROTATE_BYTES = 3000
+WALL = 1_790_000_000.0
+
+
+@lru_cache(maxsize=1)
+def story_scope() -> Scope:
+    """Forty targets: enough for many checkpoints, few enough for thousands of runs."""
+    return Scope([Entry.of("127.94.0.0-127.94.0.19", owner="web platform", kind="lab")], [], ports=PORTS)
+
+
+def answers(target: Target) -> bool:
+    """Who is open in this world."""
+    return target.address % 3 == 0 and target.port == PORTS[0]
+
+
+def truth(seed: int) -> Truth:
+    """What must be found."""
+    from scanner.order import Order
+
+    scope = story_scope()
+    targets = [scope.pick(index) for index in range(len(scope))]
+    places = {(t.ip, t.port): frozenset({"open" if answers(t) else "refused"}) for t in targets}
+    order = Order(len(scope), seed)
+
+    def at(position: int) -> Place | None:
+        index = order.at(position)
+        return None if index is None else (targets[index].ip, targets[index].port)
+
+    return Truth(places, frozenset((t.ip, t.port) for t in targets if answers(t)), at)
+
+
+class Stingy(Wrapping):
+    """A disk that takes a part of a write now and then, as a full one does."""
+
+    def __init__(self, inner: FileSystem, random: Random) -> None:
+        super().__init__(inner)
+        self._random = random
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        if len(data) > 1 and self._random.random() < 0.1:
+            data = bytes(data)[: self._random.randrange(1, len(data))]
+        return super().write(descriptor, data)
+
+
+class Busy(Wrapping):
+    """A slow disk: while it empties its cache the loop goes on, and `meanwhile` is called once."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def after(self, call: Call) -> None:
+        then, self.meanwhile = self.meanwhile, None
+        if then is not None and call.method == "fdatasync":
+            then()
+
+
+class Bench:
+    """Stands where the engine stands: what is in flight, and the same arithmetic."""
+
+    def __init__(self, story: Story, again: list[int]) -> None:
+        self.in_flight = set(again)
+        self.stop_reason = ""
+        self.connector = SimpleNamespace(pauses=0)
+        self._story = story
+
+    def not_reached(self) -> int:
+        """See `Engine.not_reached`."""
+        left = self._story.coverage.planned - self._story.source.taken
+        return self._story.coverage.not_reached(left + len(self.in_flight))
+
+
+class Story(Sweep):
+    """A sweep that somebody moves by hand."""
+
+    def __init__(self, output: Path, fs: FileSystem, seed: int, *, everything: bool = False) -> None:
+        run = run_in(output)
+        options = SweepOptions(
+            output=output,
+            seed=None if run is not None else seed,
+            resume=run.name if run is not None else None,
+            everything=everything,
+        )
+        self.busy = Busy(fs)
+        super().__init__(Settings(), story_scope(), options, Mute(), SystemClock(), self.busy)
+        try:
+            self._begin(AsyncExitStack())
+        except BaseException:
+            self.let_go()
+            raise
+        self.journal._rotate_bytes = ROTATE_BYTES
+        point = self.begun.checkpoint
+        again = list(point.in_flight) if point else []
+        taken = self.coverage.done + self.coverage.excluded + len(again)
+        self.source = WalkSource(self.order, self.scope, point.after if point else -1, taken)
+        stand_in: Any = self
+        stand_in.engine = Bench(self, again)
+        stand_in.meter = SimpleNamespace(elapsed=0.0)
+        stand_in.canaries = SimpleNamespace(failures=[])
+        stand_in.scribe = SimpleNamespace(prefixes=PrefixWatch())
+        stand_in.pauses = SimpleNamespace(interrupted=SimpleNamespace(is_set=lambda: True))
+        self.vantage = Vantage(self.begun.directory.run_id, self.scope)
+
+    @property
+    def directory(self) -> RunDirectory:
+        """The run's."""
+        return self.begun.directory
+
+    @property
+    def ended(self) -> bool:
+        """Every target has its outcome."""
+        return self.source.exhausted and not self.engine.in_flight
+
+    def take(self, count: int) -> None:
+        """Connects leave."""
+        for _ in range(count):
+            taken = self.source.take()
+            if taken is None:
+                return
+            self.engine.in_flight.add(taken[0])
+
+    def settle(self, count: int, random: Random) -> None:
+        """Outcomes come in, in any order: the line first, then the count."""
+        for token in random.sample(sorted(self.engine.in_flight), min(count, len(self.engine.in_flight))):
+            target = self.source.target(token)
+            verdict = Verdict.OPEN if answers(target) else Verdict.REFUSED
+            if answers(target) or self.options.everything:
+                self.journal.append(to_json(silence(self.vantage, target, verdict, "", WALL)))
+            self.engine.in_flight.discard(token)
+            self.coverage.outcomes[verdict.value] += 1
+
+    def sync(self) -> None:
+        """The journal's fsync; what it acknowledged must never be lost again."""
+        self._make_durable(None)
+
+    def save(self, random: Random, meanwhile: int = 0) -> None:
+        """A checkpoint: taken on the loop, made durable by another thread while outcomes come in."""
+        point = self._checkpoint()
+        self.busy.meanwhile = lambda: self.settle(meanwhile, random)
+        self._make_durable(point)
+
+    def end(self) -> None:
+        """Close the accounts, complete or not."""
+        close_accounts(self)
+
+    def let_go(self) -> None:
+        """What the kernel does for a dead process: its locks are free."""
+        if hasattr(self, "begun"):
+            for lock in self.directory._locks:
+                lock.release()
+
+
+class World:
+    """One run over many lives, and the medium under it; `die` moves to the directory of the next life."""
+
+    def __init__(self, place: Path, seed: int, tally: Tally, *, everything: bool = False) -> None:
+        self.random = Random(seed)
+        self.tally = tally
+        self.seed = seed
+        self.everything = everything
+        self.truth = truth(seed)
+        self.output = place / "0"
+        self.output.mkdir(parents=True)
+        self.medium = PowerLossFileSystem(self.output)
+        self.acknowledged: set[bytes] = set()
+        self.complete = False
+        self.story: Story | None = None
+
+    def begin(self, at: int = 0, *, after: bool = False) -> Story:
+        """A process starts; it dies at call `at`, if not before."""
+        fs: FileSystem = Stingy(self.medium, self.random)
+        if at:
+            fs = DyingFileSystem(at, fs, after=after)
+        self.story = Story(self.output, fs, self.seed, everything=self.everything)
+        self.tally.add(resumes=self.story.options.resume is not None)
+        return self.story
+
+    def acknowledge(self) -> None:
+        """The last fsync returned: what was appended by then must be there for ever."""
+        run = run_in(self.output)
+        if run is not None:
+            for path in run.glob("observations-*"):
+                lines = path.read_bytes().partition(b"\0")[0].splitlines(keepends=True)
+                self.acknowledged.update(line for line in lines if line.endswith(b"\n"))
+
+    def die(self, *, power: bool) -> Report | None:
+        """The process ends, with the power or without; then look at what is left."""
+        if self.story is not None:
+            self.story.let_go()
+        self.story = None
+        place = self.output.with_name(str(int(self.output.name) + 1))
+        if power:
+            self.medium.lose_power(place, self.random)
+            self.medium = PowerLossFileSystem(place)
+            self.medium.adopt()
+        else:
+            self.medium.keep_power(place)
+        self.output = place
+        self.tally.add(deaths=1)
+        return self.look("loss of power" if power else "kill")
+
+    def look(self, label: str) -> Report | None:
+        """What stands there now, against everything that was promised."""
+        run = run_in(self.output)
+        label = f"{label} {self.output.name} of story {self.seed}"
+        if run is None:
+            if self.acknowledged:
+                self.tally.blame(f"{label}: the run is gone")
+            return None
+        report = self.tally.examine(run, self.truth, label, ended=self.complete)
+        if gone := self.acknowledged - set(report.lines):
+            self.tally.blame(f"{label}: {len(gone)} acknowledged lines are gone")
+        return report
+
+
+def live(world: World) -> None:
+    """From the first start to the end that survives everything. Stops at the first violation."""
+    random = world.random
+    for _ in range(60):
+        if world.complete or not world.tally.sound:
+            break
+        try:
+            _one_life(world, world.begin(random.randint(1, 110), after=random.random() < 0.5))
+        except AlreadyCompleteError:
+            world.complete = True
+        except ResultsError as error:
+            world.tally.blame(f"story {world.seed} is refused: {error}")
+        except DiedError:
+            pass
+        world.die(power=random.random() < 0.6)
+    if not world.complete and world.tally.sound:
+        _one_life(world, world.begin())
+        world.look("the end")
+
+
+def _one_life(world: World, story: Story) -> None:
+    random = world.random
+    while not story.ended:
+        story.take(random.randint(0, 6))
+        story.settle(random.randint(0, 6), random)
+        match random.randrange(4):
+            case 0:
+                story.sync()
+                world.acknowledge()
+            case 1:
+                story.save(random, random.randint(0, 3))
+            case 2 if random.random() < 0.05:
+                break
+    whole = story.ended
+    story.end()
+    world.acknowledge()
+    world.complete = whole
+
+
+def torture(place: Path, deaths: int, *, first: int = 0) -> Tally:
+    """Stories until there were so many deaths, or something was lost."""
+    tally = Tally("model of a disk")
+    began = time.monotonic()
+    seed = first
+    while tally.deaths < deaths and tally.sound:
+        live(World(place / str(seed), seed, tally, everything=bool(seed % 2)))
+        shutil.rmtree(place / str(seed))
+        seed += 1
+    tally.seconds = time.monotonic() - began
+    return tally

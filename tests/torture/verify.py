@@ -1,0 +1,223 @@
+"""An independent reader of a run directory: what the files themselves prove, by their description alone.
+
+It imports nothing of ours, so that a mistake shared by the writer and its own reader shows.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import ipaddress
+import json
+import os
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+Place = tuple[str, int]
+MAX_LINE = 65536
+MUTABLE = {"state", "reasons", "coverage", "outcomes", "starts", "ended_at", "chain_head"}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What stands where. `places`: every planned target with the verdicts that are right for it.
+
+    `answering`: those that must have a line at the end. `at(position)`: the target at a step of the order;
+    `positions`: how many steps it has.
+    """
+
+    places: Mapping[Place, frozenset[str]]
+    answering: frozenset[Place]
+    at: Callable[[int], Place | None]
+
+
+@dataclass
+class Report:
+    """What was found. `violations` must be empty after any death, `lost` at the end."""
+
+    violations: list[str] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    seen: dict[Place, str] = field(default_factory=dict)
+    torn: int = 0
+    duplicates: int = 0
+    lost: int = 0
+    state: str = ""
+
+    def blame(self, text: str) -> None:
+        """Something that no death may leave behind."""
+        self.violations.append(text)
+
+
+def verify(run: Path, truth: Truth, *, ended: bool) -> Report:
+    """Read a run directory as it stands. With `ended` it must be complete and hold all that answers."""
+    report = Report()
+    if _is_locked(run):
+        report.blame("the lock of a dead process is held")
+    segments = sorted(run.glob("observations-*.jsonl"))
+    manifest_file = run / "manifest.json"
+    if not manifest_file.exists():
+        if segments:
+            report.blame("segments without a manifest")
+        return report
+    manifest = json.loads(manifest_file.read_bytes())
+    report.state = manifest["state"]
+    links = _check_chain(run, manifest, segments, report)
+    for number, path in enumerate(segments, start=1):
+        if path.name != f"observations-{number:04}.jsonl":
+            report.blame(f"{path.name} where number {number} belongs")
+        _read_segment(path, links.get(path.name), manifest["run_id"], truth, report)
+    for name in ("checkpoint.json", "checkpoint.json.prev"):
+        if (run / name).exists():
+            _check_checkpoint(run / name, segments, manifest, truth, report)
+    _check_end(manifest, truth, report, ended=ended)
+    return report
+
+
+def _is_locked(run: Path) -> bool:
+    try:
+        descriptor = os.open(run / "lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _canonical(value: object, **options: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), **options).encode()
+
+
+def _check_chain(
+    run: Path, manifest: dict[str, Any], segments: list[Path], report: Report
+) -> dict[str, dict[str, Any]]:
+    """Every link follows from the one before and from the file that it names; returns those of segments."""
+    if not (run / "chain.json").exists():
+        if segments:
+            report.blame("segments without a chain")
+        return {}
+    chain = json.loads((run / "chain.json").read_bytes())
+    fixed = {key: value for key, value in manifest.items() if key not in MUTABLE}
+    head = hashlib.sha256(_canonical(fixed, sort_keys=True)).hexdigest()
+    if chain["genesis"] != head:
+        report.blame("the chain does not begin with this manifest")
+    for link in chain["links"]:
+        parts = [link[key] for key in ("kind", "name", "lines", "bytes", "sha256")]
+        parts += [link.get("ended", "sealed"), link.get("torn_bytes", 0)]
+        head = hashlib.sha256(_canonical([head, *parts])).hexdigest()
+        if link["hash"] != head:
+            report.blame(f"the link of {link['name']} does not follow")
+    links = {link["name"]: link for link in chain["links"] if link["kind"] == "segment"}
+    report.violations += [f"{name} is sealed and gone" for name in links if not (run / name).exists()]
+    return links
+
+
+def _read_segment(path: Path, link: dict[str, Any] | None, run_id: str, truth: Truth, report: Report) -> None:
+    data = path.read_bytes()
+    if link is not None and hashlib.sha256(data).hexdigest() != link["sha256"]:
+        report.blame(f"{path.name} is not what was sealed")
+    hole = data.find(b"\0")
+    whole = data if hole < 0 else data[:hole]  # what never reached the medium reads as zeros
+    *lines, torn = whole.split(b"\n")
+    if torn or hole >= 0:
+        report.torn += 1
+        if link is not None and link.get("ended", "sealed") == "sealed":
+            report.blame(f"{path.name} was sealed whole and ends in a torn line")
+    if link is not None and link["lines"] != len(lines):
+        report.blame(f"{path.name}: {len(lines)} lines, {link['lines']} are sealed")
+    for line in lines:
+        _read_line(path.name, line, run_id, truth, report)
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _read_line(name: str, line: bytes, run_id: str, truth: Truth, report: Report) -> None:
+    try:
+        if len(line) >= MAX_LINE or not line.isascii() or any(byte < 0x20 for byte in line):
+            raise ValueError("too long, or not plain ASCII")
+        record = json.loads(line, parse_constant=_no_constant)
+        place = record["target"]["ip"], record["target"]["port"]
+        verdict, event, run = record["verdict"], record["event_id"], record["run_id"]
+    except (ValueError, KeyError, TypeError) as error:
+        report.blame(f"{name}: a whole line that is no observation ({error}): {line[:60]!r}")
+        return
+    if run != run_id or event != event_of(run_id, place):
+        report.blame(f"{name}: {place} has an event_id that does not follow from run and target")
+    if verdict not in truth.places.get(place, frozenset()):
+        report.blame(f"{name}: {place} is said to be {verdict}")
+    report.duplicates += place in report.seen
+    report.seen[place] = verdict
+    report.lines.append(line + b"\n")
+
+
+def event_of(run_id: str, place: Place) -> str:
+    """SHA-256 over schema, run, mapped address and port, each with its length before it; 32 hex digits."""
+    address = ipaddress.ip_address(place[0])
+    packed = address.packed if address.version == 6 else b"\0" * 10 + b"\xff\xff" + address.packed
+    parts = [b"mongosweep.event/1", run_id.encode(), packed, place[1].to_bytes(2, "big")]
+    return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).hexdigest()[:32]
+
+
+def _check_checkpoint(
+    path: Path, segments: list[Path], manifest: dict[str, Any], truth: Truth, report: Report
+) -> None:
+    """It is whole, its evidence is on the disk, and it counts each covered target exactly once."""
+    body, _, check = path.read_bytes().partition(b"\n")
+    if check != b"%08x\n" % zlib.crc32(body):
+        report.blame(f"{path.name} is torn")
+        return
+    point = json.loads(body)
+    position = point["journal"]
+    by_name = {segment.name: segment for segment in segments}
+    if position["segment"] not in by_name:
+        report.blame(f"{path.name} rests on {position['segment']}, which is missing")
+        return
+    held = by_name[position["segment"]].read_bytes()[: position["bytes"]]
+    if len(held) != position["bytes"] or hashlib.sha256(held).hexdigest() != position["sha256"]:
+        report.blame(f"{path.name} is ahead of the journal")
+        return
+    evidence = b"".join(s.read_bytes() for s in segments if s.name < position["segment"]) + held
+    open_positions = set(point["in_flight"])
+    covered = {truth.at(step) for step in range(point["after"] + 1) if step not in open_positions} - {None}
+    counted = sum(point["outcomes"].values()) + point["excluded_later"]
+    if counted != len(covered):
+        report.blame(f"{path.name} counts {counted} outcomes for {len(covered)} targets")
+    must = covered if manifest["configuration"]["all"] else covered & truth.answering
+    missing = [
+        place for place in must if place and b'"%s","port":%d' % (place[0].encode(), place[1]) not in evidence
+    ]
+    if missing:
+        report.blame(f"{path.name} covers {len(missing)} targets without evidence, {missing[0]} among them")
+
+
+def _words(place: Place) -> bytes:
+    """How a line names its target."""
+    return b'"ip":"%s","port":%d' % (place[0].encode(), place[1])
+
+
+def _check_end(manifest: dict[str, Any], truth: Truth, report: Report, *, ended: bool) -> None:
+    coverage = manifest["coverage"]
+    if manifest["ended_at"] and coverage is not None:
+        parts = [coverage.get(key, 0) for key in ("outcomes", "excluded", "not_reached")]
+        if coverage["planned"] != sum(parts) or coverage["planned"] != len(truth.places):
+            report.blame(f"planned {coverage['planned']} is not {' + '.join(map(str, parts))}")
+    if not ended:
+        return
+    if report.state != "complete":
+        report.blame(f"it ended {report.state}: {manifest['reasons']}")
+    if sum(manifest["outcomes"].values()) != len(truth.places):
+        report.blame(f"{manifest['outcomes']} for {len(truth.places)} targets")
+    if not (manifest["configuration"]["all"] or set(report.seen) <= truth.answering):
+        report.blame("a line for a target that does not answer")
+    must = truth.places.keys() if manifest["configuration"]["all"] else truth.answering
+    report.lost = len(must - report.seen.keys())
