@@ -22,7 +22,7 @@ from scanner.mongo.facts import Ending
 from scanner.transport import errnos
 from scanner.transport.base import Deadline, Failure, LocalFault, Prober, Timeouts, is_loopback
 from scanner.transport.deadlines import TICK, Wheel
-from scanner.transport.slot import CONNECTING, IDLE, OPEN, Slot, disconnect
+from scanner.transport.slot import CONNECTING, IDLE, OPEN, Slot, disconnect, talks_to_itself
 from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
@@ -240,8 +240,7 @@ class EpollConnector:
         now = slot.connected_at = self._loop.time()
         if slot.talk is None:
             slot.host_deadline = now + self._timeouts.host
-            if is_loopback(slot.target) and slot.sock.getsockname() == slot.sock.getpeername():
-                # TCP's simultaneous open with itself: nobody listens there (RFC 9293 section 3.5).
+            if is_loopback(slot.target) and talks_to_itself(slot.sock):
                 self._retire(slot, Failure.REFUSED, "connected to itself")
                 return
         self.arm_reply(slot)

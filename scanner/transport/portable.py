@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scanner.mongo.facts import Ending
 from scanner.transport import errnos
 from scanner.transport.base import Deadline, Failure, LocalFault, Prober, Timeouts, is_loopback
+from scanner.transport.slot import talks_to_itself
 from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
@@ -257,7 +258,7 @@ class PortableConnector:
             async with asyncio.timeout(self.timeouts.connect) as link.patience:
                 await self.loop.sock_connect(sock, link.target.sockaddr)
             link.patience = None
-            if is_loopback(link.target) and sock.getsockname() == sock.getpeername():
+            if is_loopback(link.target) and talks_to_itself(sock):
                 raise ConnectionRefusedError(111, "connected to itself")
             life = link._life
             await self.loop.create_connection(lambda: _Life(link, life), sock=sock)

@@ -25,6 +25,14 @@ def disconnect(fd: int) -> None:
     _libc_connect(fd, _UNSPEC, 16)
 
 
+def talks_to_itself(sock: socket.socket) -> bool:
+    """TCP's simultaneous open with itself: nobody listens there (RFC 9293 section 3.5)."""
+    try:
+        return bool(sock.getsockname() == sock.getpeername())
+    except OSError:  # ENOTCONN: the peer was there, and has reset the connection since
+        return False
+
+
 def new_socket(version: int) -> socket.socket:
     """A non-blocking socket with everything set that is set once. Raises OSError (EMFILE, …)."""
     family = socket.AF_INET if version == 4 else socket.AF_INET6

@@ -1,0 +1,75 @@
+"""The sweep of a soak with a probe in it: once a second its tasks and the lag of its loop go to a file.
+
+    python -m tests.soak.inside FILE sweep -c … (the arguments of mongosweep)
+
+The probe is a thread that asks the loop to run a callback and measures how long that takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from scanner import sweep
+from scanner.cli import main
+
+PERIOD = 1.0  # seconds
+SLOW = 0.3  # seconds of lag after which it is noted what the loop is busy with
+
+
+def where() -> list[str]:
+    """The innermost calls of the main thread."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    return [f"{entry.name}:{entry.lineno}" for entry in traceback.extract_stack(frame)[-6:]]
+
+
+def watch(loop: asyncio.AbstractEventLoop, path: Path) -> None:
+    """Sample until the loop is closed. `lag` is seconds from asking to running."""
+    with path.open("w", encoding="ascii") as file:
+        while not loop.is_closed():
+            asked, answered = time.monotonic(), threading.Event()
+            seen: dict[str, Any] = {}
+
+            def look(seen: dict[str, Any] = seen, answered: threading.Event = answered) -> None:
+                seen["at"], seen["tasks"] = time.monotonic(), len(asyncio.all_tasks(loop))
+                answered.set()
+
+            try:
+                loop.call_soon_threadsafe(look)
+            except RuntimeError:
+                return
+            if not answered.wait(SLOW):
+                seen["busy_with"] = where()
+            if answered.wait(60):
+                file.write(json.dumps(seen | {"at": time.time(), "lag": seen["at"] - asked}) + "\n")
+                file.flush()
+            time.sleep(max(0.0, PERIOD - (time.monotonic() - asked)))
+
+
+def hook(path: Path) -> None:
+    """Let the sweep's own loop be watched from its start."""
+    original = sweep._loop_factory
+
+    def factory(name: str) -> Any:
+        make = original(name)
+
+        def made() -> asyncio.AbstractEventLoop:
+            loop = make()
+            threading.Thread(target=watch, args=(loop, path), daemon=True, name="watch").start()
+            return loop
+
+        return made
+
+    sweep._loop_factory = factory
+
+
+if __name__ == "__main__":
+    hook(Path(sys.argv[1]))
+    sys.argv = ["mongosweep", *sys.argv[2:]]
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""A long sweep against servers good and hostile, watched: memory, descriptors, threads, tasks, lag.
+
+    make soak MINUTES=30            or: python -m tests.soak.soak --minutes 30 --output DIR
+
+The scope is mostly closed ports, as real ones are, with every personality of the lab among them, and the rate
+is such that one sweep takes the time asked for. Everything is on 127.0.0.0/8. The figures go to
+DIR/figures.json; the exit code is 1 when anything grows or the sweep does not end as it should.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.support.ports import free_port
+
+WARM_UP = 0.2  # of the time: pools and caches fill
+FLEET = "127.80.0.0/20"
+QUIET = "127.96.0.0/12"  # nobody listens there; as many of its addresses as the time allows
+RATE = 300.0  # connects a second
+GROWTH = 4.0  # MiB an hour that the resident memory may seem to grow by
+LAG = 0.25  # seconds; the lag of the loop that 95 % of all samples stay below (the lab shares the cores)
+
+Sample = dict[str, float]
+
+
+def configuration(path: Path, port: int, closed: int, quiet: int, rate: float) -> None:
+    """Write the scope: the fleet, and `quiet` addresses with a port on which nobody listens."""
+    first = int.from_bytes(bytes(map(int, QUIET.split("/")[0].split("."))), "big")
+    last = ".".join(map(str, (first + quiet - 1).to_bytes(4, "big")))
+    path.write_text(
+        f"[sweep]\nports = [{port}]\nrate = {rate}\nper_prefix_rate = 100000\nconcurrency = 1024\n"
+        "reply_timeout = 2.0\nhost_timeout = 8.0\n"
+        f'[[allow]]\ncidr = "{FLEET}"\nkind = "lab"\nowner = "fleet"\n'
+        f'[[allow]]\ncidr = "{QUIET.split("/")[0]}-{last}"\nkind = "lab"\nports = [{closed}]\n'
+    )
+
+
+def outside(pid: int) -> Sample | None:
+    """What the kernel says of a process: resident MiB, descriptors, threads. None when it has ended."""
+    try:
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        descriptors = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+    except (OSError, ValueError):
+        return None
+    if "VmRSS" not in status:
+        return None
+    return {
+        "at": time.time(),
+        "rss": int(status["VmRSS"].split()[0]) / 1024,
+        "descriptors": descriptors,
+        "threads": int(status["Threads"]),
+    }
+
+
+def slope(samples: list[Sample], key: str) -> float:
+    """Growth an hour: the median of the slopes between points far apart (Theil and Sen), deaf to spikes."""
+    points = [(sample["at"], sample[key]) for sample in samples][:: max(1, len(samples) // 300)]
+    far = [
+        (b[1] - a[1]) / (b[0] - a[0])
+        for a, b in itertools.combinations(points, 2)
+        if b[0] - a[0] > (points[-1][0] - points[0][0]) / 4
+    ]
+    return statistics.median(far) * 3600 if far else 0.0
+
+
+def after_warm_up(samples: list[Sample]) -> list[Sample]:
+    """The samples that count."""
+    start, end = samples[0]["at"], samples[-1]["at"]
+    return [sample for sample in samples if sample["at"] >= start + WARM_UP * (end - start)]
+
+
+def figures(seen: list[Sample], told: list[Sample]) -> dict[str, Any]:
+    """First, last, highest and slope of everything, after the warm-up."""
+    found: dict[str, Any] = {"seconds": round(seen[-1]["at"] - seen[0]["at"]), "samples": len(seen)}
+    for samples, key in ((seen, "rss"), (seen, "descriptors"), (seen, "threads"), (told, "tasks")):
+        kept = after_warm_up(samples)
+        half = len(kept) // 2
+        found[key] = {
+            "first": round(kept[0][key], 2),
+            "last": round(kept[-1][key], 2),
+            "highest": round(max(sample[key] for sample in samples), 2),
+            "per_hour": round(slope(kept, key), 3),
+            "halves": [
+                round(statistics.median(sample[key] for sample in part), 2)
+                for part in (kept[:half], kept[half:])
+            ],
+        }
+    lags = sorted(sample["lag"] for sample in told)
+    found["lag"] = {
+        name: round(lags[int(len(lags) * share)], 4)
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+    } | {"highest": round(lags[-1], 4)}
+    return found
+
+
+def verdicts(found: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
+    """What is wrong, a sentence each; empty when the soak has passed."""
+    wrong = []
+    if found["rss"]["per_hour"] > GROWTH:
+        wrong.append(f"resident memory grows by {found['rss']['per_hour']} MiB an hour")
+    for key, room in (("descriptors", 16), ("threads", 1), ("tasks", 4)):
+        before, after = found[key]["halves"]
+        if after > before + room:
+            wrong.append(f"{key} grow: {before} in the first half, {after} in the second")
+    if found["lag"]["p95"] > LAG:
+        wrong.append(f"the loop lags: p95 {found['lag']['p95']} s")
+    coverage = manifest["coverage"]
+    if manifest["state"] != "complete" or coverage["not_reached"]:
+        wrong.append(f"the run is {manifest['state']}: {manifest['reasons']}")
+    if coverage["planned"] != coverage["outcomes"] + coverage["excluded"] + coverage["not_reached"]:
+        wrong.append(f"the accounts do not balance: {coverage}")
+    return wrong
+
+
+def soak(minutes: float, output: Path, rate: float = RATE) -> list[str]:
+    """Run it. Returns what is wrong."""
+    output.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    quiet = max(256, int(minutes * 60 * rate) - 4096)
+    configuration(output / "mongosweep.toml", port, free_port(), quiet, rate)
+    fleet = subprocess.Popen(
+        [sys.executable, "-m", "tests.soak.fleet", FLEET, str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=(output / "fleet.err").open("w"),
+    )
+    assert fleet.stdout is not None
+    assert fleet.stdin is not None
+    assert fleet.stdout.readline() == b"ready\n", "the fleet did not start"
+    sweep = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tests.soak.inside", str(output / "inside.jsonl"), "sweep", "--quiet"),
+            *("-c", str(output / "mongosweep.toml"), "-o", str(output / "runs")),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=(output / "sweep.err").open("w"),
+    )
+    seen: list[Sample] = []
+    try:
+        with (output / "outside.jsonl").open("w") as file:
+            while sweep.poll() is None and (sample := outside(sweep.pid)):
+                seen.append(sample)
+                file.write(json.dumps(sample) + "\n")
+                file.flush()
+                time.sleep(1.0)
+        code = sweep.wait()
+    finally:
+        sweep.kill()
+        fleet.stdin.close()
+        fleet.wait(timeout=30)
+    told = [json.loads(line) for line in (output / "inside.jsonl").read_text().splitlines()]
+    newest = max((output / "runs").glob("*/manifest.json"))
+    manifest = json.loads(newest.read_text())
+    found = figures(seen, told) | {
+        "exit": code,
+        "state": manifest["state"],
+        "reasons": manifest["reasons"],
+        "coverage": manifest["coverage"],
+        "outcomes": manifest["outcomes"],
+    }
+    wrong = verdicts(found, manifest)
+    (output / "figures.json").write_text(json.dumps(found | {"wrong": wrong}, indent=1) + "\n")
+    print(json.dumps(found, indent=1))  # noqa: T201
+    return wrong
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--output", type=Path, default=Path("runs/soak"))
+    parser.add_argument("--rate", type=float, default=RATE)
+    asked = parser.parse_args()
+    wrong = soak(asked.minutes, asked.output, asked.rate)
+    for sentence in wrong:
+        print(f"WRONG: {sentence}", file=sys.stderr)  # noqa: T201
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
