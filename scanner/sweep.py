@@ -117,7 +117,6 @@ class Sweep:
         self.sequence = 0
         self.twins = Twins()
         self.raw: RawStage | None = None
-        self.writing: Future[None] | None = None  # the last job given to the disk's thread
         self.follower: Follower | None = None  # copies the journal to stdout
         self.writing: Future[None] | None = None  # the last job given to the disk's thread
 
@@ -334,7 +333,7 @@ class Sweep:
                 return
 
     async def _let_the_disk_finish(self) -> None:
-        """Whoever closes the accounts must be alone with the files, and know whether the last write failed."""
+        """Whoever closes the accounts must be alone with the files, and know how the last write ended."""
         await asyncio.get_running_loop().run_in_executor(self.disk, lambda: None)
         if self.writing is not None and not self.writing.cancelled():
             error = self.writing.exception()

@@ -1,4 +1,4 @@
-"""One target through all rooms, from the allow-list line to the JSONL line, and the page that describes it."""
+"""One target through all rooms, from the allow-list line to the JSONL line, and the page that tells it."""
 
 from __future__ import annotations
 
@@ -144,4 +144,5 @@ def test_the_walk_in_the_architecture_page_names_files_that_do_it() -> None:
     for _, file, name in hops:
         source = (ROOT / file).read_text(encoding="utf-8")
         last = name.rpartition(".")[2]
-        assert re.search(rf"^\s*(async )?(def|class) {last}\b", source, re.MULTILINE), f"{name} is not in {file}"
+        found = re.search(rf"^\s*(async )?(def|class) {last}\b", source, re.MULTILINE)
+        assert found, f"{name} is not in {file}"
