@@ -44,6 +44,11 @@ class Channel:
             await self._fill()
         return bytes(self._held[:count])
 
+    @property
+    def held(self) -> int:
+        """Bytes that have come and are not taken yet."""
+        return len(self._held)
+
     def take(self, count: int) -> bytes:
         """Remove `count` bytes that `peek` has shown."""
         data = bytes(self._held[:count])

@@ -84,16 +84,25 @@ class DataSet:
         return sum(each.size_on_disk for each in self.databases)
 
     @property
+    def user_databases(self) -> tuple[Database, ...]:
+        """Those that are not the server's own."""
+        return tuple(each for each in self.databases if each.name not in _SYSTEM)
+
+    @property
+    def user_size(self) -> int:
+        """Bytes on disk outside admin, config and local."""
+        return sum(each.size_on_disk for each in self.user_databases)
+
+    @property
     def documents(self) -> int:
         """Documents outside admin, config and local."""
-        return sum(each.documents for each in self.databases if each.name not in _SYSTEM)
+        return sum(each.documents for each in self.user_databases)
 
     def newest(self, now: datetime) -> datetime | None:
         """The latest plausible time in any ObjectId outside admin, config and local: 2009 to tomorrow."""
         times = [
             each.generation_time
-            for database in self.databases
-            if database.name not in _SYSTEM
+            for database in self.user_databases
             for collection in database.collections
             for each in collection.top_ids
             if isinstance(each, ObjectId)

@@ -31,10 +31,10 @@ _TOPOLOGY = {
     Role.PRIMARY: "primary",
     Role.SECONDARY: "secondary",
     Role.ARBITER: "arbiter",
-    Role.RECOVERING: "other",
+    Role.RECOVERING: "recovering",
     Role.UNINITIATED: "uninitiated",
     Role.MONGOS: "mongos",
-    Role.CONFIG: "primary",
+    Role.CONFIG: "config_server",
 }
 
 
@@ -64,11 +64,12 @@ def truth(profile: Profile, *, tls: bool) -> Truth:
     if verdict is not Verdict.OPEN:
         return known
     visible = profile.visible
+    some = bool(visible.user_databases)
     return replace(
         known,
         databases=visible.names,
-        total_size=visible.total_size,
-        documents=visible.documents,
+        total_size=visible.user_size if some else None,
+        documents=visible.documents if some else None,
         newest=visible.newest(profile.now()),
         ransom=profile.data.ransom,
     )
@@ -118,7 +119,9 @@ def _famous() -> list[Personality]:
         ),
         mongod("empty", "nothing but admin, config and local", version=V7_0),
         mongod("wiped", "nothing left but the note", data=data.wiped(now), version=V3_6),
-        mongod("slow", "open, but each answer takes a second", data=small, version=V7_0, delay=1.0),
+        mongod(
+            "slow", "open, on a slow line: answers come a second late", data=small, version=V7_0, delay=1.0
+        ),
     ]
 
 

@@ -52,8 +52,12 @@ class Mongod:
     async def talk(self, channel: Channel) -> None:
         """Answer until the client leaves or breaks the protocol."""
         session = Session(channel.number, f"{channel.peer[0]}:{channel.peer[1]}")
+        late = True
         while (raw := await self.next_message(channel)) is not None:
             channel.note(raw)
+            if late and self.profile.delay:
+                await asyncio.sleep(self.profile.delay)
+            late = not channel.held  # what came in the same burst is late already
             answered = await self.respond(raw, session)
             if answered is None:
                 return
@@ -95,8 +99,6 @@ class Mongod:
         """The bytes of the answer; empty: nothing is said; None: the connection is closed."""
         request = wire.parse(raw)
         profile = self.profile
-        if profile.delay:
-            await asyncio.sleep(profile.delay)
         if request.opcode == wire.OP_MSG and not profile.version.speaks_msg:
             return SILENCE if not profile.version.at_least(3, 0) else None
         if request.opcode == wire.OP_GET_MORE:

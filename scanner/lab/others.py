@@ -170,7 +170,7 @@ def _product(
         product=product,
         version=profile.version.text,
         databases=profile.data.names if open_ else (),
-        total_size=profile.data.total_size if open_ else None,
+        total_size=profile.data.user_size if open_ else None,
         documents=profile.data.documents if open_ else None,
     )
     talk = Changed(profile, change).talk

@@ -28,7 +28,11 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """What is true of a server besides its verdict. Sizes in bytes; empty or None: nothing to find."""
+    """What is true of a server besides its verdict. Empty or None: nothing to find.
+
+    `databases` names all of them; `total_size` (bytes on disk), `documents` and `newest` leave out the
+    server's own: admin, config and local.
+    """
 
     product: str = ""
     version: str = ""

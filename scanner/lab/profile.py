@@ -57,7 +57,7 @@ class Profile:
     access: Access = Access.OPEN
     data: DataSet = field(default_factory=data_set)
     require_api: bool = False
-    delay: float = 0.0  # seconds before each answer
+    delay: float = 0.0  # seconds by which the answers to each burst of questions are late
     set_name: str = "rs0"
     hosts: tuple[str, ...] = ("db-a.example:27017", "db-b.example:27017")
     arbiters: tuple[str, ...] = ("db-c.example:27017",)

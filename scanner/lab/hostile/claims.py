@@ -97,7 +97,11 @@ def _shapes() -> list[Personality]:
     for name, (text, value) in shapes.items():
         document = {"ok": 1.0} if value is None else {"databases": value, "ok": 1.0}
         made.append(_case(f"list_{name}", text, document, also=NEVER_OPEN))
-    made.append(_case("list_empty", "an empty list to a stranger", {"databases": [], "ok": 1.0}))
+    empty: Document = {"databases": [], "ok": 1.0}
+    also = frozenset({Verdict.UNKNOWN})
+    made.append(
+        _case("list_empty", "an empty list, though all else is open", empty, Verdict.OPEN_NO_DATA, also)
+    )
     return made
 
 
