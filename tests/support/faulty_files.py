@@ -295,12 +295,13 @@ class PowerLossFileSystem:
 
     def keep_power(self, survivors: Path) -> None:
         """Write what the next process sees after this one was killed; the model goes on from there."""
-        self._close_all()
+        self.close_all()
         self._root = survivors
         survivors.mkdir()
         _write_out(self.tree, survivors)
 
-    def _close_all(self) -> None:
+    def close_all(self) -> None:
+        """Close what a dead process left open."""
         for descriptor in list(self._open):
             self.close(descriptor)
 

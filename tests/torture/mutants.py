@@ -47,7 +47,10 @@ MUTANTS = (
     Mutant(
         "appending to an old segment",
         "results.journal:JournalWriter._new_segment",
-        (("default=0) + 1", "default=1)"), ("_NEW_SEGMENT)", "_NEW_SEGMENT & ~os.O_EXCL)")),
+        (
+            ("max((*sealed, *present), default=0) + 1", "max((*sealed, *present, 1))"),
+            ("_NEW_SEGMENT)", "_NEW_SEGMENT & ~os.O_EXCL)"),
+        ),
     ),
     Mutant(
         "checkpoint before evidence",
@@ -72,6 +75,16 @@ MUTANTS = (
         "rotation without a last fsync",
         "results.journal:JournalWriter._rotate",
         (("self._flush(old)", "pass"),),
+    ),
+    Mutant(
+        "a seal over what a killed process left in memory",
+        "results.run:_make_durable",
+        (("fs.fsync(descriptor)", "pass"),),
+    ),
+    Mutant(
+        "a torn line is taken for a whole one",
+        "results.reading:read_lines",
+        (("""if not line.endswith(b"\\n") or b"\\0" in line:""", """if b"\\0" in line:"""),),
     ),
 )
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from contextlib import AsyncExitStack
 from functools import lru_cache
 from random import Random
@@ -101,6 +102,9 @@ class Bench:
     def __init__(self, story: Story, again: list[int]) -> None:
         self.in_flight = set(again)
         self.stop_reason = ""
+        self.given_up: list[int] = []
+        self.bugs: Counter[str] = Counter()
+        self.halvings = 0
         self.connector = SimpleNamespace(pauses=0)
         self._story = story
 
@@ -137,8 +141,9 @@ class Story(Sweep):
         stand_in.engine = Bench(self, again)
         stand_in.meter = SimpleNamespace(elapsed=0.0)
         stand_in.canaries = SimpleNamespace(failures=[])
-        stand_in.scribe = SimpleNamespace(prefixes=PrefixWatch())
-        stand_in.pauses = SimpleNamespace(interrupted=SimpleNamespace(is_set=lambda: True))
+        stand_in.scribe = SimpleNamespace(prefixes=PrefixWatch(), bugs=Counter())
+        stand_in.pauses = SimpleNamespace(interrupted=SimpleNamespace(is_set=lambda: True), outages=[])
+        stand_in.second_look = SimpleNamespace(recall=1.0, words="")
         self.vantage = Vantage(self.begun.directory.run_id, self.scope)
 
     @property

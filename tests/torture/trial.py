@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from results.audit import audit
@@ -15,8 +16,6 @@ from results.record import to_json
 from tests.torture.verify import Report, verify
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.torture.verify import Truth
 
 KEPT = 20  # violations that are told; more of the same kind teach nothing
@@ -85,6 +84,11 @@ def _our_own_readers(run: Path, report: Report) -> list[str]:
     if ours != report.lines:
         edited.append(f"our reader takes {len(ours)} lines where {len(report.lines)} are whole")
     return edited
+
+
+def in_memory() -> str | None:
+    """A directory that costs no disk; None where there is none, which means the usual one."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def run_in(output: Path) -> Path | None:

@@ -64,7 +64,9 @@ def verify(run: Path, truth: Truth, *, ended: bool) -> Report:
         if segments:
             report.blame("segments without a manifest")
         return report
-    manifest = json.loads(manifest_file.read_bytes())
+    manifest = _load(manifest_file, report)
+    if manifest is None:
+        return report
     report.state = manifest["state"]
     links = _check_chain(run, manifest, segments, report)
     for number, path in enumerate(segments, start=1):
@@ -76,6 +78,15 @@ def verify(run: Path, truth: Truth, *, ended: bool) -> Report:
             _check_checkpoint(run / name, segments, manifest, truth, report)
     _check_end(manifest, truth, report, ended=ended)
     return report
+
+
+def _load(path: Path, report: Report) -> Any:
+    """A small file, which is whole at any time: it is replaced in one step."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        report.blame(f"{path.name} is torn: {error}")
+        return None
 
 
 def _is_locked(run: Path) -> bool:
@@ -104,7 +115,9 @@ def _check_chain(
         if segments:
             report.blame("segments without a chain")
         return {}
-    chain = json.loads((run / "chain.json").read_bytes())
+    chain = _load(run / "chain.json", report)
+    if chain is None:
+        return {}
     fixed = {key: value for key, value in manifest.items() if key not in MUTABLE}
     head = hashlib.sha256(_canonical(fixed, sort_keys=True)).hexdigest()
     if chain["genesis"] != head:
