@@ -51,7 +51,7 @@ def _one(ground: Ground, place: Path, at: int, after: bool, tally: Tally) -> Non
         if code == DIED:
             tally.add(deaths=1)
         elif code != ENDED:
-            tally.blame(f"{label}: ended with {code}{_reason(place)}")
+            tally.blame(f"{label}: ended with {code}{reason(place)}")
         run = run_in(output)
         if run is not None:
             tally.examine(run, truth, f"death at {label}")
@@ -66,6 +66,7 @@ def _one(ground: Ground, place: Path, at: int, after: bool, tally: Tally) -> Non
     shutil.rmtree(place)
 
 
-def _reason(place: Path) -> str:
+def reason(place: Path) -> str:
+    """What the process said when it refused."""
     refused = place / "refused.txt"
     return f" ({refused.read_text()})" if refused.exists() else ""

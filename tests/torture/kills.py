@@ -54,26 +54,29 @@ class Victim:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
 
-    def _segments(self) -> int:
+    def segments(self) -> int:
+        """How many segments the run has now."""
         return len(list(self.output.glob("*/observations-*")))
+
+    def wait_for_a_segment(self, process: subprocess.Popen[bytes], before: int) -> None:
+        """Until the sweep of this process is about to begin, or the process is gone."""
+        end = time.monotonic() + PATIENCE
+        while process.poll() is None and self.segments() <= before and time.monotonic() < end:
+            time.sleep(0.005)
 
     def kill(self) -> bool:
         """Start and kill. False when the process came to its end first."""
-        segments = self._segments()
+        segments = self.segments()
         process = self.start()
         if self.random.random() < 0.7:
             # Most instants are to fall into the sweep, not into the start of an interpreter.
-            end = time.monotonic() + PATIENCE
-            while process.poll() is None and time.monotonic() < end:
-                if self._segments() > segments:
-                    break
-                time.sleep(0.005)
+            self.wait_for_a_segment(process, segments)
             pause = self.random.uniform(0, 0.5)
         else:
             pause = self.random.uniform(0, 1.0)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(pause)
-        if self._segments() > segments and self.random.random() < 0.25:
+        if self.segments() > segments and self.random.random() < 0.25:
             process.send_signal(signal.SIGINT)  # and then it dies while it closes its accounts
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(self.random.uniform(0, 0.4))
