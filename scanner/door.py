@@ -21,6 +21,7 @@ class Door:
         "_boot_start",
         "_checked",
         "_clock",
+        "_expiries",
         "_now",
         "_scope",
         "_self_test",
@@ -37,6 +38,8 @@ class Door:
         self._now = self._wall_start
         self._checked = self._boot_start
         self.narrowed = 0
+        ends = {segment.expires for version in (4, 6) for segment in scope.segments(version)}
+        self._expiries = sorted(ends, reverse=True)
 
     @property
     def scope(self) -> Scope:
@@ -62,6 +65,13 @@ class Door:
         if self._scope.permits(target, now):
             return True
         return self._self_test is not None and self._self_test.permits(target, now)
+
+    def expired(self) -> bool:
+        """Whether a part of the scope has expired since this was last asked."""
+        before = len(self._expiries)
+        while self._expiries and self._expiries[-1] <= self.now():
+            self._expiries.pop()
+        return len(self._expiries) < before
 
     def now(self) -> float:
         """Wall time for judging expiry: the later (stricter) of the wall clock and the time that has passed

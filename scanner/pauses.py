@@ -123,6 +123,7 @@ class Pauses:
             self._notice(f"the scope could not be reloaded, paused: {error}")
             return
         self._engine.pauses.discard(BROKEN)
+        self._engine.connector.drop_forbidden()
         self._notice(f"scope reloaded: {taken} targets fewer, none more")
 
     async def run(self) -> None:
@@ -140,6 +141,8 @@ class Pauses:
                 self._engine.pauses.discard(STOP_FILE)
         if self._hold.refresh(self._clock.wall()):
             self._engine.release_blackouts()
+        if self._door.expired():
+            self._engine.connector.drop_forbidden()
         if self._uplink is not None:
             self._look_at_link(self._uplink, self._clock.monotonic())
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support import netns, real
+from tests.support.fault_table import FaultTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,8 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 def pytest_configure(config: pytest.Config) -> None:
     """Register what this file offers."""
     config.addinivalue_line("markers", "both_loops: runs once on asyncio's own loop and once on uvloop")
+    config.addinivalue_line("markers", "fault(case, how): proves a case of tests/faults/cases.txt")
+    config.pluginmanager.register(FaultTable(), "fault table")
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from targets.scope import Target
 
 
+NARROWED = "the scope was narrowed meanwhile"
+
+
 class Failure(StrEnum):
     """Why no connection came about, as a fact about the target."""
 
@@ -126,6 +129,10 @@ class Connector(Protocol):
 
     def ask_again(self, detail: str) -> None:
         """Report a fault of this machine for every connect that nobody has answered yet."""
+
+    def drop_forbidden(self) -> None:
+        """Break off whatever is under way with targets that the scope holds no longer: left alone, the
+        kernel would repeat their SYNs. Each is reported as a `FORBIDDEN` fault."""
 
     def close(self) -> None:
         """Drop everything. No callback follows."""

@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 from scanner.mongo.facts import Ending
 from scanner.transport import errnos
-from scanner.transport.base import Deadline, Failure, LocalFault, Prober, Timeouts, is_loopback
+from scanner.transport.base import (
+    NARROWED,
+    Deadline,
+    Failure,
+    LocalFault,
+    Prober,
+    Timeouts,
+    is_loopback,
+)
 from scanner.transport.deadlines import TICK, Wheel
 from scanner.transport.slot import CONNECTING, IDLE, OPEN, Slot, disconnect, talks_to_itself
 from targets.scope import OutOfScope, Target
@@ -134,7 +142,7 @@ class EpollConnector:
         """Issue the connect of a slot whose socket is unconnected. The fence is asked again: a reopening
         may come seconds after the first look, when an entry has expired or been denied."""
         if slot.talk is not None and not self._permits(slot.target):
-            self._report(slot, LocalFault.FORBIDDEN, "the scope was narrowed meanwhile")
+            self._report(slot, LocalFault.FORBIDDEN, NARROWED)
             return
         number = slot.sock.connect_ex(slot.sockaddr)
         if number == errno.EINPROGRESS or number == 0:
@@ -337,6 +345,12 @@ class EpollConnector:
         for slot in list(self._slots.values()):
             if slot.phase == CONNECTING:
                 self._retire(slot, LocalFault.NETWORK, detail)
+
+    def drop_forbidden(self) -> None:
+        """See `Connector.drop_forbidden`."""
+        for slot in list(self._slots.values()):
+            if slot.phase != IDLE and not self._permits(slot.target):
+                self._retire(slot, LocalFault.FORBIDDEN, NARROWED)
 
     def _expire(self, slot: Slot) -> None:
         if slot.phase == CONNECTING:

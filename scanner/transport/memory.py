@@ -138,6 +138,9 @@ class MemoryConnector:
     def ask_again(self, detail: str) -> None:
         """See `Connector.ask_again`: nothing is ever unanswered here."""
 
+    def drop_forbidden(self) -> None:
+        """See `Connector.drop_forbidden`: nothing is ever under way here."""
+
     def close(self) -> None:
         """See `Connector.close`."""
         self._queue.clear()

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from scanner.mongo.facts import Ending
 from scanner.transport import errnos
-from scanner.transport.base import Deadline, Failure, LocalFault, Prober, Timeouts, is_loopback
+from scanner.transport.base import (
+    NARROWED,
+    Deadline,
+    Failure,
+    LocalFault,
+    Prober,
+    Timeouts,
+    is_loopback,
+)
 from scanner.transport.slot import talks_to_itself
 from targets.scope import OutOfScope, Target
 
@@ -214,6 +222,15 @@ class PortableConnector:
             if link.patience is not None and task.cancel():
                 self._report(link, LocalFault.NETWORK, detail)
 
+    def drop_forbidden(self) -> None:
+        """See `Connector.drop_forbidden`."""
+        opening = {link: task for task, link in self._tasks.items()}
+        for link in list(self._links):
+            if not self._permits(link.target):
+                if link in opening:
+                    opening[link].cancel()
+                self._report(link, LocalFault.FORBIDDEN, NARROWED)
+
     @property
     def free(self) -> int:
         """See `Connector.free`."""
@@ -245,7 +262,7 @@ class PortableConnector:
 
     async def _open(self, link: PortableLink) -> None:
         if not self._permits(link.target):
-            self._report(link, LocalFault.FORBIDDEN, "the scope was narrowed meanwhile")
+            self._report(link, LocalFault.FORBIDDEN, NARROWED)
             return
         family = socket.AF_INET if link.target.version == 4 else socket.AF_INET6
         sock: socket.socket | None = None
