@@ -168,6 +168,8 @@ class Probe:
             link.send(wire)
         if answer:
             link.restart_reply_clock()
+        if not tls.established:
+            return  # a handshake may come in many pieces, and the dialogue has not begun on this connection
         if talk.dialogue.next is not Next.WAIT:
             self._turn(link, talk)
         elif tls.eof:
