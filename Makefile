@@ -52,8 +52,8 @@ fuzz: $(DEV) ## fuzz the reader, the dialogue and the metadata plan (FUZZ_SECOND
 bench: $(DEV) ## measure the speed of every engine on this machine
 	$(BIN)/python -m bench
 
-torture: $(DEV) ## kill, stop and starve sweeps, and count what was lost (TORTURE_ROUNDS=50)
-	$(BIN)/python -m tests.torture --rounds $(or $(TORTURE_ROUNDS),50)
+torture: $(DEV) ## kill sweeps, take their power away, and count what was lost (TORTURE="--kills 50 --every 10")
+	$(BIN)/python -m tests.torture $(TORTURE)
 
 lock: $(DEV) ## resolve the locks anew: names, versions and hashes, and no index address
 	$(BIN)/python -m pip install --quiet uv

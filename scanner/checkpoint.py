@@ -36,7 +36,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     excluded_later: int = 0  # refused by the door while the sweep ran: expired or narrowed
     journal: Position | None = None  # how far the evidence was durable when this was written
     elapsed: float = 0.0
-    canary_failures: list[str] = []  # a resumed run is no better than its worst start
+    spoiled: list[str] = []  # what no resume can mend; see `close.lasting_faults`
     mute_prefixes: list[tuple[int, int, int, int]] = []  # see `PrefixWatch.state`
     sequence: int = 0
 

@@ -91,20 +91,27 @@ def _faults(sweep: Sweep, not_reached: int) -> list[str]:
         found.append(f"{not_reached} targets were not reached: {why}")
     if coverage.excluded:
         found.append(f"{coverage.excluded} targets left the scope while the sweep ran")
-    found += sweep.canaries.failures
+    found += lasting_faults(sweep)
     found += [f"masked by a middlebox: {prefix}" for prefix in sweep.scribe.prefixes.masked()]
     if sweep.raw is not None:
         found += [sweep.raw.trouble] if sweep.raw.trouble else []
         found += [f"{outage}, while the SYN stage ran" for outage in sweep.pauses.outages]
         if sweep.raw.recall < RECALL:
             found.append(f"packets were lost: the SYN stage's estimated recall is {sweep.raw.recall:.2%}")
-    if sweep.second_look.recall < RECALL:
-        found.append(sweep.second_look.words)
     if sweep.follower is not None and sweep.follower.lost:
         found.append(_missing_on_stdout(sweep.follower.lost))
-    if engine.bugs:
-        kinds = ", ".join(f"{kind} ({count})" for kind, count in engine.bugs.most_common(3))
-        found.append(f"{engine.bugs.total()} failures of our own code, please report them: {kinds}")
+    return found
+
+
+def lasting_faults(sweep: Sweep) -> list[str]:
+    """Of these, what no resume can mend: it concerns targets that have an outcome already."""
+    found = [*sweep.spoiled, *sweep.canaries.failures]
+    if sweep.second_look.recall < RECALL:
+        found.append(sweep.second_look.words)
+    bugs = sweep.engine.bugs
+    if bugs:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in bugs.most_common(3))
+        found.append(f"{bugs.total()} failures of our own code, please report them: {kinds}")
     return found
 
 

@@ -22,7 +22,7 @@ from scanner.blackout import Calendar
 from scanner.canary import Canaries, configured, own_server
 from scanner.checkpoint import Checkpoint
 from scanner.clock import SystemClock
-from scanner.close import close_accounts, with_stdout
+from scanner.close import close_accounts, lasting_faults, with_stdout
 from scanner.config_file import mongo_limits
 from scanner.coverage import Coverage
 from scanner.door import Door
@@ -118,6 +118,7 @@ class Sweep:
         self.twins = Twins()
         self.raw: RawStage | None = None
         self.follower: Follower | None = None  # copies the journal to stdout
+        self.spoiled: list[str] = []  # by earlier starts of this run
         self.writing: Future[None] | None = None  # the last job given to the disk's thread
 
     async def main(self) -> Summary:
@@ -203,7 +204,7 @@ class Sweep:
     def _remember(self, checkpoint: Checkpoint | None) -> None:
         """What earlier starts of this run saw that keeps it from being called complete."""
         if checkpoint is not None:
-            self.canaries.failures += checkpoint.canary_failures
+            self.spoiled = checkpoint.spoiled
             self.scribe.prefixes.restore(checkpoint.mute_prefixes)
 
     async def _choose_source(self, stack: AsyncExitStack) -> Source:
@@ -355,7 +356,7 @@ class Sweep:
             excluded_later=self.coverage.excluded,
             elapsed=self.meter.elapsed,
             sequence=self.sequence,
-            canary_failures=list(self.canaries.failures),
+            spoiled=lasting_faults(self),
             mute_prefixes=self.scribe.prefixes.state(),
         )
 

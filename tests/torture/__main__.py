@@ -1,4 +1,4 @@
-"""`python -m tests.torture`: every kind of death, a table at the end, and exit code 1 when anything was lost."""
+"""`python -m tests.torture`: every kind of death, a table, and exit code 1 when anything was lost."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.torture import boundaries, kills, power, shutdown, story
 from tests.torture.lab import fleet
 from tests.torture.mutants import MUTANTS, applied
 from tests.torture.trial import KEPT, Tally, in_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.torture.lab import Ground
 
 CALLS = 260  # calls of the file layer in a whole sweep over the fleet, about
 ENOUGH_FOR_A_MUTANT = 300
@@ -27,40 +33,47 @@ def main() -> int:
     tallies: list[Tally] = []
     began = time.monotonic()
     with fleet() as ground:
-        steps = [
-            lambda: kills.torture(ground, place / "kills", options.kills),
-            lambda: boundaries.torture(ground, place / "calls", range(1, CALLS + 1, options.every)),
-            lambda: power.torture(ground, place / "power", options.power),
+        steps: list[Callable[[], Tally]] = [
+            lambda: kills.torture(ground, place / "kills", options.kills, width=options.width),
+            lambda: boundaries.torture(
+                ground, place / "calls", range(1, CALLS + 1, options.every), width=options.width
+            ),
+            lambda: power.torture(ground, place / "power", options.power, width=options.width),
             lambda: _on_ext4(ground, place / "ext4", options.power),
             lambda: story.torture(place / "model", options.model),
         ]
         for step in steps:
             tallies.append(step())
-            print(_line(tallies[-1]), flush=True)
+            _say(_line(tallies[-1]))
     survivors = _mutants(place / "mutants")
-    sys.stdout.write(_table(tallies, survivors, time.monotonic() - began))
+    _say(_table(tallies, survivors, time.monotonic() - began))
     sound = all(tally.sound for tally in tallies) and not survivors
     if sound:
         shutil.rmtree(place)
     else:
-        print(f"what was found wrong is kept in {place}")
+        _say(f"what was found wrong is kept in {place}")
     return 0 if sound else 1
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=300, help="deaths by SIGKILL at random instants")
     parser.add_argument("--every", type=int, default=1, help="take every N-th call of the file layer only")
-    parser.add_argument("--power", type=int, default=60, help="losses of power, on the model and on ext4 each")
+    parser.add_argument(
+        "--power", type=int, default=60, help="losses of power, on the model and on ext4 each"
+    )
     parser.add_argument("--model", type=int, default=2000, help="deaths of the simulated sweep")
+    parser.add_argument("--width", type=int, default=2, help="sweeps at a time")
     parser.add_argument("--place", help="where to write; default: in memory")
     return parser.parse_args()
 
 
-def _on_ext4(ground: object, place: Path, losses: int) -> Tally:
-    from tests.torture.lab import Ground
-
-    assert isinstance(ground, Ground)
+def _on_ext4(ground: Ground, place: Path, losses: int) -> Tally:
     if why := shutdown.missing():
         tally = Tally("loss of power, ext4")
         tally.add(note=f"not done: {why}")
@@ -76,7 +89,8 @@ def _mutants(place: Path) -> list[str]:
             tally = story.torture(place / mutant.name.replace(" ", "-"), ENOUGH_FOR_A_MUTANT)
         if tally.sound:
             survivors.append(mutant.name)
-        print(f"mutant: {mutant.name}: {'SURVIVED' if tally.sound else 'caught'} after {tally.deaths} deaths")
+        fate = "SURVIVED" if tally.sound else "caught"
+        _say(f"mutant: {mutant.name}: {fate} after {tally.deaths} deaths")
     return survivors
 
 
@@ -100,7 +114,7 @@ def _table(tallies: list[Tally], survivors: list[str], seconds: float) -> str:
     lines = [_line(tally) for tally in (*tallies, whole)]
     lines += [f"mutants: {len(MUTANTS) - len(survivors)} of {len(MUTANTS)} caught; {seconds:.0f} s in all"]
     lines += whole.violations[:KEPT]
-    return head + "\n".join(lines) + "\n"
+    return head + "\n".join(lines)
 
 
 if __name__ == "__main__":

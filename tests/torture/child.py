@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import pickle
@@ -95,6 +96,7 @@ def sweep(order: Order, patience: float = 60.0) -> int:
 
 def _main(order: Order) -> None:
     shorten()
+    logging.getLogger("mongosweep").setLevel(logging.ERROR)
     if order.mutant:
         apply(order.mutant)
     fs: FileSystem = REAL

@@ -87,7 +87,10 @@ class Disk:
     def unmount(self) -> None:
         """Let go of it; a process that still holds a file is given a moment."""
         for _ in range(50):
-            if subprocess.run(["umount", str(self.mounted_at)], capture_output=True, check=False).returncode == 0:
+            if (
+                subprocess.run(["umount", str(self.mounted_at)], capture_output=True, check=False).returncode
+                == 0
+            ):
                 return
             time.sleep(0.1)
         subprocess.run(["umount", "--lazy", str(self.mounted_at)], check=True)
