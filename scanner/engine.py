@@ -186,7 +186,8 @@ class Engine:
             delay = self._caps.delay(self._caps.key(version, address), now)
             if not delay:
                 return token, target
-            heapq.heappush(deferred, (now + delay, token))
+            # A delay below the clock's resolution would be due at once, and be asked about for ever.
+            heapq.heappush(deferred, (now + max(delay, PUMP_INTERVAL), token))
 
     def _launch(self, token: int, target: Target) -> int:
         try:
