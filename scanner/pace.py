@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+SHORTEST_DELAY = 0.001  # seconds; a rounding error added to a clock is no delay, and would be asked for ever
 BURST_SECONDS = 0.1  # how much of a second's rate may leave at once
 LOST_AFTER = 0.9  # seconds after which an answer was to a second SYN: kernels repeat the first after one
 LOSS_COUNT, LOSS_SHARE = 8, 0.2  # so many, and this share of a window's answers, show that a prefix suffers
@@ -100,7 +101,7 @@ class PrefixCaps:
                 self._forget(now)
             free_at = now
         elif free_at - now > self._tolerance:
-            return free_at - now - self._tolerance
+            return max(free_at - now - self._tolerance, SHORTEST_DELAY)
         interval = self._interval * self._slowed[key] if key in self._slowed else self._interval
         self._free_at[key] = (free_at if free_at > now else now) + interval
         return 0.0

@@ -65,6 +65,19 @@ def test_a_delayed_connect_may_go_when_it_was_told() -> None:
     assert caps.delay(1, now + delay + 1e-9) == 0.0
 
 
+@pytest.mark.parametrize("ticks", [1, 7, 50, 333])
+def test_a_delay_always_moves_the_clock(ticks: int) -> None:
+    """The loop's clock counts milliseconds: a delay that only rounding makes would be waited for ever."""
+    caps = PrefixCaps(20)
+    now = 4_000.0
+    for step in range(4_000):
+        now = 4_000.0 + step * ticks / 1000
+        for _ in range(3):
+            delay = caps.delay(1, now)
+            assert delay == 0.0 or now + delay > now
+            assert delay == 0.0 or delay >= 0.001
+
+
 def test_families_do_not_share_a_prefix() -> None:
     caps = PrefixCaps(10)
     assert caps.key(4, 0x0A000001) != caps.key(6, 0x0A000001)
