@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from results.reading import read_run
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -147,9 +149,10 @@ def newest_run(output: Path) -> Path:
 def conclude(code: int, output: Path, seconds: float) -> int:
     """Say where the results are, and turn the sweep's exit code into the demonstration's."""
     if code == 1:
-        files = sorted(newest_run(output).glob("observations-*.jsonl"))
-        say(f"done in {seconds:.0f} s; JSONL, one line for each server that answered:")
-        for path in files:
+        run = newest_run(output)
+        lines = sum(1 for _ in read_run(run))  # checks each line against the types that make the JSON Schema
+        say(f"done in {seconds:.0f} s; {lines} servers answered, one line each, as `mongosweep schema` says:")
+        for path in sorted(run.glob("observations-*.jsonl")):
             say(f"  {path}")
         say("the sweep itself ended with exit code 1, because something is open; that is what it is for")
         return 0

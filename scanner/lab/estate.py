@@ -214,6 +214,7 @@ def scope_text(estate: Estate, *, rate: int, quiet: bool) -> str:
         "[sweep]",
         f"ports = [{estate.port}]",
         f"rate = {rate}",
+        f"per_prefix_rate = {rate}  # loopback bears it; real networks keep the gentle default",
         "",
         "[[deny]]",
         f'cidr = "{estate.denied_network()}"',
