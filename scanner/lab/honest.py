@@ -61,9 +61,11 @@ def truth(profile: Profile, *, tls: bool) -> Truth:
         topology=_TOPOLOGY.get(profile.role, "standalone"),
         tls=tls,
     )
+    visible = profile.visible
+    if verdict is Verdict.OPEN_NO_DATA and not profile.version.at_least(4, 4):
+        return replace(known, databases=visible.names)  # an old arbiter lists its own `local`
     if verdict is not Verdict.OPEN:
         return known
-    visible = profile.visible
     some = bool(visible.user_databases)
     return replace(
         known,
