@@ -1,27 +1,42 @@
-"""The terminal table: what was found, the gravest first, and the counts in plain words."""
+"""The terminal table: what was found, the gravest first; why; whom to call; and the counts in plain words.
+
+Columns are given up from the right as the terminal gets narrower; what has no column stands in lines below
+its server, so nothing is ever left out. On a very narrow one each server is a block of lines.
+"""
 
 from __future__ import annotations
 
-import re
-from typing import IO, TYPE_CHECKING, NamedTuple
+import textwrap
+import unicodedata
+from typing import IO, TYPE_CHECKING
 
-from results.text import human_bytes, human_count, visible
+from results.report.rows import Row, by_gravity, row, whom_to_call
+from results.summary import summarise
+from results.text import human_bytes
 from results.verdict import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import Console
-    from rich.text import Text
 
-    from results.record import Exposure, LastWrite, Observation
+    from results.record import Observation
+    from results.report.rows import Call
     from results.summary import Coverage, Summary
 
-_WRAPS = {"owner": 14, "version": 12, "holds": 12, "ransom": 30}
-"""Cells that may be folded in the wide table, and the width that they then need at most."""
-_COMPACT = ("severity", "address", "verdict", "holds", "size", "newest")
-"""What the narrower table shows in columns; the rest stands in lines below each server."""
-_NAME = 60
+_TITLES = {
+    "severity": "severity",
+    "address": "address",
+    "verdict": "verdict",
+    "holds": "dbs / docs",
+    "size": "size",
+    "newest": "last write",
+    "owner": "owner / site",
+    "version": "version",
+}
+_ALWAYS = 6  # these columns, or blocks of lines
+_WIDEST = {"owner": 32, "version": 24}  # a longer cell is cut in its column and whole in the lines below
+_RIGHT = frozenset({"holds", "size"})
 _COLOURS = {
     Severity.CRITICAL: "bold red",
     Severity.HIGH: "red",
@@ -29,98 +44,8 @@ _COLOURS = {
     Severity.LOW: "cyan",
     Severity.INFO: "dim",
 }
-_TITLES = {
-    "severity": "severity",
-    "address": "address",
-    "owner": "owner / site",
-    "verdict": "verdict",
-    "version": "version",
-    "holds": "databases / documents",
-    "size": "size",
-    "newest": "newest write",
-    "ransom": "ransom",
-}
-_SHORT_TITLES = {**_TITLES, "holds": "dbs / docs"}
-_RIGHT = frozenset({"holds", "size"})
-
-
-class Row(NamedTuple):
-    """One server as text for people; every cell is already safe to print."""
-
-    severity: str
-    address: str
-    owner: str
-    verdict: str
-    version: str
-    holds: str
-    size: str
-    newest: str
-    ransom: str
-
-
-def by_gravity(observations: Iterable[Observation]) -> list[Observation]:
-    """Gravest first: by severity, then what is open, then the biggest; addresses in numerical order."""
-
-    def key(observation: Observation) -> tuple[object, ...]:
-        exposure = observation.exposure
-        return (
-            observation.severity.rank,
-            not observation.verdict.is_open,
-            -((exposure.total_size_bytes or 0) if exposure else 0),
-            _numeric(observation.target.ip),
-            observation.target.port,
-        )
-
-    return sorted(observations, key=key)
-
-
-def row(observation: Observation) -> Row:
-    """One observation as cells. Names from servers and from files are escaped here, and only here."""
-    target, owner, server, exposure = (
-        observation.target,
-        observation.owner,
-        observation.server,
-        observation.exposure,
-    )
-    address = f"[{target.ip}]:{target.port}" if ":" in target.ip else f"{target.ip}:{target.port}"
-    names = " / ".join(visible(name, _NAME) for name in (owner.owner, owner.site) if name)
-    product = ""
-    if server is not None:
-        product = visible(server.version, _NAME)
-        if server.product != "mongodb":
-            product = f"{visible(server.product, _NAME)} {product}".strip()
-    open_now = exposure if observation.verdict.is_open else None
-    return Row(
-        severity=observation.severity.value,
-        address=visible(address, 70),
-        owner=names or "-",
-        verdict=observation.verdict.value,
-        version=product or "-",
-        holds=_holds(open_now),
-        size=human_bytes(open_now.total_size_bytes) if open_now else "-",
-        newest=_when(open_now.last_write) if open_now else "-",
-        ransom=_ransom(open_now),
-    )
-
-
-def _holds(exposure: Exposure | None) -> str:
-    if exposure is None:
-        return "-"
-    count = max(exposure.database_count, len(exposure.databases))
-    return f"{human_count(count)} / {human_count(exposure.documents)}"
-
-
-def _when(write: LastWrite | None) -> str:
-    return "?" if write is None else write.at.strftime("%Y-%m-%d %H:%M")
-
-
-def _ransom(exposure: Exposure | None) -> str:
-    if exposure is None or exposure.ransom.level == "none":
-        return "-"
-    names = ", ".join(visible(name, _NAME) for name in exposure.ransom.names[:5])
-    more = len(exposure.ransom.names) - 5
-    names += f" and {more} more" if more > 0 else ""
-    return f"{exposure.ransom.level.replace('_', ' ')}: {names}" if names else exposure.ransom.level
+MOST_CALLS = 40
+__all__ = ["by_gravity", "print_table", "row", "summary_lines"]
 
 
 def print_table(
@@ -133,9 +58,8 @@ def print_table(
 ) -> None:
     """Print the table to `file`, `width` columns wide (default: the terminal's).
 
-    Colour follows the terminal and NO_COLOR unless `colour` says otherwise. On a narrow terminal each server
-    is a block of lines instead, so that nothing is cut. At most `limit` servers, the gravest; then it says
-    how many more there are.
+    Colour follows the terminal and NO_COLOR unless `colour` says otherwise. At most `limit` servers, the
+    gravest; then it says how many more there are. At the end: whom to call.
     """
     from rich.console import Console  # imported here: a run that is piped never needs it
 
@@ -149,18 +73,21 @@ def print_table(
         emoji=False,
     )
     ordered = by_gravity(observations)
-    shown = [(observation.severity, row(observation)) for observation in ordered[:limit]]
-    fit = _fitting(getattr(file, "encoding", None))
-    if not shown:
+    if not ordered:
         console.print("nothing to show: no server answered")
-    elif _width([cells for _, cells in shown], tuple(_TITLES), _WRAPS, gap=3) <= console.width:
-        _print_columns(console, shown, fit)
-    elif _width(_shortened(shown), _COMPACT, {}, gap=2) <= console.width:
-        _print_compact(console, shown, fit)
+        return
+    out = _Printer(console, _fitting(getattr(file, "encoding", None)))
+    shown = [(observation.severity, row(observation)) for observation in ordered[:limit]]
+    names = _columns([cells for _, cells in shown], console.width)
+    if names:
+        out.columns(names, shown)
     else:
-        _print_blocks(console, shown, fit)
+        out.blocks(shown)
     if len(ordered) > limit:
         console.print(f"and {len(ordered) - limit:,} more, none of them graver")
+    console.print()
+    out.line(summary_lines(summarise(ordered))[-1], "bold")
+    out.calls(whom_to_call(ordered))
 
 
 def _fitting(encoding: str | None) -> Callable[[str], str]:
@@ -169,88 +96,142 @@ def _fitting(encoding: str | None) -> Callable[[str], str]:
     return lambda text: text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _natural(rows: list[Row], name: str, wraps: Mapping[str, int]) -> int:
-    """The width of one column: its longest cell, or less where a cell may be folded."""
-    longest = max(len(getattr(cells, name)) for cells in rows)
-    if name in wraps:
-        return min(longest, wraps[name])
-    return max(longest, len(_SHORT_TITLES[name]))
+def _columns(rows: Sequence[Row], width: int) -> tuple[str, ...]:
+    """As many columns as fit side by side; none when not even the necessary ones do."""
+    rows = _shortened(rows)
+    for count in range(len(_TITLES), _ALWAYS - 1, -1):
+        names = tuple(_TITLES)[:count]
+        if sum(_width(rows, name) for name in names) + 2 * (count - 1) <= width:
+            return names
+    return ()
 
 
-def _width(rows: list[Row], names: tuple[str, ...], wraps: Mapping[str, int], gap: int) -> int:
-    return sum(_natural(rows, name, wraps) for name in names) + gap * (len(names) - 1)
+def _width(rows: Iterable[Row], name: str) -> int:
+    longest = max(_cells(getattr(each, name)) for each in rows)
+    return max(min(longest, _WIDEST.get(name, longest)), len(_TITLES[name]))
 
 
-def _shortened(shown: list[tuple[Severity, Row]]) -> list[Row]:
-    """The rows of the narrower table: the day of the newest write, and the one long verdict cut short."""
+def _cells(text: str) -> int:
+    """How many cells of a terminal a text takes: two for a wide letter, none for a mark on one."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        for letter in text
+    )
+
+
+def _shortened(rows: Iterable[Row]) -> list[Row]:
+    """The rows as columns show them: the day of the newest write, and the one long verdict cut short."""
     return [
         cells._replace(
             newest=cells.newest[:10],
             verdict=cells.verdict.replace("certificate_required", "cert"),
         )
-        for _, cells in shown
+        for cells in rows
     ]
 
 
-def _print_columns(console: Console, shown: list[tuple[Severity, Row]], fit: Callable[[str], str]) -> None:
-    from rich import box
-    from rich.table import Table
+class _Printer:
+    """Lines on one console. Names reach it escaped; `fit` escapes what the stream cannot encode."""
 
-    rows = [cells for _, cells in shown]
-    widths = {name: _natural(rows, name, _WRAPS) for name in _TITLES}
-    spare = console.width - _width(rows, tuple(_TITLES), _WRAPS, gap=3)
-    for name in ("ransom", "owner", "version", "holds"):
-        wanted = max(_natural(rows, name, {}), len(_TITLES[name])) - widths[name]
-        widths[name] += min(spare, wanted)
-        spare -= min(spare, wanted)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name, title in _TITLES.items():
-        table.add_column(
-            title, justify="right" if name in _RIGHT else "left", overflow="fold", width=widths[name]
-        )
-    for severity, cells in shown:
-        table.add_row(*(_text(fit(cell)) for cell in cells), style=_COLOURS[severity])
-    console.print(table)
+    def __init__(self, console: Console, fit: Callable[[str], str]) -> None:
+        self._console = console
+        self._fit = fit
+
+    def line(self, text: str, style: str = "") -> None:
+        """One line, folded where the terminal ends."""
+        from rich.text import Text
+
+        self._console.print(Text(self._fit(text), style=style, overflow="fold"))
+
+    def columns(self, names: Sequence[str], shown: Sequence[tuple[Severity, Row]]) -> None:
+        """A line for each server, and below it what has no column."""
+        rows = _shortened(cells for _, cells in shown)
+        widths = {name: _width(rows, name) for name in names}
+        self.line(_in_columns([_TITLES[name] for name in names], names, widths), "bold")
+        for (severity, cells), short in zip(shown, rows, strict=True):
+            texts = [_cut(getattr(short, name), widths[name]) for name in names]
+            self.line(_in_columns(texts, names, widths), _COLOURS[severity])
+            beside = [
+                f"{name}: {text}" if name == "owner" else f"{name} {text}"
+                for name in ("owner", "version")
+                if (text := getattr(cells, name)) != "-"
+                and (name not in names or _cells(text) > widths[name])
+            ]
+            if beside:
+                self._paragraph(", ".join(beside))
+            self._why(cells)
+
+    def blocks(self, shown: Sequence[tuple[Severity, Row]]) -> None:
+        """Some lines for each server, however narrow the terminal."""
+        for severity, cells in shown:
+            head = f"{cells.severity}  {cells.address}  {cells.verdict}  {cells.version}"
+            self.line(head, _COLOURS[severity])
+            if cells.holds != "-":
+                self._paragraph(
+                    f"{cells.holds} databases / documents, {cells.size}, last write {cells.newest}"
+                )
+            self._paragraph("owner: " + cells.owner)
+            self._why(cells)
+
+    def _why(self, cells: Row) -> None:
+        why = "; ".join(cells.why)
+        if cells.ransom != "-" and cells.ransom.partition(": ")[2] not in why:
+            self._paragraph("ransom " + cells.ransom)
+        if why:
+            self._paragraph("why: " + why)
+
+    def _paragraph(self, text: str) -> None:
+        """Text below its server, indented."""
+        width = max(self._console.width, 20)
+        for line in textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    "):
+            self.line(line)
+
+    def calls(self, calls: Sequence[Call]) -> None:
+        """Whom to call, the gravest first."""
+        if not calls:
+            return
+        texts = [
+            (
+                call.owner or "(no owner)",
+                call.contact or "-",
+                f"{call.open:,}",
+                human_bytes(call.size),
+                call.gravest.value,
+            )
+            for call in calls[:MOST_CALLS]
+        ]
+        head = ("whom to call", "contact", "open", "size", "gravest")
+        widths = [max(_cells(each[place]) for each in (head, *texts)) for place in range(len(head))]
+        for number, each in enumerate([head, *texts]):
+            cells = [
+                _padded(text, widths[place], right=head[place] in ("open", "size"))
+                for place, text in enumerate(each)
+            ]
+            self.line("  ".join(cells).rstrip(), "" if number else "bold")
+        if len(calls) > MOST_CALLS:
+            self.line(f"and {len(calls) - MOST_CALLS:,} more owners")
 
 
-def _print_compact(console: Console, shown: list[tuple[Severity, Row]], fit: Callable[[str], str]) -> None:
-    """One line in columns for each server, and what does not fit there in lines below it."""
-    rows = _shortened(shown)
-    widths = {name: _natural(rows, name, {}) for name in _COMPACT}
-
-    def line(cells: Mapping[str, str]) -> str:
-        return "  ".join(
-            cells[name].rjust(widths[name]) if name in _RIGHT else cells[name].ljust(widths[name])
-            for name in _COMPACT
-        ).rstrip()
-
-    console.print(_text(line(_SHORT_TITLES), "bold"))
-    for (severity, _), cells in zip(shown, rows, strict=True):
-        console.print(_text(fit(line(cells._asdict())), _COLOURS[severity]))
-        details = [cells.owner, f"version {cells.version}" if cells.version != "-" else ""]
-        _print_details(console, ", ".join(filter(None, details)), cells, fit)
+def _in_columns(texts: Sequence[str], names: Sequence[str], widths: dict[str, int]) -> str:
+    cells = [
+        _padded(text, widths[name], right=name in _RIGHT) for text, name in zip(texts, names, strict=True)
+    ]
+    return "  ".join(cells).rstrip()
 
 
-def _print_blocks(console: Console, shown: list[tuple[Severity, Row]], fit: Callable[[str], str]) -> None:
-    for severity, cells in shown:
-        head = f"{cells.severity}  {cells.address}  {cells.verdict}  {cells.version}"
-        console.print(_text(fit(head), _COLOURS[severity]))
-        if cells.holds != "-":
-            held = f"{cells.holds} databases / documents, {cells.size}, newest write {cells.newest}"
-            console.print(_text("  " + fit(held)))
-        _print_details(console, cells.owner, cells, fit)
+def _padded(text: str, width: int, *, right: bool) -> str:
+    blanks = " " * (width - _cells(text))
+    return blanks + text if right else text + blanks
 
 
-def _print_details(console: Console, owner: str, cells: Row, fit: Callable[[str], str]) -> None:
-    console.print(_text("  owner: " + fit(owner)))
-    if cells.ransom != "-":
-        console.print(_text("  ransom " + fit(cells.ransom)))
-
-
-def _text(cell: str, style: str = "") -> Text:
-    from rich.text import Text
-
-    return Text(cell, style=style, overflow="fold")
+def _cut(text: str, width: int) -> str:
+    if _cells(text) <= width:
+        return text
+    while _cells(text) > width - 3:
+        text = text[:-1]
+    return text + "..."
 
 
 def summary_lines(summary: Summary, coverage: Coverage | None = None) -> list[str]:
@@ -276,7 +257,3 @@ def summary_lines(summary: Summary, coverage: Coverage | None = None) -> list[st
 
 def _plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
-def _numeric(ip: str) -> tuple[int | str, ...]:
-    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", ip))

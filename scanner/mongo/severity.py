@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from results.text import human_bytes, human_count
 from results.verdict import MEANING, Severity, Verdict
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ def _of_exposure(exposure: Exposure | None) -> list[tuple[Severity, str]]:
         more = f" and {len(exposure.hints) - HINTS_NAMED} more" if len(exposure.hints) > HINTS_NAMED else ""
         grounds.append((Severity.CRITICAL, f"names hint at personal or secret data: {named}{more}"))
     if (exposure.total_size_bytes or 0) >= VERY_LARGE_BYTES:
-        grounds.append((Severity.CRITICAL, f"very large: {exposure.total_size_bytes} bytes"))
+        grounds.append((Severity.CRITICAL, f"very large: {human_bytes(exposure.total_size_bytes)}"))
     if (exposure.documents or 0) >= VERY_MANY_DOCUMENTS:
-        grounds.append((Severity.CRITICAL, f"very many documents: {exposure.documents}"))
+        grounds.append((Severity.CRITICAL, f"very many documents: {human_count(exposure.documents)}"))
     return grounds
 
 

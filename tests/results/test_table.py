@@ -11,9 +11,10 @@ import unicodedata
 import pytest
 
 from results.record import Endpoint, Owner, Ransom, Server
+from results.report.rows import whom_to_call
 from results.report.table import by_gravity, print_table, row, summary_lines
 from results.summary import Coverage, summarise
-from results.verdict import Severity, Verdict
+from results.verdict import MEANING, Severity, Verdict
 from tests.results.examples import database, exposure, magazine, observation, open_server
 from tests.results.test_record import INJECTIONS
 
@@ -60,6 +61,7 @@ def test_a_row_holds_the_facts_or_says_that_there_are_none() -> None:
         "size": "60.0 GB",
         "newest": "2026-02-28 21:05",
         "ransom": "likely: READ__ME_TO_RECOVER_YOUR_DATA",
+        "why": (),
     }
     bare = observation(
         target=Endpoint(ip="::1", port=27018),
@@ -68,9 +70,9 @@ def test_a_row_holds_the_facts_or_says_that_there_are_none() -> None:
         server=Server(product="ferretdb", version="1.24"),
         exposure=exposure(last_write=None, documents=None, ransom=Ransom(level="possible")),
     )
-    assert row(bare)[1:] == ("[::1]:27018", "-", "open", "ferretdb 1.24", "0 / ?", "0 B", "?", "possible")
+    assert row(bare)[1:9] == ("[::1]:27018", "-", "open", "ferretdb 1.24", "0 / ?", "0 B", "?", "possible")
     closed = observation(server=None, exposure=exposure(database("x")))
-    assert row(closed)[4:] == ("-", "-", "-", "-", "-")
+    assert row(closed)[4:9] == ("-", "-", "-", "-", "-")
     many = Ransom(level="third_party_marker", names=[f"n{n}" for n in range(8)])
     assert row(open_server(exposure=exposure(ransom=many))).ransom == (
         "third party marker: n0, n1, n2, n3, n4 and 3 more"
@@ -122,6 +124,55 @@ def test_a_terminal_that_knows_only_ascii_gets_escapes() -> None:
 def test_a_long_list_is_cut_and_says_so_and_an_empty_one_too() -> None:
     assert "and 3 more, none of them graver" in shown(*ESTATE, limit=2)
     assert "nothing to show" in shown()
+
+
+def test_the_reasons_of_a_grave_finding_stand_below_it() -> None:
+    reasons = [
+        MEANING[Verdict.OPEN].sentence,
+        "an extortionist's note, by its name: GIVE_BACK",
+        "very\x1b large",
+    ]
+    note = exposure(ransom=Ransom(level="likely", names=["GIVE_BACK"]))
+    grave = open_server(severity=Severity.CRITICAL, severity_reasons=reasons, exposure=note)
+    for width in (50, 100, 200):
+        text = " ".join(shown(grave, width=width).split())
+        assert r"why: an extortionist's note, by its name: GIVE_BACK; very\x1b large" in text
+        assert text.count("GIVE_BACK") == 1, "a note is told once"
+        assert reasons[0] not in text, "that only repeats the verdict"
+    assert "why" not in shown(observation(severity=Severity.LOW, severity_reasons=["without support"]))
+
+
+def test_columns_are_given_up_from_the_right_and_nothing_is_lost() -> None:
+    long = "a team with a name that goes on and on and on"
+    seen = open_server(owner=Owner(owner=long, site="paris"), server=Server(version="7.0.5"))
+    wide, narrow = shown(seen, width=160), shown(seen, width=80)
+    assert wide.splitlines()[0].split()[-4:] == ["owner", "/", "site", "version"]
+    assert "..." in wide.splitlines()[1]
+    assert f"owner: {long} / paris" in wide
+    assert "version" not in narrow.splitlines()[0]
+    assert f"owner: {long} / paris, version 7.0.5" in " ".join(narrow.split())
+
+
+def test_whom_to_call_about_what() -> None:
+    seen = [
+        observation("127.0.0.1"),
+        observation("127.0.0.2", severity=Severity.HIGH, owner=Owner(owner="b", contact="b@example.com")),
+        open_server("127.0.0.3", database("x", size=10**9), owner=Owner(owner="c", contact="c@example.com")),
+        open_server("127.0.0.4", database("y", size=10**9), owner=Owner(owner="c", contact="c@example.com")),
+        open_server("127.0.0.5", severity=Severity.LOW, owner=Owner()),
+        magazine(),
+    ]
+    assert [(call.owner, call.open, call.gravest.value) for call in whom_to_call(seen)] == [
+        ("web platform / paris", 1, "critical"),
+        ("c", 2, "high"),
+        ("b", 0, "high"),
+        ("", 1, "low"),
+    ]
+    lines = shown(*seen, width=120).splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("whom to call"))
+    assert lines[begin + 2].split() == ["c", "c@example.com", "2", "2.0", "GB", "high"]
+    assert lines[begin + 4].startswith("(no owner)")
+    assert "whom to call" not in shown(observation())
 
 
 def test_the_summary_in_plain_lines() -> None:

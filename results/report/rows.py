@@ -1,0 +1,139 @@
+"""Observations as rows of text for people: what stands in a cell, in which order, and whom to call."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from results.text import human_bytes, human_count, visible
+from results.verdict import MEANING, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from results.record import Exposure, LastWrite, Observation
+
+_NAME = 60
+_REASON = 200
+_GRAVE = frozenset({Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM})
+
+
+class Row(NamedTuple):
+    """One server as text for people; every cell is already safe to print."""
+
+    severity: str
+    address: str
+    owner: str
+    verdict: str
+    version: str
+    holds: str
+    size: str
+    newest: str
+    ransom: str
+    why: tuple[str, ...] = ()
+
+
+class Call(NamedTuple):
+    """One owner who has something to do: a row of the list of whom to call."""
+
+    owner: str
+    contact: str
+    open: int
+    gravest: Severity
+    size: int  # bytes that lie open, where a server gave a figure
+
+
+def by_gravity(observations: Iterable[Observation]) -> list[Observation]:
+    """Gravest first: by severity, what is open, where extortionists were, the biggest, then by address."""
+
+    def key(observation: Observation) -> tuple[object, ...]:
+        exposure = observation.exposure
+        return (
+            observation.severity.rank,
+            not observation.verdict.is_open,
+            not (exposure and exposure.ransom.level == "likely"),
+            -((exposure.total_size_bytes or 0) if exposure else 0),
+            _numeric(observation.target.ip),
+            observation.target.port,
+        )
+
+    return sorted(observations, key=key)
+
+
+def row(observation: Observation) -> Row:
+    """One observation as cells. Names from servers and from files are escaped here, and only here."""
+    target, server = observation.target, observation.server
+    address = f"[{target.ip}]:{target.port}" if ":" in target.ip else f"{target.ip}:{target.port}"
+    product = ""
+    if server is not None:
+        product = visible(server.version, _NAME)
+        if server.product != "mongodb":
+            product = f"{visible(server.product, _NAME)} {product}".strip()
+    open_now = observation.exposure if observation.verdict.is_open else None
+    return Row(
+        severity=observation.severity.value,
+        address=visible(address, 70),
+        owner=_owner(observation) or "-",
+        verdict=observation.verdict.value,
+        version=product or "-",
+        holds=_holds(open_now),
+        size=human_bytes(open_now.total_size_bytes) if open_now else "-",
+        newest=_when(open_now.last_write) if open_now else "-",
+        ransom=_ransom(open_now),
+        why=_why(observation),
+    )
+
+
+def whom_to_call(observations: Iterable[Observation]) -> list[Call]:
+    """Owners of what is open, or gravely vulnerable: the gravest first, then who has most."""
+    calls: dict[tuple[str, str], Call] = {}
+    for observation in observations:
+        is_open = observation.verdict.is_open
+        if not is_open and observation.severity.rank > Severity.HIGH.rank:
+            continue
+        key = (_owner(observation), visible(observation.owner.contact, _NAME))
+        known = calls.get(key, Call(*key, 0, observation.severity, 0))
+        size = observation.exposure.total_size_bytes if is_open and observation.exposure else 0
+        calls[key] = known._replace(
+            open=known.open + is_open,
+            gravest=min(known.gravest, observation.severity, key=lambda severity: severity.rank),
+            size=known.size + (size or 0),
+        )
+    return sorted(calls.values(), key=lambda call: (call.gravest.rank, -call.open, -call.size, call.owner))
+
+
+def _owner(observation: Observation) -> str:
+    owner = observation.owner
+    return " / ".join(visible(name, _NAME) for name in (owner.owner, owner.site) if name)
+
+
+def _why(observation: Observation) -> tuple[str, ...]:
+    """The reasons of a grave severity, without the sentence that only repeats the verdict."""
+    if observation.severity not in _GRAVE:
+        return ()
+    plain = MEANING[observation.verdict].sentence
+    return tuple(visible(reason, _REASON) for reason in observation.severity_reasons if reason != plain)
+
+
+def _holds(exposure: Exposure | None) -> str:
+    if exposure is None:
+        return "-"
+    count = max(exposure.database_count, len(exposure.databases))
+    return f"{human_count(count)} / {human_count(exposure.documents)}"
+
+
+def _when(write: LastWrite | None) -> str:
+    return "?" if write is None else write.at.strftime("%Y-%m-%d %H:%M")
+
+
+def _ransom(exposure: Exposure | None) -> str:
+    if exposure is None or exposure.ransom.level == "none":
+        return "-"
+    names = ", ".join(visible(name, _NAME) for name in exposure.ransom.names[:5])
+    more = len(exposure.ransom.names) - 5
+    names += f" and {more} more" if more > 0 else ""
+    return f"{exposure.ransom.level.replace('_', ' ')}: {names}" if names else exposure.ransom.level
+
+
+def _numeric(ip: str) -> tuple[int | str, ...]:
+    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", ip))
