@@ -29,6 +29,7 @@ from scanner.door import Door
 from scanner.engine import Engine
 from scanner.meter import Meter
 from scanner.mongo.commands import client_metadata
+from scanner.mongo.console import PORT as CONSOLE_PORT
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.metadata import MetadataPlan
@@ -261,6 +262,7 @@ class Sweep:
                 limits=limits,
                 loopback=is_loopback(target),
                 plan_factory=MetadataPlan,
+                console=target.port == CONSOLE_PORT,
             )
             # The plan bounds newest ids by our clock, because the server's may lie.
             dialogue.facts.observed_at = datetime.fromtimestamp(self.clock.wall(), UTC)

@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from results.verdict import Verdict
+from scanner.mongo import console as http_console
 from scanner.mongo.answers import ErrorKind, error_kind, is_handshake, wire_version
 from scanner.mongo.channel import Channel, Flight
 from scanner.mongo.commands import (
@@ -39,6 +40,7 @@ from scanner.mongo.facts import (
 )
 from scanner.mongo.judge import judge
 from scanner.mongo.questions import (
+    CONSOLE,
     FIRST_WIRE_WITH_MSG,
     FIRST_WRITE,
     MSG_ONLY,
@@ -61,7 +63,8 @@ class Dialogue:
     """One target's conversation over all its connections. Obey `next` after each call.
 
     `client` is the metadata document that the server logs, `loopback` says that we ask from the server's own
-    host, `plan_factory(facts, limits, depth)` makes the metadata plan when the verdict is open.
+    host, `plan_factory(facts, limits, depth)` makes the metadata plan when the verdict is open. `console`:
+    the port is that of the old HTTP console, so one page is asked for if nothing else is answered.
     """
 
     __slots__ = (
@@ -87,6 +90,7 @@ class Dialogue:
         limits: Limits,
         loopback: bool,
         plan_factory: PlanFactory | None = None,
+        console: bool = False,
     ) -> None:
         self.facts = Facts(loopback=loopback)
         self.next = Next.WAIT
@@ -96,7 +100,7 @@ class Dialogue:
         self._depth = depth
         self._make_plan = plan_factory
         self._plan: Plan | None = None
-        self._talk = Talk(client, limits, self.facts)
+        self._talk = Talk(client, limits, self.facts, console)
         self._channel = Channel(limits)
         self._unanswered: deque[Request] = deque()
         self._open = False
@@ -141,6 +145,8 @@ class Dialogue:
             self._ask("hello", is_master(talk.client), Form.OP_QUERY)
             self._ask("build_info", build_info(), Form.OP_MSG)
             self._ask("list_databases", list_databases(), Form.OP_MSG)
+        elif talk.opening is CONSOLE:
+            return self._ask_console()
         elif talk.opening is MSG_ONLY:
             talk.form = Form.OP_MSG
             talk.asked.add("hello")
@@ -159,6 +165,9 @@ class Dialogue:
             attempt.first_bytes += data[: FIRST_BYTES_KEPT - len(attempt.first_bytes)]
         if self.bytes_received > self._talk.limits.host_bytes:
             self._lose(Ending.TOO_MUCH)
+            return b""
+        if self._talk.opening is CONSOLE:
+            self._read_console(data)
             return b""
         self._channel.feed(data)
         try:
@@ -262,6 +271,21 @@ class Dialogue:
             self._fill()
         else:
             self._ask_questions()
+
+    # The old HTTP console.
+
+    def _ask_console(self) -> bytes:
+        self._talk.tried_console = True
+        self.facts.attempts[-1].requests_sent += 1
+        self._messages_sent += 1
+        self._bytes_sent += len(http_console.REQUEST)
+        return http_console.REQUEST
+
+    def _read_console(self, data: bytes) -> None:
+        """Keep the page's beginning; hang up as soon as it says enough."""
+        page = self.facts.console_page = (self.facts.console_page + data)[: http_console.KEPT]
+        if http_console.recognise(page) is not None or len(page) == http_console.KEPT:
+            self._finish()
 
     # Requests.
 

@@ -122,6 +122,7 @@ class Facts:
     max_wire_version: int | None = None
     min_wire_version: int | None = None
     api_version_required: bool = False
+    console_page: bytes = b""  # the beginning of what an HTTP console answered
     metadata_cut: str = ""  # why the metadata plan ended before it was through
     loopback: bool = False  # the client is on loopback, where the localhost exception applies
     observed_at: datetime | None = None  # wall clock given by the driver, for judging ages

@@ -23,6 +23,8 @@ from scanner.mongo.answers import (
     succeeded,
 )
 from scanner.mongo.banners import recognise
+from scanner.mongo.console import Console
+from scanner.mongo.console import recognise as recognise_console
 from scanner.mongo.facts import Attempt, Ending, Facts, Layer, Reply
 
 if TYPE_CHECKING:
@@ -138,6 +140,8 @@ def _heard_mongodb(facts: Facts) -> bool:
 
 def _foreign(facts: Facts) -> str:
     """Another protocol's name: recognised at once, or by all the bytes that ever came."""
+    if b"native driver port" in facts.console_page:
+        return ""  # a MongoDB's own words to a browser, when it was too slow for the first question
     for attempt in facts.attempts:
         if attempt.replies:
             continue
@@ -166,6 +170,12 @@ def wants_client_certificate(attempt: Attempt) -> bool:
 
 def _certificate_wanted(facts: Facts) -> bool:
     return any(wants_client_certificate(attempt) for attempt in facts.attempts)
+
+
+def _console_is(wanted: Console, *, loopback: bool | None = None) -> Callable[[Facts], bool]:
+    return lambda facts: (
+        recognise_console(facts.console_page) is wanted and loopback in (None, facts.loopback)
+    )
 
 
 def _flawed(word: str) -> Callable[[Facts], bool]:
@@ -287,6 +297,27 @@ RULES: tuple[Rule, ...] = (
         _certificate_wanted,
         Verdict.TLS_CLIENT_CERTIFICATE_REQUIRED,
         _constant("the server asked for a client certificate, and hung up when none came"),
+    ),
+    Rule(
+        "http-console-on-loopback",
+        _console_is(Console.SHOWN, loopback=True),
+        Verdict.UNKNOWN,
+        _constant("an HTTP console of MongoDB 3.4 or older, which shows its page to every local client"),
+    ),
+    Rule(
+        "http-console",
+        _console_is(Console.SHOWN),
+        Verdict.OPEN_NO_DATA,
+        _constant(
+            "the HTTP console of MongoDB 3.4 or older shows its page to a stranger, which it does only while no"
+            " user exists; no list of databases was asked for here"
+        ),
+    ),
+    Rule(
+        "http-console-login",
+        _console_is(Console.LOCKED),
+        Verdict.AUTH_REQUIRED,
+        _constant("the HTTP console of MongoDB 3.4 or older wants a login"),
     ),
     Rule("other-protocol", lambda f: bool(_foreign(f)), Verdict.NOT_MONGODB, _foreign),
     Rule("echo", _flawed("echo of the request"), Verdict.NOT_MONGODB, _constant("our own bytes came back")),

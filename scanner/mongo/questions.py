@@ -40,6 +40,7 @@ class Opening(NamedTuple):
 
 FIRST_WRITE = Opening("isMaster by OP_QUERY, buildInfo and listDatabases by OP_MSG, in one write")
 MSG_ONLY = Opening("hello by OP_MSG")
+CONSOLE = Opening("a page by HTTP")
 RESUME = Opening("handshake, then what was not answered")
 
 
@@ -50,6 +51,7 @@ class Talk:
     client: Document
     limits: Limits
     facts: Facts
+    console: bool = False  # the port is that of an HTTP console
     layer: Layer = Layer.PLAIN
     legacy_tls: bool = False
     form: Form | None = None  # decided by the handshake
@@ -59,6 +61,7 @@ class Talk:
     resumed: bool = False
     tried_tls: bool = False
     tried_msg_only: bool = False
+    tried_console: bool = False
     planning: bool = False  # the verdict is in, the metadata plan runs
 
     @property
@@ -229,6 +232,13 @@ def _cut_in_first_reply(talk: Talk, lost: Lost) -> bool:
     return not talk.heard and not talk.resumed and _hung_up(lost) and lost.attempt.bytes_received > 0
 
 
+def _maybe_console(talk: Talk, lost: Lost) -> bool:
+    """An HTTP console waits in silence for the end of what is no HTTP."""
+    untried = talk.console and not talk.tried_console and not talk.heard
+    silent = lost.attempt.ending is Ending.TIMEOUT and not lost.attempt.bytes_received
+    return untried and silent and talk.layer is Layer.PLAIN
+
+
 def _maybe_tls(talk: Talk, lost: Lost) -> bool:
     if talk.heard or talk.tried_tls or talk.layer is not Layer.PLAIN:
         return False
@@ -268,6 +278,7 @@ REOPENINGS: tuple[Reopening, ...] = (
     Reopening("metadata was cut", _cut_in_metadata, same_layer, RESUME, same_server=True),
     Reopening("the dialogue was cut", _cut_in_dialogue, same_layer, RESUME, same_server=True),
     Reopening("the first reply was cut", _cut_in_first_reply, same_layer, FIRST_WRITE, same_server=True),
+    Reopening("silent where a console may be", _maybe_console, lambda _: Next.OPEN_PLAIN, CONSOLE),
     Reopening("no reply in the clear", _maybe_tls, lambda _: Next.OPEN_TLS, FIRST_WRITE),
     Reopening("TLS of an older kind", _maybe_old_tls, lambda _: Next.OPEN_TLS_LEGACY, FIRST_WRITE),
     Reopening("hung up on OP_QUERY", _maybe_msg_only, _next_for_msg_only, MSG_ONLY),

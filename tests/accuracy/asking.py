@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from scanner.clock import SystemClock
 from scanner.door import Door
 from scanner.mongo.commands import client_metadata
+from scanner.mongo.console import PORT as CONSOLE_PORT
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.metadata import MetadataPlan
@@ -77,6 +78,11 @@ class Gathering:
         """See `Outcomes.unanswered`."""
         self._keep(target, Asked(failure=failure))
 
+    def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
+        """See `Outcomes.refused`."""
+        for _, target, _ in batch:
+            self._keep(target, Asked(failure=Failure.REFUSED))
+
     def untried(self, target: Target, token: Any, fault: LocalFault, detail: str) -> None:
         """See `Outcomes.untried`."""
         self._keep(target, Asked(failure=fault))
@@ -108,6 +114,7 @@ def dialogue_maker(depth: Depth, limits: Limits | None, *, local: bool) -> Calla
             limits=limits or Limits(),
             loopback=local,
             plan_factory=MetadataPlan,
+            console=target.port == CONSOLE_PORT,
         )
         dialogue.facts.observed_at = datetime.now(UTC)
         return dialogue
