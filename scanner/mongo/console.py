@@ -1,7 +1,7 @@
 """The HTTP status console of MongoDB up to 3.4, on its own port: the one question, and what its answer says.
 
-The console stays silent on anything but HTTP. It shows its page to whoever asks while no user exists, and from
-loopback always; else it demands a login (`src/mongo/db/dbwebserver.cpp` of 2.4; removed in 3.6).
+It stays silent on anything but HTTP. It shows its page to whoever asks while no user exists, and from loopback
+always; else it demands a login (`src/mongo/db/dbwebserver.cpp` of 2.4; removed in 3.6).
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ REQUEST: Final = b"GET / HTTP/1.0\r\n\r\n"
 KEPT: Final = 2048  # bytes of the page that are read: status, headers, title; what follows is not asked for
 
 _OK = re.compile(rb"HTTP/1\.[01] 200 ")
-_TITLE = re.compile(rb"<title>\s*mongo[ds]?b? [^<]{1,300}</title>", re.IGNORECASE)
-_LOGIN = re.compile(
-    rb"HTTP/1\.[01] 401 .*WWW-Authenticate: *Digest +realm=\"mongo\"", re.IGNORECASE | re.DOTALL
-)
+_TITLE = re.compile(rb"<title>mongodb? [^<\s]{1,300}</title>")
+_LOGIN = re.compile(rb'HTTP/1\.[01] 401 .*WWW-Authenticate: *Digest +realm="mongo"', re.DOTALL)
 
 
 class Console(Enum):

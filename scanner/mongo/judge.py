@@ -309,8 +309,8 @@ RULES: tuple[Rule, ...] = (
         _console_is(Console.SHOWN),
         Verdict.OPEN_NO_DATA,
         _constant(
-            "the HTTP console of MongoDB 3.4 or older shows its page to a stranger, which it does only while no"
-            " user exists; no list of databases was asked for here"
+            "the HTTP console of MongoDB 3.4 or older shows its page to a stranger, which it does only while"
+            " no user exists; no list of databases was asked for here"
         ),
     ),
     Rule(

@@ -1,4 +1,4 @@
-"""The old HTTP console: asked only where it may be and only after silence, and told from other web servers."""
+"""The old HTTP console: asked where it may be, only after silence, and told from other web servers."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ from scanner.mongo.judge import judge
 from tests.mongo.talks import CLIENT
 
 SHOWN = (
-    b"HTTP/1.0 200 OK\r\nContent-Type: text/html;charset=utf-8\r\nConnection: close\r\nContent-Length: 4563\r\n\r\n"
-    b"<html><head><title>mongod db-a.example</title><style>...</style></head><body><h2>mongod db-a.example</h2>"
+    b"HTTP/1.0 200 OK\r\nContent-Type: text/html;charset=utf-8\r\nConnection: close\r\n"
+    b"Content-Length: 4563\r\n\r\n<html><head><title>mongod db-a.example</title><style>...</style></head>"
+    b"<body><h2>mongod db-a.example</h2>"
 )
 LOCKED = (
     b"HTTP/1.0 401 Not Authorized\r\nContent-Type: text/html;charset=utf-8\r\nConnection: close\r\n"
-    b'Content-Length: 13\r\nWWW-Authenticate: Digest realm="mongo", nonce="a3f", algorithm=MD5, qop="auth" \r\n\r\n'
-    b"not allowed\r\n"
+    b'Content-Length: 13\r\nWWW-Authenticate: Digest realm="mongo", nonce="a3f", algorithm=MD5, qop="auth" '
+    b"\r\n\r\nnot allowed\r\n"
 )
 OTHER = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html><title>Welcome to nginx</title></html>"
 NATIVE = (
     b"HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 85\r\n\r\n"
     b"It looks like you are trying to access MongoDB over HTTP on the native driver port.\r\n"
 )
+
+
+def titled(title: bytes) -> bytes:
+    return SHOWN.replace(b"mongod db-a.example", title)
 
 
 def asked(page: bytes, *, loopback: bool = False, chunk: int = 0) -> Dialogue:
@@ -51,8 +56,9 @@ def asked(page: bytes, *, loopback: bool = False, chunk: int = 0) -> Dialogue:
         (LOCKED, True, Verdict.AUTH_REQUIRED, "http-console-login"),
         (OTHER, False, Verdict.NOT_MONGODB, "other-protocol"),
         (NATIVE, False, Verdict.UNKNOWN, "reply-cut-short"),
-        (SHOWN.replace(b"mongod db-a.example", b"mongodb db-a.example:27017"), False, Verdict.OPEN_NO_DATA, "http-console"),
-        (SHOWN.replace(b"mongod db-a.example", b"mongo-express"), False, Verdict.NOT_MONGODB, "other-protocol"),
+        (titled(b"mongodb db-a.example:27017"), False, Verdict.OPEN_NO_DATA, "http-console"),
+        (titled(b"mongo-express"), False, Verdict.NOT_MONGODB, "other-protocol"),
+        (titled(b"MongoDB Administration"), False, Verdict.NOT_MONGODB, "other-protocol"),
         (LOCKED.replace(b'"mongo"', b'"mongo-express"'), False, Verdict.NOT_MONGODB, "other-protocol"),
     ],
 )  # fmt: skip
