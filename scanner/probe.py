@@ -35,6 +35,9 @@ class Outcomes(Protocol):
     def unanswered(self, target: Target, token: Any, failure: Failure, detail: str) -> None:
         """The target never accepted a connection."""
 
+    def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
+        """Nobody listens on these targets: (token, target, seconds until the refusal came)."""
+
     def untried(self, target: Target, token: Any, fault: LocalFault, detail: str) -> None:
         """This machine could not ask."""
 
@@ -145,19 +148,23 @@ class Probe:
         if talk.tls is not None:
             self._received_tls(link, talk, talk.tls, data)
             return
+        attempt = talk.dialogue.facts.attempts[-1]
+        heard = attempt.replies
         answer = talk.dialogue.received(data)
         if answer:
             link.send(answer)
+        if answer or attempt.replies > heard:  # a whole reply earns the next wait, bytes do not
             link.restart_reply_clock()
         if talk.dialogue.next is not Next.WAIT:
             self._turn(link, talk)
 
     def _received_tls(self, link: Link, talk: Conversation, tls: TlsLayer, data: bytes) -> None:
-        was_established = tls.established
+        was_established, heard = tls.established, talk.dialogue.facts.attempts[-1].replies
         try:
             plain, wire = tls.feed(data)
             if tls.established and not was_established:
                 wire += self._encrypted(tls, talk.dialogue.connected(Layer.TLS, tls.session()))
+                heard = -1  # the questions have only now been asked
             answer = talk.dialogue.received(plain) if plain else b""
             if answer:
                 wire += self._encrypted(tls, answer)
@@ -166,7 +173,7 @@ class Probe:
             return
         if wire:
             link.send(wire)
-        if answer:
+        if answer or talk.dialogue.facts.attempts[-1].replies > heard:
             link.restart_reply_clock()
         if not tls.established:
             return  # a handshake may come in many pieces, and the dialogue has not begun on this connection
@@ -229,6 +236,10 @@ class Probe:
         talk.fell_silent = failure is Failure.FILTERED
         talk.dialogue.abort(Ending.RESET if failure is Failure.REFUSED else Ending.TIMEOUT)
         self._finish(target, token, talk)
+
+    def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
+        """See `Prober.refused`."""
+        self._outcomes.refused(batch)
 
     def fault(self, target: Target, token: Any, fault: LocalFault, detail: str, talk: Any) -> None:
         """See `Prober.fault`. The target is asked again from the start, so half a dialogue is dropped."""
