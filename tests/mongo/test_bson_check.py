@@ -100,6 +100,19 @@ def test_a_length_that_lies_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        # Without the check each would go on inside its own value, and find a good document there.
+        pytest.param(b"\x05a\x00" + struct.pack("<i", -1) + b"\x0ab\x00", id="binary"),
+        pytest.param(b"\x02a\x00" + struct.pack("<i", 2) + b"xy\x0ab\x00", id="string without terminator"),
+    ],
+)
+def test_the_walker_alone_refuses_it(body: bytes) -> None:
+    with pytest.raises(BsonError):
+        check(doc(body))
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"",

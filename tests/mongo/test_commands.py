@@ -51,6 +51,8 @@ READ_ONLY = {
     "find": {"filter", "projection", "sort", "hint", "limit", "singleBatch"},
     "aggregate": {"pipeline", "cursor", "hint"},
 }
+# Handshakes have no limit, and in a getMore the field means another thing.
+UNLIMITED = ("getMore", "hello", "isMaster", "buildInfo")
 FORMS = {"maxTimeMS", "$db", "$readPreference", "apiVersion"}
 NEVER = {
     "readConcern",
@@ -124,10 +126,19 @@ def test_every_output_is_a_small_read_only_question(request_: Request, by: Form,
     assert len(parsed.documents) == 1
     assert set(document) - {parsed.command} - FORMS <= READ_ONLY[parsed.command]
     assert ("$db" in document) == (by is Form.OP_MSG)
-    assert not ("maxTimeMS" in document and parsed.command in ("getMore", "hello", "isMaster", "buildInfo"))
+    assert not ("maxTimeMS" in document and parsed.command in UNLIMITED)
     assert not ("apiVersion" in document and (parsed.command == "getMore" or by is Form.OP_QUERY))
     if parsed.command in ("find", "aggregate"):
         _check_reads_no_document(document)
+
+
+@pytest.mark.parametrize("request_", ALL, ids=lambda request: request.command)
+def test_what_may_take_long_has_a_limit_of_seconds(request_: Request) -> None:
+    form = Form.OP_QUERY if commands.is_legacy(request_.command) else Form.OP_MSG
+    parsed = read(encode(request_, 7, form))
+    bounded = parsed.command not in UNLIMITED and request_.command is not Command.LEGACY_NAMESPACES
+    limits = [parsed.documents[0].get(key) for key in ("maxTimeMS", "$maxTimeMS")]
+    assert any(limit and 1000 <= limit <= 10_000 for limit in limits) == bounded
 
 
 def _check_legacy(parsed: Message) -> None:

@@ -144,6 +144,19 @@ def test_no_other_opcode_answers_a_message(opcode: int) -> None:
 def test_answers_come_in_kind() -> None:
     assert flaw_of(op_reply(3)) is Flaw.PROTOCOL
     assert flaw_of(msg(1), QUERY) is Flaw.PROTOCOL
+    # The same where the bytes would make sense as the other kind of reply.
+    roomy = bson.encode({"ok": 1.0, "databases": []})
+    assert flaw_of(msg(body=roomy, opcode=1)) is Flaw.PROTOCOL
+    by_query = bytearray(op_reply(body=roomy))
+    by_query[12:16] = struct.pack("<i", 2013)
+    assert flaw_of(bytes(by_query), QUERY) is Flaw.PROTOCOL
+
+
+def test_compression_that_nobody_offered_is_named() -> None:
+    made = reader(LIST)
+    made.feed(msg(opcode=wire.OP_COMPRESSED))
+    with pytest.raises(WireError, match="no compression was offered"):
+        made.next_frame()
 
 
 @pytest.mark.parametrize("length", [0, 15, -1, -(2**31)])

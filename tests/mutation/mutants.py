@@ -1,0 +1,325 @@
+"""The deliberate errors: one change of text each, and the fast tests that must notice."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+CORE: Final = "scanner/mongo/"
+_SUITES: Final = {
+    "wire": ("wire_frames", "dialogue_hostile"),
+    "bson_check": ("bson_check",),
+    "values": ("metadata", "metadata_trouble", "activity"),
+    "answers": ("judge_golden", "judge_rules", "dialogue_hostile"),
+    "judge": ("judge_golden", "judge_rules", "dialogue_hostile"),
+    "commands": ("commands",),
+    "names": ("commands",),
+    "questions": ("dialogue", "dialogue_hostile", "dialogue_tls", "dialogue_plans"),
+    "channel": ("dialogue", "dialogue_hostile", "dialogue_plans"),
+    "dialogue": ("dialogue", "dialogue_hostile", "dialogue_tls", "dialogue_plans"),
+    "metadata": ("metadata", "metadata_trouble"),
+    "inventory": ("metadata", "metadata_trouble", "metadata_recorded"),
+    "activity": ("activity", "metadata"),
+}
+
+
+class Mutant(NamedTuple):
+    """`old`, which stands once in `module` of scanner/mongo/, becomes `new`."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+
+    @property
+    def path(self) -> str:
+        """The file, from the root of the project."""
+        return f"{CORE}{self.module}.py"
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The test files that must catch it."""
+        return tuple(f"tests/mongo/test_{name}.py" for name in _SUITES[self.module])
+
+
+MUTANTS: Final = (
+    # Judge and answers.
+    Mutant(
+        "ok: 1 is enough to be open",
+        "judge",
+        "return bool(databases(facts.list_databases)) or",
+        "return succeeded(facts.list_databases) or",
+    ),
+    Mutant(
+        "an empty list is open",
+        "judge",
+        "return bool(databases(facts.list_databases)) or",
+        "return databases(facts.list_databases) is not None or",
+    ),
+    Mutant("code 13 is ignored", "answers", "    13: ErrorKind.AUTH,\n", ""),
+    Mutant("13435 is read as locked", "answers", "13435: ErrorKind.GATE_PASSED", "13435: ErrorKind.AUTH"),
+    Mutant("13436 is read as open", "answers", "13436: ErrorKind.NO_DATA", "13436: ErrorKind.GATE_PASSED"),
+    Mutant(
+        "OP_QUERY answer 352 is read as clean",
+        "answers",
+        "352: ErrorKind.QUERY_REFUSED",
+        "352: ErrorKind.AUTH",
+    ),
+    Mutant("8000 of Atlas is ignored", "answers", "    ATLAS_ERROR: ErrorKind.AUTH,\n", ""),
+    Mutant(
+        "code 13 is believed whatever its text",
+        "answers",
+        "for words, kind in _TRAPS:",
+        "for words, kind in ():",
+    ),
+    Mutant(
+        "a text outweighs a code", "answers", "if code is not None:\n", "if code is not None and not text:\n"
+    ),
+    Mutant(
+        "ok as text is a success",
+        "answers",
+        "if isinstance(ok, bool | int | float):\n        if ok == 1:",
+        'if isinstance(ok, bool | int | float | str):\n        if ok in (1, "1"):',
+    ),
+    Mutant("$err is no failure", "answers", 'if "$err" in document:', 'if "$err" in ():'),
+    Mutant(
+        "a list of nameless entries is a list",
+        "answers",
+        'isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry',
+        "isinstance(entry, dict) for entry",
+    ),
+    Mutant(
+        "an error that carries a list is just an error",
+        "judge",
+        'outcome(document) is not Outcome.SUCCESS and "databases" in document',
+        "outcome(document) is None",
+    ),
+    Mutant(
+        "a refused confirmation is no sign",
+        "judge",
+        "return _refusal(facts) is not None and (",
+        "return False and (",
+    ),
+    Mutant(
+        "a member without data is open",
+        "judge",
+        'document.get("arbiterOnly") is True or',
+        'document.get("arbiterOnly") == 2 or',
+    ),
+    Mutant(
+        "loopback proves as much as any vantage",
+        "judge",
+        "return facts.loopback and unanswered and",
+        "return False and unanswered and",
+    ),
+    Mutant(
+        "a request for a certificate is a demand for one",
+        "judge",
+        "return session.established or any(",
+        "return True or any(",
+    ),
+    # Wire.
+    Mutant(
+        "responseTo is not compared",
+        "wire",
+        "            if expected.request_id == response_to:\n                wanted",
+        "            if True:\n                wanted",
+    ),
+    Mutant(
+        "the length cap is off by one, too low",
+        "wire",
+        "if length > expected.cap:",
+        "if length >= expected.cap:",
+    ),
+    Mutant(
+        "the length cap is off by one, too high",
+        "wire",
+        "if length > expected.cap:",
+        "if length > expected.cap + 1:",
+    ),
+    Mutant(
+        "moreToCome is accepted", "wire", "_REQUIRED_FLAGS: Final = 0xFFFF", "_REQUIRED_FLAGS: Final = 0xFFFD"
+    ),
+    Mutant(
+        "a section of kind 1 is accepted",
+        "wire",
+        "    if message[20] != 0:",
+        "    if message[20] not in (0, 1):",
+    ),
+    Mutant(
+        "QueryFailure is ignored",
+        "wire",
+        "failure = bool(flags & _QUERY_FAILURE)",
+        "failure = bool(flags & 0)",
+    ),
+    Mutant("CursorNotFound is ignored", "wire", "    if flags & _CURSOR_NOT_FOUND:\n", "    if flags & 0:\n"),
+    Mutant("compression is read as a reply", "wire", "if opcode == OP_COMPRESSED:", "if opcode == -1:"),
+    Mutant(
+        "a reply in the other form is taken", "wire", "if opcode != wanted:", "if opcode not in (1, 2013):"
+    ),
+    Mutant(
+        "a long reply proves a list by its length",
+        "wire",
+        "_ONE_NAME <= array < document and element == _LIST_ELEMENT",
+        "_ONE_NAME <= array < document",
+    ),
+    Mutant("an empty list over the cap is open", "wire", "_ONE_NAME <= array", "5 <= array"),
+    Mutant("our own echo is a reply", "wire", "if head == self._sent_header:", 'if head == b"":'),
+    # BSON.
+    Mutant(
+        "the nesting limit is gone",
+        "bson_check",
+        "or data[inner] != 0 or len(ends) >= MAX_DEPTH:",
+        "or data[inner] != 0:",
+    ),
+    Mutant("the limit of elements is gone", "bson_check", "in repeat(None, MAX_ELEMENTS)", "in repeat(None)"),
+    Mutant("a doubled key is taken", "bson_check", "if top != len(document) and", "if top < 0 and"),
+    Mutant(
+        "a string needs no terminator",
+        "bson_check",
+        "length < 1 or at > limit or data[at - 1] != 0:\n                raise",
+        "length < 1 or at > limit:\n                raise",
+    ),
+    Mutant(
+        "a binary may have a negative length",
+        "bson_check",
+        "if length < 0 or at > limit:",
+        "if at > limit:",
+    ),
+    Mutant("an unknown type is skipped", "bson_check", "    if kind != 0x0F:\n", "    if kind > 0xFFF:\n"),
+    # Commands.
+    Mutant(
+        "the newest id is asked of system collections",
+        "commands",
+        'if request.database in _SYSTEM_DATABASES or name.startswith("system."):',
+        'if request.database in ("admin",):',
+    ),
+    Mutant(
+        "a name with a NUL is sent",
+        "names",
+        'if "\\x00" in name or "\\ufffd" in name',
+        'if "\\ufffd" in name',
+    ),
+    Mutant(
+        "a request may be of any size",
+        "commands",
+        "if len(message) > MAX_REQUEST_BYTES:",
+        "if len(message) < 0:",
+    ),
+    Mutant(
+        "the newest id comes with its document",
+        "commands",
+        '        "projection": {"_id": 1},\n',
+        "",
+    ),
+    Mutant(
+        "every command runs as long as it likes", "commands", 'body["maxTimeMS"] = rule.time_limit', "pass"
+    ),
+    Mutant(
+        "listDatabases is asked on any database",
+        "commands",
+        'and request.database != "admin"',
+        "and not request.database",
+    ),
+    # Dialogue.
+    Mutant(
+        "a host may send without end",
+        "dialogue",
+        "if self.bytes_received > self._talk.limits.host_bytes:",
+        "if self.bytes_received < 0:",
+    ),
+    Mutant(
+        "connections are opened without end",
+        "dialogue",
+        "if len(self.facts.attempts) < talk.limits.connections:",
+        "if len(self.facts.attempts) < 1000:",
+    ),
+    Mutant("an old server is waited for", "dialogue", "            self._channel.forget(Form.OP_MSG)\n", ""),
+    Mutant(
+        "a refused name ends the plan",
+        "dialogue",
+        "                except RefusedRequest as refusal:",
+        "                except MemoryError as refusal:",
+    ),
+    Mutant(
+        "352 is not asked again by OP_MSG",
+        "questions",
+        "lambda t: _list_kind(t) is ErrorKind.QUERY_REFUSED,",
+        "lambda t: False,",
+    ),
+    Mutant(
+        "an empty list is not questioned",
+        "questions",
+        "return databases(talk.facts.list_databases) == []",
+        "return False",
+    ),
+    Mutant(
+        "TLS is never tried",
+        "questions",
+        "return lost.flaw is Flaw.TLS_ALERT or (",
+        "return lost.flaw is None and (",
+    ),
+    # Metadata.
+    Mutant(
+        "a view is measured",
+        "metadata",
+        'if collection.type == "view" or collection.system:',
+        "if collection.system:",
+    ),
+    Mutant(
+        "a view is asked for its newest id",
+        "metadata",
+        ' or collection.type != "collection" or collection.documents == 0',
+        " or collection.documents == 0",
+    ),
+    Mutant(
+        "a size that is NaN is kept",
+        "values",
+        "not math.isfinite(value):\n        return None\n    whole",
+        "not math.isfinite(value):\n        return 0\n    whole",
+    ),
+    Mutant(
+        "a negative size is kept", "values", "whole if 0 <= whole <= LARGEST", "whole if whole <= LARGEST"
+    ),
+    Mutant(
+        "a truth value is a size",
+        "values",
+        "    if isinstance(value, bool) or not isinstance(value, int | float):\n",
+        "    if not isinstance(value, int | float):\n",
+    ),
+    Mutant(
+        "a cursor is read for ever",
+        "metadata",
+        "if self._rounds >= self._limits.cursor_rounds:",
+        "if self._rounds < 0:",
+    ),
+    Mutant(
+        "a cursor of other data is read",
+        "metadata",
+        '!= f"{state.sent}.{CURSOR_COLLECTION}":',
+        "== object():",
+    ),
+    Mutant("every collection is measured", "metadata", "turns[: self._limits.collections_asked]", "turns"),
+    Mutant(
+        "a slow server is asked on",
+        "metadata",
+        "if self._slow[kind] >= SLOW_IN_A_ROW:",
+        "if self._slow[kind] < 0:",
+    ),
+    Mutant(
+        "the single byte of MMAPv1 is a size", "inventory", "0 if state.empty and size == 1 else size", "size"
+    ),
+    Mutant(
+        "a collection without an _id index is sorted",
+        "metadata",
+        "if collection.id_index is False:",
+        "if collection.id_index == 2:",
+    ),
+    Mutant("an id of the future is believed", "activity", 'return "future"', 'return ""'),
+    Mutant("an id made by hand is believed", "activity", 'return "implausible"', 'return ""'),
+    Mutant(
+        "the server's clock is always believed",
+        "activity",
+        "Clock(local if abs(skew) <= TRUSTED_SKEW else ours,",
+        "Clock(local if skew is not None else ours,",
+    ),
+)
