@@ -1,6 +1,6 @@
 """The HTTP status console of MongoDB up to 3.4, on its own port: the one question, and what its answer says.
 
-It stays silent on anything but HTTP. It shows its page to whoever asks while no user exists, and from loopback
+It stays silent on all but HTTP. It shows its page to whoever asks while no user exists, and from loopback
 always; else it demands a login (`src/mongo/db/dbwebserver.cpp` of 2.4; removed in 3.6).
 """
 
