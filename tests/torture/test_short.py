@@ -1,4 +1,4 @@
-"""A short torture for every change: some fifty deaths, ten losses of power; `make torture` is the long one."""
+"""A short torture for every change: fifty deaths, ten losses of power. `make torture` is the long one."""
 
 from __future__ import annotations
 
