@@ -7,6 +7,7 @@ and must never be used to send anything of value (the sinks have a context of th
 from __future__ import annotations
 
 import ssl
+import warnings
 from functools import lru_cache
 
 from scanner.mongo.facts import TlsSession
@@ -29,8 +30,11 @@ def context(legacy: bool) -> ssl.SSLContext:
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.set_ciphers("ALL:@SECLEVEL=0" if legacy else "DEFAULT:@SECLEVEL=0")
     if legacy:
-        made.minimum_version = ssl.TLSVersion.TLSv1
-        made.maximum_version = ssl.TLSVersion.TLSv1_1
+        with warnings.catch_warnings():
+            # Python warns of TLS 1.0 and 1.1; they are looked for, and nothing of value is sent over them.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            made.minimum_version = ssl.TLSVersion.TLSv1
+            made.maximum_version = ssl.TLSVersion.TLSv1_1
     # In TLS 1.3 a CertificateRequest is encrypted: only the library sees it, and CPython shows it by this
     # debugging hook alone. A session takes the hook over when it is made, so it is set here, before any is.
     setattr(made, "_msg_callback", _note_message)  # noqa: B010 - not in the type stubs
