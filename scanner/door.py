@@ -5,9 +5,12 @@ A reload may narrow the scope and never widen it; the narrowed scope holds for t
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scanner.clock import Clock
     from targets.scope import Scope, Target
 
@@ -65,6 +68,11 @@ class Door:
         if self._scope.permits(target, now):
             return True
         return self._self_test is not None and self._self_test.permits(target, now)
+
+    def fence(self) -> Callable[[Target], bool]:
+        """`permits` for one burst of connects to targets of the scope, with the clock read once. Whoever
+        connects asks it immediately before each of them, and takes another for the next burst."""
+        return partial(self._scope.permits, now=self.now())
 
     def expired(self) -> bool:
         """Whether a part of the scope has expired since this was last asked."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import traceback
 from collections import Counter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scanner.coverage import AccountsError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from scanner.transport.base import Connector
     from targets.scope import Target
 
+_FIRST: Callable[[tuple[int, Target]], int] = itemgetter(0)
 PUMP_INTERVAL = 0.005  # seconds between looks at the bucket when nothing else happens
 MAX_DEFERRED = 8192  # positions held back by their prefix's cap; beyond it the order waits
 FAULT_DELAY = 1.0  # seconds until a target that this machine could not ask is tried again
@@ -39,6 +41,10 @@ FAULT_PATIENCE = 60.0  # seconds of nothing but local faults after which the swe
 class Journalist(Protocol):
     """Who writes down what was found. `settle` must be called exactly once for each `record`."""
 
+    @property
+    def everything(self) -> bool:
+        """Whether there is a line for every target, the silent ones too."""
+
     def record(self, target: Target, talk: Conversation, settle: Callable[[str], None]) -> None:
         """A server answered. `settle(verdict)` when its line is written (or held to be needless)."""
 
@@ -48,6 +54,10 @@ class Journalist(Protocol):
 
 class Held(Protocol):
     """Prefixes that must not be touched now."""
+
+    @property
+    def holding(self) -> bool:
+        """Whether there are any."""
 
     def holds(self, version: int, address: int) -> bool:
         """Whether this address is in a blackout window."""
@@ -117,24 +127,43 @@ class Engine:
         if self.pace.review(now):
             self._caps.review()
         if not self.pauses and not self.stop_reason:
-            connector = self.connector
-            room = min(connector.free, self._half_open_limit - connector.half_open, MAX_BURST)
-            if room > 0:
-                room = min(room, self.pace.bucket.available(now))
-            started = 0
-            while started < room:
-                ready = self._next(now)
-                if ready is None:
-                    break
-                started += self._launch(*ready)
-            if started:
-                self.pace.bucket.take(started)
-                self.started_connects += started
+            self._launch(now)
         if self.stop_reason:
             if not self.connector.busy:
                 self._finish()
         elif self.source.exhausted and len(self.in_flight) == len(self.given_up) and not self._look_again():
             self._finish()
+
+    def _launch(self, now: float) -> None:
+        """Start what may start now, in one burst."""
+        connector = self.connector
+        room = min(connector.free, self._half_open_limit - connector.half_open, MAX_BURST)
+        if room > 0:
+            room = min(room, self.pace.bucket.available(now))
+        batch = self._gather(now, room) if room > 0 else []
+        if not batch:
+            return
+        outside = connector.connect_many(batch, self._door.fence())
+        if outside:
+            self.coverage.excluded += len(outside)
+            self.in_flight.difference_update(outside)
+        started = len(batch) - len(outside)
+        self.pace.bucket.take(started)
+        self.started_connects += started
+
+    def _gather(self, now: float, room: int) -> list[tuple[int, Target]]:
+        """At most `room` tokens that may go now, with their targets."""
+        deferred = self._deferred
+        waiting = bool(deferred) and (deferred[0][0] <= now or len(deferred) >= MAX_DEFERRED)
+        held = self._held is not None and self._held.holding
+        if not (waiting or held or self._caps.can_bind(self.pace.ceiling)):
+            batch = self.source.take_many(room)
+            self.in_flight.update(map(_FIRST, batch))
+            return batch
+        batch = []
+        while len(batch) < room and (ready := self._next(now)) is not None:
+            batch.append(ready)
+        return batch
 
     def _look_again(self) -> bool:
         """Ask some silent targets once more; False when there are none to ask."""
@@ -188,15 +217,6 @@ class Engine:
                 return token, target
             # A delay below the clock's resolution would be due at once, and be asked about for ever.
             heapq.heappush(deferred, (now + max(delay, PUMP_INTERVAL), token))
-
-    def _launch(self, token: int, target: Target) -> int:
-        try:
-            self.connector.connect(target, token)
-        except OutOfScope:
-            self.coverage.excluded += 1
-            self.in_flight.discard(token)
-            return 0
-        return 1
 
     def release_blackouts(self) -> None:
         """The windows have changed: look again at everything that was held back."""
@@ -273,8 +293,31 @@ class Engine:
         self.in_flight.discard(token)
         self.coverage.outcomes[outcome] += 1
 
+    def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
+        """Nobody listens there: what `unanswered` does, for many."""
+        if self.side_tokens or self._journalist.everything:
+            for token, target, waited in batch:
+                self._unanswered(target, token, Failure.REFUSED, "", waited)
+            return
+        self._fault_since = 0.0
+        tokens = [token for token, _, _ in batch]
+        keys = self._caps.keys([target for _, target, _ in batch])
+        self._caps.observe_many(keys)
+        for key, (_, _, waited) in zip(keys, batch, strict=True):
+            if waited > LOST_AFTER:
+                self._caps.note_loss(key)
+        if self._second_look is not None:
+            self._second_look.spoke_many(tokens, keys)
+        for token in self._faults_of.keys() & tokens:
+            del self._faults_of[token]
+        self.in_flight.difference_update(tokens)
+        self.coverage.outcomes[Failure.REFUSED] += len(tokens)
+
     def unanswered(self, target: Target, token: Any, failure: Failure, detail: str) -> None:
         """The target never accepted a connection."""
+        self._unanswered(target, token, failure, detail, self.connector.waited)
+
+    def _unanswered(self, target: Target, token: Any, failure: Failure, detail: str, waited: float) -> None:
         if token.__class__ is not int:
             self._side(token, failure)
             return
@@ -285,7 +328,7 @@ class Engine:
             self.broke(target, token, error)
             return
         if failure is Failure.REFUSED:
-            self._heard(target, token, self.connector.waited > LOST_AFTER)
+            self._heard(target, token, waited > LOST_AFTER)
         elif failure is Failure.UNREACHABLE:
             self.pace.stress.unreachable += 1
         elif self._second_look is not None:

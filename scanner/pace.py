@@ -6,8 +6,12 @@ bucket holds one burst and no more, so a resumed sweep does not jump.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SHORTEST_DELAY = 0.001  # seconds; a rounding error added to a clock is no delay, and would be asked for ever
 BURST_SECONDS = 0.1  # how much of a second's rate may leave at once
@@ -66,6 +70,7 @@ class PrefixCaps:
     __slots__ = (
         "_free_at",
         "_interval",
+        "_lost",
         "_recent",
         "_seen",
         "_shift4",
@@ -83,7 +88,8 @@ class PrefixCaps:
         self._free_at: dict[int, float] = {}
         self._recent: deque[tuple[float, int]] = deque()
         self._slowed: dict[int, float] = {}  # prefix -> by what its interval is multiplied
-        self._seen: dict[int, list[int]] = {}  # prefix -> answers in this window, and signs of loss
+        self._seen: Counter[int] = Counter()  # answers in this window
+        self._lost: Counter[int] = Counter()  # signs of loss among them
         self.halvings = 0
 
     def key(self, version: int, address: int) -> int:
@@ -91,6 +97,17 @@ class PrefixCaps:
         if version == 4:
             return address >> self._shift4
         return (1 << 128) | (address >> self._shift6)
+
+    def keys(self, targets: Iterable[tuple[int, int, int]]) -> list[int]:
+        """The key of each target."""
+        shift, key = self._shift4, self.key
+        return [
+            address >> shift if version == 4 else key(version, address) for version, address, _ in targets
+        ]
+
+    def can_bind(self, rate: float) -> bool:
+        """Whether a sweep that never exceeds `rate` could come into the way of any cap now."""
+        return bool(self._slowed) or rate * self._interval > 1.0
 
     def delay(self, key: int, now: float) -> float:
         """0.0 and the connect is booked; or the seconds after which to ask again."""
@@ -108,18 +125,24 @@ class PrefixCaps:
 
     def observe(self, key: int, lost: bool) -> None:
         """One target of the prefix answered; `lost` when it took a second SYN, or fell silent afterwards."""
-        seen = self._seen.get(key)
-        if seen is None:
-            seen = self._seen[key] = [0, 0]
-        seen[0] += 1
-        seen[1] += lost
+        self._seen[key] += 1
+        if lost:
+            self._lost[key] += 1
+
+    def observe_many(self, keys: list[int]) -> None:
+        """So many targets answered without a sign of loss, each with its prefix."""
+        self._seen.update(keys)
+
+    def note_loss(self, key: int) -> None:
+        """One of the answers that were observed was to a second SYN."""
+        self._lost[key] += 1
 
     def review(self) -> None:
         """At the end of a window: slow suffering prefixes down, let the others recover."""
         suffering = {
             key
-            for key, (answers, lost) in self._seen.items()
-            if lost >= LOSS_COUNT and lost > LOSS_SHARE * answers
+            for key, lost in self._lost.items()
+            if lost >= LOSS_COUNT and lost > LOSS_SHARE * self._seen[key]
         }
         for key in suffering:
             self._slowed[key] = min(MAX_SLOWDOWN, 2 * self._slowed.get(key, 1.0))
@@ -129,6 +152,7 @@ class PrefixCaps:
             if self._slowed[key] <= 1.0:
                 del self._slowed[key]
         self._seen.clear()
+        self._lost.clear()
 
     @property
     def note(self) -> str:

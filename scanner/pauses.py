@@ -35,6 +35,11 @@ class BlackoutHold:
         self._ranges = Ranges()
         self._spans: tuple[object, ...] = ()
 
+    @property
+    def holding(self) -> bool:
+        """Whether any window is open now."""
+        return bool(self._spans)
+
     def holds(self, version: int, address: int) -> bool:
         """Whether the address must not be touched now."""
         return bool(self._spans) and self._ranges.contains(version, address)

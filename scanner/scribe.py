@@ -117,7 +117,7 @@ class Scribe:
         self._vantage = vantage
         self._clock = clock
         self._twins = twins
-        self._everything = everything
+        self.everything = everything
         self._opinions = opinions
         self._found = found
         self._failed = failed
@@ -183,7 +183,7 @@ class Scribe:
         )
         wanted = self.prefixes.note(target, mute)
         try:
-            if wanted or self._everything:
+            if wanted or self.everything:
                 self._journal.append(to_json(observation, read_before=known))
             else:
                 self.lines_left_out += 1
@@ -197,7 +197,7 @@ class Scribe:
 
     def record_silence(self, target: Target, failure: Failure, detail: str) -> None:
         """See `Journalist.record_silence`."""
-        if not self._everything:
+        if not self.everything:
             return
         line = to_json(silence(self._vantage, target, _SILENCE[failure], detail, self._clock.wall()))
         try:

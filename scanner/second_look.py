@@ -7,13 +7,38 @@ many others may have been missed, and so whether the sweep may call itself compl
 from __future__ import annotations
 
 import random
-from collections import Counter
+from dataclasses import dataclass, field
 
-KEPT_A_PREFIX = 64
+KEPT_A_PREFIX = 256
 KEPT = 200_000
 RECALL = 0.999  # what a complete sweep promises of the targets that are there
 SHARE = 20  # the first repetition asks at most one in so many of the planned targets,
 FLOOR = 2_000  # or so many where that is more
+WORST = 0.9  # no prefix is taken to lose more than this share
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one prefix said."""
+
+    answered: int = 0  # at the first asking
+    silent: int = 0  # then
+    asked: int = 0  # silent ones that the first repetition asked
+    recovered_first: int = 0  # of these, how many answered it
+    recovered: int = 0  # in all repetitions
+    kept: list[int] = field(default_factory=list)  # tokens of silent targets
+
+    @property
+    def missed(self) -> float:
+        """How many answering targets are probably still counted as silent.
+
+        A first asking that reaches a share 1-p of N targets leaves p*N; a second one of those recovers
+        p*(1-p)*N. So recovered / answered is p, and N is answered / (1-p).
+        """
+        if not self.recovered_first or not self.answered:
+            return 0.0
+        lost = min(WORST, self.recovered_first * self.silent / self.asked / self.answered)
+        return max(0.0, self.answered / (1 - lost) - self.answered - self.recovered)
 
 
 class SecondLook:
@@ -23,28 +48,41 @@ class SecondLook:
         self._limit = max(FLOOR, planned // SHARE)
         self._chance = random.Random(seed)  # noqa: S311 - a sample, no secret
         self._rounds_left = rounds
-        self._heard: set[int] = set()
-        self._silent: Counter[int] = Counter()
-        self._kept: dict[int, list[int]] = {}
+        self._prefixes: dict[int, Tally] = {}
         self._room = KEPT
         self._waiting: set[int] = set()  # asked again, no outcome yet
         self._still: list[int] = []  # asked again in this round, and silent again
         self._rest: list[int] = []  # kept, but not asked again
-        self.answered = 0  # at the first asking
+        self._round = 0
         self.asked = 0  # different targets that were asked again
         self.recovered = 0  # of these, how many answered then
-        self._first: tuple[int, int] = (0, 0)  # asked and recovered in the first round
-        self._last_recovered = 0
+
+    def _of(self, prefix: int) -> Tally:
+        tally = self._prefixes.get(prefix)
+        if tally is None:
+            tally = self._prefixes[prefix] = Tally()
+        return tally
 
     def spoke(self, token: int, prefix: int) -> None:
         """A target accepted a connection, or refused one."""
-        if token in self._waiting:
-            self._waiting.discard(token)
-            self.recovered += 1
-            self._last_recovered += 1
+        tally = self._prefixes.get(prefix) or self._of(prefix)
+        if token not in self._waiting:
+            tally.answered += 1
             return
-        self.answered += 1
-        self._heard.add(prefix)
+        self._waiting.discard(token)
+        self.recovered += 1
+        tally.recovered += 1
+        tally.recovered_first += self._round == 1
+
+    def spoke_many(self, tokens: list[int], prefixes: list[int]) -> None:
+        """The same for several, each with its prefix."""
+        if self._waiting:
+            for token, prefix in zip(tokens, prefixes, strict=True):
+                self.spoke(token, prefix)
+            return
+        known = self._prefixes
+        for prefix in prefixes:
+            (known.get(prefix) or self._of(prefix)).answered += 1
 
     def silent(self, token: int, prefix: int) -> None:
         """A target did not answer within its deadline."""
@@ -52,52 +90,46 @@ class SecondLook:
             self._waiting.discard(token)
             self._still.append(token)
             return
-        self._silent[prefix] += 1
-        count = self._silent[prefix]
-        kept = self._kept.setdefault(prefix, [])
-        if len(kept) < KEPT_A_PREFIX and self._room:
-            kept.append(token)
+        tally = self._of(prefix)
+        tally.silent += 1
+        if len(tally.kept) < KEPT_A_PREFIX and self._room:
+            tally.kept.append(token)
             self._room -= 1
-        elif kept and (place := self._chance.randrange(count)) < len(kept):
-            kept[place] = token
+        elif tally.kept and (place := self._chance.randrange(tally.silent)) < len(tally.kept):
+            tally.kept[place] = token
 
     def next_round(self) -> list[int]:
         """The targets to ask once more now; nothing when enough is known."""
-        if not self._rounds_left:
-            return []
+        if not self._rounds_left or (self._round and not self.recovered):
+            return []  # when nothing was lost, the rest need not be troubled
         self._rounds_left -= 1
-        if not self.asked:
-            wanted = [token for prefix in sorted(self._heard) for token in self._kept.get(prefix, ())]
-            self._chance.shuffle(wanted)
-            wanted, self._rest = wanted[: self._limit], wanted[self._limit :]
-            self.asked = len(wanted)
-        else:
-            self._first = (self.asked, self.recovered)
-            if not self.recovered:
-                return []  # nothing was lost: the rest need not be troubled
-            self._last_recovered = 0
-            wanted = self._still + self._rest
-            self.asked += len(self._rest)
-            self._rest = []
+        self._round += 1
+        wanted = self._first_round() if self._round == 1 else self._still + self._rest
         self._still = []
+        self.asked += len(wanted) if self._round == 1 else len(self._rest)
         self._waiting.update(wanted)
         return wanted
+
+    def _first_round(self) -> list[int]:
+        """A random choice of the silent targets in prefixes where somebody answered."""
+        pairs = [
+            (token, tally) for tally in self._prefixes.values() if tally.answered for token in tally.kept
+        ]
+        self._chance.shuffle(pairs)
+        for _, tally in pairs[: self._limit]:
+            tally.asked += 1
+        self._rest = [token for token, _ in pairs[self._limit :]]
+        return [token for token, _ in pairs[: self._limit]]
 
     @property
     def missed(self) -> float:
         """How many answering targets are probably still counted as silent."""
-        if not self.recovered:
-            return 0.0
-        asked, recovered = self._first if self._first[0] else (self.asked, self.recovered)
-        beside = sum(self._silent[prefix] for prefix in self._heard)
-        share = recovered / asked
-        lost = share * beside / (self.answered + share * beside)  # the chance to be missed, each time
-        return (beside - self.asked) * share + lost * self._last_recovered
+        return sum(tally.missed for tally in self._prefixes.values())
 
     @property
     def recall(self) -> float:
         """The estimated share of answering targets that were heard, 0 to 1."""
-        heard = self.answered + self.recovered
+        heard = sum(tally.answered for tally in self._prefixes.values()) + self.recovered
         return heard / (heard + self.missed) if heard else 1.0
 
     @property

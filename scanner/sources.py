@@ -7,6 +7,7 @@ planned targets that it has accounted for, so that the engine's books can be che
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class Source(Protocol):
     def take(self) -> tuple[int, Target] | None:
         """The next token with its target; None when there is none now."""
 
+    def take_many(self, count: int) -> list[tuple[int, Target]]:
+        """What `take` would give in up to `count` calls."""
+
     def target(self, token: int) -> Target:
         """The target that a token of this source names."""
 
@@ -45,6 +49,7 @@ class WalkSource:
         self._at = order.at
         self._walk = order.walk(after)
         self._pick = scope.pick
+        self._pick_all = scope.pick_all
 
     def take(self) -> tuple[int, Target] | None:
         """See `Source.take`."""
@@ -54,6 +59,18 @@ class WalkSource:
             return position, self._pick(index)
         self.exhausted = True
         return None
+
+    def take_many(self, count: int) -> list[tuple[int, Target]]:
+        """See `Source.take_many`."""
+        steps = list(islice(self._walk, count))
+        if len(steps) < count:
+            self.exhausted = True
+        if not steps:
+            return []
+        positions, indices = zip(*steps, strict=True)
+        self.after = positions[-1]
+        self.taken += len(steps)
+        return list(zip(positions, self._pick_all(indices), strict=True))
 
     def target(self, token: int) -> Target:
         """See `Source.target`."""
@@ -95,6 +112,13 @@ class FeedSource:
         """No more will come; `cut_short` when some of the planned targets are missing for that reason."""
         self._closed = True
         self.cut_short = cut_short
+
+    def take_many(self, count: int) -> list[tuple[int, Target]]:
+        """See `Source.take_many`."""
+        found: list[tuple[int, Target]] = []
+        while len(found) < count and (taken := self.take()) is not None:
+            found.append(taken)
+        return found
 
     def take(self) -> tuple[int, Target] | None:
         """See `Source.take`."""

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from targets.scope import OutOfScope
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from scanner.mongo.facts import Ending
     from targets.scope import Target
 
@@ -60,6 +64,21 @@ class Timeouts:
     host: float = 20.0
 
 
+def connect_each(
+    connector: Connector, batch: Iterable[tuple[Any, Target]], permits: Callable[[Target], bool]
+) -> list[Any]:
+    """`Connector.connect_many`, one after the other."""
+    outside = []
+    for token, target in batch:
+        try:
+            if not permits(target):
+                raise OutOfScope(str(target), "the fence refused it")
+            connector.connect(target, token)
+        except OutOfScope:
+            outside.append(token)
+    return outside
+
+
 class Link(Protocol):
     """One established connection, as its prober sees it. Valid until `close`, `reopen` or `ended`."""
 
@@ -98,6 +117,10 @@ class Prober(Protocol):
     def failed(self, target: Target, token: Any, failure: Failure, detail: str, talk: Any) -> None:
         """No connection came about. `talk` is set when it was a reopening that failed."""
 
+    def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
+        """Nobody listens on these targets: (token, target, seconds from the first connect to the refusal).
+        What `failed` tells of one, a connector may tell here of all that were refused in one turn."""
+
     def fault(self, target: Target, token: Any, fault: LocalFault, detail: str, talk: Any) -> None:
         """This machine could not try: the target has not been asked."""
 
@@ -123,6 +146,12 @@ class Connector(Protocol):
 
     def connect(self, target: Target, token: Any) -> None:
         """Start one connect. The scope is asked once more; a target outside it raises `OutOfScope`."""
+
+    def connect_many(
+        self, batch: Iterable[tuple[Any, Target]], permits: Callable[[Target], bool]
+    ) -> list[Any]:
+        """Start a connect for each (token, target). `permits` is the scope as it stands for this burst, and
+        is asked immediately before each connect. Returns the tokens of those that it refused."""
 
     def extend(self, seconds: float) -> None:
         """Time stood still for so long: no deadline may have passed meanwhile."""

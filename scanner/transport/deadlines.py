@@ -30,6 +30,11 @@ class Wheel:
         self._buckets: dict[int, list[Timed]] = {}
         self._next = int(now / TICK)
 
+    @staticmethod
+    def tick_of(deadline: float) -> int:
+        """The bucket of a deadline."""
+        return int(deadline / TICK) + 1
+
     def set(self, slot: Timed, deadline: float) -> None:
         """Give the slot a deadline; a later one than before costs nothing."""
         slot.deadline = deadline

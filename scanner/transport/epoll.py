@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import errno
 import select
+from socket import inet_ntoa
 from typing import TYPE_CHECKING, Any
 
 from scanner.mongo.facts import Ending
@@ -35,12 +36,13 @@ from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 EVENTS_PER_TURN = 512
 READ_SIZE = 65536  # one read a turn and socket, so that a firehose starves nobody
 PAUSE_SECONDS = 1.0  # a gap between two ticks that proves the process was stopped
 
+_EINPROGRESS, _ECONNREFUSED = errno.EINPROGRESS, errno.ECONNREFUSED
 _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET | select.EPOLLRDHUP
 _BROKEN = select.EPOLLERR | select.EPOLLHUP
 _ENDING = select.EPOLLRDHUP | _BROKEN
@@ -111,6 +113,7 @@ class EpollConnector:
         if slot.phase == CONNECTING:
             self.half_open -= 1
         slot.phase = IDLE
+        slot.kind = Deadline.CONNECT
         slot.talk = slot.token = None
         slot.out = b""
         slot.deadline = slot.host_deadline = 0.0
@@ -123,20 +126,61 @@ class EpollConnector:
         """See `Connector.connect`. The caller has seen `free`."""
         if not self._permits(target):
             raise OutOfScope(str(target), "the fence refused it")
+        slot = self._slot_for(target, token)
+        if slot is not None:
+            slot.target = target
+            slot.sockaddr = target.sockaddr
+            slot.token = token
+            slot.opened_at = self._loop.time()
+            self.start(slot)
+
+    def _slot_for(self, target: Target, token: Any) -> Slot | None:
+        """A slot for this target; None when no socket could be made, which has been reported."""
         try:
-            slot = self._slot(target.version)
+            return self._slot(target.version)
         except OSError as error:
             self.capacity = max(1, len(self._slots))
             fault = errnos.classify(error.errno or 0)
             kind = fault if isinstance(fault, LocalFault) else LocalFault.OTHER
             self._prober.fault(target, token, kind, errnos.describe(error.errno or 0), None)
-            return
-        assert slot is not None
-        slot.target = target
-        slot.sockaddr = target.sockaddr
-        slot.token = token
-        slot.opened_at = self._loop.time()
-        self.start(slot)
+            return None
+
+    def connect_many(
+        self, batch: Iterable[tuple[Any, Target]], permits: Callable[[Target], bool]
+    ) -> list[Any]:
+        """See `Connector.connect_many`: `connect` for each, written for speed."""
+        now = self._loop.time()
+        deadline = now + self._timeouts.connect
+        tick, idle = self._wheel.tick_of(deadline), self._idle[4]
+        outside = []
+        sockaddr: tuple[str, int] | tuple[str, int, int, int]
+        for token, target in batch:
+            version, address, port = target
+            if version == 4 and idle:
+                slot = idle.pop()
+                sockaddr = slot.sockaddr = inet_ntoa(address.to_bytes(4)), port
+            elif (found := self._slot_for(target, token)) is not None:
+                slot = found
+                sockaddr = slot.sockaddr = target.sockaddr
+            else:
+                continue
+            if not permits(target):
+                outside.append(token)
+                self.park(slot)
+                continue
+            slot.target = target
+            slot.token = token
+            slot.opened_at = now
+            number = slot.connect_ex(sockaddr)
+            if number == _EINPROGRESS:
+                self.half_open += 1
+                slot.phase = CONNECTING
+                slot.deadline = deadline
+                if slot.wheel_tick == -1 or tick < slot.wheel_tick:
+                    self._wheel.set(slot, deadline)
+            else:
+                self._begun(slot, number)
+        return outside
 
     def start(self, slot: Slot) -> None:
         """Issue the connect of a slot whose socket is unconnected. The fence is asked again: a reopening
@@ -144,11 +188,15 @@ class EpollConnector:
         if slot.talk is not None and not self._permits(slot.target):
             self._report(slot, LocalFault.FORBIDDEN, NARROWED)
             return
-        number = slot.sock.connect_ex(slot.sockaddr)
+        self._begun(slot, slot.connect_ex(slot.sockaddr))
+
+    def _begun(self, slot: Slot, number: int) -> None:
+        """What the kernel said to a connect."""
         if number == errno.EINPROGRESS or number == 0:
             if slot.phase != CONNECTING:
                 self.half_open += 1
             slot.phase = CONNECTING
+            slot.retries = 0
             slot.kind = Deadline.CONNECT
             slot.out = b""
             deadline = self._loop.time() + self._timeouts.connect
@@ -184,28 +232,48 @@ class EpollConnector:
 
     def _ready(self) -> None:
         events = self._epoll.poll(0, EVENTS_PER_TURN)
-        slots = self._slots
-        for fd, event in events:
-            slot = slots.get(fd)
-            if slot is None:
-                continue
-            phase = slot.phase
-            try:
-                if phase == CONNECTING:
-                    if event & _BROKEN:
-                        self._collect_error(slot, event)
-                    elif event & select.EPOLLOUT:
-                        self._established(slot, event)
-                elif phase == OPEN:
-                    if slot.out and event & select.EPOLLOUT:
-                        self._flush(slot)
-                    if event & _READABLE:
-                        self._read(slot, event)
-            except Exception as error:  # noqa: BLE001 - one probe's bug is reported, the others go on
-                self._broke(slot, error)
+        slots, now = self._slots, self._loop.time()
+        refused: list[tuple[Any, Target, float]] = []
+        try:
+            for fd, event in events:
+                slot = slots.get(fd)
+                if slot is None:
+                    continue
+                if slot.phase == CONNECTING and event & _BROKEN:
+                    # A second connect to the same target returns the pending error and frees the socket.
+                    number = slot.connect_ex(slot.sockaddr)
+                    if number == _ECONNREFUSED and slot.talk is None:
+                        refused.append((slot.token, slot.target, now - slot.opened_at))
+                        slot.phase = IDLE
+                        slot.deadline = 0.0
+                        self._idle[slot.version].append(slot)
+                        continue
+                else:
+                    number = -1
+                try:
+                    self._serve(slot, event, number)
+                except Exception as error:  # noqa: BLE001 - one probe's bug is reported, the others go on
+                    self._broke(slot, error)
+        finally:
+            if refused:
+                self.half_open -= len(refused)
+                self._prober.refused(refused)
         if len(events) == EVENTS_PER_TURN:
             self._loop.call_soon(self._ready_again)
         self._after_turn()
+
+    def _serve(self, slot: Slot, event: int, number: int) -> None:
+        """One event of one slot; `number` is what a second connect returned, where one was needed."""
+        if slot.phase == CONNECTING:
+            if number >= 0:
+                self._collected(slot, event, number)
+            elif event & select.EPOLLOUT:
+                self._established(slot, event)
+        elif slot.phase == OPEN:
+            if slot.out and event & select.EPOLLOUT:
+                self._flush(slot)
+            if event & _READABLE:
+                self._read(slot, event)
 
     def _ready_again(self) -> None:
         if not self._closed:
@@ -221,9 +289,8 @@ class EpollConnector:
         self.park(slot)
         self._prober.broke(target, token, error, talk)
 
-    def _collect_error(self, slot: Slot, event: int) -> None:
-        """A second connect to the same target returns the pending error and frees the socket."""
-        number = slot.sock.connect_ex(slot.sockaddr)
+    def _collected(self, slot: Slot, event: int, number: int) -> None:
+        """What the second connect to the same target returned: the pending error, and the socket is free."""
         if number == errno.ECONNREFUSED:
             target, token, talk = slot.target, slot.token, slot.talk
             self.waited = self._loop.time() - slot.opened_at

@@ -6,11 +6,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scanner.mongo.facts import Ending
-from scanner.transport.base import Deadline, Failure, LocalFault, Prober
+from scanner.transport.base import Deadline, Failure, LocalFault, Prober, connect_each
 from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 class Peer(Protocol):
@@ -131,6 +131,12 @@ class MemoryConnector:
             self._prober.ended(link, event)
             if not link.reopened and not link.done:
                 link.close()
+
+    def connect_many(
+        self, batch: Iterable[tuple[Any, Target]], permits: Callable[[Target], bool]
+    ) -> list[Any]:
+        """See `Connector.connect_many`."""
+        return connect_each(self, batch, permits)
 
     def extend(self, seconds: float) -> None:
         """See `Connector.extend`: there is no time here."""

@@ -16,13 +16,14 @@ from scanner.transport.base import (
     LocalFault,
     Prober,
     Timeouts,
+    connect_each,
     is_loopback,
 )
 from scanner.transport.slot import talks_to_itself
 from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 READ_SIZE = 65536
 TICK = 0.05  # seconds between two looks at the clock
@@ -210,6 +211,12 @@ class PortableConnector:
         if gap > PAUSE_SECONDS:
             self.pauses += 1  # the process was stopped
             self.extend(gap)
+
+    def connect_many(
+        self, batch: Iterable[tuple[Any, Target]], permits: Callable[[Target], bool]
+    ) -> list[Any]:
+        """See `Connector.connect_many`."""
+        return connect_each(self, batch, permits)
 
     def extend(self, seconds: float) -> None:
         """See `Connector.extend`."""

@@ -65,6 +65,7 @@ class Slot:
 
     __slots__ = (
         "_connector",
+        "connect_ex",
         "connected_at",
         "deadline",
         "fd",
@@ -87,6 +88,7 @@ class Slot:
         self._connector = connector
         self.version = version
         self.sock = new_socket(version)
+        self.connect_ex = self.sock.connect_ex
         self.fd = self.sock.fileno()
         self.phase = IDLE
         self.target: Target = None  # type: ignore[assignment]  # set before any use, by connect

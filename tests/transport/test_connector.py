@@ -53,6 +53,10 @@ class Notes:
     def failed(self, target: Target, token: Any, failure: Failure, detail: str, talk: Any) -> None:
         self._note("failed", token, failure)
 
+    def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
+        for token, _, _ in batch:
+            self._note("failed", token, Failure.REFUSED)
+
     def fault(self, target: Target, token: Any, fault: LocalFault, detail: str, talk: Any) -> None:
         self._note("fault", token, fault)
 
