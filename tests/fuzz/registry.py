@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.fuzz import frames, metadata, talk
+from tests.fuzz import edges, frames, metadata, structured, talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,4 +13,6 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "frames": frames.run,
     "dialogue": talk.run,
     "plan": metadata.run,
+    "structured": structured.run,
+    "edges": edges.run,
 }

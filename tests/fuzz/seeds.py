@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import sys
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.fuzz.talk import KNOWN
+from results.record import to_json
+from scanner.mongo.dialogue import Dialogue
+from scanner.mongo.facts import Depth, Limits
+from tests.fuzz.observing import observation
+from tests.fuzz.talk import CLIENT, KNOWN
 from tests.support.recordings import load, scenarios
 
 if TYPE_CHECKING:
@@ -59,7 +64,38 @@ def plan() -> Iterator[bytes]:
             yield facts + bytes([3, 0, 100, number]) * 8
 
 
-MAKERS = {"frames": frames, "dialogue": dialogue, "plan": plan}
+def structured() -> Iterator[bytes]:
+    """Noise of the length that hypothesis needs for a whole talk."""
+    for number in range(64):
+        chance = random.Random(number)
+        yield chance.randbytes(64 << number % 4)
+
+
+ALLOW_LISTS = (
+    (0, b"127.0.0.1\n127.0.1.0/28 # lab\n!127.0.1.3\n"),
+    (0, b"198.51.100.7-198.51.100.9\n2001:db8::1\n"),
+    (1, b"cidr,owner,kind\n127.0.0.0/30,us,lab\n127.0.0.9,them,lab\n"),
+    (2, b'[[allow]]\ncidr = "127.0.0.0/29"\nowner = "us"\nkind = "lab"\n[[deny]]\ncidr = "127.0.0.1"\n'),
+)
+
+
+def edges() -> Iterator[bytes]:
+    """One good input of each reader, and some that are nearly good."""
+    for ending, text in ALLOW_LISTS:
+        yield b"\x03" + bytes([ending]) + text
+    for entry in ("127.0.0.1", "127.0.0.0/8", "[::1]:27017", "::ffff:127.0.0.1", "127.0.0.1-127.0.0.9:1-2"):
+        yield b"\x02" + entry.encode()
+    talk = Dialogue(client=CLIENT, depth=Depth.VERDICT, limits=Limits(), loopback=False)
+    line = to_json(observation(talk))
+    yield b"\x01" + line
+    yield b"\x01" + line + line[:-40]
+    hello = bytes.fromhex("160303002c0200002803030000") + b"\x5a" * 30 + bytes.fromhex("00c02f00")
+    for record in (hello, bytes.fromhex("15030300020246"), b"HTTP/1.1 400 Bad Request\r\n\r\n"):
+        for legacy in (0, 1):
+            yield bytes([0, legacy, 255]) + record
+
+
+MAKERS = {"frames": frames, "dialogue": dialogue, "plan": plan, "structured": structured, "edges": edges}
 
 
 def write(target: str, folder: Path) -> int:
