@@ -1,0 +1,49 @@
+"""Every verdict, asked over real sockets of a server set up so; from these rows docs/verdicts.md is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from results.verdict import Verdict
+from scanner.lab.server import Server
+from scanner.mongo.console import PORT as CONSOLE_PORT
+from scanner.mongo.judge import RULES
+from tests.accuracy.asking import HASTY, PATIENT, ask
+from tests.accuracy.pages import VERDICTS, verdicts_page
+from tests.accuracy.proofs import PROOFS, proves
+from tests.accuracy.situations import Situation, situations
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SITUATIONS = situations()
+SILENT = ("silent", "http-console")
+
+
+@proves([situation.proof for situation in SITUATIONS])
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda s: s.proof.state.replace(" ", "_"))
+async def test_verdict(situation: Situation) -> None:
+    proof = situation.proof
+    timeouts = HASTY if proof.rule.startswith(SILENT) else PATIENT
+    async with Server(situation.server, "127.96.0.1", CONSOLE_PORT if situation.console else 0) as server:
+        asked = await ask((server.host, server.port), timeouts=timeouts, local=situation.local)
+    assert server.record.failures == []
+    record = asked.record
+    assert (record.verdict, record.evidence[0].rule) == (proof.verdict, proof.rule), record.evidence
+    assert record.evidence[0].detail
+    if situation.topology:
+        assert record.server is not None
+        assert record.server.topology == situation.topology
+        assert record.server.version.startswith(situation.version)
+
+
+def test_every_verdict_of_a_conversation_is_proven() -> None:
+    """Rules that no whole server here brings about are proven document by document, on the same page."""
+    assert {proof.verdict for proof in PROOFS} == {v for v in Verdict if not v.is_connection_outcome}
+    assert {proof.rule for proof in PROOFS} <= {rule.name for rule in RULES}
+    assert len({proof.state for proof in PROOFS}) == len(PROOFS)
+
+
+def test_the_page_is_the_one_that_the_tests_make() -> None:
+    """Make it anew with `python -m tests.accuracy.pages`."""
+    assert (ROOT / VERDICTS).read_text(encoding="utf-8") == verdicts_page()
