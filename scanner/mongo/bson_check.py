@@ -16,7 +16,8 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 import bson
-from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.code import Code
+from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, TypeRegistry
 from bson.errors import BSONError
 
 if TYPE_CHECKING:
@@ -47,7 +48,18 @@ for _types, _size in (
     for _type in _types:
         _SIZE[_type] = _size
 
+
+class _NoCode(TypeDecoder):
+    """JavaScript says nothing to us, and `Code` is a str without a hash: it must not pass for a name."""
+
+    bson_type = Code
+
+    def transform_bson(self, value: object) -> None:
+        return None
+
+
 _OPTIONS: CodecOptions[Document] = CodecOptions(
+    type_registry=TypeRegistry([_NoCode()]),
     unicode_decode_error_handler="replace",
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,  # a year that Python lacks comes as a number
     tz_aware=True,

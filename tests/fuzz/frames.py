@@ -9,6 +9,8 @@ from datetime import UTC
 from typing import Any, Final
 
 import bson
+from bson.code import Code
+from bson.codec_options import TypeDecoder, TypeRegistry
 from bson.errors import BSONError
 
 from scanner.mongo import bson_check
@@ -26,6 +28,22 @@ DECODER_ERRORS: Final = (
     OverflowError,
     RecursionError,
     struct.error,
+)
+
+
+class _NoCode(TypeDecoder):
+    """As in the walker's own options, where JavaScript becomes nothing."""
+
+    bson_type = Code
+
+    def transform_bson(self, value: object) -> None:
+        return None
+
+
+THEIRS: Final = OPTIONS.with_options(
+    tz_aware=True,
+    tzinfo=UTC,
+    type_registry=TypeRegistry([_NoCode()]),
 )
 Heard = tuple[list[Frame], Flaw | None, str]
 
@@ -53,7 +71,7 @@ def _document(data: bytes) -> None:
         ours = None
         doubled = "twice" in str(error)
     try:
-        theirs: dict[str, Any] | None = bson.decode(data, OPTIONS.with_options(tz_aware=True, tzinfo=UTC))
+        theirs: dict[str, Any] | None = bson.decode(data, THEIRS)
     except DECODER_ERRORS:
         theirs = None
     if ours is None:

@@ -28,7 +28,7 @@ MAX_REQUESTS: Final = 1500
 
 def run(data: bytes) -> None:
     """One input: the facts before the plan, then one answer after another until there are no more bytes."""
-    source = Source(data)
+    source = Source(data, decoded=True)
     options = source.byte()
     facts = _facts(source, options)
     limits = LIMITS[options >> 1 & 1]

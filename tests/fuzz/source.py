@@ -88,11 +88,15 @@ ODDITIES: Final = (
 
 
 class Source:
-    """Bytes taken from the front. Past the end every number is 0 and every piece is empty."""
+    """Bytes taken from the front. Past the end every number is 0 and every piece is empty.
 
-    def __init__(self, data: bytes) -> None:
+    `decoded`: documents are as our decoder gives them, without JavaScript.
+    """
+
+    def __init__(self, data: bytes, *, decoded: bool = False) -> None:
         self._data = data
         self._at = 0
+        self._decoded = decoded
 
     @property
     def left(self) -> int:
@@ -179,7 +183,8 @@ class Source:
             case 6:
                 return DATES[self.below(len(DATES))]
             case 7:
-                return ODDITIES[self.below(len(ODDITIES))]
+                odd = ODDITIES[self.below(len(ODDITIES))]
+                return None if self._decoded and isinstance(odd, Code) else odd
             case 10:
                 return Int64(self.number())
             case 11:

@@ -50,8 +50,9 @@ def test_every_type_passes_and_comes_out_as_it_went_in() -> None:
     data = bson.encode(EVERYTHING)
     assert check(data) == len(EVERYTHING)
     decoded = decode(data)
-    assert {k: v for k, v in decoded.items() if k != "old binary"} == {
-        k: v for k, v in EVERYTHING.items() if k != "old binary"
+    changed = {"old binary"} | {key for key, value in EVERYTHING.items() if isinstance(value, Code)}
+    assert {k: v for k, v in decoded.items() if k not in changed} == {
+        k: v for k, v in EVERYTHING.items() if k not in changed
     }
     assert decoded["date"].tzinfo is not None
 
@@ -141,6 +142,12 @@ def nested(depth: int) -> bytes:
     for _ in range(depth):
         data = doc(b"\x03\x00" + data)
     return data
+
+
+def test_code_is_no_text() -> None:
+    """PyMongo's `Code` is a str that has no hash: as a name it would end up as the key of a table."""
+    document = {"codeName": Code("x"), "databases": [{"name": Code("y", {"z": 1})}]}
+    assert decode(bson.encode(document)) == {"codeName": None, "databases": [{"name": None}]}
 
 
 def test_depth_is_limited_without_recursion() -> None:
