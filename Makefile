@@ -13,7 +13,7 @@ UV_LOCK := $(BIN)/python -m uv pip compile --quiet --python-version 3.11 --gener
            --no-emit-index-url --no-emit-find-links --no-strip-extras --prerelease=if-necessary-or-explicit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types check servers fuzz bench torture lock clean
+.PHONY: help setup demo test lint format types check servers fuzz mutants bench torture lock clean
 .SILENT: help
 
 help: ## list the verbs
@@ -46,8 +46,11 @@ servers: ## bring real servers for tests into .servers: SecantusDB, and FerretDB
 	@$(call need_python)
 	$(PYTHON) tests/servers/bring.py
 
-fuzz: $(DEV) ## fuzz the reader, the dialogue and the metadata plan (FUZZ_SECONDS=60)
-	$(BIN)/python -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60)
+fuzz: $(DEV) ## fuzz everything that reads hostile bytes (SECONDS=60, CORPUS=folder to keep)
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(if $(CORPUS),--corpus $(CORPUS))
+
+mutants: $(DEV) ## apply deliberate errors to the protocol core; each must be caught by a test
+	$(BIN)/python -m tests.mutation
 
 bench: $(DEV) ## measure the speed of every engine on this machine
 	$(BIN)/python -m bench
