@@ -152,6 +152,11 @@ def narrow_scope(
         outside = f"{error.target} is outside the scope of {source}: {error.reason}"
         raise RefusedError(f"{outside}; allow it there first, or leave it out") from None
     except GrammarError as error:
+        file = next((text for text in given if os.path.isfile(text)), "")  # noqa: PTH113 - text may be no path
+        if file:
+            raise RefusedError(
+                f"TARGET {file} is a file; write - and pipe it in, as in: - < {file}"
+            ) from None
         raise RefusedError(f"TARGET {error}") from None
     if len(given) < len(targets):
         from scanner.listed import narrow_by_list, standard_input

@@ -30,9 +30,10 @@ def plan_lines(plan: Plan, holders: Sequence[object] | None = None) -> list[str]
     part = f", part {index} of {shards}: {plan.targets:,} targets" if shards > 1 else ""
     ports = ", ".join(map(str, plan.ports)) or "none"
     how = f"at {plan.rate:g} connections a second, engine {plan.engine}, depth {plan.depth}"
+    addresses = plural(plan.addresses, "address", "addresses")
     lines = [
-        f"{plan.addresses:,} addresses, port {ports}: {plan.scope_targets:,} targets{part}",
-        f"{how}: at most {duration(plan.seconds)} ({plan.limited_by} decides)",
+        f"{addresses}, port {ports}: {plural(plan.scope_targets, 'target')}{part}",
+        f"{how}: about {duration(plan.seconds)} if nobody answers ({plan.limited_by} decides)",
         "",
     ]
     rows = [
@@ -61,6 +62,11 @@ def plan_lines(plan: Plan, holders: Sequence[object] | None = None) -> list[str]
         lines += ["", *(f"warning: {warning}" for warning in plan.warnings)]
     lines += ["", f"scope {plan.scope_sha256[:16]}; nothing was sent"]
     return lines
+
+
+def plural(count: int, noun: str, several: str = "") -> str:
+    """A count with its noun: `1 target`, `2,000 targets`."""
+    return f"{count:,} {noun if count == 1 else several or noun + 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -35,11 +35,18 @@ def runs_lines(runs: Sequence[RunInfo]) -> list[str]:
     if not runs:
         return ["no runs here"]
     rows = [
-        (run.run_id, run.state, run.created_at, run.ended_at or "-", _count(run.open), _count(run.planned))
+        (
+            Path(run.path).name,  # what --resume and audit take; a copy of a run has another
+            run.state,
+            _second(run.created_at),
+            _second(run.ended_at),
+            _count(run.open),
+            _count(run.planned),
+        )
         for run in runs
     ]
     lines = table_lines(("RUN", "STATE", "BEGAN", "ENDED", "OPEN", "TARGETS"), rows)
-    lines += [f"{run.run_id}: {visible(run.reasons[0], 200)}" for run in runs if run.reasons]
+    lines += [f"{Path(run.path).name}: {visible(run.reasons[0], 200)}" for run in runs if run.reasons]
     return lines
 
 
@@ -60,7 +67,9 @@ def audit_lines(report: AuditReport) -> list[str]:
         f"{item.judgement:<8}  {visible(item.file)}: {visible(item.detail)}" for item in report.findings
     ]
     lines.append(f"head of the chain: {report.head or 'none'}")
-    lines.append("EDITED after it was written" if report.edited else "nothing was edited")
+    unsealed = any(item.judgement == "unsealed" for item in report.findings)
+    intact = "nothing that a hash covers was edited" if unsealed else "nothing was edited"
+    lines.append("EDITED after it was written" if report.edited else intact)
     return lines
 
 
@@ -72,6 +81,11 @@ def lab_text(places: Sequence[Place], *, as_json: bool) -> str:
         (each.personality, each.verdict.value, each.description, f"{each.ip}:{each.port}") for each in places
     ]
     return "\n".join(table_lines(("SERVER", "VERDICT", "WHAT IT IS", "ADDRESS"), rows, most=len(rows)))
+
+
+def _second(timestamp: str) -> str:
+    """A timestamp of a manifest to the second: `2026-11-24T12:39:23Z`."""
+    return f"{timestamp[:19]}Z" if timestamp else "-"
 
 
 def _count(number: int | None) -> str:

@@ -64,7 +64,11 @@ def resolve_entry(named: Named, resolver: Resolver | None, entries: Sequence[Ent
     try:
         texts = resolver(name)
     except OSError as error:
-        row.refuse("cidr", f"{name!r} does not resolve: {error}", "write its addresses, or remove it")
+        row.refuse(
+            "cidr",
+            f"{name!r} does not resolve: {error.strerror or error}",
+            "write its addresses, or remove it",
+        )
     if not texts or len(texts) > MAX_ADDRESSES:
         row.refuse(
             "cidr",

@@ -204,12 +204,17 @@ class _Printer:
         ]
         head = ("whom to call", "contact", "open", "size", "gravest")
         widths = [max(_cells(each[place]) for each in (head, *texts)) for place in range(len(head))]
-        for number, each in enumerate([head, *texts]):
-            cells = [
-                _padded(text, widths[place], right=head[place] in ("open", "size"))
-                for place, text in enumerate(each)
-            ]
-            self.line("  ".join(cells).rstrip(), "" if number else "bold")
+        if sum(widths) + 2 * (len(head) - 1) > self._console.width:
+            self.line(head[0], "bold")
+            for owner, contact, count, size, gravest in texts:
+                self._paragraph(f"{owner}, {contact}: {count} open, {size}, {gravest}")
+        else:
+            for number, each in enumerate([head, *texts]):
+                cells = [
+                    _padded(text, widths[place], right=head[place] in ("open", "size"))
+                    for place, text in enumerate(each)
+                ]
+                self.line("  ".join(cells).rstrip(), "" if number else "bold")
         if len(calls) > MOST_CALLS:
             self.line(f"and {len(calls) - MOST_CALLS:,} more owners")
 

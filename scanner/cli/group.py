@@ -45,6 +45,18 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with a guess at what a mistyped name was meant to be."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            guess = f"did you mean {close[0]}?" if close else f"write one of {', '.join(COMMANDS)}"
+            raise click.UsageError(f"there is no command {args[0]!r}; {guess}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands from the table: nothing is imported for it."""
         with formatter.section("Commands"):

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, TextIO
 
 from results.text import human_bytes, visible
-from scanner.plan_text import duration
+from scanner.plan_text import duration, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +56,8 @@ class QuietScreen:
     def progress(self, snapshot: Snapshot) -> None:
         """Nothing."""
 
+    wants_found = False
+
     def found(self, observation: Observation) -> None:
         """Nothing."""
 
@@ -88,6 +90,11 @@ class PlainScreen:
         if snapshot.elapsed - self._last >= LINE_INTERVAL:
             self._last = snapshot.elapsed
             self.write(progress_line(snapshot))
+
+    @property
+    def wants_found(self) -> bool:
+        """Until the bound is reached."""
+        return self._found <= MOST_FOUND_LINES
 
     def found(self, observation: Observation) -> None:
         """A line for each open server, up to a bound."""
@@ -153,6 +160,11 @@ class TerminalScreen(PlainScreen):
         with contextlib.suppress(OSError, ValueError):
             self._live.update(self._view(), refresh=True)
 
+    @property
+    def wants_found(self) -> bool:
+        """Always: the newest rows are shown."""
+        return True
+
     def found(self, observation: Observation) -> None:
         """A row in the live table; it is drawn with the next progress."""
         self._found += 1
@@ -170,23 +182,26 @@ class TerminalScreen(PlainScreen):
 
     def _view(self) -> Any:
         from rich.console import Group
+        from rich.padding import Padding
         from rich.table import Table
         from rich.text import Text
 
+        # The terminal's echo of a Ctrl-C needs room at the end of the line, or it would push the view down.
+        bar = Padding(self._bar, (0, 4, 0, 0))
         if not self._rows:
-            return self._bar
+            return bar
         table = Table("severity", "address", "verdict", "exposed", "owner", box=None, pad_edge=False)
         for row in self._rows:
             table.add_row(*(Text(cell, no_wrap=True) for cell in row))
-        return Group(table, self._bar)
+        return Group(table, bar)
 
 
 def start_line(plan: Plan) -> str:
     """The plan in one line."""
     ports = ", ".join(map(str, plan.ports))
     return (
-        f"{plan.targets:,} targets on port {ports} at {plan.rate:g} a second, engine {plan.engine}: "
-        f"at most {duration(plan.seconds)} ({plan.limited_by} decides)"
+        f"{plural(plan.targets, 'target')} on port {ports} at {plan.rate:g} a second, engine {plan.engine}: "
+        f"about {duration(plan.seconds)} if nobody answers ({plan.limited_by} decides)"
     )
 
 
@@ -214,8 +229,8 @@ def found_cells(observation: Observation) -> tuple[str, ...]:
     exposed = ""
     if exposure is not None:
         sizes = [human_bytes(exposure.total_size_bytes)] if exposure.total_size_bytes is not None else []
-        documents = [_plural(exposure.documents, "document")] if exposure.documents is not None else []
-        exposed = ", ".join([_plural(exposure.database_count, "database"), *sizes, *documents])
+        documents = [plural(exposure.documents, "document")] if exposure.documents is not None else []
+        exposed = ", ".join([plural(exposure.database_count, "database"), *sizes, *documents])
     return (
         observation.severity.value,
         address,
@@ -225,23 +240,21 @@ def found_cells(observation: Observation) -> tuple[str, ...]:
     )
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
 def summary_lines(summary: Summary) -> list[str]:
     """How a sweep ended, in a few lines."""
     counts = sorted(summary.outcomes.items(), key=lambda item: -item[1])
     outcomes = ", ".join(f"{name} {count:,}" for name, count in counts if count) or "no outcome"
-    lines = [f"{summary.state}: {summary.planned:,} targets in {duration(summary.elapsed)}: {outcomes}"]
+    lines = [
+        f"{summary.state}: {plural(summary.planned, 'target')} in {duration(summary.elapsed)}: {outcomes}"
+    ]
     if summary.excluded or summary.not_reached:
         lines.append(f"excluded while it ran {summary.excluded:,}, not reached {summary.not_reached:,}")
     lines += [f"  because {visible(reason)}" for reason in summary.reasons]
     lines.append(f"run directory: {summary.run_dir}")
     if summary.chain_head:
         lines.append(f"head of its hash chain: {summary.chain_head}")
-    if summary.state == "interrupted":
-        lines.append(f"go on with: mongosweep sweep --resume {summary.run_id}")
+    if summary.not_reached:
+        lines.append(f"go on with the same command line and: --resume {summary.run_id}")
     return lines
 
 

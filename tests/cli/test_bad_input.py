@@ -224,5 +224,20 @@ def test_a_run_that_is_not_there(
     check(capsys, main(command), "no", "")
 
 
+def test_a_file_is_no_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
+    (tmp_path / "list.txt").write_text("127.93.0.1\n", encoding="utf-8")
+    check(
+        capsys,
+        main(["plan", "list.txt"]),
+        "list.txt is a file; write - and pipe it in, as in: - < list.txt",
+        "",
+    )
+
+
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
-    check(capsys, main(["swep"]), "No such command 'swep'", "mongosweep --help")
+    check(capsys, main(["swep"]), "no command 'swep'; did you mean sweep?", "mongosweep --help")
+    check(capsys, main(["xyz"]), "no command 'xyz'; write one of init, plan, sweep, lab", "mongosweep --help")

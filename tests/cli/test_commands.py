@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -245,6 +246,19 @@ def test_runs_and_audit_of_a_real_run(here: Path, capsys: pytest.CaptureFixture[
     assert run["run_id"] in capsys.readouterr().out
     assert main(["audit", run["run_id"]]) == 0
     assert "nothing was edited" in capsys.readouterr().out
+    killed = here / "runs" / "killed"
+    shutil.copytree(here / "runs" / run["run_id"], killed)
+    (killed / "chain.json").write_bytes(
+        json.dumps(json.loads((killed / "chain.json").read_bytes()) | {"links": []}).encode()
+    )
+    assert main(["audit", "killed"]) in (0, 4)
+    assert "nothing was edited\n" not in capsys.readouterr().out, "no hash covers what a killed run wrote"
+    assert main(["runs"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
+        "RUN",
+        run["run_id"],
+        "killed",
+    ]
     journal = here / "runs" / run["run_id"] / "observations-0001.jsonl"
     journal.write_bytes(journal.read_bytes().replace(b"refused", b"filterd", 1))
     assert main(["audit", str(journal.parent)]) == 4

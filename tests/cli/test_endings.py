@@ -212,7 +212,7 @@ def test_ctrl_c_ends_a_sweep_in_order(here: Path) -> None:
     assert process.returncode == 3, err
     assert "interrupted: 8 targets" in err
     assert "not reached" in err
-    assert "sweep --resume " in err
+    assert "go on with the same command line and: --resume " in err
     assert "Traceback" not in err
     run_id = next(here.glob("runs/*/manifest.json")).parent.name
     done = mongosweep("sweep", "--resume", run_id, "--rate", "1000", cwd=here)

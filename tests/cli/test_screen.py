@@ -102,7 +102,7 @@ def test_in_a_pipe_everything_is_a_plain_line() -> None:
     assert "found critical 10.20.0.7:27017 open 1 database, 60.0 GB, 693,000 documents" in text
     assert "interrupted: 256 targets in 1 min 9 s: refused 100, open 1" in text
     assert "excluded while it ran 2, not reached 153" in text
-    assert "sweep --resume R1" in text
+    assert "the same command line and: --resume R1" in text
     assert "ab" * 32 in text
     assert "\x1b" not in text
     assert text.count("128/256") == 1, "progress is told every half minute, not each time"
@@ -194,4 +194,4 @@ def test_a_complete_summary_has_no_resume() -> None:
             exit_code=0,
         )
     )
-    assert lines == ["complete: 1 targets in 1 s: no outcome", "run directory: runs/R"]
+    assert lines == ["complete: 1 target in 1 s: no outcome", "run directory: runs/R"]

@@ -173,6 +173,8 @@ def test_whom_to_call_about_what() -> None:
     assert lines[begin + 2].split() == ["c", "c@example.com", "2", "2.0", "GB", "high"]
     assert lines[begin + 4].startswith("(no owner)")
     assert "whom to call" not in shown(observation())
+    narrow = " ".join(shown(*seen, width=44).split())
+    assert "c, c@example.com: 2 open, 2.0 GB, high" in narrow
 
 
 def test_the_summary_in_plain_lines() -> None:
