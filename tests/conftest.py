@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from tests.support import netns, real
 from tests.support.fault_table import FaultTable
+from tests.support.printed import PrintedTables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "both_loops: runs once on asyncio's own loop and once on uvloop")
     config.addinivalue_line("markers", "fault(case, how): proves a case of tests/faults/cases.txt")
     config.pluginmanager.register(FaultTable(), "fault table")
+    config.pluginmanager.register(PrintedTables(), "printed tables")
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:

@@ -12,22 +12,15 @@ import pytest
 
 from results.record import Observation
 from results.verdict import Verdict
+from tests.accuracy import matrix
 from tests.support.kinds import ROOT, State, kinds
+from tests.support.printed import note
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.real import RealServer, Truth
-
-VERDICT = {
-    State.OPEN: Verdict.OPEN,
-    State.REPLICA_SET: Verdict.OPEN,
-    State.TLS: Verdict.OPEN,
-    State.EMPTY: Verdict.OPEN_NO_DATA,
-    State.AUTH: Verdict.AUTH_REQUIRED,
-    State.LOCALHOST_EXCEPTION: Verdict.AUTH_REQUIRED,
-    State.CLIENT_CERTIFICATE: Verdict.TLS_CLIENT_CERTIFICATE_REQUIRED,
-}
+    from tests.support.real import RealServer
 
 
 def write_configuration(server: RealServer, folder: Path) -> Path:
@@ -51,13 +44,17 @@ def sweep(server: RealServer, folder: Path) -> tuple[int, Observation]:
     return done.returncode, msgspec.json.decode(done.stdout, type=Observation)
 
 
-def test_agrees_with_the_official_driver(real_server: RealServer, tmp_path: Path) -> None:
+def test_agrees_with_the_official_driver(
+    real_server: RealServer, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """Verdict, product, names, sizes, counts and newest times; and the driver's second opinion agrees."""
     state = real_server.kind.state
     readable = state not in (State.AUTH, State.LOCALHOST_EXCEPTION)
     before = real_server.truth() if readable else None
     code, seen = sweep(real_server, tmp_path)
-    assert seen.verdict is expected(real_server, before), seen.evidence
+    columns = matrix.row(real_server, seen, before, real_server.truth() if readable else None)
+    note(record_property, matrix.TITLE, columns)
+    assert not matrix.wrong(columns), seen.evidence
     assert code == int(seen.verdict.is_open)
     assert seen.evidence
     if seen.verdict is not Verdict.TLS_CLIENT_CERTIFICATE_REQUIRED:
@@ -66,39 +63,8 @@ def test_agrees_with_the_official_driver(real_server: RealServer, tmp_path: Path
             "mongos", "mongodb"
         )
     if seen.verdict.is_open:
-        assert before is not None
         assert seen.confirmation is not None
         assert seen.confirmation.agrees in (True, None), seen.confirmation
-        holds_what_was_read(seen, before, real_server.truth())
-
-
-def expected(server: RealServer, truth: Truth | None) -> Verdict:
-    """The verdict by state. An empty MongoDB still lists its own databases, and is open."""
-    if server.kind.state is State.EMPTY and truth is not None and truth.databases:
-        return Verdict.OPEN
-    return VERDICT[server.kind.state]
-
-
-def holds_what_was_read(seen: Observation, before: Truth, after: Truth) -> None:
-    """Every name, count and newest time is PyMongo's.
-
-    Sizes lie between two readings: FerretDB's statistics commands let SQLite write statistics of its own.
-    """
-    assert seen.exposure is not None
-    databases = {each.name: each for each in seen.exposure.databases}
-    assert set(databases) == set(before.databases)
-    for name, database in databases.items():
-        size = database.size_bytes or 0
-        assert before.databases[name] <= size <= after.databases[name] or name in ("local", "config"), name
-        for collection in database.collections:
-            where = (name, collection.name)
-            if name in ("local", "config", "admin") or where not in before.documents:
-                continue
-            assert collection.documents == before.documents[where], where
-            newest = before.newest.get(where)
-            if newest is not None:
-                assert collection.last_write is not None, where
-                assert abs((collection.last_write.at - newest).total_seconds()) <= 1, where
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed (Debian package jq)")

@@ -30,12 +30,13 @@ class State(StrEnum):
     AUTH = "auth"
     LOCALHOST_EXCEPTION = "localhost_exception"  # authorisation on, and no user made yet
     TLS = "tls"
+    TLS_ALLOWED = "tls_allowed"  # the same port serves clients in the clear as well
     CLIENT_CERTIFICATE = "client_certificate"
 
 
-OPEN_STATES = frozenset({State.OPEN, State.EMPTY, State.REPLICA_SET, State.TLS})
+OPEN_STATES = frozenset({State.OPEN, State.EMPTY, State.REPLICA_SET, State.TLS, State.TLS_ALLOWED})
 STATES: Mapping[str, tuple[State, ...]] = {
-    "secantusdb": tuple(State),
+    "secantusdb": tuple(state for state in State if state is not State.TLS_ALLOWED),
     "ferretdb": (State.OPEN, State.EMPTY, State.AUTH, State.TLS, State.CLIENT_CERTIFICATE),
     "mongod": tuple(State),
     "mongos": (State.OPEN,),
@@ -173,7 +174,7 @@ def mongod(kind: Kind, port: int, certificates: Certificates, home: Path) -> lis
         command += ["--replSet", "tests"]
     if kind.state in (State.AUTH, State.LOCALHOST_EXCEPTION):
         command.append("--auth")
-    if kind.state in (State.TLS, State.CLIENT_CERTIFICATE):
+    if kind.state in (State.TLS, State.TLS_ALLOWED, State.CLIENT_CERTIFICATE):
         old = tuple(int(part) for part in re.findall(r"\d+", kind.label)[:2]) < (4, 2)
         mode, key, authority, lenient = (
             ("--sslMode", "--sslPEMKeyFile", "--sslCAFile", "--sslAllowConnectionsWithoutCertificates")
@@ -183,8 +184,9 @@ def mongod(kind: Kind, port: int, certificates: Certificates, home: Path) -> lis
                 "--tlsAllowConnectionsWithoutCertificates",
             )
         )
-        command += [mode, "requireSSL" if old else "requireTLS", key, certificates.server]
+        demand = "allow" if kind.state is State.TLS_ALLOWED else "require"
+        command += [mode, f"{demand}{'SSL' if old else 'TLS'}", key, certificates.server]
         command += [authority, certificates.authority]
-        if kind.state is State.TLS:
+        if kind.state is not State.CLIENT_CERTIFICATE:
             command.append(lenient)
     return command
