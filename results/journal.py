@@ -26,6 +26,7 @@ from results.reading import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from hashlib import _Hash
     from pathlib import Path
 
@@ -129,19 +130,24 @@ class JournalWriter:
 
         The line is durable once `sync` has returned at least this number.
         """
-        if not line.endswith(b"\n"):
+        return self.append_many((line,))
+
+    def append_many(self, lines: Sequence[bytes]) -> int:
+        """The same for several lines, in one write."""
+        if not all(line.endswith(b"\n") for line in lines):
             raise ValueError("a line ends in a newline")
+        data = b"".join(lines)
         with self._lock:
             self._require_open()
             segment = self._current
             try:
-                write_whole(self._fs, segment.descriptor, line)
+                write_whole(self._fs, segment.descriptor, data)
             except OSError as error:
                 raise self._fail(segment.path, error) from error
-            segment.digest.update(line)
-            segment.lines += 1
-            segment.bytes += len(line)
-            self._appended += 1
+            segment.digest.update(data)
+            segment.lines += len(lines)
+            segment.bytes += len(data)
+            self._appended += len(lines)
             return self._appended
 
     def sync(self) -> int:

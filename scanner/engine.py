@@ -45,8 +45,13 @@ class Journalist(Protocol):
     def everything(self) -> bool:
         """Whether there is a line for every target, the silent ones too."""
 
-    def record(self, target: Target, talk: Conversation, settle: Callable[[str], None]) -> None:
-        """A server answered. `settle(verdict)` when its line is written (or held to be needless)."""
+    def record(
+        self, target: Target, token: Any, talk: Conversation, settle: Callable[[Any, str], None]
+    ) -> None:
+        """A server answered. `settle(token, verdict)` when its line is written (or held to be needless)."""
+
+    def flush(self) -> None:
+        """Write what was recorded since the last call, in one go, and settle it. Called once a turn."""
 
     def record_silence(self, target: Target, failure: Failure, detail: str) -> None:
         """A target did not accept a connection; a line only when every outcome is wanted."""
@@ -120,7 +125,8 @@ class Engine:
             self.pump()
 
     def pump(self) -> None:
-        """Start as many connects as rate, caps, slots and the half-open limit allow now."""
+        """Settle what the turn brought; start as many connects as rate, caps, slots and limits allow now."""
+        self._journalist.flush()
         if self.finished.done():
             return
         now = self._loop.time()
@@ -247,6 +253,7 @@ class Engine:
     def abandon(self) -> None:
         """Drop conversations under way: their positions stay in flight and are not reached."""
         self.stop("abandoned")
+        self._journalist.flush()
         self.abandoned = True
         self.connector.close()
         self._finish()
@@ -277,7 +284,7 @@ class Engine:
         self.answered_count += 1
         self._heard(target, token, talk.fell_silent or talk.connect_seconds > LOST_AFTER)
         try:
-            self._journalist.record(target, talk, lambda verdict: self._settle(token, verdict))
+            self._journalist.record(target, token, talk, self._settle)
         except Exception as error:  # noqa: BLE001 - a bug met on one target must not stop the others
             self.broke(target, token, error)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from results.mould import Mould
 from results.record import Endpoint, Evidence, Observation, Owner, Timing, Tls, event_id
 from results.verdict import MEANING, Verdict
 from scanner.certificate import read_certificate
@@ -16,15 +17,19 @@ from scanner.mongo.identity import identify
 from scanner.mongo.judge import judge
 from scanner.mongo.metadata import MetadataPlan
 from scanner.mongo.severity import severity as assess
-from scanner.twins import server_of
+from scanner.twins import server_of, skew_of, start_of
 
 if TYPE_CHECKING:
     from results.record import Exposure
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.facts import Facts, TlsSession
     from scanner.probe import Conversation
+    from scanner.twins import Twin
     from targets.entries import Entry
     from targets.scope import Scope, Target
+
+
+MOULDS_KEPT = 256  # of one kind of answer: entries of the allow-list that have such a server
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +99,37 @@ def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -
     )
 
 
+def line_of_twin(
+    vantage: Vantage, target: Target, talk: Conversation, twin: Twin, wall: float
+) -> bytes | None:
+    """The line of what `observe_twin` makes; None where there is no mould for it."""
+    version, address, port = target
+    entry = vantage.scope.owner_of(address, version)
+    place = id(entry), port
+    if place not in twin.moulds:
+        if len(twin.moulds) >= MOULDS_KEPT:
+            return None
+        twin.moulds[place] = Mould.of(observe_twin(vantage, target, talk, twin, wall))
+    mould, alike = twin.moulds[place], talk.alike
+    if mould is None or alike is None:
+        return None
+    return mould.cast(
+        event_id(vantage.run_id, target.packed, port),
+        timestamp(wall),
+        target.ip,
+        start_of(twin.server, alike),
+        skew_of(alike, wall),
+        round(talk.connect_seconds * 1000, 3),
+        round((talk.closed_at - talk.opened_at) * 1000, 3),
+    )
+
+
 def observe_twin(
-    vantage: Vantage, target: Target, talk: Conversation, twin: Observation, wall: float
+    vantage: Vantage, target: Target, talk: Conversation, other: Twin, wall: float
 ) -> Observation:
     """The record of a target that answered just as another one did before: only what is its own is new."""
     assert talk.alike is not None
-    assert twin.server is not None
+    twin = other.observation
     return Observation(
         event_id=event_id(vantage.run_id, target.packed, target.port),
         run_id=vantage.run_id,
@@ -108,7 +138,7 @@ def observe_twin(
         owner=owner_of(vantage.scope, target),
         verdict=twin.verdict,
         evidence=twin.evidence,
-        server=server_of(twin.server, talk.alike, wall),
+        server=server_of(other.server, talk.alike, wall),
         exposure=twin.exposure,
         severity=twin.severity,
         severity_reasons=twin.severity_reasons,

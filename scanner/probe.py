@@ -16,11 +16,10 @@ from scanner.transport.tls import TlsError, TlsLayer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from results.record import Observation
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.likeness import Likeness
     from scanner.transport.base import Link
-    from scanner.twins import Twins
+    from scanner.twins import Twin, Twins
     from targets.scope import Target
 
 _LAYERS = {Next.OPEN_PLAIN: (False, False), Next.OPEN_TLS: (True, False), Next.OPEN_TLS_LEGACY: (True, True)}
@@ -67,7 +66,7 @@ class Conversation:
     def __init__(self, opened_at: float, connected_at: float) -> None:
         self.begun = False
         self.alike: Likeness | None = None  # of the first answer, while it is the only one
-        self.twin: Observation | None = None  # what came of the same answer before
+        self.twin: Twin | None = None  # what came of the same answer before
         self.tls: TlsLayer | None = None
         self.want_tls: tuple[bool, bool] = (False, False)  # (TLS, legacy TLS) for the next connection
         self.opened_at = opened_at

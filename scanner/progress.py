@@ -54,6 +54,11 @@ class Screen(Protocol):
         """At most four times a second."""
         ...
 
+    @property
+    def wants_found(self) -> bool:
+        """Whether `found` would show anything now."""
+        ...
+
     def found(self, observation: Observation) -> None:
         """A server is open; its line is in the journal."""
         ...

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from results.record import Confirmation, Evidence, to_json
 from results.verdict import Verdict
 from scanner.agreement import confirm
-from scanner.observe import observe, observe_twin, silence
+from scanner.observe import line_of_twin, observe, observe_twin, silence
 from scanner.transport.base import Failure, is_loopback
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from scanner.driver import SecondOpinion
     from scanner.observe import Vantage
     from scanner.probe import Conversation
-    from scanner.twins import Twins
+    from scanner.twins import Twin, Twins
     from targets.scope import Target
+
+    Settle = Callable[[Any, str], None]
 
 SILENT_RULES = frozenset({"silent", "closed-without-reply"})  # of scanner.mongo.judge
 OPENING_MESSAGES = 3
@@ -108,6 +110,7 @@ class Scribe:
         opinions: SecondOpinion | None,
         found: Callable[[Observation], None],
         failed: Callable[[BaseException], None],
+        wants_found: Callable[[], bool] = lambda: True,
     ) -> None:
         self.prefixes = PrefixWatch()
         self.open_found = 0
@@ -121,24 +124,63 @@ class Scribe:
         self._opinions = opinions
         self._found = found
         self._failed = failed
+        self._wants_found = wants_found
+        self._lines: list[bytes] = []  # not yet written, and whose outcomes wait for that
+        self._outcomes: list[tuple[Settle, Any, str]] = []
+        self._to_show: list[Observation] = []
         self._asking: set[asyncio.Task[None]] = set()
 
-    def record(self, target: Target, talk: Conversation, settle: Callable[[str], None]) -> None:
+    def record(self, target: Target, token: Any, talk: Conversation, settle: Settle) -> None:
         """See `Journalist.record`."""
-        wall = self._clock.wall()
-        if talk.twin is not None:
-            observation = observe_twin(self._vantage, target, talk, talk.twin, wall)
+        wall, twin = self._clock.wall(), talk.twin
+        if twin is not None:
+            if self._record_twin(target, token, talk, twin, wall, settle):
+                return
+            observation = observe_twin(self._vantage, target, talk, twin, wall)
         else:
             observation = observe(self._vantage, target, talk, wall)
             self._remember(target, talk, observation)
         if self._opinions is not None and observation.verdict.is_open:
             task = asyncio.get_running_loop().create_task(
-                self._confirmed(self._opinions, target, observation, settle)
+                self._confirmed(self._opinions, target, token, observation, settle)
             )
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
             return
-        self._write(target, observation, settle, known=talk.twin is not None)
+        self._write(target, token, observation, settle, known=twin is not None)
+
+    def _record_twin(
+        self, target: Target, token: Any, talk: Conversation, twin: Twin, wall: float, settle: Settle
+    ) -> bool:
+        """Write the line of a server like another one from a mould, where no more than the line is wanted."""
+        if twin.is_open and (self._opinions is not None or self._wants_found()):
+            return False
+        line = line_of_twin(self._vantage, target, talk, twin, wall)
+        if line is None:
+            return False
+        self.prefixes.note(target, mute=False)
+        self._lines.append(line)
+        self._outcomes.append((settle, token, twin.verdict))
+        self.open_found += twin.is_open
+        return True
+
+    def flush(self) -> None:
+        """See `Journalist.flush`."""
+        if not self._outcomes:
+            return
+        lines, self._lines = self._lines, []
+        outcomes, self._outcomes = self._outcomes, []
+        shown, self._to_show = self._to_show, []
+        try:
+            if lines:
+                self._journal.append_many(lines)
+        except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
+            self._failed(error)
+            return
+        for settle, token, verdict in outcomes:
+            settle(token, verdict)
+        for observation in shown:
+            self._found(observation)
 
     def _remember(self, target: Target, talk: Conversation, observation: Observation) -> None:
         """Where the first answer said it all, the next server with the same answer is known by it."""
@@ -150,17 +192,20 @@ class Scribe:
         self,
         opinions: SecondOpinion,
         target: Target,
+        token: Any,
         observation: Observation,
-        settle: Callable[[str], None],
+        settle: Settle,
     ) -> None:
         """Ask the official driver too. Both opinions stand in the record; neither is picked."""
         try:
             opinion = await opinions.ask(target, tls=observation.target.tls is not None)
         except asyncio.CancelledError:
-            self._write(target, observation, settle)  # what was seen is kept, without a second opinion
+            self._write(target, token, observation, settle)  # what was seen is kept without the opinion
+            self.flush()
             raise
         except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
-            self._write(target, observation, settle)
+            self._write(target, token, observation, settle)
+            self.flush()
             self._failed(error)
             return
         databases = observation.exposure.databases if observation.exposure else []
@@ -171,12 +216,13 @@ class Scribe:
             complete=observation.exposure is None or observation.exposure.database_count == len(databases),
             server=observation.server,
         )
-        self._write(target, _with(observation, confirmation), settle)
+        self._write(target, token, _with(observation, confirmation), settle)
+        self.flush()
         if confirmation.agrees is False:
             self.disagreements += 1
 
     def _write(
-        self, target: Target, observation: Observation, settle: Callable[[str], None], *, known: bool = False
+        self, target: Target, token: Any, observation: Observation, settle: Settle, *, known: bool = False
     ) -> None:
         mute = observation.verdict is Verdict.UNKNOWN and any(
             evidence.rule in SILENT_RULES for evidence in observation.evidence
@@ -184,16 +230,16 @@ class Scribe:
         wanted = self.prefixes.note(target, mute)
         try:
             if wanted or self.everything:
-                self._journal.append(to_json(observation, read_before=known))
+                self._lines.append(to_json(observation, read_before=known))
             else:
                 self.lines_left_out += 1
         except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
             self._failed(error)
             return
-        settle(observation.verdict.value)
+        self._outcomes.append((settle, token, observation.verdict.value))
         if observation.verdict.is_open:
             self.open_found += 1
-            self._found(observation)
+            self._to_show.append(observation)
 
     def record_silence(self, target: Target, failure: Failure, detail: str) -> None:
         """See `Journalist.record_silence`."""

@@ -172,6 +172,7 @@ class Sweep:
             everything=self.options.everything,
             opinions=await self._opinions(stack),
             found=self.screen.found,
+            wants_found=lambda: self.screen.wants_found,
             failed=self.fail,
         )
         self.source = await self._choose_source(stack)

@@ -14,11 +14,25 @@ import msgspec
 from results.verdict import Verdict
 
 if TYPE_CHECKING:
+    from results.mould import Mould
     from results.record import Observation, Server
     from scanner.mongo.likeness import Likeness
 
 REMEMBERED = 4096  # answers; an estate has few kinds of them, a liar could show many
 _WORTH = frozenset({Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED})
+
+
+class Twin:
+    """An observation that others are like, and the moulds of its lines by allow-list entry and port."""
+
+    __slots__ = ("is_open", "moulds", "observation", "server", "verdict")
+
+    def __init__(self, observation: Observation, server: Server) -> None:
+        self.observation = observation
+        self.server = server
+        self.verdict = observation.verdict.value
+        self.is_open = observation.verdict.is_open
+        self.moulds: dict[tuple[int, int], Mould | None] = {}
 
 
 class Twins:
@@ -27,9 +41,9 @@ class Twins:
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: dict[tuple[bool, bytes], Observation] = {}
+        self._known: dict[tuple[bool, bytes], Twin] = {}
 
-    def find(self, loopback: bool, alike: Likeness) -> Observation | None:
+    def find(self, loopback: bool, alike: Likeness) -> Twin | None:
         """The observation of a server that answered just so, from the same side of loopback."""
         return self._known.get((loopback, alike.key))
 
@@ -39,13 +53,23 @@ class Twins:
             return
         if len(self._known) >= REMEMBERED:
             del self._known[next(iter(self._known))]
-        self._known[loopback, alike.key] = observation
+        self._known[loopback, alike.key] = Twin(observation, observation.server)
+
+
+def skew_of(alike: Likeness, wall: float) -> float | None:
+    """By how many seconds a server's clock is ahead of ours."""
+    return None if alike.local_time is None else alike.local_time / 1000 - wall
+
+
+def start_of(twin: Server, alike: Likeness) -> datetime | None:
+    """When this server was started, where its twin's answer told."""
+    if twin.started_at is None or alike.process_started is None:
+        return twin.started_at
+    return datetime.fromtimestamp(alike.process_started, UTC)
 
 
 def server_of(twin: Server, alike: Likeness, wall: float) -> Server:
     """The twin's server with this one's clock and start."""
-    skew = None if alike.local_time is None else alike.local_time / 1000 - wall
-    started = twin.started_at
-    if started is not None and alike.process_started is not None:
-        started = datetime.fromtimestamp(alike.process_started, UTC)
-    return msgspec.structs.replace(twin, clock_skew_seconds=skew, started_at=started)
+    return msgspec.structs.replace(
+        twin, clock_skew_seconds=skew_of(alike, wall), started_at=start_of(twin, alike)
+    )

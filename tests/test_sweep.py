@@ -55,6 +55,8 @@ class Watcher:
     def progress(self, snapshot: Snapshot) -> None:
         self.snapshots.append(snapshot)
 
+    wants_found = True
+
     def found(self, observation: Observation) -> None:
         self.seen.append(observation)
 

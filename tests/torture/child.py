@@ -65,6 +65,8 @@ class Mute:
     def progress(self, snapshot: Snapshot) -> None:
         """See `Screen`."""
 
+    wants_found = True
+
     def found(self, observation: Observation) -> None:
         """See `Screen`."""
 
