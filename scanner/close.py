@@ -15,7 +15,10 @@ from scanner.second_look import RECALL
 
 if TYPE_CHECKING:
     from results.manifest import State
+    from scanner.stdout import Follower
     from scanner.sweep import Sweep
+
+STDOUT_PATIENCE = 1.5  # seconds; a reader of stdout that takes longer does not keep the run from its end
 
 
 def close_accounts(sweep: Sweep) -> Summary:
@@ -39,6 +42,8 @@ def close_accounts(sweep: Sweep) -> Summary:
 
 def _close(sweep: Sweep, ended_at: str) -> Summary:
     directory = sweep.begun.directory
+    if sweep.follower is not None:
+        sweep.follower.finish(STDOUT_PATIENCE)
     not_reached = sweep.engine.not_reached()
     state, reasons = _state(sweep, not_reached)
     if state != "complete":
@@ -137,10 +142,12 @@ def _remarks(sweep: Sweep) -> list[str]:
     return found
 
 
-def with_stdout(summary: Summary, lost: str) -> Summary:
-    """The summary with what befell stdout while the run's end was already written: `lost`, or nothing."""
-    missing = _missing_on_stdout(lost)
-    if not lost or missing in summary.reasons:
+def with_stdout(summary: Summary, follower: Follower | None) -> Summary:
+    """The summary with what befell stdout when the run's end was already written."""
+    if follower is None or not follower.lost:
+        return summary
+    missing = _missing_on_stdout(follower.lost)
+    if missing in summary.reasons:
         return summary
     state = "degraded" if summary.state == "complete" else summary.state
     return replace(summary, state=state, reasons=(*summary.reasons, missing), exit_code=ExitCode.INCOMPLETE)

@@ -133,12 +133,8 @@ class Sweep:
             if self.failure is None and not self.engine.abandoned:
                 await self.canaries.sing("at the end")
             await self.scribe.finish(GRACE)
-            if self.follower is not None:
-                self.follower.finish(GRACE)  # a reader that takes longer does not keep the run from its end
             summary = close_accounts(self)
-        if self.follower is not None:
-            summary = with_stdout(summary, self.follower.lost)
-        self.screen.finished(summary)
+        self.screen.finished(summary := with_stdout(summary, self.follower))
         return summary
 
     # --- setting up ------------------------------------------------------------------------------

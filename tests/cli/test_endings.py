@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from scanner.cli.group import root
 from scanner.close import with_stdout
 from scanner.errors import ExitCode, MongosweepError, RefusedError, exit_code_table
 from scanner.progress import Summary
+from scanner.stdout import Follower
 from targets.errors import ScopeError
 from tests.cli.programs import CONFIGURATION, ROOT, mongosweep
 
@@ -170,16 +172,19 @@ def test_a_full_standard_output_is_no_complete_sweep(quiet: tuple[str, ...], her
     assert "No space left" in manifest["reasons"][0]
 
 
-def test_a_stdout_that_fails_after_the_end_is_told_too() -> None:
+def test_a_stdout_that_fails_after_the_end_is_told_too(tmp_path: Path) -> None:
     summary = Summary(
         run_id="r", run_dir="runs/r", state="complete", reasons=(), planned=1, outcomes={}, excluded=0,
         not_reached=0, elapsed=1.0, exit_code=1,
     )  # fmt: skip
-    assert with_stdout(summary, "") is summary
-    told = with_stdout(summary, "standard output: Input/output error")
+    follower = Follower(tmp_path, tmp_path / "observations-0001.jsonl", io.BytesIO())
+    assert with_stdout(summary, None) is summary
+    assert with_stdout(summary, follower) is summary
+    follower.lost = "standard output: Input/output error"
+    told = with_stdout(summary, follower)
     assert (told.state, told.exit_code) == ("degraded", 3)
     assert "Input/output error" in told.reasons[0]
-    assert with_stdout(told, "standard output: Input/output error") is told
+    assert with_stdout(told, follower) is told
 
 
 def test_quiet_says_nothing_of_what_went_well(here: Path) -> None:
