@@ -18,6 +18,7 @@ MAX_BYTES: Final = 8192  # a longer first answer is read in full every time
 MAX_FRAMES: Final = 3  # replies to the three opening questions
 
 _HEADER = Struct("<iiii").unpack_from
+_LATEST: Final = 4_102_444_800_000  # the year 2100, in milliseconds
 _INT64 = Struct("<q").unpack_from
 _BLANK: Final = bytes(16)
 # BSON element type and name as they stand on the wire, and the length of the value (bsonspec.org).
@@ -65,6 +66,8 @@ def likeness(data: bytes) -> Likeness | None:
         blanked[value : value + width] = _BLANK[:width]
         if name is _LOCAL_TIME:
             local_time = _INT64(data, value)[0]
+            if not 0 <= local_time <= _LATEST:
+                return None  # a time that is none is looked at closely
         elif name is _PROCESS_ID:
             process_started = int.from_bytes(data[value : value + 4], "big")
     return Likeness(bytes(blanked), local_time, process_started)

@@ -73,6 +73,12 @@ def test_open_and_locked_servers_are_never_alike(one: str, two: str) -> None:
     assert first.key != second.key
 
 
+def test_a_time_that_is_none_is_looked_at_closely() -> None:
+    data = first_answer("4.0.3", "auth_user")
+    for odd in (-1, 10**18):
+        assert likeness(put(data, b"localTime\x00", struct.pack("<q", odd))) is None
+
+
 @given(st.binary(max_size=400))
 def test_anything_at_all_has_a_likeness_or_none(data: bytes) -> None:
     alike = likeness(data)
