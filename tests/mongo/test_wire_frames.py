@@ -153,10 +153,8 @@ def test_answers_come_in_kind() -> None:
 
 
 def test_compression_that_nobody_offered_is_named() -> None:
-    made = reader(LIST)
-    made.feed(msg(opcode=wire.OP_COMPRESSED))
     with pytest.raises(WireError, match="no compression was offered"):
-        made.next_frame()
+        one_frame(msg(opcode=wire.OP_COMPRESSED), LIST)
 
 
 @pytest.mark.parametrize("length", [0, 15, -1, -(2**31)])

@@ -185,6 +185,12 @@ MUTANTS: Final = (
         "if length < 0 or at > limit:",
         "if at > limit:",
     ),
+    Mutant(
+        "JavaScript passes for text",
+        "bson_check",
+        "value: object) -> None:\n        return None",
+        "value: object) -> None:\n        return value",
+    ),
     Mutant("an unknown type is skipped", "bson_check", "    if kind != 0x0F:\n", "    if kind > 0xFFF:\n"),
     # Commands.
     Mutant(
