@@ -178,8 +178,12 @@ class Engine:
         tokens = self._second_look.next_round()
         if not tokens:
             return False
-        self.in_flight.update(tokens)
         self.coverage.outcomes[Failure.FILTERED] -= len(tokens)
+        controls = self._second_look.next_controls()
+        if controls:
+            self.coverage.outcomes[Failure.REFUSED] -= len(controls)
+            tokens += controls
+        self.in_flight.update(tokens)
         for token in tokens:
             heapq.heappush(self._deferred, (0.0, token))
         return True
@@ -282,17 +286,17 @@ class Engine:
             self._side(token, talk)
             return
         self.answered_count += 1
-        self._heard(target, token, talk.fell_silent or talk.connect_seconds > LOST_AFTER)
+        self._heard(target, token, talk.fell_silent or talk.connect_seconds > LOST_AFTER, refused=False)
         try:
             self._journalist.record(target, token, talk, self._settle)
         except Exception as error:  # noqa: BLE001 - a bug met on one target must not stop the others
             self.broke(target, token, error)
 
-    def _heard(self, target: Target, token: int, lost: bool) -> None:
+    def _heard(self, target: Target, token: int, lost: bool, *, refused: bool) -> None:
         key = self._caps.key(target[0], target[1])
         self._caps.observe(key, lost)
         if self._second_look is not None:
-            self._second_look.spoke(token, key)
+            self._second_look.spoke(token, key, refused=refused)
 
     def _settle(self, token: int, outcome: str) -> None:
         if self._faults_of:
@@ -329,17 +333,21 @@ class Engine:
             self._side(token, failure)
             return
         self._fault_since = 0.0
+        look = self._second_look
+        if look is not None and failure is not Failure.REFUSED and look.fell_silent(token):
+            self._settle(token, Failure.REFUSED)  # as it was known to be
+            return
         try:
             self._journalist.record_silence(target, failure, detail)
         except Exception as error:  # noqa: BLE001 - as in answered
             self.broke(target, token, error)
             return
         if failure is Failure.REFUSED:
-            self._heard(target, token, waited > LOST_AFTER)
+            self._heard(target, token, waited > LOST_AFTER, refused=True)
         elif failure is Failure.UNREACHABLE:
             self.pace.stress.unreachable += 1
-        elif self._second_look is not None:
-            self._second_look.silent(token, self._caps.key(target[0], target[1]))
+        elif look is not None:
+            look.silent(token, self._caps.key(target[0], target[1]))
         self._settle(token, failure)
 
     def broke(self, target: Target, token: Any, error: Exception) -> None:

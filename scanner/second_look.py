@@ -1,7 +1,8 @@
 """How much a sweep may have missed: silent targets beside ones that answered are asked once more.
 
 A target that answers only when it is asked again was lost on the way the first time. Their share says how
-many others may have been missed, and so whether the sweep may call itself complete.
+many others may have been missed, and so whether the sweep may call itself complete. Some that refused are
+asked again, too: when those fall silent, something on the way has shut, and silence proves nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ KEPT = 200_000
 RECALL = 0.999  # what a complete sweep promises of the targets that are there
 SHARE = 20  # the first repetition asks at most one in so many of the planned targets,
 FLOOR = 2_000  # or so many where that is more
+CONTROLS_A_PREFIX, CONTROLS_KEPT = 2, 4096  # targets that refused, of which
+CONTROLS = 256  # so many are asked again, for comparison
 WORST = 0.9  # no prefix is taken to lose more than this share
 
 
@@ -27,6 +30,7 @@ class Tally:
     recovered_first: int = 0  # of these, how many answered it
     recovered: int = 0  # in all repetitions
     kept: list[int] = field(default_factory=list)  # tokens of silent targets
+    controls: list[int] = field(default_factory=list)  # tokens of some that refused
 
     @property
     def missed(self) -> float:
@@ -54,6 +58,10 @@ class SecondLook:
         self._still: list[int] = []  # asked again in this round, and silent again
         self._rest: list[int] = []  # kept, but not asked again
         self._round = 0
+        self._controls: set[int] = set()  # asked again, no outcome yet
+        self._control_room = CONTROLS_KEPT
+        self.controls = 0  # targets that had refused and were asked again
+        self.controls_lost = 0  # of these, how many were silent then
         self.asked = 0  # different targets that were asked again
         self.recovered = 0  # of these, how many answered then
 
@@ -63,11 +71,17 @@ class SecondLook:
             tally = self._prefixes[prefix] = Tally()
         return tally
 
-    def spoke(self, token: int, prefix: int) -> None:
+    def spoke(self, token: int, prefix: int, *, refused: bool) -> None:
         """A target accepted a connection, or refused one."""
         tally = self._prefixes.get(prefix) or self._of(prefix)
+        if token in self._controls:
+            self._controls.discard(token)
+            return
         if token not in self._waiting:
             tally.answered += 1
+            if refused and self._control_room and len(tally.controls) < CONTROLS_A_PREFIX:
+                tally.controls.append(token)
+                self._control_room -= 1
             return
         self._waiting.discard(token)
         self.recovered += 1
@@ -75,10 +89,10 @@ class SecondLook:
         tally.recovered_first += self._round == 1
 
     def spoke_many(self, tokens: list[int], prefixes: list[int]) -> None:
-        """The same for several, each with its prefix."""
-        if self._waiting:
+        """The same for several that refused, each with its prefix."""
+        if self._waiting or self._controls or self._control_room:
             for token, prefix in zip(tokens, prefixes, strict=True):
-                self.spoke(token, prefix)
+                self.spoke(token, prefix, refused=True)
             return
         known = self._prefixes
         for prefix in prefixes:
@@ -97,6 +111,24 @@ class SecondLook:
             self._room -= 1
         elif tally.kept and (place := self._chance.randrange(tally.silent)) < len(tally.kept):
             tally.kept[place] = token
+
+    def fell_silent(self, token: int) -> bool:
+        """Whether this silence is of a target known to answer: then it says nothing about the target."""
+        if token not in self._controls:
+            return False
+        self._controls.discard(token)
+        self.controls_lost += 1
+        return True
+
+    def next_controls(self) -> list[int]:
+        """Targets that refused, to be asked once more beside the first round."""
+        if self._round != 1:
+            return []
+        known = [token for tally in self._prefixes.values() if tally.kept for token in tally.controls]
+        self._chance.shuffle(known)
+        self._controls.update(known[:CONTROLS])
+        self.controls = len(self._controls)
+        return known[:CONTROLS]
 
     def next_round(self) -> list[int]:
         """The targets to ask once more now; nothing when enough is known."""
@@ -130,16 +162,20 @@ class SecondLook:
     def recall(self) -> float:
         """The estimated share of answering targets that were heard, 0 to 1."""
         heard = sum(tally.answered for tally in self._prefixes.values()) + self.recovered
-        return heard / (heard + self.missed) if heard else 1.0
+        found = heard / (heard + self.missed) if heard else 1.0
+        if self.controls_lost < 2:  # one may have left meanwhile
+            return found
+        return min(found, 1 - (self.controls_lost / self.controls) ** (self._round + 1))
 
     @property
     def words(self) -> str:
         """The estimate as a sentence; empty when nothing was lost."""
-        if not self.recovered:
+        if not self.recovered and self.controls_lost < 2:
             return ""
         return (
-            f"packets were lost: of {self.asked} silent targets that were asked again {self.recovered}"
-            f" answered; estimated recall {self.recall:.2%}"
+            f"packets were lost: asked again, {self.recovered} of {self.asked} silent targets answered and"
+            f" {self.controls_lost} of {self.controls} that had refused were silent;"
+            f" estimated recall {self.recall:.2%}"
         )
 
 

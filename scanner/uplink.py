@@ -31,27 +31,27 @@ class Uplink:
 
     def __init__(self, targets: Iterable[Target]) -> None:
         self._asking: socket.socket | None = None
-        self._known: dict[str, frozenset[str]] = {}
+        self._known: dict[tuple[str, int], frozenset[str]] = {}  # device and family -> addresses
         self._drops = 0
         if sys.platform != "linux":
             return
         self._asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # for ioctl; it never sends
-        for device in sorted(set(_devices(targets)) - {"lo"}):
-            if self._stands(device):
-                self._known[device] = self._addresses(device)
+        for device, version in sorted(set(_devices(targets))):
+            if device != "lo" and self._stands(device):
+                self._known[device, version] = self._addresses(device, version)
         self._drops = self._lost()
 
     @property
     def devices(self) -> list[str]:
         """The links that are watched."""
-        return sorted(self._known)
+        return sorted({device for device, _ in self._known})
 
     def trouble(self) -> str:
         """Which link is down or has lost an address, in words; empty when all is as it was."""
-        for device, addresses in self._known.items():
+        for (device, version), addresses in self._known.items():
             if not self._stands(device):
                 return f"the link {device} of this machine is down"
-            gone = addresses - self._addresses(device)
+            gone = addresses - self._addresses(device, version)
             if gone:
                 return f"this machine lost its address {min(gone)} on {device}"
         return ""
@@ -83,10 +83,12 @@ class Uplink:
             return False
         return flags & (_UP | _RUNNING) == _UP | _RUNNING
 
-    def _addresses(self, device: str) -> frozenset[str]:
+    def _addresses(self, device: str, version: int) -> frozenset[str]:
+        if version == 4:
+            with contextlib.suppress(OSError):
+                return frozenset([socket.inet_ntoa(self._ioctl(_SIOCGIFADDR, device)[20:24])])
+            return frozenset()
         found = set()
-        with contextlib.suppress(OSError):
-            found.add(socket.inet_ntoa(self._ioctl(_SIOCGIFADDR, device)[20:24]))
         for line in _lines("if_inet6"):
             address, _, _, scope, flags, name = line.split()
             permanent = int(flags, 16) & 0x81 == 0x80  # neither temporary nor learnt, so it should stay
@@ -99,7 +101,7 @@ class Uplink:
         lost = sum(int(line.split()[1], 16) for line in _lines("softnet_stat"))
         for line in _lines("dev"):
             name, colon, columns = line.partition(":")
-            if colon and name.strip() in self._known:
+            if colon and name.strip() in self.devices:
                 lost += int(columns.split()[11])  # transmit: dropped
         return lost
 
@@ -120,8 +122,8 @@ def _lines(name: str) -> list[str]:
         return []
 
 
-def _devices(targets: Iterable[Target]) -> Iterator[str]:
-    """The device of the longest matching route for each target; nothing where there is none."""
+def _devices(targets: Iterable[Target]) -> Iterator[tuple[str, int]]:
+    """The device of the longest matching route for each target, and its family; nothing without a route."""
     routes = {4: list(_routes4()), 6: list(_routes6())}
     for version, address, _ in targets:
         matching = [
@@ -130,7 +132,7 @@ def _devices(targets: Iterable[Target]) -> Iterator[str]:
             if address >> ((32 if version == 4 else 128) - length) == network
         ]
         if matching:
-            yield max(matching)[1]
+            yield max(matching)[1], version
 
 
 def _routes4() -> Iterator[tuple[int, int, str]]:

@@ -211,7 +211,7 @@ class EpollConnector:
             self._connect_failed(slot, number)
 
     def _connect_failed(self, slot: Slot, number: int) -> None:
-        if number in errnos.AMBIGUOUS:
+        if number in errnos.ASK_THE_QUEUE:
             waited = self._loop.time() - slot.opened_at
             meaning, detail = errnos.classify_unreachable(slot.sock, number, waited)
         else:

@@ -35,6 +35,7 @@ _LOCAL = {
     errno.EAFNOSUPPORT: LocalFault.NETWORK,
 }
 AMBIGUOUS = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
+ASK_THE_QUEUE = AMBIGUOUS | {errno.EACCES}  # a fence of ours, or a router that prohibits (ICMPv6)
 
 SOL_IP_RECVERR = (socket.IPPROTO_IP, 11)  # IP_RECVERR, <linux/in.h>
 SOL_IPV6_RECVERR = (socket.IPPROTO_IPV6, 25)  # IPV6_RECVERR, <linux/in6.h>
@@ -49,7 +50,7 @@ def classify(number: int) -> Failure | LocalFault:
 
 
 def classify_unreachable(sock: socket.socket, number: int, waited: float) -> tuple[Failure | LocalFault, str]:
-    """Decide EHOSTUNREACH and ENETUNREACH by the error queue: a router's word is there, with its address.
+    """Decide the errnos of ASK_THE_QUEUE by the error queue: a router's word is there, with its address.
 
     An empty queue is our own routing table, except after seconds of waiting: then nobody on the link
     answered the address resolution, which is a fact about the target.
@@ -58,6 +59,8 @@ def classify_unreachable(sock: socket.socket, number: int, waited: float) -> tup
     word = drain(sock)
     if word:
         return Failure.UNREACHABLE, f"{name}: {word}"
+    if number == errno.EACCES:
+        return LocalFault.FORBIDDEN, describe(number)
     if number == errno.EHOSTUNREACH and waited > 0.5:
         return Failure.UNREACHABLE, f"{name}: nobody on the link has this address"
     return LocalFault.NETWORK, f"{name}: no route on this machine"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.cli.programs import ROOT
@@ -19,7 +20,6 @@ from tests.support import netns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from tests.support.netns import Namespace
 
@@ -123,15 +123,23 @@ class Program:
             self.command(*arguments), check=False, cwd=ROOT, timeout=timeout, env=environment
         )
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a sweep; the caller ends it."""
-        return self.scan.popen(
-            self.command(*arguments),
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    @contextlib.contextmanager
+    def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """A sweep that runs while the block does; whoever needs its end waits for it inside."""
+        with (self.home / "stderr").open("w") as errors:
+            process = self.scan.popen(
+                self.command(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors
+            )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    @property
+    def said(self) -> str:
+        """What the sweep of `running` wrote to stderr."""
+        return (self.home / "stderr").read_text()
 
     def started(self, name: str, least: int, seconds: float = 20) -> None:
         """Wait until a counter of scan has counted so much."""
@@ -164,6 +172,9 @@ def until(condition: Any, seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-def pid_of(process: subprocess.Popen[str]) -> int:
-    """The program itself: `ip netns exec` becomes it."""
-    return process.pid
+def active_opens(scan: Namespace) -> int:
+    """Connects that programs in scan have begun."""
+    with scan.entered():
+        lines = Path("/proc/thread-self/net/snmp").read_text().splitlines()
+    keys, values = (line.split()[1:] for line in lines if line.startswith("Tcp:"))
+    return int(values[keys.index("ActiveOpens")])

@@ -82,10 +82,8 @@ class TestNothingLeaves:
             program = Program(scan, tmp_path)
             program.configure(SCOPE + PACE.format(rate=120))
             watch(scan, corp, ALLOW4, ALLOW6)
-            process = program.start("--engine", engine)
-            program.started("left_inside", 150)
-            process.kill()
-            process.communicate()
+            with program.running("--engine", engine):
+                program.started("left_inside", 150)  # and here it is killed
             done = program.run("--engine", engine, "--rate", "2000", "--resume", program.run_dir.name)
             assert done.returncode == 1, done.stderr
             assert outside(scan, corp) == NOWHERE
@@ -213,14 +211,13 @@ class TestDeniedMeansDenied:
             program = Program(scan, tmp_path)
             program.configure(self.WIDE + pace)
             self.watch_upper(corp)
-            process = program.start("--engine", engine)
-            until(lambda: corp.counters()["upper"] > 150)
-            program.configure(self.WIDE + f'[[deny]]\ncidr = "{self.UPPER}"\nreason = "now"\n' + pace)
-            process.send_signal(signal.SIGHUP)
-            self.frozen(corp)
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
-        assert process.returncode == 3
+            with program.running("--engine", engine) as process:
+                until(lambda: corp.counters()["upper"] > 150)
+                program.configure(self.WIDE + f'[[deny]]\ncidr = "{self.UPPER}"\nreason = "now"\n' + pace)
+                process.send_signal(signal.SIGHUP)
+                self.frozen(corp)
+                process.send_signal(signal.SIGINT)
+                assert process.wait(timeout=30) == 3
         assert program.manifest["coverage"]["excluded"] > 0 or engine == "syn"
 
     @pytest.mark.fault("F38", "an entry that expires while connects wait for an answer")
@@ -235,9 +232,8 @@ class TestDeniedMeansDenied:
                 + PACE.format(rate=300).replace("0.7", "6.0")
             )
             self.watch_upper(corp)
-            process = program.start("--engine", engine)
-            until(lambda: datetime.now(UTC) >= ends)
-            self.frozen(corp)
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
-        assert process.returncode == 3
+            with program.running("--engine", engine) as process:
+                until(lambda: datetime.now(UTC) >= ends)
+                self.frozen(corp)
+                process.send_signal(signal.SIGINT)
+                assert process.wait(timeout=30) == 3
