@@ -43,6 +43,7 @@ class Certificate:
     organisation: str = "Example"
     valid_days: int = 365
     rsa_bits: int = 0  # 0: an elliptic curve key
+    pem: str = ""  # key and certificate as they are, instead of new ones; for what no library makes any more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ class Security:
     certificate: Certificate = Certificate()
     minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
     maximum: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
+    tickets: int = 2  # session tickets after a handshake of TLS 1.3
 
     def context(self) -> ssl.SSLContext:
         """A server context; certificates live in memory, and for a moment in a private folder."""
@@ -108,9 +110,10 @@ def client_identity() -> tuple[bytes, bytes]:
 
 @functools.cache
 def _context(wanted: Security) -> ssl.SSLContext:
-    key, certificate = make_certificate(wanted.certificate)
+    made = wanted.certificate.pem.encode() or b"".join(make_certificate(wanted.certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    weak = wanted.certificate.rsa_bits or wanted.minimum < ssl.TLSVersion.TLSv1_2
+    context.num_tickets = wanted.tickets
+    weak = wanted.certificate.rsa_bits or wanted.certificate.pem or wanted.minimum < ssl.TLSVersion.TLSv1_2
     if weak:
         context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
@@ -121,7 +124,7 @@ def _context(wanted: Security) -> ssl.SSLContext:
     with tempfile.TemporaryDirectory(prefix="mongosweep-lab-") as folder:
         path = Path(folder) / "server.pem"
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(key + certificate)
+            file.write(made)
         context.load_cert_chain(path)
     if wanted.client_certificate is not ClientCertificate.IGNORED:
         # The handshake itself always succeeds: a mongod looks at the certificate only afterwards.

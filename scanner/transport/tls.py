@@ -21,8 +21,8 @@ _CERTIFICATE_REQUEST = 13  # handshake message type (RFC 5246 section 7.4, RFC 8
 
 @lru_cache(maxsize=2)
 def context(legacy: bool) -> ssl.SSLContext:
-    """The client context for probing. `legacy` allows TLS 1.0/1.1 and weak keys, for servers that have
-    nothing better; a session made with it is recorded as such."""
+    """The client context for probing. `legacy` allows TLS 1.0 and 1.1 and every cipher, and offers no TLS 1.3:
+    for servers that have nothing better, or a key too short for it; a session made with it is told as such."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.check_hostname = False
     made.verify_mode = ssl.CERT_NONE
@@ -31,10 +31,10 @@ def context(legacy: bool) -> ssl.SSLContext:
     made.set_ciphers("ALL:@SECLEVEL=0" if legacy else "DEFAULT:@SECLEVEL=0")
     if legacy:
         with warnings.catch_warnings():
-            # Python warns of TLS 1.0 and 1.1; they are looked for, and nothing of value is sent over them.
+            # Python warns of TLS 1.0; it is looked for, and nothing of value is sent over it.
             warnings.simplefilter("ignore", DeprecationWarning)
             made.minimum_version = ssl.TLSVersion.TLSv1
-            made.maximum_version = ssl.TLSVersion.TLSv1_1
+            made.maximum_version = ssl.TLSVersion.TLSv1_2
     # In TLS 1.3 a CertificateRequest is encrypted: only the library sees it, and CPython shows it by this
     # debugging hook alone. A session takes the hook over when it is made, so it is set here, before any is.
     setattr(made, "_msg_callback", _note_message)  # noqa: B010 - not in the type stubs

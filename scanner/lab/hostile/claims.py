@@ -151,7 +151,7 @@ def _entries(count: int, name: bytes) -> list[bytes]:
     slices = []
     for begin in range(0, count, 10_000):
         numbers = range(begin, min(begin + 10_000, count))
-        slices.append(b"".join(element(3, str(number), entry) for number in numbers))
+        slices.append(b"".join(b"\x03%d\x00%s" % (number, entry) for number in numbers))
     return slices
 
 

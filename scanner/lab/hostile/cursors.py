@@ -28,6 +28,7 @@ def personalities() -> list[Personality]:
         ("foreign_cursor", "a cursor that names another database", _foreign),
         ("odd_cursor", "a cursor that is no cursor", _odd),
         ("million_collections", "a first batch of 100,000 collections", _crowd),
+        ("collections_48mb", "a first batch of collections that fills 48 MB", _longest),
         ("odd_counts", "counts and sizes that are none", _odd_counts),
         ("far_ids", "newest ids and dates that cannot be", _far_ids),
         ("denied_inside", "open, but each statistic is refused", _denied),
@@ -73,6 +74,14 @@ def _crowd(request: Request, document: Document) -> Document:
         names = (f"collection_{number:06d}" for number in range(100_000))
         return _batch(request, [{"name": each, "type": "collection"} for each in names], 0)
     return document
+
+
+def _longest(request: Request, document: Document) -> Document:
+    """20,000 names of 2,300 bytes: nearly the longest message there is."""
+    if request.command != "listCollections" or request.database != "shop":
+        return document
+    names = (f"{number:05d}" + "n" * 2_295 for number in range(20_000))
+    return _batch(request, [{"name": each, "type": "collection"} for each in names], 0)
 
 
 def _odd_counts(request: Request, document: Document) -> Document:

@@ -128,7 +128,7 @@ def _deep(depth: int) -> bytes:
 
 
 def _million() -> bytes:
-    many = b"".join(element(0x0A, str(number), b"") for number in range(1_000_000))
+    many = b"".join(b"\x0a%d\x00" % number for number in range(1_000_000))
     return raw_document(element(3, "x", raw_document(many)), _NAMES, OK)
 
 

@@ -10,6 +10,7 @@ from results.verdict import Verdict
 from scanner.lab.channel import TlsChannel
 from scanner.lab.hostile.base import LIST, NEVER_OPEN, base_profile, hostile, striking
 from scanner.lab.hostile.streams import dripping_list
+from scanner.lab.hostile.weak import PEM
 from scanner.lab.mongod import Mongod
 from scanner.lab.others import banner, silent
 from scanner.lab.security import Certificate, Security
@@ -67,7 +68,8 @@ def _broken() -> list[Personality]:
 
 
 def _certificates() -> list[Personality]:
-    many = tuple(f"host-{number:05d}.db.example.com" for number in range(2_000))
+    too_many = tuple(f"host-{number:05d}.db.example.com" for number in range(20_000))
+    many = too_many[:2_000]
     odd = Certificate(
         common_name="\u202eevil\x1b[31m<script>", names=("*.example.com", "127.0.0.1"), organisation="=1+1"
     )
@@ -78,6 +80,27 @@ def _certificates() -> list[Personality]:
             Mongod(base_profile()).talk,
             Verdict.OPEN,
             security=Security(certificate=Certificate(names=many)),
+        ),
+        hostile(
+            "tls_20000_names",
+            "a certificate of 20,000 names, larger than a client takes",
+            Mongod(base_profile()).talk,
+            security=Security(certificate=Certificate(names=too_many)),
+        ),
+        hostile(
+            "tls_weak",
+            "a certificate with an RSA key of 512 bits, signed with SHA-1",
+            Mongod(base_profile()).talk,
+            Verdict.OPEN,
+            security=Security(certificate=Certificate(pem=PEM)),
+        ),
+        hostile(
+            "tls_tickets",
+            "20,000 session tickets after the handshake",
+            Mongod(base_profile()).talk,
+            Verdict.OPEN,
+            frozenset({Verdict.UNKNOWN}),
+            security=Security(tickets=20_000),
         ),
         hostile(
             "tls_odd_names",

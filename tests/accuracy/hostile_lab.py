@@ -1,0 +1,40 @@
+"""The hostile servers in a process of their own: `python -m tests.accuracy.hostile_lab COUNT` runs until stdin ends.
+
+Prints one line of JSON: the place, name, group and right verdicts of every server. Copies fill up to COUNT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import AsyncExitStack
+
+from scanner.lab import hostile
+from scanner.lab.estate import find
+from scanner.lab.server import Server
+from tests.support.ports import free_port
+
+HONEST = ("magazine", "open_8_0", "old_2_6", "auth_7_1", "tls_open", "mongos")
+
+
+async def _main(count: int) -> None:
+    port = free_port()
+    cases = hostile.personalities()
+    while len(cases) < count:
+        cases += hostile.personalities()[: count - len(cases)]
+    honest = [find(name) for name in HONEST]
+    places = []
+    async with AsyncExitStack() as stack:
+        for number, personality in enumerate([*honest, *cases]):
+            ip = f"127.99.{number // 200}.{number % 200 + 1}"
+            await stack.enter_async_context(Server(personality, ip, port))
+            verdicts = sorted(verdict.value for verdict in personality.acceptable)
+            hostility = number >= len(honest)
+            places.append([ip, port, personality.name, hostility, verdicts, personality.description])
+        print(json.dumps(places), flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(int(sys.argv[1])))
