@@ -30,6 +30,7 @@ from scanner.transport.base import (
     Timeouts,
     is_loopback,
 )
+from scanner.transport.clockwork import Clockwork
 from scanner.transport.deadlines import TICK, Wheel
 from scanner.transport.slot import CONNECTING, IDLE, OPEN, Slot, disconnect, talks_to_itself
 from targets.scope import OutOfScope, Target
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 EVENTS_PER_TURN = 512
 READ_SIZE = 65536  # one read a turn and socket, so that a firehose starves nobody
-PAUSE_SECONDS = 1.0  # a gap between two ticks that proves the process was stopped
 
 _EINPROGRESS, _ECONNREFUSED = errno.EINPROGRESS, errno.ECONNREFUSED
 _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET | select.EPOLLRDHUP
@@ -49,7 +49,7 @@ _ENDING = select.EPOLLRDHUP | _BROKEN
 _READABLE = select.EPOLLIN | _ENDING
 
 
-class EpollConnector:
+class EpollConnector(Clockwork):
     """Implements `Connector` on Linux. `permits(target)` is the fence, asked before every connect."""
 
     def __init__(
@@ -368,62 +368,6 @@ class EpollConnector:
         if slot.phase == OPEN:
             disconnect(slot.fd)
             self.park(slot)
-
-    # --- deadlines -----------------------------------------------------------------------------
-
-    def arm_reply(self, slot: Slot) -> None:
-        """Start the reply clock; the host's own deadline is never passed."""
-        deadline = self._loop.time() + self._timeouts.reply
-        if deadline < slot.host_deadline:
-            slot.kind = Deadline.REPLY
-        else:
-            deadline, slot.kind = slot.host_deadline, Deadline.HOST
-        self._wheel.set(slot, deadline)
-
-    def _tick(self) -> None:
-        if self._closed:
-            return
-        now = self._loop.time()
-        gap = now - self._last_tick
-        self._last_tick = now
-        self._timer = self._loop.call_later(TICK, self._tick)
-        if gap > PAUSE_SECONDS:
-            self.pauses += 1  # the process was stopped
-            self.extend(gap)
-        self._ready()  # data before timers: what has arrived counts, however late we look
-        for timed in self._wheel.expired(now):
-            assert isinstance(timed, Slot)
-            try:
-                self._expire(timed)
-            except Exception as error:  # noqa: BLE001 - as in _ready
-                self._broke(timed, error)
-        self._after_turn()
-
-    def extend(self, seconds: float) -> None:
-        """See `Connector.extend`."""
-        for slot in self._slots.values():
-            if slot.phase != IDLE:
-                slot.deadline += seconds
-                if slot.host_deadline:
-                    slot.host_deadline += seconds
-
-    def ask_again(self, detail: str) -> None:
-        """See `Connector.ask_again`. A dialogue whose reopening waits begins again, too."""
-        for slot in list(self._slots.values()):
-            if slot.phase == CONNECTING:
-                self._retire(slot, LocalFault.NETWORK, detail)
-
-    def drop_forbidden(self) -> None:
-        """See `Connector.drop_forbidden`."""
-        for slot in list(self._slots.values()):
-            if slot.phase != IDLE and not self._permits(slot.target):
-                self._retire(slot, LocalFault.FORBIDDEN, NARROWED)
-
-    def _expire(self, slot: Slot) -> None:
-        if slot.phase == CONNECTING:
-            self._retire(slot, Failure.FILTERED, "")
-        elif slot.phase == OPEN:
-            self._over(slot, Ending.TIMEOUT)
 
     def close(self) -> None:
         """See `Connector.close`."""
