@@ -64,6 +64,16 @@ class _Listener(logging.handlers.QueueListener):
         super().__init__(records, handler)
         self._records = records
 
+    def _monitor(self) -> None:
+        """The thread's work. Capabilities belong to each thread, and this one starts before the SYN stage
+        has its raw sockets: so it gives up what the main thread still has to hand on."""
+        if sys.platform == "linux":
+            from scanner.syn.privilege import StillPrivileged, renounce_net_raw
+
+            with contextlib.suppress(StillPrivileged):
+                renounce_net_raw()
+        super()._monitor()  # type: ignore[misc]  # what QueueListener runs in its thread; not in the stubs
+
     def stop(self) -> None:
         """Let it write what is queued, for as long as `PATIENCE`; its thread is a daemon and may stay."""
         thread = self._thread

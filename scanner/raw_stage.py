@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import sys
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -49,8 +51,18 @@ class RawStage:
         self.recall = 1.0  # the estimated share of answering targets that were heard
 
     async def start(self) -> None:
-        """Open the raw sockets and drop every privilege; nothing has been sent yet."""
+        """Open the raw sockets and drop every privilege; nothing has been sent yet. Call it in the main
+        thread: this process gives up the capability as well, which it had only to hand on."""
+        _watch_without_a_thread()
         await self._stage.start()
+        from scanner.syn.privilege import StillPrivileged, renounce_net_raw
+
+        try:
+            renounce_net_raw()
+        except StillPrivileged as error:
+            raise StageTrouble(
+                f"CAP_NET_RAW could not be given up after the stage had it: {error}"
+            ) from error
 
     async def close(self) -> None:
         """Make sure that the process is gone."""
@@ -139,6 +151,17 @@ class RawStage:
         self.recall = recall_of_rounds(stats.sent_by_round, stats.live + stats.refused)
         if stats.dropped:
             self.trouble = f"{stats.dropped} answers were lost on this machine: the receive ring was full"
+
+
+def _watch_without_a_thread() -> None:
+    """Before 3.12 asyncio waits for a child in a thread, which would keep the capability that it starts
+    with. (uvloop needs neither.)"""
+    if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
+        with contextlib.suppress(OSError):
+            os.close(os.pidfd_open(os.getpid()))
+            watcher = asyncio.PidfdChildWatcher()
+            watcher.attach_loop(asyncio.get_running_loop())
+            asyncio.set_child_watcher(watcher)
 
 
 async def start_raw_stage(
