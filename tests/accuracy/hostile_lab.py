@@ -1,6 +1,7 @@
-"""The hostile servers in a process of their own: `python -m tests.accuracy.hostile_lab COUNT` runs until stdin ends.
+"""The hostile servers in a process of their own: `python -m tests.accuracy.hostile_lab COUNT`.
 
-Prints one line of JSON: the place, name, group and right verdicts of every server. Copies fill up to COUNT.
+Prints one line of JSON (place, name, hostility, right verdicts and description of every server; copies fill up
+to COUNT) and runs until its stdin ends.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ async def _main(count: int) -> None:
             verdicts = sorted(verdict.value for verdict in personality.acceptable)
             hostility = number >= len(honest)
             places.append([ip, port, personality.name, hostility, verdicts, personality.description])
-        print(json.dumps(places), flush=True)
+        sys.stdout.write(json.dumps(places) + "\n")
+        sys.stdout.flush()
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 

@@ -73,4 +73,4 @@ async def _main(mode: str, rows: list[list[Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(_main(sys.argv[1], json.load(sys.stdin)))))
+    sys.stdout.write(json.dumps(asyncio.run(_main(sys.argv[1], json.load(sys.stdin)))))

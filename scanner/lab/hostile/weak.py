@@ -1,4 +1,4 @@
-"""A certificate that nobody should have: RSA of 512 bits, signed with SHA-1. Its key is public, on purpose."""
+"""A certificate that nobody should have: RSA of 512 bits, signed with SHA-1. Its key is public."""
 
 from __future__ import annotations
 
