@@ -1,0 +1,78 @@
+"""The oracles can fail: each promise, broken on purpose, is noticed; and the sums are right."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import bson
+import pytest
+
+from results.record import Evidence
+from results.verdict import Verdict
+from scanner.mongo import bson_check
+from scanner.mongo.commands import build_info, encode
+from scanner.mongo.judge import Judgement
+from scanner.mongo.wire import Form
+from tests.fuzz import frames, talk
+from tests.fuzz.oracle import BrokenPromiseError, Conversation, check_open, check_requests
+from tests.fuzz.registry import TARGETS
+from tests.fuzz.seeds import MAKERS
+from tests.fuzz.summary import table, totals
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOCKED = bytes([5, 2, 2, 0, 2, 6, 2, 14, 2, 14])  # isMaster, buildInfo, and code 13 to the rest
+
+
+def test_open_without_a_list_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk.run(LOCKED)
+    lie = Judgement(Verdict.OPEN, [Evidence(rule="databases-listed", detail="")])
+    monkeypatch.setattr("tests.fuzz.talk.judge", lambda facts: lie)
+    with pytest.raises(BrokenPromiseError, match="without proof"):
+        talk.run(LOCKED)
+
+
+@pytest.mark.parametrize("rule", ["databases-listed", "list-truncated", "not-primary", "too-slow"])
+def test_no_answer_shows_nothing_by_any_rule(rule: str) -> None:
+    judgement = Judgement(Verdict.OPEN, [Evidence(rule=rule, detail="")])
+    with pytest.raises(BrokenPromiseError, match="without proof"):
+        check_open(judgement, [Conversation()])
+
+
+def test_another_command_or_half_a_request_is_noticed() -> None:
+    good = encode(build_info(), 1, Form.OP_MSG)
+    assert check_requests(good)[0].command == "buildInfo"
+    with pytest.raises(BrokenPromiseError, match="not on the list"):
+        check_requests(good.replace(b"buildInfo\x00", b"dropIndex\x00"))
+    with pytest.raises(BrokenPromiseError, match="half a request"):
+        check_requests(good + good[:20])
+
+
+def test_two_decoders_that_differ_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b"\x00" + bson.encode({"ok": 1.0})
+    frames.run(data)
+    monkeypatch.setattr(bson_check, "decode", lambda data: {"ok": 0.0})
+    with pytest.raises(BrokenPromiseError, match="two documents"):
+        frames.run(data)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_first_seeds_of_each_target_keep_every_promise(target: str) -> None:
+    for number, seed in enumerate(MAKERS[target]()):
+        TARGETS[target](seed)
+        if number == 20:
+            return
+
+
+def test_sums_count_the_last_line_of_each_process(tmp_path: Path) -> None:
+    rows = [(10, 1.0), (30, 3.0), (20, 2.0)]
+    lines = [
+        json.dumps({"target": "frames", "executions": n, "cpu_seconds": s, "wall_seconds": 60.0}) + "\n"
+        for n, s in rows
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(lines), encoding="utf-8")
+    found = totals([tmp_path / "a.jsonl"])
+    assert (found["frames"].executions, found["frames"].cpu_seconds) == (50, 5.0)
+    assert "| all | 50 | 0.1 | 2.0 |" in table(found)
