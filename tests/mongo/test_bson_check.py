@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -168,6 +170,25 @@ def test_the_number_of_elements_is_limited(monkeypatch: pytest.MonkeyPatch) -> N
     check(doc(b"\x0a\x00" * 99))
     with pytest.raises(BsonError, match="too many"):
         check(doc(b"\x0a\x00" * 100))
+    half = doc(b"\x0a\x00" * 49)
+    assert len(decode_all(half * 2, 2)) == 2
+    with pytest.raises(BsonError, match="too many"):
+        decode_all(half * 2 + doc(b""), 3)
+
+
+def test_an_element_takes_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worst is one document of different keys with the smallest values: what the limit costs."""
+    assert bson_check.MAX_ELEMENTS * 120 <= 48_000_000
+    monkeypatch.setattr(bson_check, "MAX_ELEMENTS", elements := 50_000)
+    keys = itertools.islice(itertools.product(range(1, 128), repeat=3), elements - 1)
+    data = doc(b"".join(b"\x0a%c%c%c\x00" % key for key in keys))
+    tracemalloc.start()
+    try:
+        assert len(decode(data)) == elements - 1
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 120 * elements
 
 
 @pytest.mark.parametrize("key", ["ok", "code", "errmsg", "databases", "cursor"])

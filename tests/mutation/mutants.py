@@ -171,7 +171,9 @@ MUTANTS: Final = (
         "or data[inner] != 0 or len(ends) >= MAX_DEPTH:",
         "or data[inner] != 0:",
     ),
-    Mutant("the limit of elements is gone", "bson_check", "in repeat(None, MAX_ELEMENTS)", "in repeat(None)"),
+    Mutant(
+        "the limit of elements is gone", "bson_check", "    for _ in steps:", "    for _ in repeat(None):"
+    ),
     Mutant("a doubled key is taken", "bson_check", "if top != len(document) and", "if top < 0 and"),
     Mutant(
         "a string needs no terminator",
