@@ -66,7 +66,7 @@ class Limits:
     cursor_rounds: int = 300
     name_length: int = 256
     connections: int = 5
-    window: int = 64  # metadata commands in flight on one connection
+    window: int = 256  # metadata commands in flight on one connection; a server answers them in order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
