@@ -44,7 +44,7 @@ def main() -> int:
         ]
         for step in steps:
             tallies.append(step())
-            _say(_line(tallies[-1]))
+            _say("\n".join([_line(tallies[-1]), *tallies[-1].violations[:KEPT]]))
     survivors = _mutants(place / "mutants")
     _say(_table(tallies, survivors, time.monotonic() - began))
     sound = all(tally.sound for tally in tallies) and not survivors

@@ -63,7 +63,8 @@ def _one(ground: Ground, place: Path, at: int, after: bool, tally: Tally) -> Non
     run = run_in(output)
     if code == ENDED and run is not None:
         tally.examine(run, truth, f"end of {label}", ended=True)
-    shutil.rmtree(place)
+    if tally.sound:
+        shutil.rmtree(place)
 
 
 def reason(place: Path) -> str:
