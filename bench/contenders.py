@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.network import CLOSED_PORT, FIRST, PORT, PYTHON, Place
+from bench.far import DATABASES
+from bench.network import CLOSED_PORT, FAR_PORT, FIRST, PORT, PYTHON, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ CONTESTS = [
     Contest("syn-silent", "none", "SYN stage, silent range", lambda n: 0),
     Contest("syn-closed", "all", "SYN stage, closed range", lambda n: 0),
     Contest("syn-live", "all", "SYN stage, live range", lambda n: n),
+    Contest("far", "all", "1,000 databases 50 ms away, beside a server with a slow one", lambda n: 0),
     Contest("eight", "one in 1024", "a whole range with one live host in 1,024", lambda n: n // 1024),
 ]
 
@@ -85,7 +87,6 @@ def _mongosweep(engine: str, port: int) -> Callable[[Place, int], list[str]]:
     def command(where: Place, count: int) -> list[str]:
         rate = RATE if (engine, port) == ("connect", PORT) else 10_000_000
         # The other contenders know no caps for prefixes; the sweeps of whole ranges keep ours as they are.
-        # The other contenders know no caps for prefixes; the sweeps of whole ranges keep ours as they are.
         caps = "" if engine == "syn" else "per_prefix_rate = 10000000\n"
         config = where.directory / "mongosweep.toml"
         config.write_text(
@@ -99,6 +100,21 @@ def _mongosweep(engine: str, port: int) -> Callable[[Place, int], list[str]]:
         ]
 
     return command
+
+
+def _far(where: Place, count: int) -> list[str]:
+    """The large server and its slow neighbour in one sweep, at the full depth."""
+    depth = ["--depth", "collections", "--port", str(FAR_PORT)]
+    command = _mongosweep("connect", FAR_PORT)(where, count)
+    return [*command[:-1], *depth, "10.0.0.1-10.0.0.2"]
+
+
+def _far_found(output: str, _: Place) -> int:
+    """Milliseconds from the connect to the large server to its record, if it knows every database."""
+    for line in map(json.loads, output.splitlines()):
+        if line["target"]["ip"] == "10.0.0.1" and line["exposure"]["documents"] == DATABASES * 10:
+            return int(line["timing"]["total_ms"])
+    raise ValueError("the large server was not read to its end")
 
 
 def _limit(kind: str, port: int) -> Callable[[Place, int], list[str]]:
@@ -175,6 +191,7 @@ CONTENDERS = [
     Contender(
         "syn-live", "masscan", 131_072, _masscan(PORT), _file_lines("masscan.txt", "open tcp"), "masscan"
     ),
+    Contender("far", "mongosweep, depth collections", 2, _far, _far_found, quick=2),
     Contender(
         "eight", "a /16, mongosweep sweep --engine syn", 65_536, _mongosweep("syn", PORT), _OPEN, quick=65_536
     ),

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PREFIX = "10.0.0.0/8"
 FIRST = 10 << 24
-PORT, CLOSED_PORT = 27017, 27018
+PORT, CLOSED_PORT, FAR_PORT = 27017, 27018, 27019
+PYTHON = sys.executable
 _EARLY, _LATE = 0.01, 0.99  # of all packets: the middle is what is timed, without start and cool-down
 
 
@@ -84,18 +85,26 @@ def place() -> Iterator[Place]:
         ]
         scan.run(["ip", "neighbour", "replace", corp.address, "lladdr", macs[1], "dev", scan.device])
         corp.run(["ip", "neighbour", "replace", scan.address, "lladdr", macs[0], "dev", corp.device])
-        responder = corp.popen(
-            ["taskset", "-c", str(cores[-1]), str(binary), str(PORT), str(home / "replies")],
-            stdout=subprocess.PIPE,
-        )
-        assert responder.stdout is not None
-        try:
-            assert responder.stdout.readline() == b"ready\n", "the responder did not start"
-            yield Place(scan, corp, macs[1], home, responder.pid, cores[0])
-        finally:
-            responder.terminate()
-            responder.wait()
-            responder.stdout.close()
+        on_core = ["taskset", "-c", str(cores[-1])]
+        with (
+            _serving(corp, [*on_core, str(binary), str(PORT), str(home / "replies")]) as responder,
+            _serving(corp, [*on_core, PYTHON, "-m", "bench.far", str(FAR_PORT)]),
+        ):
+            yield Place(scan, corp, macs[1], home, responder, cores[0])
+
+
+@contextmanager
+def _serving(corp: Namespace, command: list[str]) -> Iterator[int]:
+    """A server that says when it is ready; its process id."""
+    server = corp.popen(command, stdout=subprocess.PIPE, cwd=str(HERE.parent))
+    assert server.stdout is not None
+    try:
+        assert server.stdout.readline() == b"ready\n", f"{command[3]} did not start"
+        yield server.pid
+    finally:
+        server.terminate()
+        server.wait()
+        server.stdout.close()
 
 
 class Clock:
@@ -247,6 +256,3 @@ def _resident(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
         return 0
-
-
-PYTHON = sys.executable
