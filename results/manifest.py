@@ -63,6 +63,7 @@ class Planned(Struct, frozen=True, kw_only=True):
     targets: int
     addresses: int = 0
     excluded: int = 0
+    opted_out: int = 0  # addresses of `excluded` that their owners took out
     ports: list[int] = []
 
 

@@ -18,6 +18,7 @@ from results.run import RunDirectory, load_manifest
 from scanner import __version__
 from scanner.checkpoint import Checkpoint, decode
 from scanner.observe import timestamp
+from scanner.optout import opted_out_addresses
 
 if TYPE_CHECKING:
     from results.files import FileSystem
@@ -129,6 +130,7 @@ def make_manifest(
             targets=planned,
             addresses=scope.address_count,
             excluded=sum(item.addresses for item in scope.excluded),
+            opted_out=opted_out_addresses(scope),
             ports=list(scope.ports),
         ),
         starts=[Start(at=now, who=who, tool_version=__version__)],
@@ -137,7 +139,9 @@ def make_manifest(
 
 def _entries(scope: Scope) -> list[str]:
     lines = [f"allow {entry.text} {entry.owner}".rstrip() for entry in scope.entries]
-    lines += [f"deny {deny.text} {deny.reason}".rstrip() for deny in scope.denies]
+    lines += [
+        f"{'optout' if deny.opt_out else 'deny'} {deny.text} {deny.reason}".rstrip() for deny in scope.denies
+    ]
     if len(lines) > MAX_SCOPE_ENTRIES:
         raise StorageRefusedError(
             "the scope",

@@ -7,6 +7,7 @@ Reading the file is `config_file.py`'s business.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -196,6 +197,33 @@ class Blackout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(description="why, in a few words", examples=["trading hours"])] = ""
 
 
+class OptOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A prefix that its owner has taken out, for 90 days at most. It wins over every allow entry, and its
+    addresses are counted in each plan and manifest."""
+
+    cidr: Annotated[str, Meta(description="the prefix left alone", examples=["10.20.40.0/24"])]
+    owner: Annotated[
+        str,
+        Meta(
+            min_length=1, max_length=256, pattern=_LINE, description="who asked", examples=["medical devices"]
+        ),
+    ]
+    reason: Annotated[
+        str,
+        Meta(
+            min_length=1, max_length=256, pattern=_LINE, description="why", examples=["fragile; see CHG-2201"]
+        ),
+    ]
+    since: Annotated[date, Meta(description="the day on which the owner asked", examples=[date(2026, 9, 1)])]
+    expires: Annotated[
+        date,
+        Meta(
+            description="the day on which it is over, 90 days later at the latest",
+            examples=[date(2026, 11, 30)],
+        ),
+    ]
+
+
 class Pause(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The kill switch: while the file exists, nothing new is sent."""
 
@@ -250,6 +278,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: LimitSettings = field(default_factory=LimitSettings)
     canary: tuple[Canary, ...] = ()
     blackout: tuple[Blackout, ...] = ()
+    optout: tuple[OptOut, ...] = ()
     pause: Pause = field(default_factory=Pause)
     audit: Audit = field(default_factory=Audit)
     ownership: Ownership = field(default_factory=Ownership)

@@ -14,6 +14,7 @@ import msgspec
 from scanner.config import Settings, SweepOptions
 from scanner.config_file import FILE_NAME, ConfigFile, find_config, read_config
 from scanner.errors import RefusedError
+from scanner.optout import without_opted_out
 from targets.grammar import GrammarError
 from targets.load import load_scope, require_targets, scope_from_tables
 from targets.names import system_resolver
@@ -127,12 +128,20 @@ def full_scope(
         "allow_empty": allow_empty,
     }
     if request.scope_file is not None:
-        return load_scope(request.scope_file, **how), request.scope_file
-    assert config is not None
-    tables = scope_from_tables(
-        settings.allow, settings.deny, source=config.path, line_of=config.lines.line, **how
-    )
-    return tables, config.path
+        scope, source = load_scope(request.scope_file, **how), request.scope_file
+    else:
+        assert config is not None
+        source = config.path
+        scope = scope_from_tables(
+            settings.allow, settings.deny, source=source, line_of=config.lines.line, **how
+        )
+    if config is not None and settings.optout:
+        scope = without_opted_out(
+            scope, settings.optout, lambda number, key: config.place(("optout", number, key)), now
+        )
+        if not allow_empty:
+            require_targets(scope, source)
+    return scope, source
 
 
 def narrow_scope(

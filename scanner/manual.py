@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -69,7 +70,7 @@ def _what(kind: Any, default: str) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, date) else json.dumps(value, ensure_ascii=False)
 
 
 def main(arguments: list[str]) -> int:

@@ -10,6 +10,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scanner.optout import opted_out_addresses
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -63,6 +65,7 @@ class Plan:
     owners: tuple[OwnerShare, ...]
     excluded: tuple[Exclusion, ...]
     excluded_addresses: int
+    opted_out_addresses: int  # of these, taken out by their owners
     overlapping_addresses: int  # named by more than one allow entry; asked once
     engine: str
     depth: str
@@ -93,6 +96,7 @@ def make_plan(settings: Settings, scope: Scope, options: SweepOptions, now: floa
         owners=tuple(_owners(scope)),
         excluded=excluded,
         excluded_addresses=sum(item.addresses for item in excluded),
+        opted_out_addresses=opted_out_addresses(scope),
         overlapping_addresses=sum(entry.span.size for entry in scope.entries) - scope.allowed.size,
         engine=options.engine,
         depth=options.depth,

@@ -47,7 +47,8 @@ def plan_lines(plan: Plan, holders: Sequence[object] | None = None) -> list[str]
         excluded = [
             (item.cidr, item.reason or "(no reason)", f"{item.addresses:,}") for item in plan.excluded
         ]
-        lines += ["", f"excluded: {plan.excluded_addresses:,} addresses that were allowed"]
+        owners = f", {plan.opted_out_addresses:,} by their owners" if plan.opted_out_addresses else ""
+        lines += ["", f"excluded: {plan.excluded_addresses:,} addresses that were allowed{owners}"]
         lines += table_lines(("DENIED", "REASON", "ADDRESSES"), excluded)
     if plan.blackouts:
         lines += ["", "not touched:"]

@@ -38,6 +38,15 @@ contact = ""                       # such as "soc@example.com"
 # [[deny]]
 # cidr = "10.20.30.0/24"
 # reason = "medical devices"
+#
+# An owner may take a prefix out, for 90 days at most; every plan and every manifest counts it.
+#
+# [[optout]]
+# cidr = "10.20.40.0/24"
+# owner = "plant control"
+# reason = "fragile; see CHG-2201"
+# since = 2026-09-01
+# expires = 2026-11-30
 
 [sweep]
 ports = [27017]

@@ -67,6 +67,7 @@ class Deny:
     text: str
     reason: str = ""
     expires: float = math.inf
+    opt_out: bool = False  # an owner asked for it
     source: str = ""
     line: int | None = None
 

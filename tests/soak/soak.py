@@ -71,6 +71,16 @@ def slope(samples: list[Sample], key: str) -> float:
     return statistics.median(far) * 3600 if far else 0.0
 
 
+def floor(samples: list[Sample], key: str) -> list[Sample]:
+    """The lowest sample of each minute: what stays when a large reply has come and gone."""
+    minutes: dict[int, Sample] = {}
+    for sample in samples:
+        minute = int(sample["at"] // 60)
+        if minute not in minutes or sample[key] < minutes[minute][key]:
+            minutes[minute] = sample
+    return list(minutes.values())
+
+
 def after_warm_up(samples: list[Sample]) -> list[Sample]:
     """The samples that count."""
     start, end = samples[0]["at"], samples[-1]["at"]
@@ -82,6 +92,8 @@ def figures(seen: list[Sample], told: list[Sample]) -> dict[str, Any]:
     found: dict[str, Any] = {"seconds": round(seen[-1]["at"] - seen[0]["at"]), "samples": len(seen)}
     for samples, key in ((seen, "rss"), (seen, "descriptors"), (seen, "threads"), (told, "tasks")):
         kept = after_warm_up(samples)
+        if key == "rss":
+            kept = floor(kept, key)
         half = len(kept) // 2
         found[key] = {
             "first": round(kept[0][key], 2),
