@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from results.record import Database, Hint
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 HINTS_KEPT = 200
 NAMES_LOOKED_AT = 20_000
+NAMES_REMEMBERED = 2048
 _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _UNDECOMPOSED = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
 _SEPARATORS = re.compile(r"[\W\d_]+")
@@ -49,6 +50,11 @@ def tokens(name: str) -> Iterator[str]:
 
 def match(name: str) -> list[Hint]:
     """The listed words in `name`, at most one a category, in the order in which they stand there."""
+    return list(_match(name))
+
+
+@lru_cache(NAMES_REMEMBERED)
+def _match(name: str) -> tuple[Hint, ...]:
     vocabulary = _vocabulary()
     found: dict[str, Hint] = {}
     for token in tokens(name):
@@ -60,7 +66,7 @@ def match(name: str) -> list[Hint]:
         for hit in vocabulary.inside:
             if hit.word in folded:
                 found.setdefault(hit.category, _hint(name, hit))
-    return list(found.values())
+    return tuple(found.values())
 
 
 def find(databases: Iterable[Database]) -> tuple[list[Hint], bool]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAMES_KEPT = 50
 SUSPECTS_WEIGHED = 100
+NAMES_REMEMBERED = 2048  # an estate has few names, and each is looked up several times
 NOTE_DOCUMENTS = 3
 SURELY_DATA_DOCUMENTS = 100
 TINY_BYTES = 128 * 1024
@@ -206,6 +207,7 @@ def _is_marker(name: str) -> bool:
     return any(entry.strength == "marker" for entry in _table().get(fold(name), []))
 
 
+@lru_cache(NAMES_REMEMBERED)
 def _entry(name: str, within: str) -> _Entry | None:
     """The strongest row that matches: an exact name before a shape, a shape before a variant."""
     folded = fold(name)

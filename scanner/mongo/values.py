@@ -92,6 +92,8 @@ def clean_name(value: object, limit: int) -> tuple[str, str]:
     """
     if not isinstance(value, str):
         return "", ""
+    if len(value) <= limit and value.isascii() and value.isprintable():
+        return value, ""
     raw = value.encode("utf-8", "surrogateescape" if _escaped(value) else "replace")
     shown = raw.decode("utf-8", "replace")
     if len(shown) > limit:
