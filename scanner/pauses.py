@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 STOP_FILE = "the stop file exists"
 SIGNAL = "paused by SIGUSR2"
 BROKEN = "the reloaded scope is broken"
+UNSEEN = "the stop file has not been looked at yet"
 OUTAGE_PATIENCE = 900.0  # seconds without our own link after which the sweep gives up
 
 
@@ -57,7 +58,8 @@ class BlackoutHold:
 
 
 class Pauses:
-    """Looks at every reason to pause, four times a second, and tells the engine."""
+    """Looks at every reason to pause, four times a second, and tells the engine. Until the first look
+    nothing of the scope is asked."""
 
     INTERVAL = 0.25
 
@@ -73,6 +75,7 @@ class Pauses:
         uplink: Uplink | None = None,
     ) -> None:
         self._engine = engine
+        engine.pauses.add(UNSEEN)
         self._door = door
         self._clock = clock
         self._hold = hold
@@ -144,6 +147,7 @@ class Pauses:
                 self._engine.pauses.add(STOP_FILE)
             else:
                 self._engine.pauses.discard(STOP_FILE)
+        self._engine.pauses.discard(UNSEEN)
         if self._hold.refresh(self._clock.wall()):
             self._engine.release_blackouts()
         if self._door.expired():

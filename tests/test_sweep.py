@@ -248,6 +248,29 @@ def test_a_stop_file_pauses_and_its_removal_resumes(tmp_path: Path, port: int) -
     assert len({snapshot.done for snapshot in paused[2:]}) == 1
 
 
+def test_a_stop_file_that_is_there_at_the_start_holds_back_the_first_connect(
+    tmp_path: Path, port: int
+) -> None:
+    stop = tmp_path / "stop"
+    stop.touch()
+    settings = Settings(sweep=FAST, pause=Pause(stop_file=str(stop)))
+    done_while_it_was_there: list[int] = []
+
+    class Remover(Watcher):
+        def progress(self, snapshot: Snapshot) -> None:
+            if len(self.snapshots) == 2:
+                stop.unlink()
+            if stop.exists():
+                done_while_it_was_there.append(snapshot.done)
+            super().progress(snapshot)
+
+    watcher = Remover()
+    summary = run(settings, scope_of(port), SweepOptions(output=tmp_path), watcher)
+    assert done_while_it_was_there == [0, 0]
+    assert summary.state == "complete"
+    assert summary.outcomes["refused"] == 64
+
+
 def test_everything_that_accepts_and_says_nothing_is_one_middlebox(tmp_path: Path, port: int) -> None:
     """A box that completes every handshake: few lines, the prefix named, and the run is not called clean."""
 
