@@ -90,13 +90,17 @@ class SecondLook:
 
     def spoke_many(self, tokens: list[int], prefixes: list[int]) -> None:
         """The same for several that refused, each with its prefix."""
-        if self._waiting or self._controls or self._control_room:
+        if self._waiting or self._controls:
             for token, prefix in zip(tokens, prefixes, strict=True):
                 self.spoke(token, prefix, refused=True)
             return
         known = self._prefixes
-        for prefix in prefixes:
-            (known.get(prefix) or self._of(prefix)).answered += 1
+        for token, prefix in zip(tokens, prefixes, strict=True):
+            tally = known.get(prefix) or self._of(prefix)
+            tally.answered += 1
+            if len(tally.controls) < CONTROLS_A_PREFIX and self._control_room:
+                tally.controls.append(token)
+                self._control_room -= 1
 
     def silent(self, token: int, prefix: int) -> None:
         """A target did not answer within its deadline."""
