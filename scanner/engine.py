@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _FIRST: Callable[[tuple[int, Target]], int] = itemgetter(0)
 PUMP_INTERVAL = 0.005  # seconds between looks at the bucket when nothing else happens
 MAX_DEFERRED = 8192  # positions held back by their prefix's cap; beyond it the order waits
+MAX_HELD = 262_144  # the same for blackout windows: each costs memory, and a place in every checkpoint
+HELD_AT_ONCE = 4096  # so many are put aside in one turn, so that signals and deadlines do not wait
 FAULT_DELAY = 1.0  # seconds until a target that this machine could not ask is tried again
 FAULT_TRIES = 8  # such faults in a row after which one target is given up, and not reached
 FAULT_PATIENCE = 60.0  # seconds of nothing but local faults after which the sweep gives up
@@ -205,12 +207,12 @@ class Engine:
 
     def _next(self, now: float) -> tuple[int, Target] | None:
         """The next token that may go now, with its target; None when there is none."""
-        deferred = self._deferred
-        while True:
+        deferred, patience = self._deferred, HELD_AT_ONCE
+        while patience:
             if deferred and deferred[0][0] <= now:
                 token = heapq.heappop(deferred)[1]
                 target = self.source.target(token)
-            elif len(deferred) >= MAX_DEFERRED:
+            elif len(deferred) >= MAX_DEFERRED or len(self._blacked_out) >= MAX_HELD:
                 return None
             else:
                 taken = self.source.take()
@@ -221,12 +223,14 @@ class Engine:
             version, address, _ = target
             if self._held is not None and self._held.holds(version, address):
                 self._blacked_out.append(token)
+                patience -= 1
                 continue
             delay = self._caps.delay(self._caps.key(version, address), now)
             if not delay:
                 return token, target
             # A delay below the clock's resolution would be due at once, and be asked about for ever.
             heapq.heappush(deferred, (now + max(delay, PUMP_INTERVAL), token))
+        return None
 
     def release_blackouts(self) -> None:
         """The windows have changed: look again at everything that was held back."""

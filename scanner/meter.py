@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from scanner.engine import MAX_HELD
 from scanner.progress import Snapshot
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Meter:
         engine = self._engine
         if engine.pauses:
             return "; ".join(sorted(engine.pauses))
-        if engine.held_back and engine.source.exhausted and not engine.connector.busy:
+        nothing_else = engine.source.exhausted or engine.held_back >= MAX_HELD
+        if engine.held_back and nothing_else and not engine.connector.busy:
             return f"{engine.held_back} targets wait for the end of a blackout window"
         return ""

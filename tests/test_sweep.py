@@ -16,7 +16,8 @@ import pytest
 from results.audit import audit
 from results.reading import read_run
 from results.verdict import Verdict
-from scanner.config import Canary, Pause, Settings, SweepOptions, SweepSettings
+from scanner.clock import SystemClock
+from scanner.config import Blackout, Canary, Pause, Settings, SweepOptions, SweepSettings
 from scanner.lab.honest import personalities
 from scanner.sweep import run
 from targets.entries import Deny, Entry
@@ -269,6 +270,48 @@ def test_a_stop_file_that_is_there_at_the_start_holds_back_the_first_connect(
     assert done_while_it_was_there == [0, 0]
     assert summary.state == "complete"
     assert summary.outcomes["refused"] == 64
+
+
+class Shifted(SystemClock):
+    """A wall clock that a test moves."""
+
+    shift = 0.0
+
+    def wall(self) -> float:
+        return super().wall() + self.shift
+
+
+def test_a_blackout_larger_than_what_is_held_back_makes_the_order_wait(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("engine", "meter"):
+        monkeypatch.setattr(f"scanner.{module}.MAX_HELD", 50)
+    monkeypatch.setattr("scanner.engine.HELD_AT_ONCE", 7)
+    begin, end = (time.gmtime(time.time() + seconds) for seconds in (-60, 3600))
+    window = Blackout(
+        cidr="127.91.0.0/24",
+        start=f"{begin.tm_hour:02}:{begin.tm_min:02}",
+        to=f"{end.tm_hour:02}:{end.tm_min:02}",
+    )
+    clock = Shifted()
+
+    class Mover(Watcher):
+        def progress(self, snapshot: Snapshot) -> None:
+            super().progress(snapshot)
+            if sum(bool(seen.paused_by) for seen in self.snapshots) == 2:
+                clock.shift = 7200.0
+
+    watcher = Mover()
+    settings = Settings(sweep=FAST, blackout=(window,))
+    scope = scope_of(port, "127.91.0.0/24")
+    summary = run(settings, scope, SweepOptions(output=tmp_path), watcher, clock=clock)
+    paused = [snapshot for snapshot in watcher.snapshots if snapshot.paused_by]
+    assert {snapshot.paused_by for snapshot in paused[:2]} == {
+        "50 targets wait for the end of a blackout window"
+    }
+    assert [snapshot.done for snapshot in paused[:2]] == [0, 0]
+    assert summary.state == "complete"
+    assert summary.outcomes["refused"] == 256
 
 
 def test_everything_that_accepts_and_says_nothing_is_one_middlebox(tmp_path: Path, port: int) -> None:
