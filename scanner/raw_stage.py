@@ -41,7 +41,8 @@ class RawStage:
         self, scope: Scope, order: Order, sweep: SweepSettings, source: FeedSource, coverage: Coverage
     ) -> None:
         steps = (order.size, order.prime, order.generator, order.start, order.shard, order.shards)
-        job = job_for(scope, steps, rate=sweep.rate, wait=max(2.0, sweep.connect_timeout))
+        # It stands still until `run`: nothing may be sent before the reasons to pause were looked at.
+        job = job_for(scope, steps, rate=STILL, wait=max(2.0, sweep.connect_timeout))
         self._stage = SynStage(replace(job, prefix_rate=sweep.per_prefix_rate))
         self._rate = sweep.rate
         self._order = order
@@ -127,7 +128,7 @@ class RawStage:
 
     async def _obey(self, engine: Engine) -> None:
         """Pass pauses and the end on to the stage. It is told within a quarter of a second."""
-        paused = False
+        paused = True
         while True:
             if engine.narrowed and not self.trouble:
                 # The stage's fence is its own copy, so a smaller scope holds there by stopping it.
