@@ -52,6 +52,9 @@ fuzz: $(DEV) ## fuzz everything that reads hostile bytes (SECONDS=60, CORPUS=fol
 mutants: $(DEV) ## apply deliberate errors to the protocol core; each must be caught by a test
 	$(BIN)/python -m tests.mutation
 
+accuracy: $(DEV) ## hold the sweep against PyMongo, nmap and hostile servers, and write the pages on it
+	$(BIN)/python -m tests.accuracy
+
 bench: $(DEV) ## measure the speed of every engine on this machine
 	$(BIN)/python -m bench
 

@@ -1,6 +1,6 @@
 """The hostile servers in a process of their own: `python -m tests.accuracy.hostile_lab COUNT`.
 
-Prints one line of JSON (place, name, hostility, right verdicts and description of every server; copies fill up
+Prints one line of JSON (place, name, hostility, right verdicts, description of every server; copies fill up
 to COUNT) and runs until its stdin ends.
 """
 

@@ -1,9 +1,8 @@
-"""Makes docs/verdicts.md from the tests that prove it: `python -m tests.accuracy.pages`."""
+"""Makes docs/verdicts.md from the tests that prove it (`make accuracy`)."""
 
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results.verdict import MEANING, Verdict
@@ -16,13 +15,12 @@ if TYPE_CHECKING:
 
 VERDICTS = "docs/verdicts.md"
 MODULES = ("tests.accuracy.test_verdicts", "tests.accuracy.test_traps")
-ROOT = Path(__file__).resolve().parent.parent.parent
 _GOLDEN = "tests/mongo/test_judge_golden.py::test_list_databases"
 
 _HEAD = """\
 # What each verdict rests on
 
-<!-- Made by `python -m tests.accuracy.pages` from the tests named here. Change the tests, not this page. -->
+<!-- Made by `make accuracy` from the tests named here. Change the tests, not this page. -->
 
 A verdict is one answer about one address and port. Each row below is a server that a test starts, asks over a
 real socket, and holds against this table. "Recording" means that the bytes are those of a real server of that
@@ -92,12 +90,3 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
         "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows
     ]
     return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    """Write the page."""
-    (ROOT / VERDICTS).write_text(verdicts_page(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

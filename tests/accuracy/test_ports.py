@@ -12,7 +12,7 @@ from results.record import Observation
 from results.verdict import Verdict
 from scanner.lab.estate import find
 from scanner.mongo.console import PORT as CONSOLE_PORT
-from tests.accuracy.situations import situations
+from tests.accuracy.surroundings import surroundings
 from tests.support.lab_thread import LabThread
 from tests.support.ports import free_port
 
@@ -22,7 +22,7 @@ HOST = "127.98.0.1"
 
 def test_every_configured_port_is_asked(tmp_path: Path) -> None:
     """One address, four servers on four ports, one of them given to this entry alone."""
-    console = next(s.server for s in situations() if s.proof.rule == "http-console-login")
+    console = next(s.server for s in surroundings() if s.proof.rule == "http-console-login")
     first, second, third = free_port(), free_port(), free_port()
     places = {
         (HOST, first): find("open_8_0"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,12 +11,14 @@ from scanner.lab.server import Server
 from scanner.mongo.console import PORT as CONSOLE_PORT
 from scanner.mongo.judge import RULES
 from tests.accuracy.asking import HASTY, PATIENT, ask
-from tests.accuracy.pages import VERDICTS, verdicts_page
 from tests.accuracy.proofs import PROOFS, proves
-from tests.accuracy.situations import Situation, situations
+from tests.accuracy.states import states
+from tests.accuracy.surroundings import surroundings
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-SITUATIONS = situations()
+if TYPE_CHECKING:
+    from tests.accuracy.situation import Situation
+
+SITUATIONS = [*states(), *surroundings()]
 SILENT = ("silent", "http-console")
 
 
@@ -42,8 +44,3 @@ def test_every_verdict_of_a_conversation_is_proven() -> None:
     assert {proof.verdict for proof in PROOFS} == {v for v in Verdict if not v.is_connection_outcome}
     assert {proof.rule for proof in PROOFS} <= {rule.name for rule in RULES}
     assert len({proof.state for proof in PROOFS}) == len(PROOFS)
-
-
-def test_the_page_is_the_one_that_the_tests_make() -> None:
-    """Make it anew with `python -m tests.accuracy.pages`."""
-    assert (ROOT / VERDICTS).read_text(encoding="utf-8") == verdicts_page()

@@ -1,0 +1,210 @@
+"""What a sweep costs a server: docs/cost.md, from recordings, the code's own bounds, and real servers."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import bson
+
+from scanner.mongo import commands
+from scanner.mongo.dialogue import Dialogue
+from scanner.mongo.facts import Depth, Limits
+from scanner.mongo.metadata import MetadataPlan
+from scanner.mongo.wire import Form
+from tests.accuracy.asking import CLIENT
+from tests.accuracy.pages import table
+from tests.support.converse import converse
+from tests.support.recordings import load
+from tests.support.replay import Replay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from scanner.mongo.commands import Request
+
+    Doc = dict[str, Any]
+
+COST = "docs/cost.md"
+MEASURED = "<!-- What follows was measured on one machine. -->"
+VERSIONS = ("2.6.0-rc1", "4.0.3", "7.1.0")
+
+_HEAD = """\
+# What a sweep costs the servers that it asks
+
+<!-- Made by `make accuracy`. All above the line "measured on one machine" is held to the code by a test. -->
+
+A locked server answers three questions and is left alone. An open one is asked for names, counts, sizes and
+the newest id of each collection, within the bounds below; no question reads a document. What is left out is
+named in the record under `truncated`.
+"""
+_EXAMINED = """\
+## Keys and documents examined
+
+By the servers' own profilers, for one collection of 2,000 documents (recordings `open_profile`). `-`: not
+asked of this version, or not counted by its profiler, which counts only what can examine keys or documents.
+listDatabases and listCollections are in no profile: they read the catalogue. The same newest-`_id` question
+put to a view examines all 2,000 documents, so views are never asked.
+"""
+_WIRE = """\
+## Messages and bytes
+
+Recorded servers with eight or nine databases and about ten collections, asked over one connection. A locked
+server costs the same at every depth.
+"""
+_TIME = """\
+## Time limits that the server keeps
+
+Sent as `maxTimeMS` (2.6 and later). Two questions of one kind in a row that run out of time end that kind.
+"""
+
+
+def _is(name: str) -> Callable[[Doc], bool]:
+    return lambda asked: next(iter(asked), "") == name
+
+
+def _newest(asked: Doc) -> bool:
+    return _is("find")(asked) and "hint" in asked and "$gte" in str(asked.get("filter"))
+
+
+def _newest_legacy(asked: Doc) -> bool:
+    hinted = "$hint" in asked or ("ntoreturn" in asked and "hint" in asked)
+    return hinted and "$explain" not in asked
+
+
+def _stage(name: str) -> Callable[[Doc], bool]:
+    return lambda asked: (
+        _is("aggregate")(asked) and name in str(asked.get("pipeline")) and "explain" not in asked
+    )
+
+
+QUESTIONS: tuple[tuple[str, Callable[[Doc], bool]], ...] = (
+    ("dbStats", _is("dbStats")),
+    ("collStats", _is("collStats")),
+    ("count without a query", _is("count")),
+    ("`$collStats`, projected", _stage("storageStats")),
+    ("newest `_id`, find", _newest),
+    ("newest `_id` as a date, aggregate", _stage("$toDate")),
+    ("newest `_id`, legacy find", _newest_legacy),
+)
+COLLECTION = "lecteurs.readers"
+"""2,000 documents; the profiler ran at level 2."""
+
+
+@cache
+def profiled(version: str) -> tuple[Doc, ...]:
+    """The entries of the recorded profile."""
+    entries: list[Doc] = []
+    for step in load(version, "open_profile"):
+        if step.family == "profile" and version.startswith("2."):
+            entries += bson.decode_all(step.reply[36:])
+        elif step.family == "profile":
+            entries += bson.decode(step.reply[21:])["cursor"]["firstBatch"]
+    return tuple(entries)
+
+
+def examined(version: str, is_asked: Callable[[Doc], bool]) -> tuple[int, int] | None:
+    """The most keys and documents that this question examined; None when the profiler counted none."""
+    found = []
+    for entry in profiled(version):
+        asked = entry.get("command") or entry.get("query") or {}
+        about = entry["ns"] in (COLLECTION, "lecteurs", "lecteurs.$cmd")
+        keys = entry.get("keysExamined", entry.get("nscanned"))
+        documents = entry.get("docsExamined", entry.get("nscannedObjects"))
+        if about and is_asked(asked) and keys is not None:
+            found.append((int(keys), int(documents or 0)))
+    return max(found) if found else None
+
+
+def cost_page(measured: str) -> str:
+    """The page; `measured` is what stands below the line."""
+    return "\n".join([_HEAD, _examined(), _wire(), _bounds(), _time_limits(), MEASURED, "", measured])
+
+
+def held_part(page: str) -> str:
+    """The part that a test holds to the code."""
+    return page.partition(MEASURED)[0]
+
+
+def measured_part(page: str) -> str:
+    """The rest of it."""
+    return page.partition(f"{MEASURED}\n\n")[2]
+
+
+def _examined() -> str:
+    rows = []
+    for name, is_asked in QUESTIONS:
+        cells = [examined(version, is_asked) for version in VERSIONS]
+        rows.append((name, *("-" if cell is None else f"{cell[0]} / {cell[1]}" for cell in cells)))
+    return (
+        _EXAMINED + "\n" + table(("Question: keys / documents", *(version[:3] for version in VERSIONS)), rows)
+    )
+
+
+SERVERS = (
+    ("locked, 2.6", "2.6.0-rc1", "auth_user", ""),
+    ("locked, 4.0", "4.0.3", "auth_user", ""),
+    ("locked, 7.1", "7.1.0", "auth_user", ""),
+    ("open, 2.6", "2.6.0-rc1", "open_data", ""),
+    ("open, 4.0", "4.0.3", "open_data", ""),
+    ("open, 7.1", "7.1.0", "open_data", ""),
+    ("mongos, open, 7.1", "7.1.0", "mongos_open", "router"),
+)
+
+
+def spent(version: str, scenario: str, node: str, depth: Depth) -> tuple[int, int, int]:
+    """Messages, bytes sent and bytes received when a recorded server is asked."""
+    dialogue = Dialogue(
+        client=CLIENT, depth=depth, limits=Limits(), loopback=False, plan_factory=MetadataPlan
+    )
+    converse(dialogue, Replay(version, scenario, node))
+    return dialogue.messages_sent, dialogue.bytes_sent, dialogue.bytes_received
+
+
+def _wire() -> str:
+    rows = [
+        (name, str(depth), *(f"{number:,}" for number in spent(version, scenario, node, depth)))
+        for name, version, scenario, node in SERVERS
+        for depth in (Depth.VERDICT, Depth.DATABASES, Depth.COLLECTIONS)
+        if depth is Depth.COLLECTIONS or not name.startswith("locked")
+    ]
+    return _WIRE + "\n" + table(("Server", "--depth", "Messages", "Bytes sent", "Bytes received"), rows)
+
+
+def _bounds() -> str:
+    limits = Limits()
+    rows = [
+        ("connections", f"{limits.connections}"),
+        ("bytes received in all", f"{limits.host_bytes:,}"),
+        ("a first reply, bytes", f"{limits.verdict_reply_bytes:,}"),
+        ("a list of names, bytes", f"{limits.names_reply_bytes:,}"),
+        ("statistics of one thing, bytes", f"{limits.stats_reply_bytes:,}"),
+        ("databases kept", f"{limits.databases_kept:,}"),
+        ("databases asked for counts and names", f"{limits.databases_asked:,}"),
+        ("collections kept", f"{limits.collections_kept:,}"),
+        ("collections asked for statistics and newest id", f"{limits.collections_asked:,}"),
+        ("further batches of names", f"{limits.cursor_rounds:,}"),
+        ("questions in flight", f"{limits.window:,}"),
+    ]
+    text = "## Bounds for one server\n\nThe defaults; `[limits]` in the configuration changes them.\n\n"
+    return text + table(("What", "At most"), rows)
+
+
+def _time_limits() -> str:
+    before = 1_700_000_000
+    asked: Sequence[tuple[str, Request]] = (
+        ("listDatabases", commands.list_databases()),
+        ("listCollections", commands.list_collections("db")),
+        ("getMore of names", commands.get_more("db", 1)),
+        ("dbStats", commands.db_stats("db")),
+        ("`$collStats`", commands.coll_stats_stage("db", "c")),
+        ("collStats", commands.coll_stats("db", "c")),
+        ("count", commands.count("db", "c")),
+        ("newest `_id`", commands.newest_id("db", "c", before)),
+        ("newest `_id` as a date", commands.newest_date("db", "c", before)),
+    )
+    rows = []
+    for name, request in asked:
+        limit = bson.decode(commands.encode(request, 1, Form.OP_MSG)[21:]).get("maxTimeMS")
+        rows.append((name, f"{limit} ms" if limit else "none of its own: the reply deadline"))
+    return _TIME + "\n" + table(("Question", "maxTimeMS"), rows)
