@@ -51,6 +51,8 @@ LINE_LIMIT = 16 * 1024 * 1024
 QUESTIONS_PER_WORKER = 100
 """After so many servers a worker is replaced, so that nothing they left in it adds up."""
 START_SECONDS = 20.0
+LOOK_AGAIN = 0.25
+"""Seconds between two looks at whether a target may be asked by now."""
 
 
 class Question(Struct, frozen=True):
@@ -247,7 +249,8 @@ def _environment() -> dict[str, str]:
 class SecondOpinion:
     """A few worker processes that put the question; use it as an async context manager.
 
-    `wall` gives seconds since the epoch, for the fence. At most `workers` servers are asked at a time.
+    `wall` gives seconds since the epoch, for the fence. At most `workers` servers are asked at a time, and
+    each only while `may_ask(target)`: a pause or a blackout window holds here, too.
     """
 
     def __init__(
@@ -258,11 +261,13 @@ class SecondOpinion:
         app_name: str = "mongosweep",
         timeout: float = 2.0,
         workers: int = 2,
+        may_ask: Callable[[Target], bool] = lambda target: True,
     ) -> None:
         self._scope = scope
         self._wall = wall
         self._app_name = app_name[:128]  # the driver refuses longer ones
         self._timeout = timeout
+        self._may_ask = may_ask
         self._slots = asyncio.Semaphore(workers)
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
@@ -281,32 +286,40 @@ class SecondOpinion:
     async def ask(self, target: Target, *, tls: bool) -> DriverOpinion:
         """The driver's opinion of one target. Never raises for what the target or a worker does."""
         question = Question(target.ip, target.port, tls, self._timeout, self._app_name)
-        async with self._slots:
-            try:
-                worker = await self._worker()
-            except (OSError, TimeoutError) as error:
-                return DriverOpinion("not_asked", error=f"no worker for the official driver: {error}")
-            if not self._scope.permits(target, self._wall()):  # the last door, with nothing left in between
-                self._idle.append(worker)
-                return DriverOpinion("not_asked", error=f"{target} is outside the scope")
-            started = time.monotonic()
-            try:
-                opinion = await worker.answer(question)
-            except (TimeoutError, ValueError, OSError) as error:
-                await self._drop(worker)
-                return DriverOpinion(
-                    "too_much",
-                    error=f"the driver's worker was stopped at its limit ({type(error).__name__})",
-                    ms=round((time.monotonic() - started) * 1000, 1),
-                )
-            except BaseException:
-                await self._drop(worker)
-                raise
-            if opinion.verdict == "too_much" or worker.left <= 0:
-                await self._drop(worker)
-            else:
-                self._idle.append(worker)
-            return opinion
+        while True:
+            # Outside of the slots, which another target may need.
+            while not self._may_ask(target):  # noqa: ASYNC110 - pauses and windows set no event
+                await asyncio.sleep(LOOK_AGAIN)
+            async with self._slots:
+                if self._may_ask(target):
+                    return await self._put(question, target)
+
+    async def _put(self, question: Question, target: Target) -> DriverOpinion:
+        try:
+            worker = await self._worker()
+        except (OSError, TimeoutError) as error:
+            return DriverOpinion("not_asked", error=f"no worker for the official driver: {error}")
+        if not self._scope.permits(target, self._wall()):  # the last door, with nothing left in between
+            self._idle.append(worker)
+            return DriverOpinion("not_asked", error=f"{target} is outside the scope")
+        started = time.monotonic()
+        try:
+            opinion = await worker.answer(question)
+        except (TimeoutError, ValueError, OSError) as error:
+            await self._drop(worker)
+            return DriverOpinion(
+                "too_much",
+                error=f"the driver's worker was stopped at its limit ({type(error).__name__})",
+                ms=round((time.monotonic() - started) * 1000, 1),
+            )
+        except BaseException:
+            await self._drop(worker)
+            raise
+        if opinion.verdict == "too_much" or worker.left <= 0:
+            await self._drop(worker)
+        else:
+            self._idle.append(worker)
+        return opinion
 
     async def _worker(self) -> _Worker:
         while self._idle:

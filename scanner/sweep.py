@@ -46,7 +46,7 @@ from scanner.second_look import SecondLook
 from scanner.sources import FeedSource, Source, WalkSource
 from scanner.stdout import Follower, follow_journal
 from scanner.transport.base import Timeouts, is_loopback
-from scanner.transport.choose import make_connector, raise_descriptor_limit
+from scanner.transport.choose import loop_factory, make_connector, raise_descriptor_limit
 from scanner.twins import Twins
 from scanner.uplink import Uplink, spread
 
@@ -82,18 +82,8 @@ def run(
     writing failed later (the sweep has stopped by then). Nothing is sent before the directory stands.
     """
     load_tables()
-    with asyncio.Runner(loop_factory=_loop_factory(options.loop)) as runner:
+    with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
         return runner.run(Sweep(settings, scope, options, screen, clock or SystemClock(), fs).main())
-
-
-def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    if name == "uvloop":
-        try:
-            import uvloop
-        except ImportError:
-            return asyncio.new_event_loop
-        return uvloop.new_event_loop
-    return asyncio.new_event_loop
 
 
 class Sweep:
@@ -275,7 +265,13 @@ class Sweep:
         organisation = self.settings.organisation
         client = client_metadata(organisation.name, organisation.contact, __version__)
         name = str(client["application"]["name"])
-        return await stack.enter_async_context(SecondOpinion(self.door, self.clock.wall, app_name=name))
+        opinions = SecondOpinion(
+            self.door,
+            self.clock.wall,
+            app_name=name,
+            may_ask=lambda t: not (self.engine.pauses or self.hold.holds(t.version, t.address)),
+        )
+        return await stack.enter_async_context(opinions)
 
     # --- turning -----------------------------------------------------------------------------------
 
@@ -291,19 +287,23 @@ class Sweep:
         ]
         if self.raw is not None:
             chores.append(loop.create_task(self.raw.run(self.engine, self.screen.notice)))
+        for chore in chores:
+            chore.add_done_callback(self._chore_ended)
         try:
             self.engine.start()
             await self._until_done_or_stopped()
         finally:
             for chore in chores:
                 chore.cancel()
-            results = await asyncio.gather(*chores, return_exceptions=True)
+            await asyncio.gather(*chores, return_exceptions=True)
             self.pauses.uninstall(loop)
             gc.unfreeze()
             await self._let_the_disk_finish()
-        for result in results:
-            if isinstance(result, Exception):
-                self.fail(result)
+
+    def _chore_ended(self, chore: asyncio.Task[None]) -> None:
+        """Without one of its chores (blackouts, fsyncs, canaries) a sweep must not go on."""
+        if not chore.cancelled() and (error := chore.exception()) is not None:
+            self.fail(error)
 
     async def _until_done_or_stopped(self) -> None:
         stopped = asyncio.ensure_future(self.pauses.interrupted.wait())

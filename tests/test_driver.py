@@ -317,6 +317,26 @@ async def test_asks_the_scope_at_the_last_door() -> None:
     assert confirm(Verdict.OPEN, [], opinion).agrees is None
 
 
+async def test_a_target_that_is_held_back_waits_and_keeps_no_other_waiting() -> None:
+    """A pause or a blackout window holds for the second opinion, too."""
+    held: set[int] = set()
+    async with (
+        listening(scripted({"listDatabases": databases("a")})) as port,
+        listening(scripted({"listDatabases": databases("b")})) as other,
+    ):
+        scope = lab_scope(port, other)
+        first, second = (scope.target("127.0.0.1", number) for number in (port, other))
+        held.add(port)
+        async with SecondOpinion(
+            scope, wall, workers=1, may_ask=lambda target: target.port not in held
+        ) as opinions:
+            waiting = asyncio.create_task(opinions.ask(first, tls=False))
+            assert (await opinions.ask(second, tls=False)).databases == ["b"]
+            assert not waiting.done()
+            held.clear()
+            assert (await waiting).databases == ["a"]
+
+
 async def test_workers_are_used_again_and_end_with_us() -> None:
     """One worker serves one target after another, and no process is left."""
     async with listening(scripted({"listDatabases": databases("a")})) as port:

@@ -19,6 +19,7 @@ from results.verdict import Verdict
 from scanner.clock import SystemClock
 from scanner.config import Blackout, Canary, Pause, Settings, SweepOptions, SweepSettings
 from scanner.lab.honest import personalities
+from scanner.pauses import Pauses
 from scanner.sweep import run
 from targets.entries import Deny, Entry
 from targets.scope import Scope
@@ -312,6 +313,27 @@ def test_a_blackout_larger_than_what_is_held_back_makes_the_order_wait(
     assert [snapshot.done for snapshot in paused[:2]] == [0, 0]
     assert summary.state == "complete"
     assert summary.outcomes["refused"] == 256
+
+
+def test_a_chore_that_fails_ends_the_sweep_at_once(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blackouts and the stop file are looked at by a chore: without it nothing more may be asked."""
+    looks: list[None] = []
+
+    def look(self: Pauses) -> None:
+        looks.append(None)
+        if len(looks) == 3:
+            raise ValueError("a line of /proc that nobody expected")
+        real(self)
+
+    real = Pauses.look
+    monkeypatch.setattr(Pauses, "look", look)
+    slow = Settings(sweep=msgspec.structs.replace(FAST, rate=20))
+    watcher = Watcher()
+    with pytest.raises(ValueError, match="nobody expected"):
+        run(slow, scope_of(port, "127.91.0.0/24"), SweepOptions(output=tmp_path), watcher)
+    assert watcher.snapshots[-1].done < 128
 
 
 def test_everything_that_accepts_and_says_nothing_is_one_middlebox(tmp_path: Path, port: int) -> None:

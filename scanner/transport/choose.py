@@ -1,19 +1,30 @@
-"""Which connector this machine gets, and how many connections its descriptors allow."""
+"""Which loop and connector this machine gets, and how many connections its descriptors allow."""
 
 from __future__ import annotations
 
+import asyncio
 import select
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from scanner.transport.base import Connector, Prober, Timeouts
     from targets.scope import Target
 
 RESERVED_DESCRIPTORS = 64  # journal, lock, log, the loop, the second opinion's pipes
+
+
+def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """What makes the event loop: uvloop where it is asked for and installed, else asyncio's own."""
+    if name == "uvloop":
+        try:
+            import uvloop
+        except ImportError:
+            return asyncio.new_event_loop
+        return uvloop.new_event_loop
+    return asyncio.new_event_loop
 
 
 def make_connector(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner import sweep, twins
+from scanner.transport import choose
 from scanner.cli import main
 
 PERIOD = 1.0  # seconds
@@ -55,7 +56,7 @@ def watch(loop: asyncio.AbstractEventLoop, path: Path) -> None:
 
 def hook(path: Path) -> None:
     """Let the sweep's own loop be watched from its start."""
-    original = sweep._loop_factory
+    original = choose.loop_factory
 
     def factory(name: str) -> Any:
         make = original(name)
@@ -67,7 +68,7 @@ def hook(path: Path) -> None:
 
         return made
 
-    sweep._loop_factory = factory
+    vars(sweep)["loop_factory"] = factory
 
 
 if __name__ == "__main__":
