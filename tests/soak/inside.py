@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from scanner import sweep, twins
-from scanner.transport import choose
 from scanner.cli import main
+from scanner.transport import choose
 
 PERIOD = 1.0  # seconds
 SLOW = 0.3  # seconds of lag after which it is noted what the loop is busy with
