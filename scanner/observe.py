@@ -42,13 +42,18 @@ class Vantage:
 
 def timestamp(wall: float) -> str:
     """RFC 3339, UTC, milliseconds: `2026-11-24T09:15:02.123Z`."""
-    second = math.floor(wall)
-    return f"{_to_the_second(second)}.{int((wall - second) * 1000):03d}Z"
+    return _timestamp(math.floor(wall * 1000))
 
 
 @lru_cache(4)
-def _to_the_second(second: int) -> str:
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+def _timestamp(milliseconds: int) -> str:
+    second, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+def _milliseconds(seconds: float) -> float:
+    """To the microsecond."""
+    return int(seconds * 1e6 + 0.5) / 1000
 
 
 def owner_of(scope: Scope, target: Target) -> Owner:
@@ -89,8 +94,8 @@ def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -
         severity=severity,
         severity_reasons=reasons,
         timing=Timing(
-            connect_ms=round(talk.connect_seconds * 1000, 3),
-            total_ms=round((talk.closed_at - talk.opened_at) * 1000, 3),
+            connect_ms=_milliseconds(talk.connect_seconds),
+            total_ms=_milliseconds(talk.closed_at - talk.opened_at),
             connections=talk.connections,
             messages=talk.dialogue.messages_sent,
             bytes_sent=talk.dialogue.bytes_sent,
@@ -119,8 +124,8 @@ def line_of_twin(
         target.ip,
         start_of(twin.server, alike),
         skew_of(alike, wall),
-        round(talk.connect_seconds * 1000, 3),
-        round((talk.closed_at - talk.opened_at) * 1000, 3),
+        _milliseconds(talk.connect_seconds),
+        _milliseconds(talk.closed_at - talk.opened_at),
     )
 
 
@@ -143,8 +148,8 @@ def observe_twin(
         severity=twin.severity,
         severity_reasons=twin.severity_reasons,
         timing=Timing(
-            connect_ms=round(talk.connect_seconds * 1000, 3),
-            total_ms=round((talk.closed_at - talk.opened_at) * 1000, 3),
+            connect_ms=_milliseconds(talk.connect_seconds),
+            total_ms=_milliseconds(talk.closed_at - talk.opened_at),
             connections=1,
             messages=twin.timing.messages,
             bytes_sent=twin.timing.bytes_sent,

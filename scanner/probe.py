@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scanner.mongo.facts import Ending, Layer, Next
-from scanner.mongo.likeness import likeness
+from scanner.mongo.likeness import likeness, shaped
 from scanner.transport.base import Deadline, Failure, LocalFault, is_loopback
 from scanner.transport.tls import TlsError, TlsLayer
 
@@ -126,10 +126,13 @@ class Probe:
         canaries always take the long way: they are there to prove it."""
         if self._twins is None or link.token.__class__ is not int:
             return False
-        talk.alike = likeness(data)
-        if talk.alike is None:
-            return False
-        talk.twin = self._twins.find(is_loopback(link.target), talk.alike)
+        loopback = is_loopback(link.target)
+        shape = self._twins.shapes.get(len(data))
+        if shape is not None and (alike := shaped(data, shape)) is not None:
+            talk.alike, talk.twin = alike, self._twins.find(loopback, alike)
+        if talk.twin is None:
+            talk.alike = likeness(data)
+            talk.twin = None if talk.alike is None else self._twins.find(loopback, talk.alike)
         return talk.twin is not None
 
     def received(self, link: Link, data: bytes) -> None:

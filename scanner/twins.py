@@ -16,7 +16,7 @@ from results.verdict import Verdict
 if TYPE_CHECKING:
     from results.mould import Mould
     from results.record import Observation, Server
-    from scanner.mongo.likeness import Likeness
+    from scanner.mongo.likeness import Likeness, Shape
 
 REMEMBERED = 4096  # answers; an estate has few kinds of them, a liar could show many
 _WORTH = frozenset({Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED})
@@ -38,10 +38,11 @@ class Twin:
 class Twins:
     """First answers seen so far, each with the observation that came of it."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "shapes")
 
     def __init__(self) -> None:
         self._known: dict[tuple[bool, bytes], Twin] = {}
+        self.shapes: dict[int, Shape] = {}  # by the answer's length: the newest that was remembered
 
     def find(self, loopback: bool, alike: Likeness) -> Twin | None:
         """The observation of a server that answered just so, from the same side of loopback."""
@@ -54,6 +55,7 @@ class Twins:
         if len(self._known) >= REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[loopback, alike.key] = Twin(observation, observation.server)
+        self.shapes[len(alike.key)] = alike.shape
 
 
 def skew_of(alike: Likeness, wall: float) -> float | None:

@@ -31,12 +31,37 @@ _VOLATILE: Final = (
 )
 
 
+class Shape(NamedTuple):
+    """Where an answer's own values stand: what is blanked, and the offsets of two of them (-1: not there)."""
+
+    blanks: tuple[tuple[slice, bytes], ...]
+    local_time_at: int
+    process_at: int
+
+
 class Likeness(NamedTuple):
-    """`key` compares; the rest is what was blanked of it: milliseconds and seconds since 1970, or None."""
+    """`key` compares; then what was blanked (milliseconds and seconds since 1970, or None), and where."""
 
     key: bytes
     local_time: int | None
     process_started: int | None
+    shape: Shape
+
+
+def shaped(data: bytes, shape: Shape) -> Likeness | None:
+    """What `likeness` gives for an answer whose own values stand where those of another one do.
+
+    That they do stand there is known once the key is that other one's: then all bytes around them are equal.
+    """
+    at, process = shape.local_time_at, shape.process_at
+    local_time = _INT64(data, at)[0] if at >= 0 else None
+    if local_time is not None and not 0 <= local_time <= _LATEST:
+        return None  # a time that is none is looked at closely
+    blanked = bytearray(data)
+    for place, zeros in shape.blanks:
+        blanked[place] = zeros
+    started = int.from_bytes(data[process : process + 4], "big") if process >= 0 else None
+    return Likeness(bytes(blanked), local_time, started, shape)
 
 
 def likeness(data: bytes) -> Likeness | None:
@@ -44,7 +69,7 @@ def likeness(data: bytes) -> Likeness | None:
     size = len(data)
     if size > MAX_BYTES:
         return None
-    blanked = bytearray(data)
+    blanks: list[tuple[slice, bytes]] = []
     at = frames = 0
     while at < size:
         if size - at < 16 or frames == MAX_FRAMES:
@@ -52,10 +77,10 @@ def likeness(data: bytes) -> Likeness | None:
         length = _HEADER(data, at)[0]
         if length < 16 or length > size - at:
             return None
-        blanked[at + 4 : at + 8] = _BLANK[:4]  # requestID: the server's own counter
+        blanks.append((slice(at + 4, at + 8), _BLANK[:4]))  # requestID: the server's own counter
         at += length
         frames += 1
-    local_time = process_started = None
+    local_time = process = -1
     for name, width in _VOLATILE:
         found = data.find(name)
         if found < 0:
@@ -63,11 +88,9 @@ def likeness(data: bytes) -> Likeness | None:
         value = found + len(name)
         if value + width > size:
             return None
-        blanked[value : value + width] = _BLANK[:width]
+        blanks.append((slice(value, value + width), _BLANK[:width]))
         if name is _LOCAL_TIME:
-            local_time = _INT64(data, value)[0]
-            if not 0 <= local_time <= _LATEST:
-                return None  # a time that is none is looked at closely
+            local_time = value
         elif name is _PROCESS_ID:
-            process_started = int.from_bytes(data[value : value + 4], "big")
-    return Likeness(bytes(blanked), local_time, process_started)
+            process = value
+    return shaped(data, Shape(tuple(blanks), local_time, process))

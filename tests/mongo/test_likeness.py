@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scanner.mongo.commands import client_metadata
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Layer, Limits, Next
-from scanner.mongo.likeness import MAX_BYTES, likeness
+from scanner.mongo.likeness import MAX_BYTES, likeness, shaped
 from tests.support.replay import Replay
 
 CLIENT = client_metadata("Example", "soc@example.com", "0")
@@ -41,6 +41,22 @@ def test_times_and_counters_do_not_tell_servers_apart() -> None:
     assert one.key == two.key
     assert two.local_time == 1_700_000_000_123
     assert one.local_time != two.local_time
+
+
+@pytest.mark.parametrize("scenario", ["auth_user", "open_data", "open_empty", "rs_single"])
+def test_the_shape_of_another_answer_leads_to_the_same_likeness_or_to_none(scenario: str) -> None:
+    """Every byte is flipped: with the first answer's shape the key is the first one's exactly when it is so
+    without."""
+    data = first_answer("7.1.0" if scenario != "rs_single" else "4.0.3", scenario)
+    first = likeness(data)
+    assert first is not None
+    for at in range(len(data)):
+        flipped = data[:at] + bytes([data[at] ^ 0x01]) + data[at + 1 :]
+        short, long = shaped(flipped, first.shape), likeness(flipped)
+        if short is not None and short.key == first.key:
+            assert short == long
+        else:
+            assert long is None or long.key != first.key
 
 
 @pytest.mark.parametrize("scenario", ["auth_user", "open_data", "open_empty", "rs_single"])
