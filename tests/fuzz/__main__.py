@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.fuzz.corpus import unpack
 from tests.fuzz.registry import TARGETS
 from tests.fuzz.seeds import write
 from tests.fuzz.summary import totals
@@ -45,12 +46,12 @@ def fuzz(target: str, seconds: int, corpus: Path, scratch: Path, regressions: Pa
     seeds = scratch / target
     write(target, seeds)
     statistics = scratch / f"{target}.jsonl"
-    folders = [folder for folder in (corpus, HERE / "corpus" / target, seeds) if folder.is_dir()]
+    unpack(target, seeds)
     before = set(regressions.iterdir())
     command = [sys.executable, "-m", "tests.fuzz.one", target, str(statistics)]
     command += [f"-max_total_time={seconds}", f"-artifact_prefix={regressions}/{target}-", *LIMITS]
     done = subprocess.run(
-        [*command, *map(str, folders)],
+        [*command, str(corpus), str(seeds)],
         cwd=HERE.parents[1],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

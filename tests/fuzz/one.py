@@ -62,7 +62,9 @@ def main(arguments: list[str]) -> None:
             raise AssertionError(f"one input of {len(data)} bytes took {spent:.1f} s of CPU")
         meter.count()
 
-    atheris.Setup([sys.argv[0], *options], one)
+    # libFuzzer starts itself again, through a shell, when it merges corpora.
+    again = f"{sys.executable} -m tests.fuzz.one {name} {statistics}"
+    atheris.Setup([again, *options], one)
     atheris.Fuzz()
 
 
