@@ -33,7 +33,7 @@ class Clockwork:
     _wheel: Wheel
     pauses: int
 
-    def _ready(self) -> None:
+    def _ready(self) -> int:
         raise NotImplementedError
 
     def _broke(self, slot: Slot, error: Exception) -> None:
@@ -64,7 +64,10 @@ class Clockwork:
         if gap > PAUSE_SECONDS:
             self.pauses += 1  # the process was stopped
             self.extend(gap)
-        self._ready()  # data before timers: what has arrived counts, however late we look
+        # Data before timers: what has arrived counts, however late we look. One event of each slot is enough.
+        left = len(self._slots)
+        while left > 0 and (served := self._ready()):
+            left -= served
         for timed in self._wheel.expired(now):
             assert isinstance(timed, Slot)
             try:

@@ -104,8 +104,12 @@ class EpollConnector(Clockwork):
             del self._slots[traded.fd]
             traded.sock.close()
         slot = Slot(self, version)
+        try:
+            self._epoll.register(slot.fd, _EDGES)
+        except OSError:  # ENOMEM, or ENOSPC: the limit of fs.epoll.max_user_watches
+            slot.sock.close()
+            raise
         self._slots[slot.fd] = slot
-        self._epoll.register(slot.fd, _EDGES)
         return slot
 
     def park(self, slot: Slot) -> None:
@@ -230,7 +234,8 @@ class EpollConnector(Clockwork):
 
     # --- events --------------------------------------------------------------------------------
 
-    def _ready(self) -> None:
+    def _ready(self) -> int:
+        """Serve what has happened, up to a turn's share. Returns how many sockets that were."""
         events = self._epoll.poll(0, EVENTS_PER_TURN)
         slots, now = self._slots, self._loop.time()
         refused: list[tuple[Any, Target, float]] = []
@@ -261,6 +266,7 @@ class EpollConnector(Clockwork):
         if len(events) == EVENTS_PER_TURN:
             self._loop.call_soon(self._ready_again)
         self._after_turn()
+        return len(events)
 
     def _serve(self, slot: Slot, event: int, number: int) -> None:
         """One event of one slot; `number` is what a second connect returned, where one was needed."""
