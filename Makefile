@@ -13,7 +13,7 @@ UV_LOCK := $(BIN)/python -m uv pip compile --quiet --python-version 3.11 --gener
            --no-emit-index-url --no-emit-find-links --no-strip-extras --prerelease=if-necessary-or-explicit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types check servers fuzz mutants bench torture lock clean
+.PHONY: help setup demo test lint format types check servers fuzz mutants accuracy bench torture lock clean
 .SILENT: help
 
 help: ## list the verbs
@@ -60,6 +60,9 @@ bench: $(DEV) ## measure the speed of every engine on this machine
 
 torture: $(DEV) ## kill sweeps, take their power away, and count what was lost (TORTURE="--kills 50 --every 10")
 	$(BIN)/python -m tests.torture $(TORTURE)
+
+soak: $(DEV) ## sweep for MINUTES (30) among good and hostile servers; fail when anything grows
+	$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),30) --output runs/soak
 
 lock: $(DEV) ## resolve the locks anew: names, versions and hashes, and no index address
 	$(BIN)/python -m pip install --quiet uv
