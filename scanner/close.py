@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scanner.stdout import Follower
     from scanner.sweep import Sweep
 
+UNLOOKED = "packets were lost, and targets that were silent before the resume were not asked again"
 STDOUT_PATIENCE = 1.5  # seconds; a reader of stdout that takes longer does not keep the run from its end
 
 
@@ -113,6 +114,10 @@ def lasting_faults(sweep: Sweep) -> list[str]:
     found = [*sweep.spoiled, *sweep.canaries.failures]
     if sweep.second_look.recall < RECALL:
         found.append(sweep.second_look.words)
+    before = sweep.begun.checkpoint
+    silent_before = before is not None and before.outcomes.get(Verdict.FILTERED)
+    if silent_before and sweep.second_look.words and UNLOOKED not in found:
+        found.append(UNLOOKED)
     bugs = sweep.engine.bugs
     if bugs:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in bugs.most_common(3))

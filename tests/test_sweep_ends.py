@@ -7,6 +7,8 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,8 +19,10 @@ from results.run import load_manifest
 from results.verdict import Verdict
 from scanner import sweep as room
 from scanner.checkpoint import decode
+from scanner.close import UNLOOKED, lasting_faults
 from scanner.config import Canary, Settings, SweepOptions
 from scanner.lab.honest import personalities
+from scanner.second_look import SecondLook
 from scanner.sweep import run
 from tests.support.faulty_files import Call, Wrapping
 from tests.support.lab_thread import LabThread
@@ -137,3 +141,28 @@ def test_a_resume_does_not_make_a_degraded_run_complete(tmp_path: Path) -> None:
     assert again.state == "degraded"
     assert any("127.91.0.5" in reason for reason in again.reasons)
     assert again.outcomes == first.outcomes, "everything had its outcome already"
+
+
+def test_silence_before_a_resume_is_not_believed_when_packets_are_lost_after_it() -> None:
+    """The second look knows the targets of its own start alone; what it finds lost was lost before, too."""
+
+    def faults(before: dict[str, int] | None, spoiled: list[str], *, lost: bool) -> list[str]:
+        look = SecondLook(4, seed=1)
+        look.spoke(0, prefix=7, refused=True)
+        look.silent(1, prefix=7)
+        assert look.next_round() == [1]
+        look.spoke(1, 7, refused=True) if lost else look.silent(1, 7)
+        sweep: Any = SimpleNamespace(
+            spoiled=spoiled,
+            canaries=SimpleNamespace(failures=[]),
+            second_look=look,
+            engine=SimpleNamespace(bugs=Counter()),
+            begun=SimpleNamespace(checkpoint=None if before is None else SimpleNamespace(outcomes=before)),
+        )
+        return [fault for fault in lasting_faults(sweep) if fault == UNLOOKED]
+
+    assert faults({"filtered": 5}, [], lost=True) == [UNLOOKED]
+    assert faults({"filtered": 5}, [UNLOOKED], lost=True) == [UNLOOKED]
+    assert faults({"filtered": 5}, [], lost=False) == []
+    assert faults({"refused": 5}, [], lost=True) == []
+    assert faults(None, [], lost=True) == []
