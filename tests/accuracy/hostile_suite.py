@@ -20,7 +20,10 @@ LIMIT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Row:
-    """One server and what became of asking it. Bytes and seconds; `peak` is 0 unless it was asked alone."""
+    """One server and what became of asking it. Bytes and seconds; `peak` is 0 unless it was asked alone.
+
+    `late`: in the crowd it answered after the deadline, and the verdict is that of asking it again.
+    """
 
     name: str
     description: str
@@ -32,6 +35,7 @@ class Row:
     received: int
     databases: int
     peak: int = 0
+    late: bool = False
 
     @property
     def is_right(self) -> bool:

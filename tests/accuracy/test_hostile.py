@@ -39,6 +39,7 @@ def test_two_hundred_at_once(record_property: Callable[[str, object], None]) -> 
     outcome = run("together", AT_ONCE)
     hostility = [row for row in outcome.rows if row.hostile]
     wrong = [row for row in outcome.rows if not row.is_right]
+    late = [row.name for row in outcome.rows if row.late]
     slowest = max(outcome.rows, key=lambda row: row.seconds)
     note(
         record_property,
@@ -46,6 +47,7 @@ def test_two_hundred_at_once(record_property: Callable[[str, object], None]) -> 
         {
             "servers": str(len(hostility)),
             "right": str(len(hostility) - sum(row.hostile for row in wrong)),
+            "late": str(len(late)),
             "seconds": f"{outcome.seconds:.1f}",
             "slowest": f"{slowest.name} ({slowest.seconds:.1f} s)",
             "growth of memory": f"{outcome.growth / 1024**2:.1f} MiB",
@@ -53,6 +55,7 @@ def test_two_hundred_at_once(record_property: Callable[[str, object], None]) -> 
     )
     assert len(hostility) >= AT_ONCE
     assert wrong == []
+    assert len(late) <= AT_ONCE // 10, late
     assert outcome.growth < MEMORY
     assert slowest.seconds < LIMIT_SECONDS
     # The honest servers among them, and the same ones afterwards.
