@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import select
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from scanner.transport.base import Connector, Prober, Timeouts
@@ -18,6 +18,8 @@ RESERVED_DESCRIPTORS = 64  # journal, lock, log, the loop, the second opinion's 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     """What makes the event loop: uvloop where it is asked for and installed, else asyncio's own."""
+    import asyncio  # `doctor` looks at this file's limits, and needs no loop
+
     if name == "uvloop":
         try:
             import uvloop
