@@ -219,10 +219,10 @@ class JournalWriter:
     def _rotate(self, old: _Segment) -> None:
         new = self._new_segment()
         with self._lock:
-            self._current, appended = new, self._appended
+            self._current, appended, position = new, self._appended, new.position()
         # Lines that came in between: the old segment is whole only after one more flush.
         self._flush(old)
-        self._durable, self._position = appended, new.position()
+        self._durable, self._position = appended, position
         self._release(old)
         self._seal(old)
 

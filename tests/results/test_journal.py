@@ -17,7 +17,7 @@ from results.files import REAL, FileSystem, StorageError
 from results.journal import JournalWriter, Position, read_run, segments_in
 from results.record import to_json
 from tests.results.examples import observation
-from tests.support.faulty_files import FailingFileSystem, Wrapping
+from tests.support.faulty_files import Call, FailingFileSystem, Wrapping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +107,21 @@ def test_appending_goes_on_while_another_thread_syncs_and_rotates(tmp_path: Path
     journal.close()
     assert counts == sorted(counts)
     assert read_all(tmp_path) == LINES * 20
+
+
+def test_a_position_after_a_rotation_claims_no_line_that_came_meanwhile(tmp_path: Path) -> None:
+    class Busy(Wrapping):
+        def before(self, call: Call) -> bool:
+            opened = [each.path for each in self.calls if each.method == "open"]
+            if call.method == "fdatasync" and len(opened) == 2:  # the old segment's last flush
+                journal.append(LINES[1])
+            return True
+
+    journal = writer(tmp_path, Busy(), rotate_bytes=1)
+    journal.append(LINES[0])
+    assert journal.sync() == 1
+    assert journal.appended == 2
+    assert (journal.position.lines, journal.position.bytes) == (0, 0)
 
 
 def test_a_position_holds_until_evidence_is_missing_or_changed(tmp_path: Path) -> None:
