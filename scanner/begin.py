@@ -19,6 +19,7 @@ from scanner import __version__
 from scanner.checkpoint import Checkpoint, decode
 from scanner.observe import timestamp
 from scanner.optout import opted_out_addresses
+from scanner.order import Order
 
 if TYPE_CHECKING:
     from results.files import FileSystem
@@ -39,17 +40,23 @@ class Beginning:
     checkpoint: Checkpoint | None
 
 
-def begin(
-    settings: Settings, scope: Scope, options: SweepOptions, planned: int, clock: Clock, fs: FileSystem
-) -> Beginning:
+def begin(settings: Settings, scope: Scope, options: SweepOptions, clock: Clock, fs: FileSystem) -> Beginning:
     """Make a new run, or take up `options.resume`. Raises what `results.run` raises; nothing is sent here."""
     if options.resume is not None:
-        return _resume(options.resume, settings, scope, options, planned, clock, fs)
-    seed = options.seed if options.seed is not None else secrets.randbits(63)
+        return _resume(options.resume, settings, scope, options, clock, fs)
+    seed = _seed(scope, options)
     run_id = f"{datetime.fromtimestamp(clock.wall(), UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    manifest = make_manifest(run_id, seed, settings, scope, options, planned, clock)
+    manifest = make_manifest(run_id, seed, settings, scope, options, clock)
     directory = RunDirectory.create(options.output, run_id, manifest, fs)
     return Beginning(directory, seed, _digest(manifest), None)
+
+
+def _seed(scope: Scope, options: SweepOptions) -> int:
+    """The one that was asked for, or chance. Parts of one sweep are parts of the same order, wherever they
+    run, so theirs follows from the scope."""
+    if options.seed is not None:
+        return options.seed
+    return secrets.randbits(63) if options.shard[1] == 1 else int(scope.digest[:15], 16)
 
 
 def _resume(
@@ -57,7 +64,6 @@ def _resume(
     settings: Settings,
     scope: Scope,
     options: SweepOptions,
-    planned: int,
     clock: Clock,
     fs: FileSystem,
 ) -> Beginning:
@@ -65,7 +71,7 @@ def _resume(
     path = named if named.is_dir() and len(named.parts) > 1 else options.output / named.name
     old, _ = load_manifest(path)
     seed = options.seed if options.seed is not None else old.seed
-    expect = make_manifest(old.run_id, seed, settings, scope, options, planned, clock)
+    expect = make_manifest(old.run_id, seed, settings, scope, options, clock)
     start = Start(at=timestamp(clock.wall()), who=Who.current(), tool_version=__version__)
     directory = RunDirectory.open(path, start, fs, expect=expect)
     try:
@@ -102,12 +108,12 @@ def make_manifest(
     settings: Settings,
     scope: Scope,
     options: SweepOptions,
-    planned: int,
     clock: Clock,
 ) -> Manifest:
     """Who runs what, when, under which authorisation, over which scope and with which settings."""
     who = Who.current()
     now = timestamp(clock.wall())
+    number, shards = options.shard
     return Manifest(
         run_id=run_id,
         created_at=now,
@@ -127,7 +133,7 @@ def make_manifest(
         seed=seed,
         shard="{}/{}".format(*options.shard),
         planned=Planned(
-            targets=planned,
+            targets=Order(len(scope), seed, number - 1, shards).count(),
             addresses=scope.address_count,
             excluded=sum(item.addresses for item in scope.excluded),
             opted_out=opted_out_addresses(scope),

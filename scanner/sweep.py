@@ -132,8 +132,7 @@ class Sweep:
     def _begin(self, stack: AsyncExitStack) -> None:
         """The run directory: everything that can be refused is refused here, before a packet leaves."""
         number, shards = self.options.shard
-        planned = Order(len(self.scope), 0, number - 1, shards).count()
-        self.begun = begin(self.settings, self.scope, self.options, planned, self.clock, self.fs)
+        self.begun = begin(self.settings, self.scope, self.options, self.clock, self.fs)
         stack.callback(self.begun.directory.close)
         self.order = Order(len(self.scope), self.begun.seed, number - 1, shards)
         self.coverage = Coverage(planned=self.order.count())

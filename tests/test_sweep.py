@@ -15,6 +15,7 @@ import pytest
 
 from results.audit import audit
 from results.reading import read_run
+from results.run import load_manifest
 from results.verdict import Verdict
 from scanner.clock import SystemClock
 from scanner.config import Blackout, Canary, Pause, Settings, SweepOptions, SweepSettings
@@ -201,13 +202,16 @@ def test_all_writes_a_line_for_every_target(tmp_path: Path, port: int) -> None:
     assert summary.exit_code == 0
 
 
-def test_shards_cover_everything_once(tmp_path: Path, port: int) -> None:
+@pytest.mark.parametrize("seed", [None, 5])
+def test_shards_cover_everything_once(tmp_path: Path, port: int, seed: int | None) -> None:
     seen: list[str] = []
     for number in (1, 2, 3):
         summary, _ = sweep(
-            scope_of(port, "127.91.0.0/27"), tmp_path, everything=True, shard=(number, 3), seed=5
+            scope_of(port, "127.91.0.0/27"), tmp_path, everything=True, shard=(number, 3), seed=seed
         )
         seen += found(summary.run_dir)
+        manifest, _ = load_manifest(Path(summary.run_dir))
+        assert manifest.planned.targets == summary.planned == len(found(summary.run_dir))
     assert sorted(seen, key=lambda ip: int(ip.rsplit(".", 1)[1])) == [f"127.91.0.{n}" for n in range(32)]
 
 
