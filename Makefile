@@ -13,7 +13,7 @@ UV_LOCK := $(BIN)/python -m uv pip compile --quiet --python-version 3.11 --gener
            --no-emit-index-url --no-emit-find-links --no-strip-extras --prerelease=if-necessary-or-explicit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types check servers fuzz mutants accuracy bench torture lock clean
+.PHONY: help setup demo test lint format types check servers fuzz mutants accuracy bench torture soak lock clean
 .SILENT: help
 
 help: ## list the verbs

@@ -136,7 +136,8 @@ def _remarks(sweep: Sweep) -> list[str]:
     found = []
     if sweep.engine.connector.pauses:
         found.append(
-            f"the process was stopped {sweep.engine.connector.pauses} times; deadlines were extended"
+            f"the program stood still {sweep.engine.connector.pauses} times (stopped, or too busy);"
+            " deadlines were extended"
         )
     if sweep.raw is None:
         found += [f"{outage}; what it touched was asked again" for outage in sweep.pauses.outages]

@@ -103,7 +103,7 @@ class Engine:
         self.given_up: set[int] = set()  # in flight for ever: this machine failed to ask them; a resume may
         self.bugs: Counter[str] = Counter()  # failures of our own code that ended one probe
         self._loop = loop
-        self._door = door
+        self.door = door
         self._caps = caps
         self._journalist = journalist
         self._half_open_limit = half_open_limit
@@ -151,7 +151,7 @@ class Engine:
         batch = self._gather(now, room) if room > 0 else []
         if not batch:
             return
-        outside = connector.connect_many(batch, self._door.fence())
+        outside = connector.connect_many(batch, self.door.fence())
         if outside:
             self.coverage.excluded += len(outside)
             self.in_flight.difference_update(outside)
@@ -194,11 +194,6 @@ class Engine:
     def slowed_by(self) -> str:
         """Why the sweep is slower than its rate, in a few words."""
         return self.pace.note or self._caps.note
-
-    @property
-    def narrowed(self) -> int:
-        """How many targets a reload took away."""
-        return self._door.narrowed
 
     @property
     def halvings(self) -> int:
@@ -264,6 +259,8 @@ class Engine:
         self._journalist.flush()
         self.abandoned = True
         self.connector.close()
+        for token in list(self.side_tokens):
+            self._side(token, LocalFault.OTHER)  # nobody will answer them any more
         self._finish()
 
     def _finish(self) -> None:
@@ -379,7 +376,7 @@ class Engine:
             self._side(token, fault)
             return
         now = self._loop.time()
-        if not self._door.permits(target):
+        if not self.door.permits(target):
             self.coverage.excluded += 1
             self.in_flight.discard(token)
             return

@@ -130,10 +130,10 @@ class RawStage:
         """Pass pauses and the end on to the stage. It is told within a quarter of a second."""
         paused = True
         while True:
-            if engine.narrowed and not self.trouble:
+            if engine.door.narrowed and not self.trouble:
                 # The stage's fence is its own copy, so a smaller scope holds there by stopping it.
                 self.trouble = "the scope was narrowed, so the SYN stage was stopped"
-            if engine.stop_reason or engine.narrowed:
+            if engine.stop_reason or engine.door.narrowed:
                 self._stage.stop()
                 return
             if bool(engine.pauses) != paused:

@@ -124,15 +124,17 @@ import scanner.door
 from targets.scope import Scope
 from targets.target import Target
 
-pick = Scope.pick
+pick, pick_all = Scope.pick, Scope.pick_all
 
-def astray(self, index):
-    version, address, port = pick(self, index)
+def astray(target):
+    version, address, port = target
     return tuple.__new__(Target, (version, address + {step}, port))
 
-Scope.pick = astray
+Scope.pick = lambda self, index: astray(pick(self, index))
+Scope.pick_all = lambda self, indices: [astray(pick(self, index)) for index in indices]
 if {disable}:
     scanner.door.Door.permits = lambda self, target, at=0.0: True
+    scanner.door.Door.fence = lambda self: lambda target: True
 """
 
 

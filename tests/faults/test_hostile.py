@@ -1,0 +1,110 @@
+"""Hostile servers in numbers: each costs one slot for one deadline; the honest ones beside them are found."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from results.reading import read_run
+from results.run import load_manifest
+from scanner.config import Settings
+from scanner.lab.estate import find
+from tests.cli.programs import ROOT
+from tests.netns.servers import PORT
+from tests.support.lab_thread import LabThread
+from tests.test_sweep import FAST, found, port, scope_of, sweep
+from tests.test_sweep_process import command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["port"]  # a fixture
+
+
+@contextmanager
+def mute(*places: tuple[str, int]) -> Iterator[None]:
+    """Listeners that nobody reads: the kernel completes every handshake."""
+    with ExitStack() as stack:
+        for place in places:
+            sock = stack.enter_context(socket.socket())
+            sock.bind(place)
+            sock.listen(4096)
+        yield
+
+
+@pytest.mark.fault("F55", "1,024 addresses that accept and say nothing")
+def test_a_thousand_mute_servers_cost_one_deadline_each(tmp_path: Path, port: int) -> None:
+    settings = Settings(
+        sweep=msgspec.structs.replace(
+            FAST, reply_timeout=0.5, host_timeout=2.0, concurrency=2048, half_open_limit=2048
+        )
+    )
+    with mute(("0.0.0.0", port)):
+        began = time.monotonic()
+        summary, _ = sweep(scope_of(port, "127.91.4.0/22"), tmp_path, settings)
+        took = time.monotonic() - began
+    assert summary.outcomes["unknown"] == 1024
+    assert took < 2.0 + 10  # all of them at once, not one after the other
+
+
+@pytest.mark.fault("F64", "252 addresses that accept and say nothing, two real servers among them")
+def test_real_servers_are_found_behind_a_box_that_accepts_everything(tmp_path: Path, port: int) -> None:
+    settings = Settings(sweep=msgspec.structs.replace(FAST, reply_timeout=0.5, host_timeout=2.0))
+    real = {("127.91.5.20", port): find("empty"), ("127.91.5.200", port): find("auth_7_1")}
+    others = [(f"127.91.5.{n}", port) for n in range(256) if n not in (20, 200)]
+    with mute(*others), LabThread(real):
+        summary, _ = sweep(scope_of(port, "127.91.5.0/24"), tmp_path, settings)
+    seen = {ip: line.verdict.value for ip, line in found(summary.run_dir).items()}
+    assert (seen["127.91.5.20"], seen["127.91.5.200"]) == ("open", "auth_required")
+    assert len(seen) < 30
+    assert summary.state == "degraded"
+    assert sum("masked by a middlebox: 127.91.5.0/24" in reason for reason in summary.reasons) == 1
+
+
+@pytest.mark.fault("F57", "30 servers that send without end, five honest ones beside them")
+@pytest.mark.fault("F56", "servers that drip, also inside TLS")
+@pytest.mark.fault("F58", "lengths that lie: negative, short, 48 MB, 2 GiB")
+@pytest.mark.fault("F61", "FIN and RST at several bytes")
+def test_the_hostile_take_no_memory_and_harm_nobody(tmp_path: Path) -> None:
+    """The sweep as a process, so that its own memory is measured; the servers in another one."""
+    kinds = ["endless_reply", "endless_list", "endless_replies", "noise", "tls_endless"] * 6
+    kinds += ["drip_list", "tls_drip", "stall_after_header", "mute", "tls_stall"]
+    kinds += [f"length_{lie}" for lie in ("zero", "negative", "maximum", "48000001", "15", "20")]
+    kinds += [f"fin_at_{at}" for at in (0, 1, 15, 16, 17, 40)] + ["reset_at_0", "reset_at_17", "reset_at_40"]
+    honest = ["auth_7_1"] * 5
+    places = [f"127.91.6.{n}={kind}" for n, kind in enumerate(kinds + honest, start=1)]
+    config = tmp_path / "mongosweep.toml"
+    config.write_text(
+        f'[[allow]]\ncidr = "127.91.6.1-127.91.6.{len(places)}"\nowner = "x"\nkind = "lab"\n'
+        f"[sweep]\nports = [{PORT}]\nrate = 50\nper_prefix_rate = 100\nreply_timeout = 2\nhost_timeout = 4\n"
+        "[limits]\nhost_bytes = 4194304\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.netns.servers", *places],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as servers:
+        assert servers.stdout is not None
+        assert servers.stdin is not None
+        assert servers.stdout.readline() == b"ready\n"
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        done = subprocess.run(command(config), cwd=ROOT, capture_output=True, timeout=80, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        servers.stdin.close()
+    (manifest,) = (tmp_path / "runs").glob("*/manifest.json")
+    read, _ = load_manifest(manifest.parent)
+    verdicts = {line.target.ip: line.verdict.value for line in read_run(manifest.parent)}
+    assert read.state == "complete", (read.reasons, done.stderr)
+    assert len(verdicts) == len(places)
+    assert [verdicts[f"127.91.6.{len(kinds) + n}"] for n in range(1, 6)] == ["auth_required"] * 5
+    assert max(before, after) < 256 * 1024  # KiB
