@@ -84,7 +84,7 @@ def context() -> ForkServerContext:
     return found
 
 
-def sweep(order: Order, patience: float = 60.0) -> int:
+def sweep(order: Order, patience: float = 300.0) -> int:
     """Run it; the exit code of a sweep, `DIED`, or minus a signal. A process that hangs is killed: -9."""
     process = context().Process(target=_main, args=(order,))
     process.start()

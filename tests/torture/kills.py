@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.torture.lab import Ground
 
 KILLS_PER_RUN = 5
-PATIENCE = 60.0
+PATIENCE = 300.0  # on a machine that has much else to do
 COMPLETE = b"this run is complete"
 
 
@@ -103,9 +103,12 @@ class Victim:
         try:
             _, errors = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGUSR1)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2)
             process.kill()
-            process.communicate()
-            self.tally.blame(f"run {self.seed} hung")
+            _, errors = process.communicate()
+            self.tally.blame(f"run {self.seed} hung: {errors.decode()[-2000:]}")
             return
         if process.returncode != 1 and not (process.returncode == 2 and COMPLETE in errors):
             self.tally.blame(f"run {self.seed} ended with {process.returncode}: {errors.decode()[-300:]}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+import signal
 import sys
 
 from scanner import sweep
@@ -18,5 +20,6 @@ def shorten() -> None:
 
 
 if __name__ == "__main__":
+    faulthandler.register(signal.SIGUSR1)  # a sweep that hangs can be asked where
     shorten()
     sys.exit(main())
