@@ -7,6 +7,7 @@ asked again, too: when those fall silent, something on the way has shut, and sil
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ SHARE = 20  # the first repetition asks at most one in so many of the planned ta
 FLOOR = 2_000  # or so many where that is more
 CONTROLS_A_PREFIX, CONTROLS_KEPT = 2, 4096  # targets that refused, of which
 CONTROLS = 256  # so many are asked again, for comparison
+SAMPLE, REST, LAST = 1, 2, 3  # the rounds: a sample; the rest, if any was lost; all that are silent still
 WORST = 0.9  # no prefix is taken to lose more than this share
 
 
@@ -32,31 +34,38 @@ class Tally:
     kept: list[int] = field(default_factory=list)  # tokens of silent targets
     controls: list[int] = field(default_factory=list)  # tokens of some that refused
 
-    @property
-    def missed(self) -> float:
+    def missed(self, asked_twice: bool) -> float:
         """How many answering targets are probably still counted as silent.
 
-        A first asking that reaches a share 1-p of N targets leaves p*N; a second one of those recovers
-        p*(1-p)*N. So recovered / answered is p, and N is answered / (1-p).
+        When each asking fails with a chance p, N targets answer N(1-p) at first, Np(1-p) at the second and
+        Np²(1-p) at the third asking: a geometric distribution that breaks off. Its mean gives p (the most
+        likely value), and what lies beyond the break was missed. `asked_twice`: there was a third asking.
         """
-        if not self.recovered_first or not self.answered:
+        if not self.recovered or not self.answered:
             return 0.0
-        lost = min(WORST, self.recovered_first * self.silent / self.asked / self.answered)
-        return max(0.0, self.answered / (1 - lost) - self.answered - self.recovered)
+        heard = self.answered + self.recovered
+        mean = (2 * self.recovered - self.recovered_first) / heard
+        if asked_twice:  # mean = (p + 2p²) / (1 + p + p²)
+            a, b = 2 - mean, 1 - mean
+            lost, times = (math.sqrt(b * b + 4 * a * mean) - b) / (2 * a), 3
+        else:  # mean = p / (1 + p)
+            lost, times = self.recovered / self.answered, 2
+        beyond = min(WORST, lost) ** times
+        unasked = (self.silent - self.asked) * self.recovered / self.asked
+        return heard * beyond / (1 - beyond) + unasked
 
 
 class SecondLook:
-    """Remembers a bounded sample of silent targets by prefix. `rounds` is how often they are asked again."""
+    """Remembers a bounded sample of silent targets by prefix, and which of them to ask once more."""
 
-    def __init__(self, planned: int, seed: int, rounds: int = 2) -> None:
+    def __init__(self, planned: int, seed: int) -> None:
         self._limit = max(FLOOR, planned // SHARE)
         self._chance = random.Random(seed)  # noqa: S311 - a sample, no secret
-        self._rounds_left = rounds
         self._prefixes: dict[int, Tally] = {}
         self._room = KEPT
         self._waiting: set[int] = set()  # asked again, no outcome yet
         self._still: list[int] = []  # asked again in this round, and silent again
-        self._rest: list[int] = []  # kept, but not asked again
+        self._rest: list[tuple[int, Tally]] = []  # kept, but not asked again
         self._round = 0
         self._controls: set[int] = set()  # asked again, no outcome yet
         self._control_room = CONTROLS_KEPT
@@ -86,7 +95,7 @@ class SecondLook:
         self._waiting.discard(token)
         self.recovered += 1
         tally.recovered += 1
-        tally.recovered_first += self._round == 1
+        tally.recovered_first += self._round < LAST
 
     def spoke_many(self, tokens: list[int], prefixes: list[int]) -> None:
         """The same for several that refused, each with its prefix."""
@@ -125,8 +134,8 @@ class SecondLook:
         return True
 
     def next_controls(self) -> list[int]:
-        """Targets that refused, to be asked once more beside the first round."""
-        if self._round != 1:
+        """Targets that refused, to be asked once more beside the sample."""
+        if self._round != SAMPLE:
             return []
         known = [token for tally in self._prefixes.values() if tally.kept for token in tally.controls]
         self._chance.shuffle(known)
@@ -136,17 +145,27 @@ class SecondLook:
 
     def next_round(self) -> list[int]:
         """The targets to ask once more now; nothing when enough is known."""
-        if not self._rounds_left or (self._round and not self.recovered):
+        if self._round == LAST or (self._round and not self.recovered):
             return []  # when nothing was lost, the rest need not be troubled
-        self._rounds_left -= 1
         self._round += 1
-        wanted = self._first_round() if self._round == 1 else self._still + self._rest
-        self._still = []
-        self.asked += len(wanted) if self._round == 1 else len(self._rest)
+        if self._round == REST and not self._rest:
+            self._round = LAST
+        if self._round == LAST:
+            wanted, self._still = self._still, []
+        else:
+            wanted = self._sample() if self._round == SAMPLE else self._take_rest()
+            self.asked += len(wanted)
         self._waiting.update(wanted)
         return wanted
 
-    def _first_round(self) -> list[int]:
+    def _take_rest(self) -> list[int]:
+        """All that were kept and are not in the sample."""
+        rest, self._rest = self._rest, []
+        for _, tally in rest:
+            tally.asked += 1
+        return [token for token, _ in rest]
+
+    def _sample(self) -> list[int]:
         """A random choice of the silent targets in prefixes where somebody answered."""
         pairs = [
             (token, tally) for tally in self._prefixes.values() if tally.answered for token in tally.kept
@@ -154,22 +173,23 @@ class SecondLook:
         self._chance.shuffle(pairs)
         for _, tally in pairs[: self._limit]:
             tally.asked += 1
-        self._rest = [token for token, _ in pairs[self._limit :]]
+        self._rest = pairs[self._limit :]
         return [token for token, _ in pairs[: self._limit]]
 
     @property
     def missed(self) -> float:
         """How many answering targets are probably still counted as silent."""
-        return sum(tally.missed for tally in self._prefixes.values())
+        return sum(tally.missed(self._round == LAST) for tally in self._prefixes.values())
 
     @property
     def recall(self) -> float:
         """The estimated share of answering targets that were heard, 0 to 1."""
         heard = sum(tally.answered for tally in self._prefixes.values()) + self.recovered
         found = heard / (heard + self.missed) if heard else 1.0
-        if self.controls_lost < 2:  # one may have left meanwhile
+        if found < RECALL or self.controls_lost < 2:  # one may have left meanwhile
             return found
-        return min(found, 1 - (self.controls_lost / self.controls) ** (self._round + 1))
+        askings = 3 if self._round == LAST else 2
+        return min(found, 1 - (self.controls_lost / self.controls) ** askings)
 
     @property
     def words(self) -> str:

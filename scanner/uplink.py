@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scanner.transport.base import is_loopback
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -125,7 +127,10 @@ def _lines(name: str) -> list[str]:
 def _devices(targets: Iterable[Target]) -> Iterator[tuple[str, int]]:
     """The device of the longest matching route for each target, and its family; nothing without a route."""
     routes = {4: list(_routes4()), 6: list(_routes6())}
-    for version, address, _ in targets:
+    for target in targets:
+        if is_loopback(target):
+            continue
+        version, address, _ = target
         matching = [
             (length, device)
             for network, length, device in routes[version]

@@ -118,3 +118,25 @@ def test_growing_round_trips_slow_the_sweep() -> None:
         windows(pace, 1)
     assert pace.bucket.rate == 500
     assert "round trips" in pace.note
+
+
+def test_a_prefix_that_drops_packets_is_slowed_and_recovers() -> None:
+    caps = PrefixCaps(100.0)
+    hurt, well = caps.key(4, 0x0A000000), caps.key(4, 0x0A000100)
+    for _ in range(3):
+        for number in range(30):
+            caps.observe(hurt, lost=number % 2 == 0)
+            caps.observe(well, lost=number == 0)
+        caps.review()
+    assert caps.halvings == 3
+    assert caps.note == "1 prefixes drop packets"
+
+    def admitted(key: int, now: float) -> int:
+        return sum(caps.delay(key, now + tick / 1000) == 0.0 for tick in range(2000))
+
+    assert admitted(well, 100.0) > 180
+    assert admitted(hurt, 100.0) < 200 / 8 + 12
+    for _ in range(30):
+        caps.review()
+    assert caps.note == ""
+    assert admitted(hurt, 200.0) > 180
