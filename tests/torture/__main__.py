@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.torture.lab import Ground
 
-CALLS = 260  # calls of the file layer in a whole sweep over the fleet, about
+CALLS = 125  # a few more than the calls of the file layer in a whole small sweep
 ENOUGH_FOR_A_MUTANT = 300
 
 

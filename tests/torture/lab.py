@@ -26,20 +26,22 @@ MIX = {"empty": 3.0, "open_3_6": 1.0, "auth_7_1": 3.0, "http": 1.0, "ssh": 1.0}
 PREFIX = "127.93.0.0/26"
 SEED = 7
 RATE = 320.0
+PATIENCE = 60.0  # nobody here is silent: a time-out would only tell of a machine with much else to do
 
 
 @dataclass(frozen=True)
 class Ground:
-    """A running fleet and what is true about it. `rate` is connects a second of a sweep."""
+    """A running fleet and what is true about it. `rate` is connects a second of a sweep over `prefix`."""
 
     port: int
     closed_port: int
     rate: float = RATE
+    prefix: str = PREFIX
 
     @property
     def scope(self) -> Scope:
         """Every address of the fleet, on the open port and on the closed one."""
-        entry = Entry.of(PREFIX, owner="web platform", kind="lab")
+        entry = Entry.of(self.prefix, owner="web platform", kind="lab")
         return Scope([entry], [], ports=[self.port, self.closed_port])
 
     @property
@@ -49,9 +51,9 @@ class Ground:
             sweep=SweepSettings(
                 rate=self.rate,
                 per_prefix_rate=5000,
-                connect_timeout=5.0,
-                reply_timeout=5.0,
-                host_timeout=20.0,
+                connect_timeout=PATIENCE,
+                reply_timeout=PATIENCE,
+                host_timeout=2 * PATIENCE,
                 concurrency=64,
             )
         )
@@ -59,9 +61,10 @@ class Ground:
     def write_config(self, path: Path) -> None:
         """A configuration file for the command line."""
         path.write_text(
-            f'[[allow]]\ncidr = "{PREFIX}"\nowner = "web platform"\nkind = "lab"\n'
+            f'[[allow]]\ncidr = "{self.prefix}"\nowner = "web platform"\nkind = "lab"\n'
             f"[sweep]\nports = [{self.port}, {self.closed_port}]\nrate = {self.rate}\n"
-            "per_prefix_rate = 5000.0\nconnect_timeout = 5.0\nreply_timeout = 5.0\nhost_timeout = 20.0\n"
+            "per_prefix_rate = 5000.0\nconnect_timeout = {PATIENCE}\nreply_timeout = {PATIENCE}\n"
+            f"host_timeout = {2 * PATIENCE}\n"
             "concurrency = 64\n"
         )
 

@@ -77,6 +77,11 @@ MUTANTS = (
         (("self._flush(old)", "pass"),),
     ),
     Mutant(
+        "a new segment counts as durable with what is in it already",
+        "results.journal:JournalWriter._rotate",
+        (("self._position = appended, position", "self._position = appended, new.position()"),),
+    ),
+    Mutant(
         "a seal over what a killed process left in memory",
         "results.run:_make_durable",
         (("fs.fsync(descriptor)", "pass"),),

@@ -86,14 +86,13 @@ class Stingy(Wrapping):
 
 
 class Busy(Wrapping):
-    """A slow disk: while it empties its cache the loop goes on, and `meanwhile` is called once."""
+    """A slow disk: while it empties its cache the loop goes on, which is to say `meanwhile` is called."""
 
     meanwhile: Callable[[], None] | None = None
 
     def after(self, call: Call) -> None:
-        then, self.meanwhile = self.meanwhile, None
-        if then is not None and call.method == "fdatasync":
-            then()
+        if self.meanwhile is not None and call.method == "fdatasync":
+            self.meanwhile()
 
 
 class Bench:
@@ -183,6 +182,7 @@ class Story(Sweep):
         point = self._checkpoint()
         self.busy.meanwhile = lambda: self.settle(meanwhile, random)
         self._make_durable(point)
+        self.busy.meanwhile = None
 
     def end(self) -> None:
         """Close the accounts, complete or not."""
