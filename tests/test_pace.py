@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.pace import BURST_SECONDS, MAX_BURST, Bucket, Pace, PrefixCaps
+from scanner.pace import BURST_SECONDS, LOSS_COUNT, MAX_BURST, Bucket, Pace, PrefixCaps
 
 
 @settings(max_examples=200)
@@ -56,6 +56,25 @@ def test_no_prefix_gets_more_than_its_cap(rate: float, asks: list[tuple[float, i
         for start, began in enumerate(times):
             for count, at in enumerate(times[start:], start=1):
                 assert count <= rate * (at - began) + burst + 1e-6
+
+
+@settings(max_examples=100)
+@given(st.floats(1, 500), st.lists(st.floats(0, 0.3), max_size=200))
+def test_a_cap_above_the_sweeps_rate_never_binds(rate: float, gaps: list[float]) -> None:
+    """So it need not be asked. Once the prefix has shown loss it is asked, whatever the rate."""
+    bucket, caps = Bucket(rate, 0.0), PrefixCaps(rate * 1.001)
+    assert not caps.can_bind(rate)
+    assert caps.can_bind(rate * 1.1)
+    now = 0.0
+    for gap in gaps:
+        now += gap
+        count = bucket.available(now)
+        bucket.take(count)
+        assert all(caps.delay(1, now) == 0.0 for _ in range(count))
+    for _ in range(LOSS_COUNT):
+        caps.observe(1, lost=True)
+    caps.review()
+    assert caps.can_bind(rate)
 
 
 def test_a_delayed_connect_may_go_when_it_was_told() -> None:

@@ -53,6 +53,19 @@ def test_lines_come_back_in_order_and_are_counted(tmp_path: Path) -> None:
     assert journal.path.stat().st_mode & 0o777 == 0o600
 
 
+def test_many_lines_are_one_write(tmp_path: Path) -> None:
+    fs = Wrapping()
+    journal = writer(tmp_path, fs)
+    assert journal.append_many(LINES[:7]) == 7
+    assert journal.append(LINES[7]) == 8
+    assert [call.method for call in fs.calls].count("write") == 2
+    with pytest.raises(ValueError, match="newline"):
+        journal.append_many([LINES[8], b"torn"])
+    journal.close()
+    assert journal.position.lines == 8
+    assert read_all(tmp_path) == LINES[:8]
+
+
 def test_the_directory_is_synced_before_the_first_line_and_the_file_before_it_counts(tmp_path: Path) -> None:
     fs = Wrapping()
     journal = writer(tmp_path, fs)

@@ -40,6 +40,18 @@ def naive(allow: list[Entry], denied: list[Span], default: tuple[int, ...]) -> s
     return found
 
 
+@given(many, many, ports, st.data())
+def test_picking_many_is_picking_each(
+    allow: list[Span], denied: list[Span], asked: tuple[int, ...], data: st.DataObject
+) -> None:
+    scope = Scope([entry(span) for span in allow], [deny(span) for span in denied], ports=asked)
+    indices = data.draw(st.lists(st.integers(0, len(scope) - 1), max_size=9)) if len(scope) else []
+    assert scope.pick_all(indices) == [scope.pick(index) for index in indices]
+    for outside in (-1, len(scope)):
+        with pytest.raises(IndexError):
+            scope.pick_all([*indices, outside])
+
+
 @given(many, many, ports)
 def test_the_targets_are_allow_minus_deny(
     allow: list[Span], denied: list[Span], asked: tuple[int, ...]

@@ -347,6 +347,31 @@ async def test_many_targets_share_few_slots(make: Callable[..., AnyConnector]) -
     assert sum(kind == "failed" for kind in notes.kinds()) == 40
 
 
+async def test_a_burst_asks_the_fence_before_each_connect(make: Callable[..., AnyConnector]) -> None:
+    """A fence that closes in the middle of a burst: the rest of it is refused, and no slot is lost."""
+    notes = Notes()
+    async with serving(echo, "127.0.0.1") as port:
+        allowed = scope(port)
+        connector = make(notes, allowed, capacity=8)
+        with contextlib.closing(connector):
+            for first in (0, 10):  # the second burst finds slots that were used before
+                hosts = ["127.0.0.1", "127.0.2.1", "127.0.2.2", "127.0.2.3", "127.0.2.4"]
+                batch = [(first + n, allowed.target(host, port)) for n, host in enumerate(hosts)]
+                asked: list[Target] = []
+
+                def fence(target: Target, asked: list[Target] = asked) -> bool:
+                    asked.append(target)
+                    return len(asked) <= 3 and allowed.permits(target, 0.0)
+
+                assert connector.connect_many(batch, fence) == [first + 3, first + 4]
+                assert asked == [target for _, target in batch]
+                await notes.until(lambda: connector.busy == 0)
+                assert connector.free == connector.capacity
+    told = [event[1] for event in notes.events if event[0] in ("received", "failed")]
+    assert sorted(told) == [0, 1, 2, 10, 11, 12]
+    assert connector.half_open == 0
+
+
 async def test_too_few_descriptors_shrink_the_capacity_and_are_no_outcome() -> None:
     import resource
 
