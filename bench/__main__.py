@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.contenders import CONTENDERS, CONTESTS, Contest
 from bench.network import HERE, PYTHON, Cost, Place, measure, place
-from bench.report import Row, Rows, judged, markdown, svg
+from bench.report import Row, Rows, judged, load, markdown, svg
 from tests.support import netns
 
 
@@ -86,11 +86,12 @@ def main() -> int:
         for c in CONTENDERS
         if c.contest in {contest.name for contest in chosen}
     }
+    before = os.getloadavg()
     with place() as where:
         for contest in chosen:
             contest_rounds(where, contest, rows, rounds)
     if not options.no_write:
-        Path(HERE, "RESULTS.md").write_text(markdown(rows, rounds, options.quick))
+        Path(HERE, "RESULTS.md").write_text(markdown(rows, rounds, options.quick, load(before)))
         Path(HERE, "results.svg").write_text(svg(rows))
     for goal, value, word in judged(rows):
         shown = "–" if value is None else f"{value:.2f}"

@@ -41,6 +41,7 @@ class Row:
         return min(self.found) / expected if expected and self.found else None
 
 
+QUIET = 3.0  # load average above which others were at work
 Rows = dict[tuple[str, str], Row]
 
 
@@ -142,7 +143,16 @@ def machine() -> str:
     return f"Linux {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def markdown(rows: Rows, rounds: int, quick: bool) -> str:
+def load(before: tuple[float, float, float]) -> str:
+    """How busy the machine was, in a sentence: ours alone makes about two."""
+    after = os.getloadavg()
+    said = f"Load average {before[0]:.1f} before and {after[0]:.1f} at the end (fifteen minutes: {after[2]:.1f})."
+    if max(before[0], after[2]) > QUIET:
+        said += " The machine was busy with other work: rates are far below what it can do, ratios are rough."
+    return said
+
+
+def markdown(rows: Rows, rounds: int, quick: bool, busy: str) -> str:
     """The whole page."""
     kind = "short rounds (`--quick`): ratios are rough" if quick else "full rounds"
     lines = [
@@ -153,6 +163,8 @@ def markdown(rows: Rows, rounds: int, quick: bool) -> str:
         "door, from the first to the last hundredth of the packets, so start-up and cool-down count for",
         "nobody. What a tool lost on its way, or did not find, does not count. The median, and the range.",
         "Rates drift from minute to minute: only ratios of one run count.",
+        "",
+        busy,
         "",
         "## Goals",
         "",
