@@ -146,7 +146,7 @@ def machine() -> str:
 def load(before: tuple[float, float, float]) -> str:
     """How busy the machine was, in a sentence: ours alone makes about two."""
     after = os.getloadavg()
-    said = f"Load average {before[0]:.1f} before and {after[0]:.1f} at the end (fifteen minutes: {after[2]:.1f})."
+    said = f"Load average {before[0]:.1f} before, {after[0]:.1f} at the end ({after[2]:.1f} over 15 minutes)."
     if max(before[0], after[2]) > QUIET:
         said += " The machine was busy with other work: rates are far below what it can do, ratios are rough."
     return said
