@@ -1,60 +1,52 @@
-"""What only the connector with an epoll set can meet: more events than a turn serves, no room to watch."""
+"""What only the connector with its own epoll set does."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import select
-import socket
-import time
-from typing import TYPE_CHECKING
 
-from scanner.transport import epoll
-from scanner.transport.base import LocalFault
+from scanner.transport.base import Failure, LocalFault
 from scanner.transport.epoll import EpollConnector
-from tests.transport.test_connector import FAST, Notes, scope
-
-if TYPE_CHECKING:
-    import pytest
-
-    from targets.scope import Scope
+from targets.entries import Entry
+from targets.scope import Scope
+from tests.transport.test_connector import FAST, Notes, closed_port, echo, scope, serving
 
 
-def make(notes: Notes, allowed: Scope, capacity: int) -> EpollConnector:
-    loop = asyncio.get_running_loop()
-    return EpollConnector(loop, notes, lambda target: allowed.permits(target, 0.0), FAST, capacity)
+async def test_too_few_descriptors_shrink_the_capacity_and_are_no_outcome() -> None:
+    import resource
+
+    notes, port = Notes(), closed_port()
+    allowed = scope(port)
+    connector = EpollConnector(
+        asyncio.get_running_loop(), notes, lambda target: allowed.permits(target, 0.0), FAST, 10_000
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(__import__("os").listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 4, hard))
+    try:
+        for turn in range(40):
+            if connector.free:
+                connector.connect(allowed.target(f"127.1.0.{turn}", port), turn)
+        await notes.until(lambda: connector.busy == 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        connector.close()
+    faults = [event for event in notes.events if event[0] == "fault"]
+    assert faults
+    assert all(event[2] is LocalFault.DESCRIPTORS for event in faults)
+    assert all(event[2] is Failure.REFUSED for event in notes.events if event[0] == "failed")
+    assert connector.capacity < 20
 
 
-async def test_however_late_we_look_all_that_has_arrived_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More events than one turn serves, seen for the first time when every deadline has passed."""
-    monkeypatch.setattr(epoll, "EVENTS_PER_TURN", 2)
+async def test_ipv6_and_ipv4_trade_slots() -> None:
     notes = Notes()
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen(64)
-        allowed = scope(server.getsockname()[1], cidr="127.0.0.1")
-        with contextlib.closing(make(notes, allowed, 20)) as connector:
-            for number in range(20):
-                connector.connect(allowed.pick(0), number)
-            time.sleep(0.5)  # noqa: ASYNC251 - the loop is late, but not as late as a process that was stopped
-            await notes.until(lambda: len(notes.events) >= 20)
-    assert sorted(event[:2] for event in notes.events[:20]) == [("connected", n) for n in range(20)]
-
-
-async def test_a_socket_that_cannot_be_watched_takes_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """fs.epoll.max_user_watches is used up: a fault of this machine, and nothing stays busy for ever."""
-    real = select.epoll()
-
-    class Full:
-        fileno, poll, close = real.fileno, real.poll, real.close
-
-        def register(self, fd: int, events: int) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(select, "epoll", Full)
-    notes, allowed = Notes(), scope(27017)
-    with contextlib.closing(make(notes, allowed, 4)) as connector:
-        connector.connect(allowed.pick(0), 0)
-        assert notes.events == [("fault", 0, LocalFault.OTHER)]
-        assert connector.busy == 0
+    async with serving(echo, "::1") as port:
+        allowed = Scope([Entry.of("127.0.0.1", kind="lab"), Entry.of("::1", kind="lab")], ports=[port])
+        connector = EpollConnector(
+            asyncio.get_running_loop(), notes, lambda target: allowed.permits(target, 0.0), FAST, 1
+        )
+        with contextlib.closing(connector):
+            for turn, host in enumerate(("::1", "127.0.0.1", "::1")):
+                connector.connect(allowed.target(host, port), turn)
+                await notes.until(lambda: connector.free == 1)
+    assert notes.kinds() == ["connected", "received", "failed", "connected", "received"]
