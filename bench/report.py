@@ -177,7 +177,7 @@ def markdown(rows: Rows, rounds: int, quick: bool, busy: str) -> str:
             "–"
             if value is None
             else f"{value:.2f}{goal.unit}"
-            if goal.unit == "x"
+            if goal.unit in ("x", " s")
             else f"{value:.1f}{goal.unit}"
         )
         lines.append(f"| {goal.text} | {sign} {goal.goal:g}{goal.unit} | {shown} | {word} |")
