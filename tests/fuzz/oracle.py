@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -64,6 +64,13 @@ def must(holds: object, *what: object) -> None:
         raise BrokenPromiseError(" ".join(map(str, what)))
 
 
+class Answer(NamedTuple):
+    """The bytes of one answer, and its document where there is one."""
+
+    raw: bytes
+    document: dict[str, Any] | None
+
+
 @dataclass
 class Conversation:
     """What went over one connection: the requests as a server reads them, and every byte that came back."""
@@ -117,26 +124,27 @@ def check_open(judgement: Judgement, conversations: list[Conversation]) -> None:
     must(any(_shows_open(rule, answer) for answer in answers), "open by", rule, "without proof")
 
 
-def _shows_open(rule: str, answer: bytes | dict[str, Any]) -> bool:
+def _shows_open(rule: str, answer: Answer) -> bool:
     if rule == "list-truncated":
-        return isinstance(answer, bytes) and _begins_a_list(answer)
-    if isinstance(answer, bytes):
+        return _begins_a_list(answer.raw)
+    document = answer.document
+    if document is None:
         return False
     if rule == "databases-listed":
-        listed = answer.get("databases")
+        listed = document.get("databases")
         return (
-            answer.get("ok") in (1, True)
-            and "$err" not in answer
+            document.get("ok") in (1, True)
+            and "$err" not in document
             and isinstance(listed, list)
             and bool(listed)
             and all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in listed)
         )
-    text = " ".join(str(answer.get(key, "")) for key in ("errmsg", "$err", "err")).lower()
-    refused = "$err" in answer or answer.get("ok") in (0, False)
-    code, name = answer.get("code"), answer.get("codeName")
+    text = " ".join(str(document.get(key, "")) for key in ("errmsg", "$err", "err")).lower()
+    refused = "$err" in document or document.get("ok") in (0, False)
+    code, name = document.get("code"), document.get("codeName")
     return refused and (
         (isinstance(code, int | float) and code in BEHIND_THE_GATE)
-        or name in BEHIND_BY_NAME
+        or (type(name) is str and name in BEHIND_BY_NAME)
         or any(words in text for words in BEHIND_BY_TEXT)
     )
 
@@ -147,12 +155,10 @@ def _begins_a_list(raw: bytes) -> bool:
     return at >= 0 and int.from_bytes(raw[at + 11 : at + 15], "little", signed=True) >= ONE_NAME
 
 
-def _answers(talk: Conversation) -> list[bytes | dict[str, Any]]:
-    """Every answer to listDatabases or a confirmation: a document, or the bytes of one that is not whole."""
-    wanted = {
-        m.request_id: m for m in talk.requests if m.command in ("listDatabases", "listCollections", "find")
-    }
-    found: list[bytes | dict[str, Any]] = []
+def _answers(talk: Conversation) -> list[Answer]:
+    """Every answer to listDatabases or a confirmation, whole or cut off."""
+    wanted = {m.request_id: m for m in talk.requests if m.command in PRIVILEGED}
+    found: list[Answer] = []
     data = bytes(talk.stream)
     while len(data) >= 16:
         length, _, response_to, opcode = struct.unpack_from("<iiii", data)
@@ -160,17 +166,16 @@ def _answers(talk: Conversation) -> list[bytes | dict[str, Any]]:
             break
         raw, data = data[:length], data[length:]
         asked = wanted.get(response_to)
-        if asked is None or opcode != (2013 if asked.opcode == 2013 else 1):
-            continue
-        found.append(raw if len(raw) < length else _document(raw, opcode))
+        if asked is not None and opcode == (2013 if asked.opcode == 2013 else 1):
+            found.append(Answer(raw, _document(raw, opcode) if len(raw) == length else None))
     return found
 
 
-def _document(raw: bytes, opcode: int) -> bytes | dict[str, Any]:
+def _document(raw: bytes, opcode: int) -> dict[str, Any] | None:
     try:
         document = bson.decode(raw[21 if opcode == 2013 else 36 :], OPTIONS)
     except (BSONError, ValueError, TypeError, KeyError, OverflowError, RecursionError, struct.error):
-        return raw
+        return None
     if opcode == 1 and raw[16] & 2:
         document.setdefault("$err", "")
     return document
