@@ -10,7 +10,7 @@ import heapq
 import traceback
 from collections import Counter
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from scanner.coverage import AccountsError
 from scanner.pace import LOST_AFTER, MAX_BURST
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scanner.door import Door
     from scanner.pace import Pace, PrefixCaps
     from scanner.probe import Conversation
+    from scanner.roles import Held, Journalist
     from scanner.second_look import SecondLook
     from scanner.sources import Source
     from scanner.transport.base import Connector
@@ -32,42 +33,13 @@ if TYPE_CHECKING:
 
 _FIRST: Callable[[tuple[int, Target]], int] = itemgetter(0)
 PUMP_INTERVAL = 0.005  # seconds between looks at the bucket when nothing else happens
+MAX_ASKING = 1000  # open servers waiting for a second opinion; beyond it nothing new is started
 MAX_DEFERRED = 8192  # positions held back by their prefix's cap; beyond it the order waits
 MAX_HELD = 262_144  # the same for blackout windows: each costs memory, and a place in every checkpoint
 HELD_AT_ONCE = 4096  # so many are put aside in one turn, so that signals and deadlines do not wait
 FAULT_DELAY = 1.0  # seconds until a target that this machine could not ask is tried again
 FAULT_TRIES = 8  # such faults in a row after which one target is given up, and not reached
 FAULT_PATIENCE = 60.0  # seconds of nothing but local faults after which the sweep gives up
-
-
-class Journalist(Protocol):
-    """Who writes down what was found. `settle` must be called exactly once for each `record`."""
-
-    @property
-    def everything(self) -> bool:
-        """Whether there is a line for every target, the silent ones too."""
-
-    def record(
-        self, target: Target, token: Any, talk: Conversation, settle: Callable[[Any, str], None]
-    ) -> None:
-        """A server answered. `settle(token, verdict)` when its line is written (or held to be needless)."""
-
-    def flush(self) -> None:
-        """Write what was recorded since the last call, in one go, and settle it. Called once a turn."""
-
-    def record_silence(self, target: Target, failure: Failure, detail: str) -> None:
-        """A target did not accept a connection; a line only when every outcome is wanted."""
-
-
-class Held(Protocol):
-    """Prefixes that must not be touched now."""
-
-    @property
-    def holding(self) -> bool:
-        """Whether there are any."""
-
-    def holds(self, version: int, address: int) -> bool:
-        """Whether this address is in a blackout window."""
 
 
 class Engine:
@@ -146,6 +118,8 @@ class Engine:
         """Start what may start now, in one burst."""
         connector = self.connector
         room = min(connector.free, self._half_open_limit - connector.half_open, MAX_BURST)
+        if self._journalist.asking >= MAX_ASKING:
+            return
         if room > 0:
             room = min(room, self.pace.bucket.available(now))
         batch = self._gather(now, room) if room > 0 else []
@@ -324,6 +298,7 @@ class Engine:
             del self._faults_of[token]
         self.in_flight.difference_update(tokens)
         self.coverage.outcomes[Failure.REFUSED] += len(tokens)
+        self.pace.stress.refused += len(tokens)
 
     def unanswered(self, target: Target, token: Any, failure: Failure, detail: str) -> None:
         """The target never accepted a connection."""
@@ -344,6 +319,7 @@ class Engine:
             self.broke(target, token, error)
             return
         if failure is Failure.REFUSED:
+            self.pace.stress.refused += 1
             self._heard(target, token, waited > LOST_AFTER, refused=True)
         elif failure is Failure.UNREACHABLE:
             self.pace.stress.unreachable += 1

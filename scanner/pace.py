@@ -178,6 +178,7 @@ class Stress:
     """Signs, in one window, that the network or this machine suffers."""
 
     answered: int = 0
+    refused: int = 0
     timeouts_after_answers: int = 0  # silence from hosts that had just accepted
     rtt_sum: float = 0.0
     unreachable: int = 0
@@ -240,6 +241,6 @@ class Pace:
                 return f"round trips grew from {self._baseline_rtt * 1000:.0f} to {mean * 1000:.0f} ms"
             if s.timeouts_after_answers > 0.1 * s.answered:
                 return f"{s.timeouts_after_answers} hosts fell silent after they had answered"
-        if s.unreachable > 20 and s.unreachable > s.answered:
+        if s.unreachable > 20 and s.unreachable > s.answered + s.refused:
             return f"routers refused {s.unreachable} connects"
         return ""

@@ -45,6 +45,7 @@ class RawStage:
         job = job_for(scope, steps, rate=STILL, wait=max(2.0, sweep.connect_timeout))
         self._stage = SynStage(replace(job, prefix_rate=sweep.per_prefix_rate))
         self._rate = sweep.rate
+        self._until = scope.expires
         self._order = order
         self._source = source
         self._coverage = coverage
@@ -130,6 +131,11 @@ class RawStage:
         """Pass pauses and the end on to the stage. It is told within a quarter of a second."""
         paused = True
         while True:
+            if engine.door.now() >= self._until and not self.trouble:
+                # The stage looks at the wall clock alone, which can be set back; the door's cannot.
+                self.trouble = "a part of the scope expired, so the SYN stage was stopped"
+                self._stage.stop()
+                return
             if engine.door.narrowed and not self.trouble:
                 # The stage's fence is its own copy, so a smaller scope holds there by stopping it.
                 self.trouble = "the scope was narrowed, so the SYN stage was stopped"

@@ -159,3 +159,13 @@ def test_a_prefix_that_drops_packets_is_slowed_and_recovers() -> None:
         caps.review()
     assert caps.note == ""
     assert admitted(hurt, 200.0) > 180
+
+
+def test_routers_that_refuse_slow_a_sweep_only_when_few_hosts_answer() -> None:
+    pace = Pace(1000, 0.0)
+    pace.stress.unreachable, pace.stress.refused = 40, 4000
+    windows(pace, 1)
+    assert pace.bucket.rate == 1000
+    pace.stress.unreachable = 40
+    windows(pace, 1)
+    assert pace.bucket.rate == 500

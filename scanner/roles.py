@@ -1,0 +1,46 @@
+"""Whom the engine works with: the one who writes down what was found, and the one who holds prefixes back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scanner.probe import Conversation
+    from scanner.transport.base import Failure
+    from targets.scope import Target
+
+
+class Journalist(Protocol):
+    """Who writes down what was found. `settle` must be called exactly once for each `record`."""
+
+    @property
+    def everything(self) -> bool:
+        """Whether there is a line for every target, the silent ones too."""
+
+    @property
+    def asking(self) -> int:
+        """How many open servers wait for their second opinion."""
+
+    def record(
+        self, target: Target, token: Any, talk: Conversation, settle: Callable[[Any, str], None]
+    ) -> None:
+        """A server answered. `settle(token, verdict)` when its line is written (or held to be needless)."""
+
+    def flush(self) -> None:
+        """Write what was recorded since the last call, in one go, and settle it. Called once a turn."""
+
+    def record_silence(self, target: Target, failure: Failure, detail: str) -> None:
+        """A target did not accept a connection; a line only when every outcome is wanted."""
+
+
+class Held(Protocol):
+    """Prefixes that must not be touched now."""
+
+    @property
+    def holding(self) -> bool:
+        """Whether there are any."""
+
+    def holds(self, version: int, address: int) -> bool:
+        """Whether this address is in a blackout window."""
