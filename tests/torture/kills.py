@@ -11,7 +11,7 @@ import time
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.torture.trial import Tally, lanes, run_in
+from tests.torture.trial import KEPT, Tally, lanes, run_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,7 +125,7 @@ def torture(ground: Ground, place: Path, deaths: int, *, first: int = 0, width: 
     began = time.monotonic()
 
     def one(number: int) -> None:
-        if tally.deaths >= deaths:
+        if tally.deaths >= deaths or len(tally.violations) >= KEPT:
             return
         victim = Victim(ground, place / f"run-{number}", number, tally)
         for _ in range(victim.random.randint(1, KILLS_PER_RUN)):

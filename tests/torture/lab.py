@@ -63,7 +63,7 @@ class Ground:
         path.write_text(
             f'[[allow]]\ncidr = "{self.prefix}"\nowner = "web platform"\nkind = "lab"\n'
             f"[sweep]\nports = [{self.port}, {self.closed_port}]\nrate = {self.rate}\n"
-            "per_prefix_rate = 5000.0\nconnect_timeout = {PATIENCE}\nreply_timeout = {PATIENCE}\n"
+            f"per_prefix_rate = 5000.0\nconnect_timeout = {PATIENCE}\nreply_timeout = {PATIENCE}\n"
             f"host_timeout = {2 * PATIENCE}\n"
             "concurrency = 64\n"
         )
