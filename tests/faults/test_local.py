@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 import resource
 import signal
 import socket
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -309,93 +307,3 @@ class TestClocks:
         assert seen[:15] == [0] * 15  # the sixteenth server is outside the window
         assert summary.state == "complete"
         assert summary.outcomes["auth_required"] == 16
-
-
-class TestStreamsAndSignals:
-    @pytest.fixture
-    def config(self, tmp_path: Path, port: int) -> Path:
-        path = tmp_path / "mongosweep.toml"
-        path.write_text(
-            '[[allow]]\ncidr = "127.91.0.0/22"\nowner = "x"\nkind = "lab"\n'
-            f"[sweep]\nports = [{port}]\nrate = 1000\nper_prefix_rate = 9000\nhost_timeout = 9\n"
-        )
-        return path
-
-    @pytest.mark.fault("F75", "nobody reads stdout until the run is over")
-    def test_a_reader_that_does_not_read_holds_nothing_up(self, config: Path) -> None:
-        """The run ends in its directory; who reads late still gets every line."""
-        with subprocess.Popen(
-            command(config, "--all"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as process:
-            run_dir = wait_for_run(config, 0)
-            end = time.monotonic() + 30
-            while load_manifest(run_dir)[0].state == "running":
-                assert time.monotonic() < end
-                time.sleep(0.1)
-            assert process.poll() is None
-            said, _ = process.communicate(timeout=20)
-        assert len(said.splitlines()) == len(list(read_run(run_dir))) == 1024
-        assert load_manifest(run_dir)[0].state == "complete"
-
-    @pytest.mark.fault("F73", "SIGINT twice while conversations hang")
-    def test_a_second_interrupt_waits_for_nobody(self, config: Path, port: int) -> None:
-        with socket.socket() as mute:
-            mute.bind(("127.91.0.9", port))
-            mute.listen(64)
-            process = subprocess.Popen(
-                command(config, "--rate", "200"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-            )
-            run_dir = wait_for_run(config, 1.0)
-            began = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            time.sleep(0.1)
-            process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=20)
-        assert time.monotonic() - began < 3
-        assert process.returncode == 3
-        assert b"Traceback" not in said
-        manifest, _ = load_manifest(run_dir)
-        assert manifest.state == "interrupted"
-
-    @pytest.mark.fault("F40", "SIGHUP with a file that is broken, then with one that is wider")
-    def test_a_broken_reload_pauses_and_a_wider_one_adds_nothing(self, config: Path) -> None:
-        process = subprocess.Popen(
-            command(config, "--rate", "150", "--all"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        run_dir = wait_for_run(config, 0.5)
-        whole = config.read_text()
-        config.write_text("[[allow]]\ncidr = nonsense\n")
-        process.send_signal(signal.SIGHUP)
-        time.sleep(1.5)
-        segment = run_dir / "observations-0001.jsonl"
-        then = segment.stat().st_size
-        time.sleep(1.0)
-        assert segment.stat().st_size == then
-        config.write_text(whole.replace("127.91.0.0/22", "127.91.0.0/16"))
-        process.send_signal(signal.SIGHUP)
-        time.sleep(1.0)
-        assert segment.stat().st_size > then
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
-        assert b"could not be reloaded, paused" in said
-        assert b"0 targets fewer, none more" in said
-        manifest, _ = load_manifest(run_dir)
-        assert manifest.coverage is not None
-        assert manifest.coverage.planned == 1024
-
-    @pytest.mark.fault("F78", "every look-up of a name hangs")
-    def test_a_dead_resolver_is_never_asked(self, tmp_path: Path, config: Path) -> None:
-        folder = tmp_path / "broken"
-        folder.mkdir()
-        (folder / "sitecustomize.py").write_text(
-            "import socket, time\nsocket.getaddrinfo = lambda *a, **k: time.sleep(600)\n"
-            "socket.gethostbyaddr = socket.getfqdn = lambda *a, **k: time.sleep(600)\n"
-        )
-        done = subprocess.run(
-            command(config),
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr

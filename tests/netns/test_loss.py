@@ -61,16 +61,16 @@ class TestLoss:
             lose(corp, 25)
             program = Program(scan, tmp_path)
             program.configure(
-                '[[allow]]\ncidr = "10.77.0.0/21"\nowner = "x"\n' + SWEEP.format(rate=2000, connect=0.6)
+                '[[allow]]\ncidr = "10.77.0.0/22"\nowner = "x"\n' + SWEEP.format(rate=400, connect=0.6)
             )
             done = program.run()
         assert done.returncode == 3
         manifest = program.manifest
         reason = next(reason for reason in manifest["reasons"] if "estimated recall" in reason)
         estimate = float(reason.rpartition("recall ")[2].rstrip("%")) / 100
-        truth = 1 - manifest["outcomes"]["filtered"] / 2048
-        assert 0.75 < truth < 0.97  # three tries, each lost with a chance of 7/16, and the prefix's own pace
-        assert abs(estimate - truth) < 0.03, (estimate, truth)
+        truth = 1 - manifest["outcomes"]["filtered"] / 1024
+        assert 0.8 < truth < 0.985  # three tries, each lost with a chance of 7/16; fewer on a busy machine
+        assert abs(estimate - truth) < 0.06, (estimate, truth)
 
     def test_without_loss_no_target_beside_a_live_one_costs_a_doubt(self, tmp_path: Path) -> None:
         """One server, 255 silent ones: they are asked again, and the run is complete."""
@@ -93,12 +93,12 @@ class TestLoss:
 
 @netns.required
 class TestBackingOff:
-    WIDE = '[[allow]]\ncidr = "10.77.0.0/21"\nowner = "x"\n'
+    WIDE = '[[allow]]\ncidr = "10.77.0.0/22"\nowner = "x"\n'
 
     def swept(self, tmp_path: Path, scan: netns.Namespace) -> tuple[Program, str]:
-        """A sweep with one cap for the whole /21, so that backing off can show in seconds."""
+        """A sweep with one cap for the whole /22, so that backing off can show in seconds."""
         program = Program(scan, tmp_path)
-        program.configure(self.WIDE + SWEEP.format(rate=250, connect=3.5) + "per_prefix_length = 21\n")
+        program.configure(self.WIDE + SWEEP.format(rate=250, connect=3.5) + "per_prefix_length = 22\n")
         return program, program.run().stderr
 
     @pytest.mark.fault("F49", "a firewall that lets 60 new connections a second pass (nft limit rate)")
@@ -114,4 +114,4 @@ class TestBackingOff:
             assert corp.counters()["policed"] > 100
         manifest = program.manifest
         assert any("the pace was halved" in reason for reason in manifest["reasons"]), said
-        assert manifest["outcomes"]["refused"] >= 0.999 * 2048 or manifest["state"] == "degraded"
+        assert manifest["outcomes"]["refused"] >= 0.999 * 1024 or manifest["state"] == "degraded"

@@ -23,6 +23,7 @@ from scanner.transport import choose
 
 PERIOD = 1.0  # seconds
 SLOW = 0.3  # seconds of lag after which it is noted what the loop is busy with
+CONNECTORS: list[Any] = []  # the sweep's own, as soon as it has been made
 
 
 def where() -> list[str]:
@@ -40,6 +41,7 @@ def watch(loop: asyncio.AbstractEventLoop, path: Path) -> None:
 
             def look(seen: dict[str, Any] = seen, answered: threading.Event = answered) -> None:
                 seen["at"], seen["tasks"] = time.monotonic(), len(asyncio.all_tasks(loop))
+                seen["slots"] = sum(len(connector._slots) for connector in CONNECTORS)
                 answered.set()
 
             try:
@@ -68,7 +70,12 @@ def hook(path: Path) -> None:
 
         return made
 
+    def connecting(*arguments: Any) -> Any:
+        CONNECTORS.append(choose.make_connector(*arguments))
+        return CONNECTORS[-1]
+
     vars(sweep)["loop_factory"] = factory
+    vars(sweep)["make_connector"] = connecting
 
 
 if __name__ == "__main__":
