@@ -117,7 +117,7 @@ def figures(seen: list[Sample], told: list[Sample]) -> dict[str, Any]:
             "per_hour": round(slope(kept, key), 3),
             "halves": [
                 round(statistics.median(sample[key] for sample in part), 2)
-                for part in (kept[:half], kept[half:])
+                for part in (kept[:half] or kept, kept[half:])
             ],
         }
     lags = sorted(sample["lag"] for sample in told)
