@@ -171,6 +171,8 @@ def test_every_case_is_checked() -> None:
     """No hostile server stands in the lab unproven."""
     apart = {"long_names", "million_names", "list_48mb", "hello_48mb", "bytes_alone"}
     apart |= {"alternating", "alternating_locked", "tls_many_names", "tls_odd_names", "tls_legacy"}
+    # What these do is seen by real handshakes and by the whole engine, in tests/accuracy.
+    apart |= {"collections_48mb", "tls_20000_names", "tls_tickets", "tls_weak"}
     checked = {*test_hostile.CHECKS, *test_hostile.BSON, *GREETINGS, *CURSORS, *BROKEN_HANDSHAKES, *INSIDE}
     checked |= {f"length_{name}" for name in LENGTHS} | apart
     assert checked == set(ALL)
