@@ -22,7 +22,7 @@ _CERTIFICATE_REQUEST = 13  # handshake message type (RFC 5246 section 7.4, RFC 8
 @lru_cache(maxsize=2)
 def context(legacy: bool) -> ssl.SSLContext:
     """The client context for probing. `legacy` allows TLS 1.0, 1.1 and every cipher, and offers no TLS 1.3:
-    for servers that have nothing better, or a key too short for it. A session made with it is told as such."""
+    for servers that have nothing better, or a key too short for it. Its sessions are recorded as such."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.check_hostname = False
     made.verify_mode = ssl.CERT_NONE
