@@ -8,6 +8,7 @@ import os
 import pickle
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, NoReturn
@@ -32,6 +33,8 @@ DIED = 77
 """Exit code of a process that ended at the call it was told to end at."""
 
 _REFUSED = 78
+_BROKEN = 79
+_children = threading.Lock()  # multiprocessing looks at all children at each start, and a code is told once
 _MODEL = "model.pickle"
 
 
@@ -87,13 +90,19 @@ def context() -> ForkServerContext:
 def sweep(order: Order, patience: float = 300.0) -> int:
     """Run it; the exit code of a sweep, `DIED`, or minus a signal. A process that hangs is killed: -9."""
     process = context().Process(target=_main, args=(order,))
-    process.start()
-    process.join(patience)
-    if process.exitcode is None:
+    with _children:
+        process.start()
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        with _children:
+            code = process.exitcode
+        if code is not None:
+            return code
+        time.sleep(0.01)
+    with _children:
         process.kill()
         process.join()
-    assert process.exitcode is not None
-    return process.exitcode
+    return -9
 
 
 def _main(order: Order) -> None:
@@ -118,6 +127,9 @@ def _main(order: Order) -> None:
     except ResultsError as error:
         (order.output.parent / "refused.txt").write_text(str(error))
         code = _REFUSED
+    except Exception:
+        (order.output.parent / "refused.txt").write_text(traceback.format_exc())
+        code = _BROKEN
     if model is not None and order.survivors is not None:
         model.lose_power(order.survivors, Random(order.chance))  # and then, later, the power went
     os._exit(code)
