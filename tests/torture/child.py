@@ -127,7 +127,7 @@ def _main(order: Order) -> None:
     except ResultsError as error:
         (order.output.parent / "refused.txt").write_text(str(error))
         code = _REFUSED
-    except Exception:
+    except Exception:  # noqa: BLE001 - told to the parent, which calls it a violation
         (order.output.parent / "refused.txt").write_text(traceback.format_exc())
         code = _BROKEN
     if model is not None and order.survivors is not None:
