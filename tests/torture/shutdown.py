@@ -26,6 +26,7 @@ from tests.torture.trial import Tally, run_in
 SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN, _IOR('X', 125, __u32)
 NO_LOG_FLUSH = 2
 MEBIBYTES = 48
+COMPLETE = (0, 1)  # exit codes of a sweep that reached everything
 STORAGE = 4  # exit code of a sweep whose storage failed
 _TOOLS = ("mkfs.ext4", "unshare", "mount", "umount")
 
@@ -123,13 +124,15 @@ class Unpowered(Victim):
             self.tally.blame(f"run {self.seed} went on for 20 s over a dead disk")
         if running:
             self.tally.add(note=f"ended with {process.returncode}")
-            if process.returncode not in (STORAGE, 2) or b"Traceback" in errors:
+            if process.returncode not in (STORAGE, 2, *COMPLETE) or b"Traceback" in errors:
                 self.tally.blame(f"run {self.seed} ended with {process.returncode}: {errors.decode()[-300:]}")
         self.disk.unmount()
         self.disk.mount()
         run = run_in(self.output)
         if run is not None:
-            self.tally.examine(run, self.truth, f"after a shutdown of run {self.seed}")
+            # A process that said that it came to its end before the power went must be believed for ever.
+            ended = process.returncode in COMPLETE
+            self.tally.examine(run, self.truth, f"after a shutdown of run {self.seed}", ended=ended)
 
 
 def _main(place: Path, ground: Ground, losses: int, first: int) -> None:
