@@ -117,6 +117,8 @@ class Sweep:
         async with AsyncExitStack() as stack:
             self._begin(stack)
             await self._connect_rooms(stack)
+            self.pauses.install(loop := asyncio.get_running_loop())
+            stack.callback(self.pauses.uninstall, loop)  # when the accounts are closed, and not before
             self.screen.started(make_plan(self.settings, self.scope, self.options, self.clock.wall()))
             await self.canaries.sing("at the start")
             await self._turn()
@@ -278,7 +280,6 @@ class Sweep:
         """Turn the engine until it is done, or until somebody stops it; keep the house meanwhile."""
         loop = asyncio.get_running_loop()
         self.pauses.look()
-        self.pauses.install(loop)
         gc.freeze()
         chores = [
             loop.create_task(chore())
@@ -295,7 +296,6 @@ class Sweep:
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
-            self.pauses.uninstall(loop)
             gc.unfreeze()
             await self._let_the_disk_finish()
 
