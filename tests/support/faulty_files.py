@@ -5,9 +5,11 @@ They wrap the real one or each other, and speak the protocol of `results.files.F
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, ParamSpec, TypeVar
 
 from results.files import FILE_MODE, REAL, FileSystem
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from random import Random
 
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 SECTOR = 512  # bytes; what a medium writes as a whole
 
 
@@ -188,6 +192,19 @@ class _Directory:
     pending: list[tuple[str, str, _Inode | _Directory | None]] = field(default_factory=list)
 
 
+def _whole(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Both layers change in one step, whatever another thread does, and whenever it ends the process."""
+
+    @functools.wraps(method)
+    def locked(*arguments: _P.args, **named: _P.kwargs) -> _R:
+        model = arguments[0]
+        assert isinstance(model, PowerLossFileSystem)
+        with model.lock:
+            return method(*arguments, **named)
+
+    return locked
+
+
 class PowerLossFileSystem:
     """A model with a volatile and a durable layer, beside the real files that the program sees.
 
@@ -200,6 +217,7 @@ class PowerLossFileSystem:
     def __init__(self, root: Path, inner: FileSystem = REAL) -> None:
         self._root = root
         self._inner = inner
+        self.lock = threading.RLock()
         self.tree = _Directory()
         self._open: dict[int, _Inode] = {}
 
@@ -234,6 +252,7 @@ class PowerLossFileSystem:
         else:
             directory.names[path.name] = node
 
+    @_whole
     def open(self, path: Path, flags: int, mode: int = FILE_MODE) -> int:
         descriptor = self._inner.open(path, flags, mode)
         names = self._at(path.parent).names
@@ -244,21 +263,25 @@ class PowerLossFileSystem:
         self._open[descriptor] = node
         return descriptor
 
+    @_whole
     def write(self, descriptor: int, data: bytes | memoryview) -> int:
         written = self._inner.write(descriptor, data)
         self._open[descriptor].content += data[:written]
         return written
 
+    @_whole
     def fsync(self, descriptor: int) -> None:
         node = self._open[descriptor]
         node.durable = len(node.content)
 
     fdatasync = fsync
 
+    @_whole
     def close(self, descriptor: int) -> None:
         self._inner.close(descriptor)
         del self._open[descriptor]
 
+    @_whole
     def rename(self, source: Path, target: Path) -> None:
         self._inner.rename(source, target)
         directory = self._at(source.parent)
@@ -267,18 +290,22 @@ class PowerLossFileSystem:
         directory.pending.append((f"rename {source.name}", target.name, node))
         directory.names[target.name] = node
 
+    @_whole
     def link(self, source: Path, target: Path) -> None:
         self._inner.link(source, target)
         self._step("link", target, self._at(source.parent).names[source.name])
 
+    @_whole
     def unlink(self, path: Path) -> None:
         self._inner.unlink(path)
         self._step("unlink", path, None)
 
+    @_whole
     def mkdir(self, path: Path) -> None:
         self._inner.mkdir(path)
         self._step("mkdir", path, _Directory())
 
+    @_whole
     def fsync_dir(self, path: Path) -> None:
         if not path.is_relative_to(self._root):
             return  # what is above the root is durable, and not of this model
@@ -289,10 +316,12 @@ class PowerLossFileSystem:
     def statvfs(self, path: Path) -> os.statvfs_result:
         return self._inner.statvfs(path)
 
+    @_whole
     def allocate(self, descriptor: int, size: int) -> None:
         self._inner.allocate(descriptor, size)
         self._open[descriptor].content.extend(bytes(size))
 
+    @_whole
     def keep_power(self, survivors: Path) -> None:
         """Write what the next process sees after this one was killed; the model goes on from there."""
         self.close_all()
@@ -305,6 +334,7 @@ class PowerLossFileSystem:
         for descriptor in list(self._open):
             self.close(descriptor)
 
+    @_whole
     def lose_power(self, survivors: Path, random: Random) -> None:
         """Write what is left to the new directory `survivors`; `random` decides what was lucky."""
         survivors.mkdir()

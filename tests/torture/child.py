@@ -157,8 +157,11 @@ class _Death:
     def __call__(self) -> NoReturn:
         if not self._once.acquire(blocking=False):
             time.sleep(60)  # the other thread ends the process
-        if self._model is not None and self._order.survivors is not None:
-            self._model.lose_power(self._order.survivors, Random(self._order.chance))
-        elif self._model is not None:
-            (self._order.output.parent / _MODEL).write_bytes(pickle.dumps(self._model.tree))
-        os._exit(DIED)
+        if self._model is None:
+            os._exit(DIED)
+        with self._model.lock:
+            if self._order.survivors is not None:
+                self._model.lose_power(self._order.survivors, Random(self._order.chance))
+            else:
+                (self._order.output.parent / _MODEL).write_bytes(pickle.dumps(self._model.tree))
+            os._exit(DIED)
