@@ -95,6 +95,14 @@ class Channel:
                 pass
         self.sock.close()
 
+    async def hang_up(self) -> None:
+        """Send FIN now and read on to the client's end: what it sends too late must not turn into a RST."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(GoneError):
+            while await Channel._read(self):
+                pass
+
     def reset(self) -> None:
         """Close with RST."""
         with contextlib.suppress(OSError):

@@ -15,6 +15,7 @@ from scanner.lab.security import Certificate, ClientCertificate, Security
 from scanner.mongo.facts import Ending
 from tests.support.recordings import load
 from tests.support.replay import Replay
+from tests.support.servers import play
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,25 +55,11 @@ def _named(name: str, talk: Talk) -> Personality:
     return Personality(name=name, description="a recording, played back", verdict=Verdict.UNKNOWN, talk=talk)
 
 
-async def _play(channel: Channel, replay: Replay) -> None:
-    first = replay.connect()
-    if first.reply:
-        await channel.send(first.reply)
-    if first.closed:
-        return
-    while received := await channel.recv():
-        answer = replay.answer(received)
-        if answer.reply:
-            await channel.send(answer.reply)
-        if answer.closed:
-            return
-
-
 def recorded(replay: Replay, *, bytewise: bool = False) -> Personality:
     """A recorded server in the clear."""
 
     async def talk(channel: Channel) -> None:
-        await _play(Bytewise.over(channel) if bytewise else channel, replay)
+        await play(Bytewise.over(channel) if bytewise else channel, replay)
 
     return _named(f"{replay.version}/{replay.scenario}/{replay.node}", talk)
 
@@ -112,7 +99,7 @@ class RecordedTls:
         secured = TlsChannel(channel, self.context)
         await secured.handshake()
         agreed = _NAMES[secured._tls.version() or ""]
-        await _play(secured, Replay(self.version, "tls", f"{self.mode}/{agreed}/without_cert"))
+        await play(secured, Replay(self.version, "tls", f"{self.mode}/{agreed}/without_cert"))
 
     @staticmethod
     def _offers_only(hello: bytes, channel: Channel) -> str:
@@ -132,7 +119,7 @@ def recorded_mode(version: str, mode: str, *, bytewise: bool = False) -> Persona
         begin = await channel.peek(16)
         chosen = Bytewise.over(channel) if bytewise else channel
         if begin[8:12] in (bytes(4), b"\xff" * 4):
-            await _play(chosen, plain)
+            await play(chosen, plain)
         elif len(begin) == 16:
             await secure.talk(chosen)
 

@@ -31,21 +31,28 @@ async def serve(
     assert server.record.failures == []
 
 
+async def play(channel: Channel, replay: Replay) -> None:
+    """One connection of a recorded server, to its end."""
+    first = replay.connect()
+    if first.reply:
+        await channel.send(first.reply)
+    if first.closed:
+        await channel.hang_up()
+        return
+    while received := await channel.recv():
+        answer = replay.answer(received)
+        if answer.reply:
+            await channel.send(answer.reply)
+        if answer.closed:
+            await channel.hang_up()
+            return
+
+
 def playing(replay: Replay) -> Personality:
     """A personality that answers from a recording; its verdict is for the test to know."""
 
     async def talk(channel: Channel) -> None:
-        first = replay.connect()
-        if first.reply:
-            await channel.send(first.reply)
-        if first.closed:
-            return
-        while received := await channel.recv():
-            answer = replay.answer(received)
-            if answer.reply:
-                await channel.send(answer.reply)
-            if answer.closed:
-                return
+        await play(channel, replay)
 
     return Personality(
         name=f"{replay.version}/{replay.scenario}/{replay.node}",
