@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING
 
 from results.record import Confirmation, Server
 from results.verdict import Verdict
-from scanner.driver import NAME_LENGTH, DriverOpinion
+from scanner.driver import NAME_LENGTH, OLDEST_WIRE, DriverOpinion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-OLDEST_WIRE = 9
-"""MongoDB 4.4, the oldest that the driver speaks to: `pymongo.common.MIN_SUPPORTED_WIRE_VERSION`."""
 
 _SAME: dict[Verdict, frozenset[str]] = {
     Verdict.OPEN: frozenset({"open"}),

@@ -19,13 +19,19 @@ if TYPE_CHECKING:
 
     from scanner.clock import Clock
     from scanner.config import Settings, SweepOptions
+    from scanner.mongo.facts import Document
     from targets.scope import Target
+
+
+def client_of(settings: Settings) -> Document:
+    """The metadata document with which a sweep presents itself, to servers and through the driver alike."""
+    organisation = settings.organisation
+    return client_metadata(organisation.name, organisation.contact, __version__)
 
 
 def dialogue_maker(settings: Settings, options: SweepOptions, clock: Clock) -> Callable[[Target], Dialogue]:
     """A function that begins the dialogue of one target."""
-    organisation = settings.organisation
-    client = client_metadata(organisation.name, organisation.contact, __version__)
+    client = client_of(settings)
     limits = Limits(**mongo_limits(settings.limits))
     depth = Depth(options.depth)
 

@@ -12,27 +12,20 @@ import asyncio
 import gc
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from results.files import REAL, write_durably
-from scanner import __version__
 from scanner.begin import begin
 from scanner.blackout import Calendar
 from scanner.canary import Canaries, configured, own_server
 from scanner.checkpoint import Checkpoint
 from scanner.clock import SystemClock
 from scanner.close import close_accounts, lasting_faults, with_stdout
-from scanner.config_file import mongo_limits
 from scanner.coverage import Coverage
+from scanner.dialogues import client_of, dialogue_maker
 from scanner.door import Door
 from scanner.engine import Engine
 from scanner.meter import Meter
-from scanner.mongo.commands import client_metadata
-from scanner.mongo.console import PORT as CONSOLE_PORT
-from scanner.mongo.dialogue import Dialogue
-from scanner.mongo.facts import Depth, Limits
-from scanner.mongo.metadata import MetadataPlan
 from scanner.mongo.tables import load_tables
 from scanner.observe import Vantage
 from scanner.order import Order
@@ -45,20 +38,18 @@ from scanner.scribe import Scribe
 from scanner.second_look import SecondLook
 from scanner.sources import FeedSource, Source, WalkSource
 from scanner.stdout import Follower, follow_journal
-from scanner.transport.base import Timeouts, is_loopback
+from scanner.transport.base import Timeouts
 from scanner.transport.choose import loop_factory, make_connector, raise_descriptor_limit
 from scanner.twins import Twins
 from scanner.uplink import Uplink, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from results.files import FileSystem
     from scanner.clock import Clock
     from scanner.config import Settings, SweepOptions
     from scanner.driver import SecondOpinion
     from scanner.progress import Screen, Summary
-    from targets.scope import Scope, Target
+    from targets.scope import Scope
 
 GRACE = 1.5  # seconds that conversations under way get when a sweep is told to stop
 SYNC_INTERVAL = 1.0  # seconds between two fsyncs of the journal
@@ -233,39 +224,16 @@ class Sweep:
         if note:
             self.screen.notice(note)
         timeouts = Timeouts(sweep.connect_timeout, sweep.reply_timeout, sweep.host_timeout)
-        probe = Probe(engine, self._dialogue_maker(), loop.time, self.twins)
+        probe = Probe(engine, dialogue_maker(self.settings, self.options, self.clock), loop.time, self.twins)
         engine.connector = make_connector(loop, probe, self.door.permits, timeouts, capacity, engine.pump)
         return engine
-
-    def _dialogue_maker(self) -> Callable[[Target], Dialogue]:
-        organisation = self.settings.organisation
-        client = client_metadata(organisation.name, organisation.contact, __version__)
-        limits = Limits(**mongo_limits(self.settings.limits))
-        depth = Depth(self.options.depth)
-
-        def make(target: Target) -> Dialogue:
-            dialogue = Dialogue(
-                client=client,
-                depth=depth,
-                limits=limits,
-                loopback=is_loopback(target),
-                plan_factory=MetadataPlan,
-                console=target.port == CONSOLE_PORT,
-            )
-            # The plan bounds newest ids by our clock, because the server's may lie.
-            dialogue.facts.observed_at = datetime.fromtimestamp(self.clock.wall(), UTC)
-            return dialogue
-
-        return make
 
     async def _opinions(self, stack: AsyncExitStack) -> SecondOpinion | None:
         if not self.options.confirm:
             return None
         from scanner.driver import SecondOpinion
 
-        organisation = self.settings.organisation
-        client = client_metadata(organisation.name, organisation.contact, __version__)
-        name = str(client["application"]["name"])
+        name = str(client_of(self.settings)["application"]["name"])
         opinions = SecondOpinion(
             self.door,
             self.clock.wall,

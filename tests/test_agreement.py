@@ -7,8 +7,8 @@ from pymongo import common
 
 from results.record import Server
 from results.verdict import Verdict
-from scanner.agreement import OLDEST_WIRE, confirm
-from scanner.driver import DriverOpinion, Saw
+from scanner.agreement import confirm
+from scanner.driver import OLDEST_WIRE, DriverOpinion, Saw
 
 
 def test_the_driver_has_no_opinion_of_servers_older_than_it_knows() -> None:
