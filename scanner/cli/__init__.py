@@ -7,7 +7,8 @@ import sys
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command line and return its exit code."""
+    """Run one command line and return its exit code. Without `arguments` it is the process's own."""
+    own = arguments is None
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments == ["--version"]:
         from scanner import __version__
@@ -16,4 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     from scanner.cli.group import run
 
-    return run(arguments)
+    code = run(arguments)
+    if own:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: a late Ctrl-C must not change the code
+    return code
