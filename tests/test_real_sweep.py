@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +14,7 @@ from results.verdict import Verdict
 from tests.accuracy import matrix
 from tests.support.kinds import ROOT, State, kinds
 from tests.support.printed import note
+from tests.test_sweep_process import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,10 +36,8 @@ def write_configuration(server: RealServer, folder: Path) -> Path:
 def sweep(server: RealServer, folder: Path) -> tuple[int, Observation]:
     """One sweep of one server, as a user would type it: exit code and record."""
     configuration = write_configuration(server, folder)
-    command = [sys.executable, "-m", "scanner", "sweep", "-c", str(configuration), "-o", str(folder / "runs")]
-    done = subprocess.run(
-        [*command, "--confirm", "--json", "--quiet"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    asked = command(configuration, "--confirm", "--json", "--quiet")
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.count("\n") == 1, done.stderr
     return done.returncode, msgspec.json.decode(done.stdout, type=Observation)
 
@@ -72,17 +70,9 @@ def test_agrees_with_the_official_driver(
 def test_pipes_into_jq(real_server: RealServer, tmp_path: Path) -> None:
     """Without any option, stdout that is not a terminal carries JSONL and nothing else."""
     configuration = write_configuration(real_server, tmp_path)
-    command = [
-        sys.executable,
-        "-m",
-        "scanner",
-        "sweep",
-        "-c",
-        str(configuration),
-        "-o",
-        str(tmp_path / "runs"),
-    ]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
+    with subprocess.Popen(
+        command(configuration), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as running:
         jq = ["jq", "-r", "[.verdict, .target.port] | @tsv"]
         read = subprocess.run(jq, stdin=running.stdout, capture_output=True, text=True, check=True)
     assert read.stdout == f"open\t{real_server.port}\n"

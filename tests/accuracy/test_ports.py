@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,7 @@ from scanner.mongo.console import PORT as CONSOLE_PORT
 from tests.accuracy.surroundings import surroundings
 from tests.support.lab_thread import LabThread
 from tests.support.ports import free_port
+from tests.test_sweep_process import command
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HOST = "127.98.0.1"
@@ -36,19 +36,9 @@ def test_every_configured_port_is_asked(tmp_path: Path) -> None:
         f' {CONSOLE_PORT}]\n[[allow]]\ncidr = "127.98.0.2/32"\nkind = "lab"\nowner = "tests"\n'
         f"[sweep]\nports = [{first}]\nreply_timeout = 1.0\n"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "scanner",
-        "sweep",
-        "-c",
-        str(configuration),
-        "-o",
-        str(tmp_path / "runs"),
-    ]
     with LabThread(places):
         done = subprocess.run(
-            [*command, "--json", "--quiet"], cwd=ROOT, capture_output=True, text=True, check=False
+            command(configuration, "--json", "--quiet"), cwd=ROOT, capture_output=True, text=True, check=False
         )
     lines = [msgspec.json.decode(line, type=Observation) for line in done.stdout.splitlines()]
     assert {(o.target.ip, o.target.port): o.verdict for o in lines} == {
