@@ -19,7 +19,7 @@ from scanner import __version__
 from scanner.checkpoint import Checkpoint, decode
 from scanner.observe import timestamp
 from scanner.optout import opted_out_addresses
-from scanner.order import Order
+from scanner.order import Order, shared_seed
 
 if TYPE_CHECKING:
     from results.files import FileSystem
@@ -44,19 +44,19 @@ def begin(settings: Settings, scope: Scope, options: SweepOptions, clock: Clock,
     """Make a new run, or take up `options.resume`. Raises what `results.run` raises; nothing is sent here."""
     if options.resume is not None:
         return _resume(options.resume, settings, scope, options, clock, fs)
-    seed = _seed(scope, options)
+    seed = seed_of(scope, options)
     run_id = f"{datetime.fromtimestamp(clock.wall(), UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     manifest = make_manifest(run_id, seed, settings, scope, options, clock)
     directory = RunDirectory.create(options.output, run_id, manifest, fs)
     return Beginning(directory, seed, _digest(manifest), None)
 
 
-def _seed(scope: Scope, options: SweepOptions) -> int:
+def seed_of(scope: Scope, options: SweepOptions) -> int:
     """The one that was asked for, or chance. Parts of one sweep are parts of the same order, wherever they
     run, so theirs follows from the scope."""
     if options.seed is not None:
         return options.seed
-    return secrets.randbits(63) if options.shard[1] == 1 else int(scope.digest[:15], 16)
+    return secrets.randbits(63) if options.shard[1] == 1 else shared_seed(scope.digest)
 
 
 def _resume(

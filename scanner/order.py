@@ -65,6 +65,11 @@ def _draw(seed: int, what: str, attempt: int, below: int) -> int:
     return 1 + int.from_bytes(digest, "big") % (below - 1) if below > 1 else 1
 
 
+def shared_seed(scope_digest: str) -> int:
+    """The seed of all parts of one sweep, wherever they run: it follows from their scope."""
+    return int(scope_digest[:15], 16)
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """The order in which `size` indices are visited, or shard `shard` of `shards` of it.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scanner.optout import opted_out_addresses
+from scanner.order import Order, shared_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,15 +77,21 @@ class Plan:
     warnings: tuple[str, ...]
 
 
-def make_plan(settings: Settings, scope: Scope, options: SweepOptions, now: float) -> Plan:
-    """Work out a plan. `now` is wall time in seconds; the settings already hold what the options override."""
+def make_plan(
+    settings: Settings, scope: Scope, options: SweepOptions, now: float, seed: int | None = None
+) -> Plan:
+    """Work out a plan. `now` is wall time in seconds; the settings already hold what the options override.
+    `seed` is that of a run that has begun; without it, the one that a sweep with these options would take.
+    """
     excluded = tuple(
         Exclusion(cidr=item.deny.text, reason=item.deny.reason, addresses=item.addresses)
         for item in scope.excluded
     )
     index, shards = options.shard
     total = len(scope)
-    targets = len(range(index - 1, total, shards))
+    if seed is None:
+        seed = shared_seed(scope.digest) if options.seed is None else options.seed
+    targets = Order(total, seed, index - 1, shards).count() if total else 0
     seconds, limited_by = estimate(settings.sweep, scope, targets, shards)
     return Plan(
         addresses=scope.address_count,

@@ -110,7 +110,9 @@ class Sweep:
             await self._connect_rooms(stack)
             self.pauses.install(loop := asyncio.get_running_loop())
             stack.callback(self.pauses.uninstall, loop)  # when the accounts are closed, and not before
-            self.screen.started(make_plan(self.settings, self.scope, self.options, self.clock.wall()))
+            self.screen.started(
+                make_plan(self.settings, self.scope, self.options, self.clock.wall(), self.begun.seed)
+            )
             await self.canaries.sing("at the start")
             await self._turn()
             if self.failure is None and not self.engine.abandoned:

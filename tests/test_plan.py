@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scanner.begin import seed_of
 from scanner.config import Blackout, Organisation, Settings, SweepOptions, SweepSettings
+from scanner.order import Order
 from scanner.plan import densest_prefix, estimate, make_plan
 from scanner.plan_text import duration, plan_json, plan_lines
 from targets.entries import Deny, Entry
@@ -45,11 +47,20 @@ def test_each_owner_gets_what_no_narrower_entry_and_no_deny_takes() -> None:
     assert plan.ports == (27017, 27018)
 
 
-def test_shards_share_out_all_targets() -> None:
-    scope = Scope([allow("10.20.0.0/24")])
-    plans = [make_plan(SETTINGS, scope, SweepOptions(shard=(part, 7)), NOW) for part in range(1, 8)]
-    assert sum(plan.targets for plan in plans) == 256
-    assert {plan.scope_targets for plan in plans} == {256}
+@given(st.integers(1, 300), st.integers(1, 9), st.none() | st.integers(0, 2**63 - 1))
+def test_a_shard_is_planned_as_it_is_swept(size: int, shards: int, seed: int | None) -> None:
+    """The walk steps over a few positions, and those are not shared out evenly."""
+    scope = Scope([allow(f"10.20.0.0-{_text(0x0A140000 + size - 1)}")])
+    planned, swept = [], []
+    for part in range(1, shards + 1):
+        options = SweepOptions(shard=(part, shards), seed=seed)
+        plan = make_plan(SETTINGS, scope, options, NOW)
+        planned.append(plan.targets)
+        assert plan.scope_targets == size
+        begun = seed_of(scope, options)
+        swept.append(sum(1 for _ in Order(size, begun, part - 1, shards).walk()))
+    assert planned == swept
+    assert sum(planned) == size
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,9 @@ output_option = option(
     show_default=True,
     help="Where run directories are.",
 )
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed of the order."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")
 
 

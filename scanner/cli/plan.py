@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import click
 
-from scanner.cli.options import json_option, pace_options
+from scanner.cli.options import json_option, pace_options, seed_option
 
 
 @click.command("plan")
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @pace_options
+@seed_option
 @click.option(
     "--ownership", is_flag=True, help="Look up who holds the public prefixes (asks the RDAP registries)."
 )
 @json_option
-def command(targets: tuple[str, ...], ownership: bool, as_json: bool, **asked: object) -> None:
+def command(
+    targets: tuple[str, ...], seed: int | None, ownership: bool, as_json: bool, **asked: object
+) -> None:
     """Say what a sweep of the scope, or of its part TARGET, would do; send nothing.
 
     How many addresses, whose they are, what is excluded and why, and how long it takes at this rate. TARGET
@@ -30,7 +33,7 @@ def command(targets: tuple[str, ...], ownership: bool, as_json: bool, **asked: o
     loaded = load(Request.of(targets, asked), now)
     for notice in loaded.notices:
         click.echo(notice, err=True)
-    plan = make_plan(loaded.settings, loaded.scope, loaded.options, now)
+    plan = make_plan(loaded.settings, loaded.scope, loaded.options, now, seed)
     holders = None
     if ownership:
         from scanner.holders import look_up

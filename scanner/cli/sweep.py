@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from scanner.cli.options import LOOPS, json_option, option, output_option, pace_options
+from scanner.cli.options import LOOPS, json_option, option, output_option, pace_options, seed_option
 from scanner.errors import exit_code_table
 
 _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
@@ -21,7 +21,7 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
 @output_option
 @click.option("--confirm", is_flag=True, help="Ask every open server once more, by the official driver.")
 @click.option("--all", "everything", is_flag=True, help="A line for every target, silent ones among them.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed of the order.")
+@seed_option
 @click.option("--resume", metavar="RUN", help="Go on with this run of the output directory.")
 @option("--loop", type=click.Choice(LOOPS), envvar="MONGOSWEEP_LOOP", help="The event loop.")
 @click.option(
