@@ -12,6 +12,7 @@ from typing import NamedTuple
 from targets.grammar import Span, format_address, parse_span
 
 AS_OF = "2026-11-01"  # compared with IANA's special-purpose address registries (RFC 6890, RFC 8190)
+STALE_AFTER_DAYS = 730  # a block is assigned every year or two
 
 
 class Policy(StrEnum):

@@ -10,7 +10,8 @@ from scanner.cli.options import json_option
 @click.command("data")
 @json_option
 def command(as_json: bool) -> None:
-    """Say of which day the built-in tables are: advisories, end of life, ransom names, telling names.
+    """Say of which day the built-in tables are: advisories, end of life, ransom names, telling names,
+    special address space.
 
     A table that is too old to trust says so; a newer mongosweep brings newer ones.
     """
@@ -19,10 +20,13 @@ def command(as_json: bool) -> None:
     import msgspec
 
     from scanner.clock import SystemClock
-    from scanner.mongo.tables import data_age
+    from scanner.mongo.tables import DataAge, data_age
     from scanner.plan_text import table_lines
+    from targets import special
 
-    ages = data_age(datetime.fromtimestamp(SystemClock.wall(), UTC).date())
+    today = datetime.fromtimestamp(SystemClock.wall(), UTC).date()
+    space = ("special_space", "Special address space", special.AS_OF, len(special.TABLE))
+    ages = [*data_age(today), DataAge.of(*space, special.STALE_AFTER_DAYS, today)]
     if as_json:
         rows = [age._asdict() for age in ages]
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())

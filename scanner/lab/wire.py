@@ -28,7 +28,6 @@ AWAIT_CAPABLE = 8  # responseFlags of an ordinary OP_REPLY
 QUERY_FAILURE = 2  # responseFlags bit 1: the document has `$err`
 CHECKSUM_PRESENT = 1
 MORE_TO_COME = 2
-EXHAUST_ALLOWED = 1 << 16
 
 HEADER = struct.Struct("<iiii")
 _REPLY = struct.Struct("<iqii")

@@ -23,6 +23,13 @@ class DataAge(NamedTuple):
     rows: int
     stale: bool
 
+    @classmethod
+    def of(cls, name: str, about: str, as_of: str, rows: int, patience: int, today: date) -> DataAge:
+        """The age of a table of the day `as_of` (YYYY-MM-DD), which may be `patience` days old."""
+        day = date.fromisoformat(as_of)
+        days = (today - day).days
+        return cls(name, about, day, days, rows, days > patience)
+
 
 @cache
 def table(name: str) -> dict[str, Any]:
@@ -49,10 +56,8 @@ def data_age(today: date) -> list[DataAge]:
 
 def _age(name: str, today: date) -> DataAge:
     content = table(name)
-    day = date.fromisoformat(content["as_of"])
-    days = (today - day).days
     rows = sum(_rows(row) for value in content.values() if isinstance(value, list) for row in value)
-    return DataAge(name, content["about"], day, days, rows, days > STALE_AFTER_DAYS[name])
+    return DataAge.of(name, content["about"], content["as_of"], rows, STALE_AFTER_DAYS[name], today)
 
 
 def _rows(row: dict[str, Any]) -> int:

@@ -15,6 +15,7 @@ from results.record import json_schema
 from scanner.cli import main
 from scanner.inputs import Request, load
 from scanner.progress import Summary
+from targets import special
 from tests.cli.programs import CONFIGURATION, mongosweep
 
 if TYPE_CHECKING:
@@ -215,6 +216,7 @@ def test_data_says_how_old_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {"name", "as_of", "days", "stale"} <= set(rows[0])
+    assert [row["as_of"] for row in rows if row["name"] == "special_space"] == [special.AS_OF]
 
 
 def test_lab_list_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
