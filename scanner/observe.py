@@ -56,6 +56,17 @@ def _milliseconds(seconds: float) -> float:
     return int(seconds * 1e6 + 0.5) / 1000
 
 
+def _timing(talk: Conversation, messages: int, bytes_sent: int, bytes_received: int) -> Timing:
+    return Timing(
+        connect_ms=_milliseconds(talk.connect_seconds),
+        total_ms=_milliseconds(talk.closed_at - talk.opened_at),
+        connections=talk.connections,
+        messages=messages,
+        bytes_sent=bytes_sent,
+        bytes_received=bytes_received,
+    )
+
+
 def owner_of(scope: Scope, target: Target) -> Owner:
     """Whose the target is, by the most specific entry of the allow-list."""
     return _owner(scope.owner_of(target.address, target.version))
@@ -93,13 +104,8 @@ def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -
         exposure=exposure,
         severity=severity,
         severity_reasons=reasons,
-        timing=Timing(
-            connect_ms=_milliseconds(talk.connect_seconds),
-            total_ms=_milliseconds(talk.closed_at - talk.opened_at),
-            connections=talk.connections,
-            messages=talk.dialogue.messages_sent,
-            bytes_sent=talk.dialogue.bytes_sent,
-            bytes_received=talk.dialogue.bytes_received,
+        timing=_timing(
+            talk, talk.dialogue.messages_sent, talk.dialogue.bytes_sent, talk.dialogue.bytes_received
         ),
     )
 
@@ -147,14 +153,7 @@ def observe_twin(
         exposure=twin.exposure,
         severity=twin.severity,
         severity_reasons=twin.severity_reasons,
-        timing=Timing(
-            connect_ms=_milliseconds(talk.connect_seconds),
-            total_ms=_milliseconds(talk.closed_at - talk.opened_at),
-            connections=1,
-            messages=twin.timing.messages,
-            bytes_sent=twin.timing.bytes_sent,
-            bytes_received=twin.timing.bytes_received,
-        ),
+        timing=_timing(talk, twin.timing.messages, twin.timing.bytes_sent, twin.timing.bytes_received),
     )
 
 
