@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from results.journal import Position
+from scanner.second_look import Memory
 
 FORMAT = "mongosweep.checkpoint/1"
 
@@ -38,6 +39,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     elapsed: float = 0.0
     spoiled: list[str] = []  # what no resume can mend; see `close.lasting_faults`
     mute_prefixes: list[tuple[int, int, int, int]] = []  # see `PrefixWatch.state`
+    second_look: Memory | None = None
     sequence: int = 0
 
     def after_evidence(self, position: Position) -> Checkpoint:

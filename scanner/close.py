@@ -98,6 +98,8 @@ def _faults(sweep: Sweep, not_reached: int) -> list[str]:
     if coverage.excluded:
         found.append(f"{coverage.excluded} targets left the scope while the sweep ran")
     found += lasting_faults(sweep)
+    if sweep.second_look.recall < RECALL:
+        found.append(sweep.second_look.words)
     found += [f"masked by a middlebox: {prefix}" for prefix in sweep.scribe.prefixes.masked()]
     if sweep.raw is not None:
         found += [sweep.raw.trouble] if sweep.raw.trouble else []
@@ -112,11 +114,9 @@ def _faults(sweep: Sweep, not_reached: int) -> list[str]:
 def lasting_faults(sweep: Sweep) -> list[str]:
     """Of these, what no resume can mend: it concerns targets that have an outcome already."""
     found = [*sweep.spoiled, *sweep.canaries.failures]
-    if sweep.second_look.recall < RECALL:
-        found.append(sweep.second_look.words)
-    before = sweep.begun.checkpoint
+    before, look = sweep.begun.checkpoint, sweep.second_look
     silent_before = before is not None and before.outcomes.get(Verdict.FILTERED)
-    if silent_before and sweep.second_look.words and UNLOOKED not in found:
+    if silent_before and look.gaps and look.words and UNLOOKED not in found:
         found.append(UNLOOKED)
     bugs = sweep.engine.bugs
     if bugs:

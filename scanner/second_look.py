@@ -3,13 +3,23 @@
 A target that answers only when it is asked again was lost on the way the first time. Their share says how
 many others may have been missed, and so whether the sweep may call itself complete. Some that refused are
 asked again, too: when those fall silent, something on the way has shut, and silence proves nothing.
+
+A checkpoint holds a bounded part of this (`Memory`). A resumed sweep asks what was silent before again, too.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+T = TypeVar("T")
 
 KEPT_A_PREFIX = 256
 KEPT = 200_000
@@ -20,6 +30,33 @@ CONTROLS_A_PREFIX, CONTROLS_KEPT = 2, 4096  # targets that refused, of which
 CONTROLS = 256  # so many are asked again, for comparison
 SAMPLE, REST, LAST = 1, 2, 3  # the rounds: a sample; the rest, if any was lost; all that are silent still
 WORST = 0.9  # no prefix is taken to lose more than this share
+ROWS, TOKENS = 1024, 8192  # so many prefixes and silent targets go into a checkpoint
+
+
+class Row(Struct, frozen=True, array_like=True):
+    """What one prefix has said so far. Tokens of it that are asked again now count as silent."""
+
+    prefix: str  # hexadecimal: an IPv6 prefix is more than 64 bits
+    answered: int
+    silent: int  # these include `recovered`
+    recovered_first: int
+    recovered: int
+    kept: list[int]
+    controls: tuple[int, ...]
+
+
+class Memory(Struct, frozen=True, kw_only=True):
+    """What a checkpoint keeps of a second look: at most `ROWS` prefixes with `TOKENS` of their targets."""
+
+    rows: list[Row]
+    whole: bool  # no prefix was left out
+    answered_elsewhere: int  # in prefixes that were left out
+    recovered: int
+    controls: int
+    controls_lost: int
+    asked_again: bool  # what is in flight is asked again, but for:
+    controls_in_flight: list[int]
+    first_asked: list[int]
 
 
 @dataclass(slots=True)
@@ -31,8 +68,9 @@ class Tally:
     asked: int = 0  # silent ones that the first repetition asked
     recovered_first: int = 0  # of these, how many answered it
     recovered: int = 0  # in all repetitions
-    kept: list[int] = field(default_factory=list)  # tokens of silent targets
-    controls: list[int] = field(default_factory=list)  # tokens of some that refused
+    kept: list[int] | None = None  # tokens of silent targets; no list for each prefix of a quiet /8
+    limit: int = KEPT_A_PREFIX  # of `kept`: fewer where a checkpoint kept a sample, so that it remains one
+    controls: tuple[int, ...] = ()  # tokens of some that refused
 
     def missed(self, asked_twice: bool) -> float:
         """How many answering targets are probably still counted as silent.
@@ -51,7 +89,7 @@ class Tally:
         else:  # mean = p / (1 + p)
             lost, times = self.recovered / self.answered, 2
         beyond = min(WORST, lost) ** times
-        unasked = (self.silent - self.asked) * self.recovered / self.asked
+        unasked = (self.silent - self.asked) * self.recovered / self.asked if self.asked else 0.0
         return heard * beyond / (1 - beyond) + unasked
 
 
@@ -63,8 +101,8 @@ class SecondLook:
         self._chance = random.Random(seed)  # noqa: S311 - a sample, no secret
         self._prefixes: dict[int, Tally] = {}
         self._room = KEPT
-        self._waiting: set[int] = set()  # asked again, no outcome yet
-        self._still: list[int] = []  # asked again in this round, and silent again
+        self._waiting: dict[int, Tally | None] = {}  # asked again, no outcome yet; None: of its prefix
+        self._still: list[tuple[int, Tally | None]] = []  # asked again in this round, and silent again
         self._rest: list[tuple[int, Tally]] = []  # kept, but not asked again
         self._round = 0
         self._controls: set[int] = set()  # asked again, no outcome yet
@@ -73,6 +111,8 @@ class SecondLook:
         self.controls_lost = 0  # of these, how many were silent then
         self.asked = 0  # different targets that were asked again
         self.recovered = 0  # of these, how many answered then
+        self.gaps = False  # some that were silent before a resume are in no tally
+        self._elsewhere = 0  # targets that answered in prefixes without a tally
 
     def _of(self, prefix: int) -> Tally:
         tally = self._prefixes.get(prefix)
@@ -89,41 +129,50 @@ class SecondLook:
         if token not in self._waiting:
             tally.answered += 1
             if refused and self._control_room and len(tally.controls) < CONTROLS_A_PREFIX:
-                tally.controls.append(token)
+                tally.controls += (token,)
                 self._control_room -= 1
             return
-        self._waiting.discard(token)
+        tally = self._waiting.pop(token) or tally
+        if not self._round:  # it waited since before a resume
+            tally.asked += 1
+            self.asked += 1
+        if tally.kept and token in tally.kept:
+            tally.kept.remove(token)
         self.recovered += 1
         tally.recovered += 1
         tally.recovered_first += self._round < LAST
 
-    def spoke_many(self, tokens: list[int], prefixes: list[int]) -> None:
-        """The same for several that refused, each with its prefix."""
+    def spoke_many(self, tokens: list[int], prefixes: list[int], *, refused: bool) -> None:
+        """The same for several, each with its prefix."""
         if self._waiting or self._controls:
             for token, prefix in zip(tokens, prefixes, strict=True):
-                self.spoke(token, prefix, refused=True)
+                self.spoke(token, prefix, refused=refused)
             return
-        known = self._prefixes
+        known, want_controls = self._prefixes, refused and self._control_room > 0
         for token, prefix in zip(tokens, prefixes, strict=True):
             tally = known.get(prefix) or self._of(prefix)
             tally.answered += 1
-            if len(tally.controls) < CONTROLS_A_PREFIX and self._control_room:
-                tally.controls.append(token)
+            if want_controls and len(tally.controls) < CONTROLS_A_PREFIX and self._control_room:
+                tally.controls += (token,)
                 self._control_room -= 1
 
     def silent(self, token: int, prefix: int) -> None:
         """A target did not answer within its deadline."""
         if token in self._waiting:
-            self._waiting.discard(token)
-            self._still.append(token)
+            again = self._waiting.pop(token)
+            if self._round:  # else it waited since before a resume, and is asked with the others
+                self._still.append((token, again))
             return
         tally = self._of(prefix)
         tally.silent += 1
-        if len(tally.kept) < KEPT_A_PREFIX and self._room:
-            tally.kept.append(token)
+        kept = tally.kept
+        if self._room and (kept is None or len(kept) < tally.limit):
+            if kept is None:
+                kept = tally.kept = []
+            kept.append(token)
             self._room -= 1
-        elif tally.kept and (place := self._chance.randrange(tally.silent)) < len(tally.kept):
-            tally.kept[place] = token
+        elif kept and (place := self._chance.randrange(tally.silent)) < len(kept):
+            kept[place] = token
 
     def fell_silent(self, token: int) -> bool:
         """Whether this silence is of a target known to answer: then it says nothing about the target."""
@@ -140,7 +189,7 @@ class SecondLook:
         known = [token for tally in self._prefixes.values() if tally.kept for token in tally.controls]
         self._chance.shuffle(known)
         self._controls.update(known[:CONTROLS])
-        self.controls = len(self._controls)
+        self.controls += len(self._controls)
         return known[:CONTROLS]
 
     def next_round(self) -> list[int]:
@@ -150,31 +199,96 @@ class SecondLook:
         self._round += 1
         if self._round == REST and not self._rest:
             self._round = LAST
+        wanted: Sequence[tuple[int, Tally | None]]
         if self._round == LAST:
             wanted, self._still = self._still, []
         else:
             wanted = self._sample() if self._round == SAMPLE else self._take_rest()
             self.asked += len(wanted)
         self._waiting.update(wanted)
-        return wanted
+        return [token for token, _ in wanted]
 
-    def _take_rest(self) -> list[int]:
+    def _take_rest(self) -> list[tuple[int, Tally]]:
         """All that were kept and are not in the sample."""
         rest, self._rest = self._rest, []
         for _, tally in rest:
             tally.asked += 1
-        return [token for token, _ in rest]
+        return rest
 
-    def _sample(self) -> list[int]:
+    def _sample(self) -> list[tuple[int, Tally]]:
         """A random choice of the silent targets in prefixes where somebody answered."""
         pairs = [
-            (token, tally) for tally in self._prefixes.values() if tally.answered for token in tally.kept
+            (token, tally)
+            for tally in self._prefixes.values()
+            if tally.answered and tally.kept
+            for token in tally.kept
         ]
         self._chance.shuffle(pairs)
         for _, tally in pairs[: self._limit]:
             tally.asked += 1
         self._rest = pairs[self._limit :]
-        return [token for token, _ in pairs[: self._limit]]
+        return pairs[: self._limit]
+
+    def memory(self, in_flight: Collection[int]) -> Memory:
+        """What a checkpoint keeps; `in_flight` are the tokens that it lists as without an outcome."""
+        told = list(self._prefixes.items())
+        whole = not self.gaps and len(told) <= ROWS
+        if len(told) > ROWS:
+            told = _spread([pair for pair in told if pair[1].answered and pair[1].silent], ROWS)
+        each = TOKENS // max(1, len(told))
+        rows = [
+            Row(
+                f"{prefix:x}",
+                tally.answered,
+                tally.silent,
+                tally.recovered_first,
+                tally.recovered,
+                _spread(tally.kept or [], each),
+                tally.controls,
+            )
+            for prefix, tally in told
+        ]
+        waiting, controls = self._waiting, self._controls
+        return Memory(
+            rows=rows,
+            whole=whole,
+            answered_elsewhere=self._answered - sum(row.answered for row in rows),
+            recovered=self.recovered,
+            controls=self.controls,
+            controls_lost=self.controls_lost,
+            asked_again=bool(waiting),
+            controls_in_flight=sorted(controls),
+            first_asked=sorted(set(in_flight) - waiting.keys() - controls) if waiting else [],
+        )
+
+    def restore(self, memory: Memory | None, in_flight: Iterable[int]) -> None:
+        """Begin with what earlier starts of the run saw; None: their checkpoint does not tell. The rounds
+        begin anew, with all that are silent still."""
+        if memory is None:
+            self.gaps = True
+            return
+        self.gaps = not memory.whole
+        self._elsewhere = memory.answered_elsewhere
+        self.asked = self.recovered = memory.recovered
+        self.controls, self.controls_lost = memory.controls, memory.controls_lost
+        self._controls.update(memory.controls_in_flight)
+        if memory.asked_again:
+            others = {*memory.controls_in_flight, *memory.first_asked}
+            self._waiting.update(dict.fromkeys(token for token in in_flight if token not in others))
+        for row in memory.rows:
+            tally = self._of(int(row.prefix, 16))
+            tally.answered, tally.silent, tally.asked = row.answered, row.silent, row.recovered
+            tally.recovered_first, tally.recovered = row.recovered_first, row.recovered
+            tally.kept, tally.controls = row.kept or None, row.controls
+            if len(row.kept) < row.silent - row.recovered:
+                tally.limit = len(row.kept)
+            self._room -= len(row.kept)
+            self._control_room -= len(row.controls)
+
+    @property
+    def _answered(self) -> int:
+        """Targets that answered at the first asking."""
+        return self._elsewhere + sum(tally.answered for tally in self._prefixes.values())
 
     @property
     def missed(self) -> float:
@@ -184,7 +298,7 @@ class SecondLook:
     @property
     def recall(self) -> float:
         """The estimated share of answering targets that were heard, 0 to 1."""
-        heard = sum(tally.answered for tally in self._prefixes.values()) + self.recovered
+        heard = self._answered + self.recovered
         found = heard / (heard + self.missed) if heard else 1.0
         if found < RECALL or self.controls_lost < 2:  # one may have left meanwhile
             return found
@@ -201,6 +315,11 @@ class SecondLook:
             f" {self.controls_lost} of {self.controls} that had refused were silent;"
             f" estimated recall {self.recall:.2%}"
         )
+
+
+def _spread(items: list[T], count: int) -> list[T]:
+    """At most `count` of them, taken at even distances."""
+    return items[:: max(1, -(-len(items) // max(1, count)))]
 
 
 def recall_of_rounds(sent: list[int], answered: int) -> float:

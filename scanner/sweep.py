@@ -188,6 +188,7 @@ class Sweep:
         if checkpoint is not None:
             self.spoiled = checkpoint.spoiled
             self.scribe.prefixes.restore(checkpoint.mute_prefixes)
+            self.second_look.restore(checkpoint.second_look, checkpoint.in_flight)
 
     async def _choose_source(self, stack: AsyncExitStack) -> Source:
         """The SYN stage's finds where it was asked for and can run; else the order itself."""
@@ -326,6 +327,7 @@ class Sweep:
             sequence=self.sequence,
             spoiled=lasting_faults(self),
             mute_prefixes=self.scribe.prefixes.state(),
+            second_look=self.second_look.memory(self.engine.in_flight),
         )
 
     def _make_durable(self, checkpoint: Checkpoint | None) -> None:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import random
+import zlib
+from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
-from scanner.second_look import RECALL, SecondLook, recall_of_rounds
+from scanner.checkpoint import Checkpoint, decode
+from scanner.second_look import RECALL, ROWS, TOKENS, Memory, SecondLook, Tally, recall_of_rounds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LIVE, DEAD = 200, 56  # in each prefix
 
@@ -83,6 +90,145 @@ def test_prefixes_where_nobody_answered_are_left_alone() -> None:
         look.silent(token, 7)
     assert look.next_round() == []
     assert look.recall == 1.0
+
+
+class Interrupted:
+    """A sweep in two starts: what it asks, and which targets have answered. Loss is that of each start."""
+
+    def __init__(self, prefixes: int) -> None:
+        self.planned = prefixes * 256
+        self.chance = random.Random(3)
+        self.order = self.chance.sample(range(self.planned), self.planned)
+        self.found: set[int] = set()
+        self.look = SecondLook(self.planned, 1)
+
+    def ask(self, tokens: Iterable[int], loss: float) -> None:
+        for token in tokens:
+            if token % 256 < LIVE and self.chance.random() >= loss:
+                self.found.add(token)
+                self.look.spoke(token, token // 256, refused=token % 2 == 0)
+            elif not self.look.fell_silent(token):
+                self.look.silent(token, token // 256)
+
+    def resume(self, in_flight: list[int]) -> Memory:
+        """Through the bytes of a checkpoint."""
+        point = decode(a_checkpoint(self.look.memory(in_flight)).encode())
+        assert point.second_look is not None
+        self.look = SecondLook(self.planned, 1)
+        self.look.restore(point.second_look, in_flight)
+        return point.second_look
+
+    def end(self, loss: float) -> None:
+        while wanted := self.look.next_round():
+            self.ask(wanted + self.look.next_controls(), loss)
+
+    @property
+    def truth(self) -> float:
+        return len(self.found) / (LIVE * self.planned // 256)
+
+
+def a_checkpoint(memory: Memory | None) -> Checkpoint:
+    return Checkpoint(
+        run_id="r",
+        scope_digest="s",
+        settings_digest="t",
+        seed=1,
+        shard=(1, 1),
+        after=0,
+        in_flight=[],
+        outcomes={},
+        second_look=memory,
+    )
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 1.0])
+def test_what_was_silent_before_a_resume_is_asked_again(share: float) -> None:
+    """Packets were lost in the first start alone: the second one must not answer for both."""
+    run = Interrupted(40)
+    at = int(run.planned * share)
+    run.ask(run.order[:at], 0.3)
+    run.resume([])
+    run.ask(run.order[at:], 0.0)
+    before = run.truth
+    run.end(0.0)
+    assert before < 0.92
+    assert run.truth > before + 0.05
+    assert run.look.recovered > 0
+    assert run.look.recall <= run.truth + 0.001
+    assert run.look.recall > before
+
+
+def test_loss_that_lasts_is_estimated_over_a_resume() -> None:
+    run = Interrupted(40)
+    run.ask(run.order[:5000], 0.3)
+    run.resume([])
+    run.ask(run.order[5000:], 0.3)
+    run.end(0.3)
+    assert run.look.recall == pytest.approx(run.truth, abs=0.02)
+    assert run.look.recall < RECALL
+
+
+@pytest.mark.parametrize("done", [0.0, 0.5, 1.0])
+def test_a_repetition_that_was_broken_off_is_taken_up(done: float) -> None:
+    """Silent targets and controls in flight are not taken for targets that were never asked."""
+    run = Interrupted(40)
+    run.ask(run.order, 0.1)
+    asked = run.look.next_round() + run.look.next_controls()
+    run.chance.shuffle(asked)
+    at = int(len(asked) * done)
+    run.ask(asked[:at], 0.1)
+    run.resume(asked[at:])
+    run.ask(asked[at:], 0.1)
+    run.end(0.1)
+    assert run.look.recall == pytest.approx(run.truth, abs=0.003)
+    assert run.look.asked <= 40 * 256 - LIVE * 40 * 0.87
+    assert run.look.recovered == len(run.found) - sum(tally.answered for tally in tallies(run.look))
+
+
+def tallies(look: SecondLook) -> list[Tally]:
+    return list(look._prefixes.values())
+
+
+def test_controls_and_first_askings_in_flight_are_no_sign_of_loss() -> None:
+    look = SecondLook(256, 1)
+    for token in range(100):
+        look.spoke(token, 0, refused=True)
+    for token in range(100, 200):
+        look.silent(token, 0)
+    in_flight = look.next_round() + look.next_controls()
+    fresh = [200, 201]  # given up by this machine, and asked again by the next start
+    again = SecondLook(256, 1)
+    again.restore(look.memory(in_flight + fresh), in_flight + fresh)
+    for token in in_flight + fresh:
+        if token in range(100, 200):
+            again.silent(token, 0)
+        else:
+            again.spoke(token, 0, refused=True)
+    assert (again.recovered, again.controls_lost, again.words) == (0, 0, "")
+
+
+def test_a_checkpoint_keeps_a_bounded_part() -> None:
+    run = Interrupted(3 * ROWS)
+    run.ask(run.order, 0.1)
+    memory = run.resume([])
+    assert len(memory.rows) <= ROWS
+    assert sum(len(row.kept) for row in memory.rows) <= TOKENS
+    assert not memory.whole
+    assert run.look.gaps
+    answered = sum(row.answered for row in memory.rows) + memory.answered_elsewhere
+    assert answered == len(run.found)
+    run.end(0.1)
+    assert run.look.recall < RECALL
+
+
+def test_a_checkpoint_of_before_is_read() -> None:
+    body = msgspec.json.decode(a_checkpoint(None).encode().partition(b"\n")[0])
+    del body["second_look"]
+    old = msgspec.json.encode(body)
+    assert decode(old + b"\n%08x\n" % zlib.crc32(old)) == a_checkpoint(None)
+    look = SecondLook(256, 1)
+    look.restore(None, [])
+    assert look.gaps
 
 
 @pytest.mark.parametrize(

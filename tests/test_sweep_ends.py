@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from scanner.checkpoint import decode
 from scanner.close import UNLOOKED, lasting_faults
 from scanner.config import Canary, Settings, SweepOptions
 from scanner.lab.honest import personalities
-from scanner.second_look import SecondLook
+from scanner.second_look import Memory, SecondLook
 from scanner.sweep import run
 from tests.support.faulty_files import Call, Wrapping
 from tests.support.lab_thread import LabThread
@@ -30,7 +32,7 @@ from tests.support.ports import free_port
 from tests.test_sweep import FAST, Watcher, scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -143,11 +145,43 @@ def test_a_resume_does_not_make_a_degraded_run_complete(tmp_path: Path) -> None:
     assert again.outcomes == first.outcomes, "everything had its outcome already"
 
 
-def test_silence_before_a_resume_is_not_believed_when_packets_are_lost_after_it() -> None:
-    """The second look knows the targets of its own start alone; what it finds lost was lost before, too."""
+def test_what_was_silent_before_a_resume_is_asked_again(tmp_path: Path) -> None:
+    """It may have been lost on the way then, however well everything goes now."""
+    port = free_port()
+    canary = Canary(address="127.91.0.6", port=port, expect=Verdict.AUTH_REQUIRED)  # silent: not complete
+    settings, scope = Settings(sweep=FAST, canary=(canary,)), scope_of(port, "127.91.0.0/29")
+    with jammed("127.91.0.5", port):
+        first = run(settings, scope, SweepOptions(output=tmp_path), Watcher())
+    assert first.outcomes == {"filtered": 1, "refused": 7}
+    with LabThread({("127.91.0.5", port): empty()}):
+        again = run(settings, scope, SweepOptions(output=tmp_path, resume=first.run_id), Watcher())
+    assert again.outcomes == {"filtered": 0, "open": 1, "refused": 7}
+    assert any("asked again, 1 of 1 silent targets answered" in reason for reason in again.reasons)
 
-    def faults(before: dict[str, int] | None, spoiled: list[str], *, lost: bool) -> list[str]:
+
+@contextmanager
+def jammed(ip: str, port: int) -> Iterator[None]:
+    """A listener whose queue is full: the kernel drops every further SYN."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((ip, port))
+        listener.listen(0)
+        for _ in range(2):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((ip, port))
+        yield
+
+
+def test_silence_before_a_resume_is_not_believed_when_packets_are_lost_after_it() -> None:
+    """Where the second look lacks targets of earlier starts: what is lost now was lost before, too."""
+
+    def faults(
+        before: dict[str, int] | None, spoiled: list[str], *, lost: bool, memory: Memory | None = None
+    ) -> list[str]:
         look = SecondLook(4, seed=1)
+        if before is not None:
+            look.restore(memory, [])
         look.spoke(0, prefix=7, refused=True)
         look.silent(1, prefix=7)
         assert look.next_round() == [1]
@@ -166,3 +200,7 @@ def test_silence_before_a_resume_is_not_believed_when_packets_are_lost_after_it(
     assert faults({"filtered": 5}, [], lost=False) == []
     assert faults({"refused": 5}, [], lost=True) == []
     assert faults(None, [], lost=True) == []
+    whole = SecondLook(4, seed=1).memory([])
+    assert faults({"filtered": 5}, [], lost=True, memory=whole) == []
+    cut = msgspec.structs.replace(whole, whole=False)
+    assert faults({"filtered": 5}, [], lost=True, memory=cut) == [UNLOOKED]

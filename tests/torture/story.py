@@ -23,6 +23,7 @@ from scanner.close import close_accounts
 from scanner.config import Settings, SweepOptions
 from scanner.observe import Vantage, silence
 from scanner.scribe import PrefixWatch
+from scanner.second_look import SecondLook
 from scanner.sources import WalkSource
 from scanner.sweep import Sweep
 from targets.entries import Entry
@@ -142,7 +143,7 @@ class Story(Sweep):
         stand_in.canaries = SimpleNamespace(failures=[])
         stand_in.scribe = SimpleNamespace(prefixes=PrefixWatch(), bugs=Counter())
         stand_in.pauses = SimpleNamespace(interrupted=SimpleNamespace(is_set=lambda: True), outages=[])
-        stand_in.second_look = SimpleNamespace(recall=1.0, words="")
+        stand_in.second_look = SecondLook(self.coverage.planned, self.begun.seed)
         self.vantage = Vantage(self.begun.directory.run_id, self.scope)
 
     @property
