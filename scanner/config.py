@@ -302,4 +302,4 @@ class SweepOptions:
     quiet: bool = False
     config_path: str = ""
     config_sha256: str = ""
-    reload_scope: Callable[[float], Scope] | None = None  # reads the files again, at that wall time
+    reload_scope: Callable[[float, bool], Scope] | None = None  # reads the files again: when, with names

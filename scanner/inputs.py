@@ -17,7 +17,7 @@ from scanner.errors import RefusedError
 from scanner.optout import without_opted_out
 from targets.grammar import GrammarError
 from targets.load import load_scope, require_targets, scope_from_tables
-from targets.names import system_resolver
+from targets.names import leave_out, system_resolver
 from targets.scope import OutOfScope, Scope
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def load(request: Request, now: float, environment: Mapping[str, str] | None = N
         shard=request.shard,
         config_path=config.path if config else "",
         config_sha256=config.sha256 if config else "",
-        reload_scope=lambda at: reload_scope(request, at),
+        reload_scope=lambda at, names: reload_scope(request, at, names=names),
     )
     return Loaded(settings=settings, scope=scope, options=options, config=config, notices=notices)
 
@@ -116,15 +116,22 @@ def _check_metadata(config: ConfigFile | None, settings: Settings) -> None:
 
 
 def full_scope(
-    request: Request, config: ConfigFile | None, settings: Settings, now: float, *, allow_empty: bool = False
+    request: Request,
+    config: ConfigFile | None,
+    settings: Settings,
+    now: float,
+    *,
+    allow_empty: bool = False,
+    names: bool = True,
 ) -> tuple[Scope, str]:
-    """The scope of --scope or else of the configuration, and the file that it came from."""
+    """The scope of --scope or else of the configuration, and the file that it came from. Without `names`
+    nothing is resolved: see `leave_out`."""
     sweep = settings.sweep
     how: dict[str, Any] = {
         "ports": sweep.ports,
         "now": now,
         "max_targets": sweep.max_targets,
-        "resolver": system_resolver(),
+        "resolver": system_resolver() if names else leave_out,
         "allow_empty": allow_empty,
     }
     if request.scope_file is not None:
@@ -175,10 +182,11 @@ def narrow_scope(
     return narrowed, notices
 
 
-def reload_scope(request: Request, now: float) -> Scope:
-    """The whole scope as the files describe it now, for narrowing a running sweep; it may be empty."""
+def reload_scope(request: Request, now: float, *, names: bool) -> Scope:
+    """The whole scope as the files describe it now, for narrowing a running sweep; it may be empty. Only with
+    `names` may it have to wait for a resolver."""
     config, settings = load_settings(request, os.environ)
-    return full_scope(request, config, settings, now, allow_empty=True)[0]
+    return full_scope(request, config, settings, now, allow_empty=True, names=names)[0]
 
 
 def _check_canaries(scope: Scope, config: ConfigFile | None, settings: Settings) -> None:

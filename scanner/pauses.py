@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +72,7 @@ class Pauses:
         clock: Clock,
         hold: BlackoutHold,
         stop_file: str,
-        reload_scope: Callable[[], Scope] | None,
+        reload_scope: Callable[[bool], Scope] | None,
         notice: Callable[[str], None],
         uplink: Uplink | None = None,
     ) -> None:
@@ -81,6 +83,8 @@ class Pauses:
         self._hold = hold
         self._stop_file = Path(stop_file) if stop_file else None
         self._reload_scope = reload_scope
+        self._reloads = 0
+        self._taken = 0  # targets that reloads took away, not told yet
         self._notice = notice
         self._signals: list[int] = []
         self._uplink = uplink
@@ -121,18 +125,51 @@ class Pauses:
             self._notice("paused by SIGUSR2; the same signal resumes")
 
     def reload(self) -> None:
-        """Read the scope again. It may only get smaller; a broken file changes nothing and pauses."""
-        if self._reload_scope is None:
+        """Read the scope again. It may only get smaller; a broken file changes nothing and pauses.
+
+        What is denied is denied at once. Host names, for which a resolver may take long, are resolved in a
+        thread meanwhile; they can only take away more.
+        """
+        read = self._reload_scope
+        if read is None:
             return
+        self._reloads += 1
+        number, loop = self._reloads, asyncio.get_running_loop()
         try:
-            taken = self._door.narrow(self._reload_scope())
+            self._take_away(read(False))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the file, nothing may be sent on a doubt
-            self._engine.pauses.add(BROKEN)
-            self._notice(f"the scope could not be reloaded, paused: {error}")
+            self._broken(error)
             return
+
+        def resolve() -> None:
+            found: Scope | Exception
+            try:
+                found = read(True)
+            except Exception as error:  # noqa: BLE001 - as above
+                found = error
+            with suppress(RuntimeError):  # the sweep is over
+                loop.call_soon_threadsafe(self._resolved, number, found)
+
+        threading.Thread(target=resolve, name="names", daemon=True).start()
+
+    def _resolved(self, number: int, found: Scope | Exception) -> None:
+        if number != self._reloads:
+            return  # there is a newer one
+        if isinstance(found, Exception):
+            self._broken(found)
+            return
+        self._take_away(found)
         self._engine.pauses.discard(BROKEN)
+        self._notice(f"scope reloaded: {self._taken} targets fewer, none more")
+        self._taken = 0
+
+    def _take_away(self, scope: Scope) -> None:
+        self._taken += self._door.narrow(scope)
         self._engine.connector.drop_forbidden()
-        self._notice(f"scope reloaded: {taken} targets fewer, none more")
+
+    def _broken(self, error: Exception) -> None:
+        self._engine.pauses.add(BROKEN)
+        self._notice(f"the scope could not be reloaded, paused: {error}")
 
     async def run(self) -> None:
         """Look until cancelled."""

@@ -173,7 +173,7 @@ class Sweep:
             self.clock,
             self.hold,
             self.settings.pause.stop_file,
-            None if reload is None else lambda: reload(self.clock.wall()),
+            None if reload is None else lambda names: reload(self.clock.wall(), names),
             self.screen.notice,
             uplink,
         )

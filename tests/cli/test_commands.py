@@ -125,9 +125,9 @@ def test_a_reload_sees_what_the_file_says_then(here: Path) -> None:
     assert reload is not None
     path = here / "mongosweep.toml"
     path.write_text(CONFIGURATION + '[[deny]]\ncidr = "127.93.0.0/31"\n', encoding="utf-8")
-    assert len(loaded.scope.intersect(reload(1_795_521_600.0))) == 2
+    assert len(loaded.scope.intersect(reload(1_795_521_600.0, True))) == 2
     path.write_text('[organisation]\nname = "Example"\n', encoding="utf-8")
-    assert len(reload(1_795_521_600.0)) == 0
+    assert len(reload(1_795_521_600.0, True)) == 0
 
 
 def test_targets_from_standard_input(here: Path) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["port"]  # a fixture
+
+
+def seconds_of(text: str) -> float:
+    """Seconds since 1970 of a record's time."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 class TestStreamsAndSignals:
@@ -95,19 +101,44 @@ class TestStreamsAndSignals:
         assert manifest.coverage is not None
         assert manifest.coverage.planned == 1024
 
-    @pytest.mark.fault("F78", "every look-up of a name hangs")
-    def test_a_dead_resolver_is_never_asked(self, tmp_path: Path, config: Path) -> None:
+    @pytest.fixture
+    def deaf(self, tmp_path: Path) -> dict[str, str]:
+        """The environment of a process in which every look-up of a name hangs."""
         folder = tmp_path / "broken"
         folder.mkdir()
         (folder / "sitecustomize.py").write_text(
             "import socket, time\nsocket.getaddrinfo = lambda *a, **k: time.sleep(600)\n"
             "socket.gethostbyaddr = socket.getfqdn = lambda *a, **k: time.sleep(600)\n"
         )
-        done = subprocess.run(
-            command(config),
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        return os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+
+    @pytest.mark.fault("F78", "every look-up of a name hangs")
+    def test_a_dead_resolver_is_never_asked(self, config: Path, deaf: dict[str, str]) -> None:
+        done = subprocess.run(command(config), env=deaf, capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
+
+    @pytest.mark.fault("F78", "look-ups hang, and a reload has a name to resolve")
+    @pytest.mark.fault("F40", "SIGHUP with a deny and a name that nobody resolves")
+    def test_a_deny_does_not_wait_for_a_resolver(self, config: Path, deaf: dict[str, str]) -> None:
+        process = subprocess.Popen(
+            command(config, "--rate", "60", "--all"),
+            env=deaf,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        run_dir = wait_for_run(config, 0.5)
+        named = '[[allow]]\ncidr = "db.example.com"\nowner = "x"\n[[deny]]\ncidr = "127.91.2.0/23"\n'
+        config.write_text(named + config.read_text())
+        process.send_signal(signal.SIGHUP)
+        at = time.time()
+        time.sleep(4.0)
+        lines = [
+            line for line in read_run(run_dir, lambda _: None) if seconds_of(line.observed_at) > at + 1.0
+        ]
+        assert len(lines) > 100  # the others go on meanwhile
+        assert {line.target.ip.rsplit(".", 1)[0] for line in lines} == {"127.91.0", "127.91.1"}
+        time.sleep(2.5)  # the resolver's own deadline is five seconds
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        assert b"could not be reloaded, paused" in said
+        assert b"'db.example.com' does not resolve" in said
