@@ -142,7 +142,7 @@ class SecondLook:
         tally.recovered += 1
         tally.recovered_first += self._round < LAST
 
-    def spoke_many(self, tokens: list[int], prefixes: list[int], *, refused: bool) -> None:
+    def spoke_many(self, tokens: list[int], prefixes: list[int], *, refused: bool = True) -> None:
         """The same for several, each with its prefix."""
         if self._waiting or self._controls:
             for token, prefix in zip(tokens, prefixes, strict=True):
