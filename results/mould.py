@@ -65,8 +65,10 @@ class Mould:
         a, b, c, d, e, f, g, h = self._parts
         started = self._started_at if started_at is None else _encode(started_at)
         skew, connect, total = _encode(clock_skew_seconds), _encode(connect_ms), _encode(total_ms)
-        line = b'%s"%s"%s"%s"%s"%s"%s%s%s%s%s%s%s%s%s' % (
-            *(a, event_id.encode(), b, observed_at.encode(), c, ip.encode(), d, started),
-            *(e, skew, f, connect, g, total, h),
+        line = b"".join(
+            (
+                *(a, b'"', event_id.encode(), b'"', b, b'"', observed_at.encode(), b'"', c),
+                *(b'"', ip.encode(), b'"', d, started, e, skew, f, connect, g, total, h),
+            )
         )
         return line if len(line) <= MAX_LINE else None

@@ -9,11 +9,13 @@ from __future__ import annotations
 import heapq
 import traceback
 from collections import Counter
+from contextlib import suppress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from scanner.coverage import AccountsError
 from scanner.pace import LOST_AFTER, MAX_BURST
+from scanner.signals import Signals
 from scanner.transport.base import Failure, LocalFault
 from targets.scope import OutOfScope
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from scanner.door import Door
     from scanner.pace import Pace, PrefixCaps
     from scanner.probe import Conversation
-    from scanner.roles import Held, Journalist
+    from scanner.roles import Answered, Held, Journalist
     from scanner.second_look import SecondLook
     from scanner.sources import Source
     from scanner.transport.base import Connector
@@ -81,9 +83,11 @@ class Engine:
         self._half_open_limit = half_open_limit
         self._held = held
         self._second_look = second_look
+        self._signals = Signals(pace, caps, second_look)
         self._faults_of: dict[int, int] = {}
         self._deferred: list[tuple[float, int]] = [(0.0, position) for position in again]
         self._blacked_out: list[int] = []
+        self._twins: list[Answered] = []  # answered in this turn as others had before them
         self._timer: asyncio.TimerHandle | None = None
         self._fault_since = 0.0
 
@@ -100,6 +104,8 @@ class Engine:
 
     def pump(self) -> None:
         """Settle what the turn brought; start as many connects as rate, caps, slots and limits allow now."""
+        if self._twins:
+            self._answered_twins()
         self._journalist.flush()
         if self.finished.done():
             return
@@ -230,6 +236,8 @@ class Engine:
     def abandon(self) -> None:
         """Drop conversations under way: their positions stay in flight and are not reached."""
         self.stop("abandoned")
+        if self._twins:
+            self._answered_twins()
         self._journalist.flush()
         self.abandoned = True
         self.connector.close()
@@ -254,30 +262,48 @@ class Engine:
 
     def answered(self, target: Target, token: Any, talk: Conversation) -> None:
         """The target accepted a connection."""
+        if talk.twin is not None:
+            self._twins.append((target, token, talk))  # with all others of this turn
+            return
         self._fault_since = 0.0
-        self.pace.observe_round_trip(talk.connect_seconds)
-        self.pace.stress.timeouts_after_answers += talk.fell_silent
+        self._signals.answered(talk)
         if token.__class__ is not int:
             self._side(token, talk)
             return
         self.answered_count += 1
-        self._heard(target, token, talk.fell_silent or talk.connect_seconds > LOST_AFTER, refused=False)
+        lost = talk.fell_silent or talk.connect_seconds > LOST_AFTER
+        self._signals.heard(target, token, lost, refused=False)
+        self._record(target, token, talk)
+
+    def _record(self, target: Target, token: int, talk: Conversation) -> None:
         try:
             self._journalist.record(target, token, talk, self._settle)
         except Exception as error:  # noqa: BLE001 - a bug met on one target must not stop the others
             self.broke(target, token, error)
 
-    def _heard(self, target: Target, token: int, lost: bool, *, refused: bool) -> None:
-        key = self._caps.key(target[0], target[1])
-        self._caps.observe(key, lost)
-        if self._second_look is not None:
-            self._second_look.spoke(token, key, refused=refused)
+    def _answered_twins(self) -> None:
+        """What `answered` does, for servers like ones before them."""
+        batch, self._twins = self._twins, []
+        self._fault_since = 0.0
+        self.answered_count += len(batch)
+        self._signals.answered_many([token for _, token, _ in batch], batch)
+        with suppress(Exception):  # then each by itself, so that a bug stops one alone
+            batch = self._journalist.record_twins(batch, self._settle_all)
+        for answered in batch:
+            self._record(*answered)
 
     def _settle(self, token: int, outcome: str) -> None:
         if self._faults_of:
             self._faults_of.pop(token, None)
         self.in_flight.discard(token)
         self.coverage.outcomes[outcome] += 1
+
+    def _settle_all(self, tokens: list[int], outcomes: Counter[str]) -> None:
+        if self._faults_of:
+            for token in self._faults_of.keys() & tokens:
+                del self._faults_of[token]
+        self.in_flight.difference_update(tokens)
+        self.coverage.outcomes.update(outcomes)
 
     def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
         """Nobody listens there: what `unanswered` does, for many."""
@@ -287,18 +313,8 @@ class Engine:
             return
         self._fault_since = 0.0
         tokens = [token for token, _, _ in batch]
-        keys = self._caps.keys([target for _, target, _ in batch])
-        self._caps.observe_many(keys)
-        for key, (_, _, waited) in zip(keys, batch, strict=True):
-            if waited > LOST_AFTER:
-                self._caps.note_loss(key)
-        if self._second_look is not None:
-            self._second_look.spoke_many(tokens, keys)
-        for token in self._faults_of.keys() & tokens:
-            del self._faults_of[token]
-        self.in_flight.difference_update(tokens)
-        self.coverage.outcomes[Failure.REFUSED] += len(tokens)
-        self.pace.stress.refused += len(tokens)
+        self._signals.refused_many(tokens, batch)
+        self._settle_all(tokens, Counter({Failure.REFUSED: len(tokens)}))
 
     def unanswered(self, target: Target, token: Any, failure: Failure, detail: str) -> None:
         """The target never accepted a connection."""
@@ -318,13 +334,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - as in answered
             self.broke(target, token, error)
             return
-        if failure is Failure.REFUSED:
-            self.pace.stress.refused += 1
-            self._heard(target, token, waited > LOST_AFTER, refused=True)
-        elif failure is Failure.UNREACHABLE:
-            self.pace.stress.unreachable += 1
-        elif look is not None:
-            look.silent(token, self._caps.key(target[0], target[1]))
+        self._signals.unanswered(target, token, failure, waited)
         self._settle(token, failure)
 
     def broke(self, target: Target, token: Any, error: Exception) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from scanner.mongo.facts import Ending, Layer, Next
-from scanner.mongo.likeness import likeness, shaped
 from scanner.transport.base import Deadline, Failure, LocalFault, is_loopback
 from scanner.transport.tls import TlsError, TlsLayer
 
@@ -47,33 +46,20 @@ class Outcomes(Protocol):
 class Conversation:
     """What one target's links have in common: its dialogue, and the TLS layer of the current connection."""
 
-    __slots__ = (
-        "alike",
-        "begun",
-        "closed_at",
-        "connect_seconds",
-        "connections",
-        "dialogue",
-        "fell_silent",
-        "opened_at",
-        "tls",
-        "twin",
-        "want_tls",
-    )
-
+    # What most targets never have stands here: an object is made for every one that answers.
+    begun = False
+    alike: Likeness | None = None  # of the first answer, while it is the only one
+    twin: Twin | None = None  # what came of the same answer before
+    tls: TlsLayer | None = None
+    want_tls: tuple[bool, bool] = (False, False)  # (TLS, legacy TLS) for the next connection
+    connections = 1
+    fell_silent = False  # it did not accept another connection after it had accepted one
     dialogue: Dialogue  # from `begun` on; a server that answers as one before it needs none
 
     def __init__(self, opened_at: float, connected_at: float) -> None:
-        self.begun = False
-        self.alike: Likeness | None = None  # of the first answer, while it is the only one
-        self.twin: Twin | None = None  # what came of the same answer before
-        self.tls: TlsLayer | None = None
-        self.want_tls: tuple[bool, bool] = (False, False)  # (TLS, legacy TLS) for the next connection
         self.opened_at = opened_at
         self.connect_seconds = connected_at - opened_at
         self.closed_at = connected_at
-        self.connections = 1
-        self.fell_silent = False  # it did not accept another connection after it had accepted one
 
 
 class Probe:
@@ -126,13 +112,7 @@ class Probe:
         canaries always take the long way: they are there to prove it."""
         if self._twins is None or link.token.__class__ is not int:
             return False
-        loopback = is_loopback(link.target)
-        shape = self._twins.shapes.get(len(data))
-        if shape is not None and (alike := shaped(data, shape)) is not None:
-            talk.alike, talk.twin = alike, self._twins.find(loopback, alike)
-        if talk.twin is None:
-            talk.alike = likeness(data)
-            talk.twin = None if talk.alike is None else self._twins.find(loopback, talk.alike)
+        talk.alike, talk.twin = self._twins.find(is_loopback(link.target), data)
         return talk.twin is not None
 
     def received(self, link: Link, data: bytes) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
 
     from scanner.probe import Conversation
     from scanner.transport.base import Failure
     from targets.scope import Target
+
+    Answered = tuple[Target, Any, Conversation]  # who, the engine's token, what was said
 
 
 class Journalist(Protocol):
@@ -27,6 +30,13 @@ class Journalist(Protocol):
         self, target: Target, token: Any, talk: Conversation, settle: Callable[[Any, str], None]
     ) -> None:
         """A server answered. `settle(token, verdict)` when its line is written (or held to be needless)."""
+
+    def record_twins(
+        self, batch: list[Answered], settle: Callable[[list[Any], Counter[str]], None]
+    ) -> list[Answered]:
+        """What `record` does, for servers whose twin is known, and all of a turn at once; `settle(tokens,
+        verdicts)` when their lines are written. Returns those that are for `record`. When it raises, nothing
+        was recorded."""
 
     def flush(self) -> None:
         """Write what was recorded since the last call, in one go, and settle it. Called once a turn."""

@@ -19,7 +19,7 @@ from scanner.observe import line_of_twin, observe, observe_twin, silence
 from scanner.transport.base import Failure, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from results.journal import JournalWriter
     from results.record import Observation
@@ -27,16 +27,19 @@ if TYPE_CHECKING:
     from scanner.driver import SecondOpinion
     from scanner.observe import Vantage
     from scanner.probe import Conversation
-    from scanner.twins import Twin, Twins
+    from scanner.roles import Answered
+    from scanner.twins import Twins
     from targets.scope import Target
 
     Settle = Callable[[Any, str], None]
+    SettleAll = Callable[[list[Any], Counter[str]], None]
 
 SILENT_RULES = frozenset({"silent", "closed-without-reply"})  # of scanner.mongo.judge
 OPENING_MESSAGES = 3
 MASK_LINES = 16  # lines written of mute hosts in one prefix before the rest are only counted
 MASK_HOSTS = 64  # accepted connections in one prefix from which a middlebox is suspected
 MASK_SHARE = 0.9  # share of them that said nothing
+_IPV6 = 1 << 64  # sets the numbers of /64s apart from those of /24s
 
 _SILENCE = {
     Failure.REFUSED: Verdict.REFUSED,
@@ -49,13 +52,14 @@ class PrefixWatch:
     """Prefixes in which everything accepts and nothing speaks: a box on the way completes the handshakes."""
 
     def __init__(self) -> None:
-        self._accepted: Counter[tuple[int, int]] = Counter()
-        self._mute: Counter[tuple[int, int]] = Counter()
+        self._accepted: Counter[int] = Counter()
+        self._mute: Counter[int] = Counter()
 
     @staticmethod
-    def key(target: Target) -> tuple[int, int]:
-        """The /24 or /64 of a target."""
-        return (4, target.address >> 8) if target.version == 4 else (6, target.address >> 64)
+    def key(target: Target) -> int:
+        """The /24 or /64 of a target, as one integer."""
+        version, address, _ = target
+        return address >> 8 if version == 4 else _IPV6 | address >> 64
 
     def note(self, target: Target, mute: bool) -> bool:
         """Count one accepted connection. False when its line would only repeat what the prefix shows."""
@@ -66,26 +70,34 @@ class PrefixWatch:
         self._mute[key] += 1
         return self._mute[key] <= MASK_LINES
 
+    def note_many(self, targets: Iterable[Target]) -> None:
+        """Count accepted connections that were not mute."""
+        self._accepted.update(map(self.key, targets))
+
     def state(self) -> list[tuple[int, int, int, int]]:
         """Family, prefix, accepted and mute of each prefix in which somebody was mute; for a checkpoint."""
-        return [(*key, self._accepted[key], mute) for key, mute in self._mute.items()]
+        return [(*_prefix_of(key), self._accepted[key], mute) for key, mute in self._mute.items()]
 
     def restore(self, state: list[tuple[int, int, int, int]]) -> None:
         """Go on counting where an earlier start of the run was."""
         for version, prefix, accepted, mute in state:
-            self._accepted[version, prefix] += accepted
-            self._mute[version, prefix] += mute
+            key = prefix if version == 4 else _IPV6 | prefix
+            self._accepted[key] += accepted
+            self._mute[key] += mute
 
     def masked(self) -> list[str]:
         """Prefixes in which real servers may be invisible, each with its count."""
         found = []
-        for (version, prefix), mute in self._mute.items():
-            accepted = self._accepted[version, prefix]
+        for key, mute in self._mute.items():
+            accepted = self._accepted[key]
             if accepted >= MASK_HOSTS and mute >= MASK_SHARE * accepted:
-                found.append(
-                    f"{_prefix_text(version, prefix)}: {mute} of {accepted} accepted and said nothing"
-                )
+                prefix = _prefix_text(*_prefix_of(key))
+                found.append(f"{prefix}: {mute} of {accepted} accepted and said nothing")
         return sorted(found)
+
+
+def _prefix_of(key: int) -> tuple[int, int]:
+    return (6, key ^ _IPV6) if key & _IPV6 else (4, key)
 
 
 def _prefix_text(version: int, prefix: int) -> str:
@@ -127,6 +139,7 @@ class Scribe:
         self._wants_found = wants_found
         self._lines: list[bytes] = []  # not yet written, and whose outcomes wait for that
         self._outcomes: list[tuple[Settle, Any, str]] = []
+        self._batches: list[tuple[SettleAll, list[Any], Counter[str]]] = []
         self._to_show: list[Observation] = []
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -134,8 +147,6 @@ class Scribe:
         """See `Journalist.record`."""
         wall, twin = self._clock.wall(), talk.twin
         if twin is not None:
-            if self._record_twin(target, token, talk, twin, wall, settle):
-                return
             observation = observe_twin(self._vantage, target, talk, twin, wall)
         else:
             observation = observe(self._vantage, target, talk, wall)
@@ -149,26 +160,37 @@ class Scribe:
             return
         self._write(target, token, observation, settle, known=twin is not None)
 
-    def _record_twin(
-        self, target: Target, token: Any, talk: Conversation, twin: Twin, wall: float, settle: Settle
-    ) -> bool:
-        """Write the line of a server like another one from a mould, where no more than the line is wanted."""
-        if twin.is_open and (self._opinions is not None or self._wants_found()):
-            return False
-        line = line_of_twin(self._vantage, target, talk, twin, wall)
-        if line is None:
-            return False
-        self.prefixes.note(target, mute=False)
-        self._lines.append(line)
-        self._outcomes.append((settle, token, twin.verdict))
-        self.open_found += twin.is_open
-        return True
+    def record_twins(self, batch: list[Answered], settle: SettleAll) -> list[Answered]:
+        """See `Journalist.record_twins`: lines from moulds, where no more than a line is wanted."""
+        wall = self._clock.wall()
+        in_full = self._opinions is not None or self._wants_found()
+        lines, done, rest = [], [], []
+        for answered in batch:
+            target, _, talk = answered
+            twin = talk.twin
+            assert twin is not None
+            line = None
+            if not (in_full and twin.is_open):
+                line = line_of_twin(self._vantage, target, talk, twin, wall)
+            if line is None:
+                rest.append(answered)
+            else:
+                lines.append(line)
+                done.append(answered)
+        self._lines += lines
+        self.prefixes.note_many(target for target, _, _ in done)
+        twins = [talk.twin for _, _, talk in done if talk.twin is not None]
+        self.open_found += sum(twin.is_open for twin in twins)
+        verdicts = Counter(twin.verdict for twin in twins)
+        self._batches.append((settle, [token for _, token, _ in done], verdicts))
+        return rest
 
     def flush(self) -> None:
         """See `Journalist.flush`."""
-        if not self._outcomes:
+        if not (self._outcomes or self._batches):
             return
         lines, self._lines = self._lines, []
+        batches, self._batches = self._batches, []
         outcomes, self._outcomes = self._outcomes, []
         shown, self._to_show = self._to_show, []
         try:
@@ -177,6 +199,8 @@ class Scribe:
         except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
             self._failed(error)
             return
+        for settle_all, tokens, verdicts in batches:
+            settle_all(tokens, verdicts)
         for settle, token, verdict in outcomes:
             settle(token, verdict)
         for observation in shown:

@@ -7,11 +7,12 @@ from one server to the next (address, owner, times) is put in anew. See `scanner
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from results.verdict import Verdict
+from scanner.mongo.likeness import likeness, shaped
 
 if TYPE_CHECKING:
     from results.mould import Mould
@@ -38,15 +39,22 @@ class Twin:
 class Twins:
     """First answers seen so far, each with the observation that came of it."""
 
-    __slots__ = ("_known", "shapes")
+    __slots__ = ("_known", "_shapes")
 
     def __init__(self) -> None:
-        self._known: dict[tuple[bool, bytes], Twin] = {}
-        self.shapes: dict[int, Shape] = {}  # by the answer's length: the newest that was remembered
+        self._known: dict[tuple[bool, Any], Twin] = {}
+        self._shapes: dict[int, Shape] = {}  # by the answer's length: the newest that was remembered
 
-    def find(self, loopback: bool, alike: Likeness) -> Twin | None:
-        """The observation of a server that answered just so, from the same side of loopback."""
-        return self._known.get((loopback, alike.key))
+    def find(self, loopback: bool, data: bytes) -> tuple[Likeness | None, Twin | None]:
+        """What a first answer may be like, and what came of the same answer from the same side of loopback;
+        None where it is like nothing, or was not seen before."""
+        shape = self._shapes.get(len(data))
+        if shape is not None and (alike := shaped(data, shape)) is not None:
+            twin = self._known.get((loopback, alike.key))
+            if twin is not None:
+                return alike, twin
+        alike = likeness(data)
+        return alike, None if alike is None else self._known.get((loopback, alike.key))
 
     def remember(self, loopback: bool, alike: Likeness, observation: Observation) -> None:
         """Keep an observation. The oldest one makes room."""
@@ -55,7 +63,7 @@ class Twins:
         if len(self._known) >= REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[loopback, alike.key] = Twin(observation, observation.server)
-        self.shapes[len(alike.key)] = alike.shape
+        self._shapes[alike.shape.around.size] = alike.shape
 
 
 def skew_of(alike: Likeness, wall: float) -> float | None:

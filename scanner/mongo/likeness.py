@@ -3,7 +3,7 @@
 Most servers of an estate answer the three opening questions alike. What follows from such an answer (verdict,
 identity, advisories) need not be worked out again for each of them.
 
-Why this is safe: only the values of fixed-length fields are blanked, at the first place of each field's name.
+Why this is safe: only values of fixed-length fields are left out, at the first place of each field's name.
 Two answers with the same likeness have the same bytes before that place, so a reader stands at the same point
 of the same structure there: what is a field in one is the same field in the other. A hostile server can write
 a field's name into a string; then it resembles itself, and nobody else.
@@ -11,6 +11,7 @@ a field's name into a string; then it resembles itself, and nobody else.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -20,7 +21,6 @@ MAX_FRAMES: Final = 3  # replies to the three opening questions
 _HEADER = Struct("<iiii").unpack_from
 _LATEST: Final = 4_102_444_800_000  # the year 2100, in milliseconds
 _INT64 = Struct("<q").unpack_from
-_BLANK: Final = bytes(16)
 # BSON element type and name as they stand on the wire, and the length of the value (bsonspec.org).
 _LOCAL_TIME: Final = b"\x09localTime\x00"
 _PROCESS_ID: Final = b"\x07processId\x00"
@@ -32,36 +32,34 @@ _VOLATILE: Final = (
 
 
 class Shape(NamedTuple):
-    """Where an answer's own values stand: what is blanked, and the offsets of two of them (-1: not there)."""
+    """Where an answer's own values stand: what is around them, and the offsets of two of them (-1: not
+    there)."""
 
-    blanks: tuple[tuple[slice, bytes], ...]
+    around: Struct
     local_time_at: int
     process_at: int
 
 
 class Likeness(NamedTuple):
-    """`key` compares; then what was blanked (milliseconds and seconds since 1970, or None), and where."""
+    """`key` compares: the shape, and all bytes but the answer's own values. Then two of these (milliseconds
+    and seconds since 1970, or None), and where they stand."""
 
-    key: bytes
+    key: tuple[str, tuple[bytes, ...]]
     local_time: int | None
     process_started: int | None
     shape: Shape
 
 
 def shaped(data: bytes, shape: Shape) -> Likeness | None:
-    """What `likeness` gives for an answer whose own values stand where those of another one do.
-
-    That they do stand there is known once the key is that other one's: then all bytes around them are equal.
+    """What `likeness` gives for an answer, of the same length, whose own values stand where those of another
+    one do. That they do stand there is known once the key is that other one's: then all around is equal.
     """
-    at, process = shape.local_time_at, shape.process_at
+    around, at, process = shape
     local_time = _INT64(data, at)[0] if at >= 0 else None
     if local_time is not None and not 0 <= local_time <= _LATEST:
         return None  # a time that is none is looked at closely
-    blanked = bytearray(data)
-    for place, zeros in shape.blanks:
-        blanked[place] = zeros
     started = int.from_bytes(data[process : process + 4], "big") if process >= 0 else None
-    return Likeness(bytes(blanked), local_time, started, shape)
+    return Likeness((around.format, around.unpack(data)), local_time, started, shape)
 
 
 def likeness(data: bytes) -> Likeness | None:
@@ -69,7 +67,7 @@ def likeness(data: bytes) -> Likeness | None:
     size = len(data)
     if size > MAX_BYTES:
         return None
-    blanks: list[tuple[slice, bytes]] = []
+    own: list[tuple[int, int]] = []  # where a value begins and ends
     at = frames = 0
     while at < size:
         if size - at < 16 or frames == MAX_FRAMES:
@@ -77,7 +75,7 @@ def likeness(data: bytes) -> Likeness | None:
         length = _HEADER(data, at)[0]
         if length < 16 or length > size - at:
             return None
-        blanks.append((slice(at + 4, at + 8), _BLANK[:4]))  # requestID: the server's own counter
+        own.append((at + 4, at + 8))  # requestID: the server's own counter
         at += length
         frames += 1
     local_time = process = -1
@@ -88,9 +86,22 @@ def likeness(data: bytes) -> Likeness | None:
         value = found + len(name)
         if value + width > size:
             return None
-        blanks.append((slice(value, value + width), _BLANK[:width]))
+        own.append((value, value + width))
         if name is _LOCAL_TIME:
             local_time = value
         elif name is _PROCESS_ID:
             process = value
-    return shaped(data, Shape(tuple(blanks), local_time, process))
+    return shaped(data, Shape(_around(tuple(sorted(own)), size), local_time, process))
+
+
+@lru_cache(256)
+def _around(own: tuple[tuple[int, int], ...], size: int) -> Struct:
+    """A structure of everything outside these spans; spans may overlap."""
+    parts, at = ["<"], 0
+    for begin, end in own:
+        if begin > at:
+            parts.append(f"{begin - at}s")
+        parts.append(f"{max(0, end - max(at, begin))}x")
+        at = max(at, end)
+    parts.append(f"{size - at}s")
+    return Struct("".join(parts))

@@ -47,7 +47,10 @@ class Clockwork:
 
     def arm_reply(self, slot: Slot) -> None:
         """Start the reply clock; the host's own deadline is never passed."""
-        deadline = self._loop.time() + self._timeouts.reply
+        self._arm(slot, self._loop.time())
+
+    def _arm(self, slot: Slot, now: float) -> None:
+        deadline = now + self._timeouts.reply
         if deadline < slot.host_deadline:
             slot.kind = Deadline.REPLY
         else:

@@ -43,6 +43,7 @@ EVENTS_PER_TURN = 512
 READ_SIZE = 65536  # one read a turn and socket, so that a firehose starves nobody
 
 _EINPROGRESS, _ECONNREFUSED = errno.EINPROGRESS, errno.ECONNREFUSED
+_WRITABLE = select.EPOLLOUT
 _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET | select.EPOLLRDHUP
 _BROKEN = select.EPOLLERR | select.EPOLLHUP
 _ENDING = select.EPOLLRDHUP | _BROKEN
@@ -244,42 +245,40 @@ class EpollConnector(Clockwork):
                 slot = slots.get(fd)
                 if slot is None:
                     continue
-                if slot.phase == CONNECTING and event & _BROKEN:
-                    # A second connect to the same target returns the pending error and frees the socket.
-                    number = slot.connect_ex(slot.sockaddr)
-                    if number == _ECONNREFUSED and slot.talk is None:
-                        refused.append((slot.token, slot.target, now - slot.opened_at))
-                        slot.phase = IDLE
-                        slot.deadline = 0.0
-                        self._idle[slot.version].append(slot)
-                        continue
-                else:
-                    number = -1
+                phase = slot.phase
                 try:
-                    self._serve(slot, event, number)
+                    if phase == OPEN:
+                        if slot.out and event & _WRITABLE:
+                            self._flush(slot)
+                        if event & _READABLE:
+                            self._read(slot, event)
+                    elif phase == CONNECTING:
+                        if event & _BROKEN:
+                            # A second connect to the same target returns the pending error and frees the
+                            # socket.
+                            number = slot.connect_ex(slot.sockaddr)
+                            if number == _ECONNREFUSED and slot.talk is None:
+                                refused.append((slot.token, slot.target, now - slot.opened_at))
+                                slot.phase = IDLE
+                                slot.deadline = 0.0
+                                self._idle[slot.version].append(slot)
+                            else:
+                                self._collected(slot, event, number)
+                        elif event & _WRITABLE:
+                            self._established(slot, event, now)
                 except Exception as error:  # noqa: BLE001 - one probe's bug is reported, the others go on
                     self._broke(slot, error)
         finally:
             if refused:
                 self.half_open -= len(refused)
                 self._prober.refused(refused)
-        if len(events) == EVENTS_PER_TURN:
-            self._loop.call_soon(self._ready_again)
-        self._after_turn()
+        self._turn_over(len(events))
         return len(events)
 
-    def _serve(self, slot: Slot, event: int, number: int) -> None:
-        """One event of one slot; `number` is what a second connect returned, where one was needed."""
-        if slot.phase == CONNECTING:
-            if number >= 0:
-                self._collected(slot, event, number)
-            elif event & select.EPOLLOUT:
-                self._established(slot, event)
-        elif slot.phase == OPEN:
-            if slot.out and event & select.EPOLLOUT:
-                self._flush(slot)
-            if event & _READABLE:
-                self._read(slot, event)
+    def _turn_over(self, served: int) -> None:
+        if served == EVENTS_PER_TURN:
+            self._loop.call_soon(self._ready_again)
+        self._after_turn()
 
     def _ready_again(self) -> None:
         if not self._closed:
@@ -303,10 +302,10 @@ class EpollConnector(Clockwork):
             self.park(slot)
             self._prober.failed(target, token, Failure.REFUSED, "", talk)
         elif number in (0, errno.EISCONN):
-            self._established(slot, event)
+            self._established(slot, event, self._loop.time())
         elif number in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED):
             # In SYN_SENT a reset is ECONNREFUSED; this one came after the handshake: accepted, then broken.
-            self._established(slot, 0)
+            self._established(slot, 0, self._loop.time())
             if slot.phase == OPEN:
                 self._over(slot, Ending.RESET)
         elif number in (errno.EINPROGRESS, errno.EALREADY):
@@ -315,18 +314,18 @@ class EpollConnector(Clockwork):
         else:
             self._connect_failed(slot, number)
 
-    def _established(self, slot: Slot, event: int) -> None:
+    def _established(self, slot: Slot, event: int, now: float) -> None:
         self.half_open -= 1
         slot.phase = OPEN
-        now = slot.connected_at = self._loop.time()
+        slot.connected_at = now
         if slot.talk is None:
             slot.host_deadline = now + self._timeouts.host
             if is_loopback(slot.target) and talks_to_itself(slot.sock):
                 self._retire(slot, Failure.REFUSED, "connected to itself")
                 return
-        self.arm_reply(slot)
+        self._arm(slot, now)
         self._prober.connected(slot)
-        if slot.phase == OPEN and event & select.EPOLLIN:
+        if event & select.EPOLLIN and slot.phase == OPEN:
             self._read(slot, event)
 
     def _retire(self, slot: Slot, meaning: Failure | LocalFault, detail: str) -> None:
@@ -339,7 +338,7 @@ class EpollConnector(Clockwork):
 
     def _read(self, slot: Slot, event: int) -> None:
         try:
-            data = slot.sock.recv(READ_SIZE)
+            data = slot.recv(READ_SIZE)
         except BlockingIOError:
             return
         except OSError:

@@ -74,6 +74,7 @@ class Slot:
         "opened_at",
         "out",
         "phase",
+        "recv",
         "retries",
         "sock",
         "sockaddr",
@@ -89,6 +90,7 @@ class Slot:
         self.version = version
         self.sock = new_socket(version)
         self.connect_ex = self.sock.connect_ex
+        self.recv = self.sock.recv
         self.fd = self.sock.fileno()
         self.phase = IDLE
         self.target: Target = None  # type: ignore[assignment]  # set before any use, by connect

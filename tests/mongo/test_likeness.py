@@ -107,7 +107,8 @@ def test_a_time_that_is_none_is_looked_at_closely() -> None:
 @given(st.binary(max_size=400))
 def test_anything_at_all_has_a_likeness_or_none(data: bytes) -> None:
     alike = likeness(data)
-    assert alike is None or len(alike.key) == len(data)
+    assert alike is None or alike.shape.around.size == len(data)
+    assert alike is None or alike == shaped(data, alike.shape)
 
 
 def test_half_an_answer_and_a_long_one_are_like_nothing() -> None:
