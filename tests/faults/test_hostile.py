@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 import subprocess
@@ -16,8 +17,10 @@ import pytest
 
 from results.reading import read_run
 from results.run import load_manifest
+from results.verdict import Severity, Verdict
 from scanner.config import Settings
 from scanner.lab.estate import find
+from scanner.lab.personality import Personality
 from tests.cli.programs import ROOT
 from tests.netns.servers import PORT
 from tests.support.lab_thread import LabThread
@@ -26,6 +29,8 @@ from tests.test_sweep_process import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from scanner.lab.channel import Channel
 
 __all__ = ["port"]  # a fixture
 
@@ -82,6 +87,40 @@ def test_real_servers_are_found_behind_a_box_that_accepts_everything(tmp_path: P
     assert len(seen) < 30
     assert summary.state == "degraded"
     assert sum("masked by a middlebox: 127.91.5.0/24" in reason for reason in summary.reasons) == 1
+
+
+@pytest.mark.fault("F65", "64 identical honeypots among 64 identical servers")
+def test_a_farm_of_honeypots_is_flagged_and_still_reported(tmp_path: Path, port: int) -> None:
+    """Servers that answer alike are judged once: what made the first one suspect holds for each of them."""
+    farm, real = ([f"127.91.7.{n}" for n in numbers] for numbers in (range(64), range(64, 128)))
+    places = {(ip, port): find("honeypot") for ip in farm} | {(ip, port): find("auth_7_1") for ip in real}
+    with LabThread(places):
+        summary, _ = sweep(scope_of(port, "127.91.7.0/25"), tmp_path)
+    lines = found(summary.run_dir)
+    assert set(lines) == {*farm, *real}
+    suspected = {ip for ip, line in lines.items() if line.server and line.server.honeypot_suspected}
+    assert suspected == set(farm)
+    assert {lines[ip].severity for ip in farm} == {Severity.LOW}
+    assert not any(lines[ip].verdict.is_open for ip in farm)
+
+
+@pytest.mark.fault("F69", "open on the first connection, locked on every other; with --confirm")
+def test_a_server_that_changes_its_mind_is_told(tmp_path: Path, port: int) -> None:
+    """The verdict is that of the first answer. The driver, which asks again, says what it saw."""
+    first, later = find("magazine"), find("auth_7_1")
+    connections = itertools.count()
+
+    async def talk(channel: Channel) -> None:
+        await (later if next(connections) else first).talk(channel)
+
+    unsteady = Personality(name="unsteady", description="", verdict=first.verdict, talk=talk)
+    with LabThread({("127.91.5.1", port): unsteady}):
+        summary, _ = sweep(scope_of(port, "127.91.5.1"), tmp_path, confirm=True)
+    (line,) = found(summary.run_dir).values()
+    assert line.verdict is Verdict.OPEN
+    assert line.confirmation is not None
+    assert line.confirmation.agrees is False
+    assert "we say open, the driver says auth_required" in line.confirmation.detail
 
 
 @pytest.mark.fault("F57", "30 servers that send without end, five honest ones beside them")
