@@ -20,6 +20,7 @@ from scanner.checkpoint import Checkpoint, decode
 from scanner.observe import timestamp
 from scanner.optout import opted_out_addresses
 from scanner.order import Order, shared_seed
+from scanner.stage_marks import Before, load_marks
 
 if TYPE_CHECKING:
     from results.files import FileSystem
@@ -38,6 +39,7 @@ class Beginning:
     seed: int
     settings_digest: str
     checkpoint: Checkpoint | None
+    stage_before: Before | None = None  # where the SYN stage of an earlier start was, with its marks
 
 
 def begin(settings: Settings, scope: Scope, options: SweepOptions, clock: Clock, fs: FileSystem) -> Beginning:
@@ -79,7 +81,10 @@ def _resume(
     except BaseException:
         directory.close()
         raise
-    return Beginning(directory, seed, _digest(expect), checkpoint)
+    before = None
+    if checkpoint is not None and checkpoint.stage is not None:
+        before = Before(checkpoint.stage, load_marks(path, checkpoint))
+    return Beginning(directory, seed, _digest(expect), checkpoint, before)
 
 
 def _believable(directory: RunDirectory, digest: str, scope: Scope) -> Checkpoint | None:
@@ -93,6 +98,7 @@ def _believable(directory: RunDirectory, digest: str, scope: Scope) -> Checkpoin
             raise ValueError("a checkpoint of other settings")
         if found.journal is not None and not found.journal.holds(directory.path):
             raise ValueError("it is ahead of the journal")
+        load_marks(directory.path, found)
         return found
 
     try:

@@ -14,8 +14,31 @@ from msgspec import Meta, Struct
 
 from results.journal import Position
 from scanner.second_look import Memory
+from scanner.syn.messages import Progress, Stats
 
-FORMAT = "mongosweep.checkpoint/1"
+FORMAT = "mongosweep.checkpoint/2"
+
+
+class MarksFile(Struct, frozen=True, kw_only=True):
+    """The file beside a checkpoint that holds a SYN stage's marks, and what must be in it."""
+
+    name: Annotated[str, Meta(pattern=r"^stage-\d+\.marks$")]
+    bytes: int
+    sha256: str
+
+
+class StagePoint(Struct, frozen=True, kw_only=True):
+    """How far the SYN stage in front of the engine was.
+
+    `direct`: the targets (first index, count) that are left to the engine, of which `fed` were handed to it.
+    `last_word` is there once the stage has asked everything: then it need not run again, and has no marks.
+    """
+
+    progress: Progress
+    direct: list[tuple[int, int]]
+    fed: int
+    last_word: Stats | None = None
+    marks: MarksFile | None = None
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
@@ -41,6 +64,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     mute_prefixes: list[tuple[int, int, int, int]] = []  # see `PrefixWatch.state`
     second_look: Memory | None = None
     sequence: int = 0
+    stage: StagePoint | None = None
 
     def after_evidence(self, position: Position) -> Checkpoint:
         """The same, resting on a journal that is durable up to `position`."""

@@ -12,6 +12,7 @@ from scanner.errors import ExitCode
 from scanner.observe import timestamp
 from scanner.progress import Summary
 from scanner.second_look import RECALL
+from scanner.stage_marks import forget_others
 
 if TYPE_CHECKING:
     from results.manifest import State
@@ -63,6 +64,8 @@ def _close(sweep: Sweep, ended_at: str) -> Summary:
         outcomes=outcomes,
         reasons=reasons,
     )
+    if state == "complete":
+        forget_others(sweep.fs, directory.path, ())  # nobody goes on from here
     found_open = coverage.outcomes[Verdict.OPEN] + coverage.outcomes[Verdict.OPEN_NO_DATA]
     return Summary(
         run_id=directory.run_id,
@@ -103,7 +106,6 @@ def _faults(sweep: Sweep, not_reached: int) -> list[str]:
     found += [f"masked by a middlebox: {prefix}" for prefix in sweep.scribe.prefixes.masked()]
     if sweep.raw is not None:
         found += [sweep.raw.trouble] if sweep.raw.trouble else []
-        found += [f"{outage}, while the SYN stage ran" for outage in sweep.pauses.outages]
         if sweep.raw.recall < RECALL:
             found.append(f"packets were lost: the SYN stage's estimated recall is {sweep.raw.recall:.2%}")
     if sweep.follower is not None and sweep.follower.lost:
@@ -118,6 +120,8 @@ def lasting_faults(sweep: Sweep) -> list[str]:
     silent_before = before is not None and before.outcomes.get(Verdict.FILTERED)
     if silent_before and look.gaps and look.words and UNLOOKED not in found:
         found.append(UNLOOKED)
+    if sweep.raw is not None and sweep.raw.ran:
+        found += [f"{outage}, while the SYN stage ran" for outage in sweep.pauses.all_outages]
     bugs = sweep.engine.bugs
     if bugs:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in bugs.most_common(3))
@@ -139,7 +143,7 @@ def _remarks(sweep: Sweep) -> list[str]:
             f"the program stood still {sweep.engine.connector.pauses} times (stopped, or too busy);"
             " deadlines were extended"
         )
-    if sweep.raw is None:
+    if sweep.raw is None or not sweep.raw.ran:
         found += [f"{outage}; what it touched was asked again" for outage in sweep.pauses.outages]
     if sweep.engine.halvings:
         found.append(f"the pace was halved {sweep.engine.halvings} times under stress")

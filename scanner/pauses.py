@@ -93,6 +93,11 @@ class Pauses:
         self.outages: list[str] = []
         self.interrupted = asyncio.Event()
 
+    @property
+    def all_outages(self) -> list[str]:
+        """`outages`, and the one that is not over yet."""
+        return [*self.outages, self._outage] if self._outage else self.outages
+
     def install(self, loop: asyncio.AbstractEventLoop) -> None:
         """SIGINT and SIGTERM stop, SIGHUP narrows the scope, SIGUSR2 pauses and resumes."""
         for number, action in (

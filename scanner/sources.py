@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from scanner.order import Order
     from targets.scope import Scope, Target
@@ -23,6 +23,10 @@ class Source(Protocol):
     after: int  # the last position of the order that was taken; -1 = none
     taken: int  # planned targets that are accounted for: handed out, or settled without a connect
     cut_short: bool  # it ended early: planned targets are missing, and that is known
+
+    @property
+    def waiting(self) -> Collection[int]:
+        """Tokens that have come and were not handed out yet."""
 
     @property
     def exhausted(self) -> bool:
@@ -45,6 +49,7 @@ class WalkSource:
         self.after = after
         self.taken = taken
         self.cut_short = False
+        self.waiting: tuple[int, ...] = ()
         self.exhausted = False
         self._at = order.at
         self._walk = order.walk(after)
@@ -86,23 +91,23 @@ class FeedSource:
         self.after = -1
         self.taken = 0
         self._pick = scope.pick
-        self._waiting: deque[int] = deque()
+        self.waiting: deque[int] = deque()
         self._closed = False
         self.cut_short = False
 
     @property
     def exhausted(self) -> bool:
         """Whether the stage has ended and all it found was handed out."""
-        return self._closed and not self._waiting
+        return self._closed and not self.waiting
 
     @property
     def backlog(self) -> int:
         """How many are waiting to be connected to."""
-        return len(self._waiting)
+        return len(self.waiting)
 
     def add(self, indices: Iterable[int]) -> None:
         """More to connect to."""
-        self._waiting.extend(indices)
+        self.waiting.extend(indices)
 
     def settle(self, count: int) -> None:
         """So many planned targets ended without needing a connect."""
@@ -122,9 +127,9 @@ class FeedSource:
 
     def take(self) -> tuple[int, Target] | None:
         """See `Source.take`."""
-        if not self._waiting:
+        if not self.waiting:
             return None
-        index = self._waiting.popleft()
+        index = self.waiting.popleft()
         self.taken += 1
         return index, self._pick(index)
 

@@ -14,11 +14,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from results.files import REAL, write_durably
 from scanner.begin import begin
 from scanner.blackout import Calendar
 from scanner.canary import Canaries, configured, own_server
 from scanner.checkpoint import Checkpoint
+from scanner.choose_source import choose_source
 from scanner.clock import SystemClock
 from scanner.close import close_accounts, lasting_faults, with_stdout
 from scanner.coverage import Coverage
@@ -33,10 +36,9 @@ from scanner.pace import Pace, PrefixCaps
 from scanner.pauses import BlackoutHold, Pauses
 from scanner.plan import make_plan
 from scanner.probe import Probe
-from scanner.raw_stage import RawStage, start_raw_stage
 from scanner.scribe import Scribe
 from scanner.second_look import SecondLook
-from scanner.sources import FeedSource, Source, WalkSource
+from scanner.stage_marks import Kept, forget_others, with_marks
 from scanner.stdout import Follower, follow_journal
 from scanner.transport.base import Timeouts
 from scanner.transport.choose import loop_factory, make_connector, raise_descriptor_limit
@@ -49,9 +51,11 @@ if TYPE_CHECKING:
     from scanner.config import Settings, SweepOptions
     from scanner.driver import SecondOpinion
     from scanner.progress import Screen, Summary
+    from scanner.raw_stage import RawStage
     from targets.scope import Scope
 
 GRACE = 1.5  # seconds that conversations under way get when a sweep is told to stop
+STAGE_GRACE = 3.0  # seconds in which the SYN stage says where it was stopped
 SYNC_INTERVAL = 1.0  # seconds between two fsyncs of the journal
 CHECKPOINT_EVERY = 5  # fsyncs
 CANARY_INTERVAL = 60.0
@@ -102,6 +106,7 @@ class Sweep:
         self.follower: Follower | None = None  # copies the journal to stdout
         self.spoiled: list[str] = []  # by earlier starts of this run
         self.writing: Future[None] | None = None  # the last job given to the disk's thread
+        self.durable: Checkpoint | None = None  # the last checkpoint on the disk
 
     async def main(self) -> Summary:
         """Make the run, turn the engine, close the accounts."""
@@ -137,6 +142,7 @@ class Sweep:
             self.coverage.outcomes.update(checkpoint.outcomes)
             self.coverage.excluded = checkpoint.excluded_later
             self.sequence = checkpoint.sequence
+            self.durable = checkpoint
 
     async def _connect_rooms(self, stack: AsyncExitStack) -> None:
         """Introduce the rooms to each other."""
@@ -155,7 +161,7 @@ class Sweep:
             wants_found=lambda: self.screen.wants_found,
             failed=self.fail,
         )
-        self.source = await self._choose_source(stack)
+        self.source = await choose_source(self, self._checkpoint, stack)
         self.engine = self._make_engine(loop)
         stack.callback(self.engine.connector.close)
         server, bird = await own_server(self.door)
@@ -189,21 +195,6 @@ class Sweep:
             self.spoiled = checkpoint.spoiled
             self.scribe.prefixes.restore(checkpoint.mute_prefixes)
             self.second_look.restore(checkpoint.second_look, checkpoint.in_flight)
-
-    async def _choose_source(self, stack: AsyncExitStack) -> Source:
-        """The SYN stage's finds where it was asked for and can run; else the order itself."""
-        checkpoint = self.begun.checkpoint
-        if self.options.engine == "syn" and checkpoint is None:
-            feed = FeedSource(self.scope)
-            self.raw = await start_raw_stage(
-                self.settings, self.options, self.scope, self.order, feed, self.coverage, self.screen.notice
-            )
-            if self.raw is not None:
-                stack.push_async_callback(self.raw.close)
-                return feed
-        again = len(checkpoint.in_flight) if checkpoint else 0
-        taken = self.coverage.done + self.coverage.excluded + again
-        return WalkSource(self.order, self.scope, checkpoint.after if checkpoint else -1, taken)
 
     def _make_engine(self, loop: asyncio.AbstractEventLoop) -> Engine:
         sweep, checkpoint = self.settings.sweep, self.begun.checkpoint
@@ -256,13 +247,15 @@ class Sweep:
             loop.create_task(chore())
             for chore in (self.pauses.run, self._keep_durable, self._show_progress, self._ask_canaries)
         ]
-        if self.raw is not None:
-            chores.append(loop.create_task(self.raw.run(self.engine, self.screen.notice)))
+        raw = [loop.create_task(self.raw.run(self.engine, self.screen.notice))] if self.raw else []
+        chores += raw
         for chore in chores:
             chore.add_done_callback(self._chore_ended)
         try:
             self.engine.start()
             await self._until_done_or_stopped()
+            if raw and not self.engine.abandoned:
+                await asyncio.wait(raw, timeout=STAGE_GRACE)  # its last snapshot is on its way
         finally:
             for chore in chores:
                 chore.cancel()
@@ -293,9 +286,8 @@ class Sweep:
         while True:
             await asyncio.sleep(SYNC_INTERVAL)
             rounds += 1
-            due = rounds % CHECKPOINT_EVERY == 0 and self.raw is None
-            checkpoint = self._checkpoint() if due else None
-            self.writing = self.disk.submit(self._make_durable, checkpoint)
+            due = self._due(rounds % CHECKPOINT_EVERY == 0)
+            self.writing = self.disk.submit(self._make_durable, *due)
             try:
                 await asyncio.wrap_future(self.writing)
             except Exception as error:  # noqa: BLE001 - reported as the sweep's own failure
@@ -310,6 +302,15 @@ class Sweep:
             if error is not None:
                 self.fail(error)
 
+    def _due(self, regular: bool) -> Kept | tuple[None, None]:
+        """The checkpoint to write now, with the marks of the SYN stage. While that runs, it sets the pace."""
+        if self.raw is not None and not self.raw.over:
+            return self.raw.due() or (None, None)
+        return self._present() if regular else (None, None)
+
+    def _present(self) -> Kept:
+        return self.raw.now() if self.raw is not None else Kept(self._checkpoint(), None)
+
     def _checkpoint(self) -> Checkpoint:
         """Taken on the loop, before the fsync that covers all it counts."""
         self.sequence += 1
@@ -320,7 +321,7 @@ class Sweep:
             seed=self.begun.seed,
             shard=self.options.shard,
             after=self.source.after,
-            in_flight=sorted(self.engine.in_flight),
+            in_flight=sorted({*self.engine.in_flight, *self.source.waiting}),
             outcomes=dict(self.coverage.outcomes),
             excluded_later=self.coverage.excluded,
             elapsed=self.meter.elapsed,
@@ -330,19 +331,30 @@ class Sweep:
             second_look=self.second_look.memory(self.engine.in_flight),
         )
 
-    def _make_durable(self, checkpoint: Checkpoint | None) -> None:
-        """On the disk's own thread: evidence first, then the checkpoint that rests on it."""
+    def _make_durable(self, checkpoint: Checkpoint | None, marks: bytes | None = None) -> None:
+        """On the disk's own thread: evidence first, then marks, then the checkpoint that rests on both."""
         self.journal.sync()
-        self.begun.directory.check_in_place()
-        if checkpoint is not None:
-            written = checkpoint.after_evidence(self.journal.position)
-            write_durably(self.fs, self.begun.directory.checkpoint_path, written.encode())
+        directory = self.begun.directory
+        directory.check_in_place()
+        if checkpoint is None:
+            return
+        written = checkpoint.after_evidence(self.journal.position)
+        if marks is not None:
+            written = with_marks(self.fs, directory.path, written, marks)
+        write_durably(self.fs, directory.checkpoint_path, written.encode())
+        before, self.durable = self.durable, written
+        forget_others(self.fs, directory.path, (before, written))
 
     def save_checkpoint(self) -> None:
-        """The last checkpoint of a run that has not reached everything. With the SYN stage there is none:
-        its progress is in no journal, so a resumed run asks everything again."""
-        if self.raw is None:
-            self._make_durable(self._checkpoint())
+        """The last checkpoint of a run that has not reached everything. Where the SYN stage broke off, the
+        one before holds still, but what no resume can mend must stand in it."""
+        if self.raw is None or self.raw.over:
+            self._make_durable(*self._present())
+            return
+        last = self.raw.due() or (Kept(self.durable, None) if self.durable is not None else None)
+        if last is not None:
+            spoiled = msgspec.structs.replace(last.checkpoint, spoiled=lasting_faults(self))
+            self._make_durable(spoiled, last.marks)
 
     async def _show_progress(self) -> None:
         while True:

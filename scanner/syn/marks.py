@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scanner.syn.cookie import U64
     from scanner.syn.fence import Bools
 
@@ -23,7 +25,7 @@ class Marks:
     """A set of indices below `size`."""
 
     def __init__(self, size: int) -> None:
-        self._bytes = np.zeros(size // 8 + 1, dtype=np.uint8)
+        self._bytes = np.zeros((size // 64 + 1) * 8, dtype=np.uint8)  # whole words, for `pieces`
 
     def __contains__(self, index: int) -> bool:
         return bool(self._bytes[index >> 3] >> (index & 7) & 1)
@@ -41,3 +43,26 @@ class Marks:
             self._bytes, fresh >> np.uint64(3), np.uint8(1) << (fresh & np.uint64(7)).astype(np.uint8)
         )
         return fresh
+
+    def count(self) -> int:
+        """How many are in the set."""
+        return int(np.bitwise_count(self._bytes).sum())
+
+    def without(self, other: Marks) -> int:
+        """How many are in this set and not in the other, of the same size."""
+        return int(np.bitwise_count(self._bytes & ~other._bytes).sum())
+
+    def pieces(self, size: int) -> Iterator[tuple[int, bytes]]:
+        """The bitmap as (place of the first byte, bytes), `size` (a multiple of 8) at a time; those without a
+        mark are left out."""
+        for begin in range(0, len(self._bytes), size):
+            part = self._bytes[begin : begin + size]
+            if part.view(np.uint64).any():
+                yield begin, part.tobytes()
+
+    def put(self, begin: int, data: bytes) -> None:
+        """Set what one of the `pieces` of another set of this size has. Raises ValueError when it does not
+        fit."""
+        if begin + len(data) > len(self._bytes):
+            raise ValueError(f"marks up to byte {begin + len(data)} of {len(self._bytes)}")
+        self._bytes[begin : begin + len(data)] |= np.frombuffer(data, dtype=np.uint8)

@@ -1,7 +1,8 @@
 """What stage and parent say to each other: a job and orders one way, framed messages the other. No pickle.
 
-Down (the stage's standard input): one JSON line with the job, then orders, one JSON line each; the end of
-the input means stop. Up (its standard output): kind (1 byte), length (4 bytes, little-endian), payload.
+Down (the stage's standard input): one JSON line with the job, the marks of an earlier start if it names any,
+then orders, one JSON line each; the end of the input means stop. Up (its standard output): kind (1 byte),
+length (4 bytes, little-endian), payload.
 Imports no numpy, because the parent reads it."""
 
 from __future__ import annotations
@@ -14,6 +15,14 @@ from typing import Any
 
 HEADER = struct.Struct("<cI")
 MOST_PAYLOAD = 1 << 20
+PIECE = struct.Struct(
+    "<cQI"
+)  # a piece of the marks: which set, place of its first byte, length; then the bytes
+LIVE, REFUSED, WAITING = (
+    b"l",
+    b"r",
+    b"w",
+)  # bitmaps by index, and indices (8 bytes each) that the walk has passed
 
 
 class Kind(Enum):
@@ -23,8 +32,35 @@ class Kind(Enum):
     LIVE = b"l"  # indices of targets that answered SYN-ACK, 8 bytes each, little-endian
     REFUSED = b"r"  # the same for RST
     STATS = b"s"  # JSON: Stats, now and then
+    SNAPSHOT = b"p"  # JSON: Progress; so many MARKS follow, all as of this moment
+    MARKS = b"m"  # one piece of the marks, see PIECE
     DONE = b"d"  # JSON: Stats, the last word
     TROUBLE = b"e"  # JSON: what, text; the last word, too
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a stage is: with its marks, all that a later one needs to go on from there.
+
+    Every target whose step of the walk lies before `position`, and which is not among those that wait, was
+    asked in round `attempt`, and its answer has had its time. The counts are those of that moment.
+    """
+
+    attempt: int
+    position: int
+    targets: int
+    sent_by_round: list[int]
+    dropped: int = 0  # answers that were lost on this machine so far
+    pieces: int = 0  # how many MARKS follow
+
+    def encode(self) -> bytes:
+        """The payload of SNAPSHOT."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Progress:
+        """The inverse."""
+        return cls(**json.loads(payload))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +77,9 @@ class Job:
     source_ports: int = 64  # a power of two
     report_refused: bool = False
     until: float | None = None  # wall time at which the scope expires
+    snapshots: float | None = None  # seconds between two; None: none, at a stop neither
+    resume: Progress | None = None  # where an earlier start was
+    marks_bytes: int = 0  # its marks, which follow the job's line
 
     def encode(self) -> bytes:
         """One line."""
@@ -52,6 +91,7 @@ class Job:
         data = json.loads(line)
         data["segments"] = [(v, a, b, [int(p) for p in ports]) for v, a, b, ports in data["segments"]]
         data["steps"] = tuple(data["steps"])
+        data["resume"] = data["resume"] and Progress(**data["resume"])
         return cls(**data)
 
 

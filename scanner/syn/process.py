@@ -57,6 +57,11 @@ class Pipe:
         """True while the parent does not read."""
         return len(self._queue) > _MOST_QUEUED
 
+    @property
+    def queued(self) -> int:
+        """Bytes that wait for the parent."""
+        return len(self._queue)
+
     def put(self, kind: Kind, payload: bytes) -> None:
         """Queue one message; statistics are left out while the parent does not read."""
         if kind is not Kind.STATS or not self.full:
@@ -153,8 +158,12 @@ def _prepare(job: Job) -> tuple[Equipment, routes.Plan, list[socket.socket]]:
     _allow_descriptors()
     segments = segments_of(job)
     plan = routes.plan(segments)
+    if not plan.lanes:
+        raise Trouble(
+            "no lanes", "The SYN stage has nothing to ask: no part of the scope lies behind a gateway."
+        )
     sources = {lane.path.source for lane in plan.lanes}
-    base, held = _take_ports(job, sources) if sources else (_LOWEST_PORT, [])
+    base, held = _take_ports(job, sources)
     fence = Fence(segments)
     slots = 8192 if len(plan.lanes) <= 8 else 4096
     lines = [Line(lane.interface, lane.path, fence, slots) for lane in plan.lanes]
@@ -164,7 +173,7 @@ def _prepare(job: Job) -> tuple[Equipment, routes.Plan, list[socket.socket]]:
     return Equipment(lines, receivers, Targets(plan.pieces), fence, cookies), plan, held
 
 
-def _run(pipe: Pipe, job: Job) -> None:
+def _run(pipe: Pipe, job: Job, pieces: bytes) -> None:
     try:
         equipment, plan, held = _prepare(job)
     except PermissionError as error:
@@ -174,11 +183,12 @@ def _run(pipe: Pipe, job: Job) -> None:
     except OSError as error:
         raise Trouble("local", f"the stage could not open what it needs: {error}") from None
     privilege.drop_everything()
+    sweep = Sweep(job, equipment, pipe, pieces)
     direct = [(piece.begin, piece.segment.targets) for piece in plan.direct]
     lanes = [f"{lane.name} from {lane.path.source}" for lane in plan.lanes]
     ready = {"pid": os.getpid(), "lanes": lanes, "direct": direct, "notes": plan.notes}
     pipe.put(Kind.READY, text(**ready, connects=len(plan.resolved_by_connect)))
-    stats = Sweep(job, equipment, pipe).run()
+    stats = sweep.run()
     for opened in (equipment.lines, equipment.receivers, held):
         for each in opened:
             each.close()
@@ -190,11 +200,13 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what a Ctrl-C means
     with open(0, "rb", closefd=False) as orders:
         line = orders.readline()
-    if not line:
-        return 0
+        if not line:
+            return 0
+        job = Job.decode(line)
+        pieces = orders.read(job.marks_bytes)  # no order comes before READY
     pipe = Pipe(0, 1)
     try:
-        _run(pipe, Job.decode(line))
+        _run(pipe, job, pieces)
     except Trouble as trouble:
         pipe.put(Kind.TROUBLE, text(what=trouble.what, text=str(trouble)))
     except FramesRefused as refused:

@@ -15,9 +15,10 @@ import json
 import os
 import sys
 from array import array
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
-from scanner.syn.messages import HEADER, MOST_PAYLOAD, Job, Kind, Stats
+from scanner.syn.messages import HEADER, MOST_PAYLOAD, Job, Kind, Progress, Stats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -72,11 +73,24 @@ def job_for(
     )
 
 
-class SynStage:
-    """One run of the stage's process."""
+class Keeper(Protocol):
+    """Keeps snapshots, for a job that has them. Both are called between two batches of answers."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def begun(self) -> None:
+        """A snapshot holds exactly the live targets that were given out before this call."""
+
+    def whole(self, progress: Progress, marks: bytes) -> None:
+        """And now all of it has come; a later stage goes on from `progress` with `marks`."""
+
+
+class SynStage:
+    """One run of the stage's process; `marks` as a keeper got them, for a job that goes on from there."""
+
+    def __init__(self, job: Job, marks: bytes = b"", keeper: Keeper | None = None) -> None:
+        self._job = replace(job, marks_bytes=len(marks))
+        self._marks = marks
+        self._keeper = keeper
+        self._coming: tuple[Progress, list[bytes]] | None = None  # a snapshot of which pieces are missing
         self._process: asyncio.subprocess.Process | None = None
         self.stats = Stats()
         self.direct: list[tuple[int, int]] = []  # (first index, count) of targets left to the connect engine
@@ -106,7 +120,8 @@ class SynStage:
             env=environment,
         )
         assert self._process.stdin is not None
-        self._process.stdin.write(self._job.encode())
+        self._process.stdin.write(self._job.encode() + self._marks)
+        self._marks = b""
         try:
             kind, payload = await asyncio.wait_for(self._message(), _READY_SECONDS)
         except TimeoutError:
@@ -157,11 +172,26 @@ class SynStage:
                 if sys.byteorder == "big":
                     indices.byteswap()
                 yield kind, indices
+            elif kind in (Kind.SNAPSHOT, Kind.MARKS):
+                self._keep(kind, payload)
             else:
                 self.stats = Stats.decode(payload)
                 if kind is Kind.DONE:
                     await self.close()
                     return
+
+    def _keep(self, kind: Kind, payload: bytes) -> None:
+        if kind is Kind.SNAPSHOT:
+            self._coming = Progress.decode(payload), []
+            if self._keeper is not None:
+                self._keeper.begun()
+        elif self._coming is not None:
+            self._coming[1].append(payload)
+        if self._coming is not None and len(self._coming[1]) == self._coming[0].pieces:
+            progress, pieces = self._coming
+            self._coming = None
+            if self._keeper is not None:
+                self._keeper.whole(progress, b"".join(pieces))
 
     def set_rate(self, rate: float | None) -> None:
         """SYNs a second from now on; None: as fast as the machine can."""

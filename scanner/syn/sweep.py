@@ -2,7 +2,7 @@
 
 A round walks the whole order; the next one skips what has answered. Between batches the receive rings are
 read, so nothing waits for a lock and answers stream while SYNs still leave. Nothing is kept per target but
-two bits."""
+two bits. What a later start would need is sent to the parent now and then (`scanner.syn.trail`)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import numpy as np
 
 from scanner.syn.fence import Batch, Fence, Segment, Targets
 from scanner.syn.marks import Marks, distinct
-from scanner.syn.messages import Job, Kind, Stats
+from scanner.syn.messages import Job, Kind, Progress, Stats
 from scanner.syn.meter import Meter, PrefixCap
 from scanner.syn.packets import RST, SYN, Frames, Path
 from scanner.syn.ring import TRANSMIT_START, Answers, ReceiveRing, TransmitRing
+from scanner.syn.trail import Snapshots, Step, Trail, restore
 from scanner.syn.walk import Steps, Walk
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 BLOCK = 2048  # SYNs in one go at most: larger ones gain 5 %, but answers wait longer
 _STATS_EVERY = 0.25  # seconds
+_AFTER_STOP = 0.2  # seconds in which what was opened is still closed
 _LONGEST_PAUSE = 0.01  # seconds between two looks at the rings
 _MOST_WAITING = 1 << 16  # targets that wait for their prefix before the walk itself waits
 
@@ -40,6 +42,10 @@ class Outlet(Protocol):
     @property
     def full(self) -> bool:
         """True while the parent does not read: no new SYN leaves."""
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait for the parent to read."""
 
     @property
     def stopped(self) -> bool:
@@ -106,9 +112,10 @@ class Equipment(NamedTuple):
 
 
 class Sweep:
-    """One run of the stage from its first frame to its last statistics."""
+    """One run of the stage from its first frame to its last statistics. `pieces`: the marks of an earlier
+    start, where the job has one; raises ValueError when they do not fit."""
 
-    def __init__(self, job: Job, equipment: Equipment, outlet: Outlet) -> None:
+    def __init__(self, job: Job, equipment: Equipment, outlet: Outlet, pieces: bytes = b"") -> None:
         self._job = job
         self._lines, self._receivers, self._targets, self._fence, self._cookies = equipment
         self._outlet = outlet
@@ -123,25 +130,64 @@ class Sweep:
         self._began = now
         self._stats_at = self._drained_at = now
         self._sending = 0.0  # seconds spent in rounds, without the waits between them
+        self._attempt = 0
+        self._dropped_before = 0
+        self.stats.sent_by_round.append(0)
+        if job.resume is not None:
+            self._take_up(job.resume, pieces)
+        self._trail = Trail(job.wait, self._step())
+        self._snapshots = Snapshots(outlet, job.snapshots, now)
+
+    def _take_up(self, before: Progress, pieces: bytes) -> None:
+        """Stand where an earlier start stood."""
+        waiting = restore(pieces, self._live, self._refused)
+        self._waiting = [waiting] if len(waiting) else []
+        self._attempt = before.attempt
+        self._walk.go_on(before.position)
+        self._dropped_before = before.dropped
+        stats = self.stats
+        stats.targets, stats.sent_by_round = before.targets, list(before.sent_by_round)
+        stats.live = self._live.count()
+        stats.refused = self._refused.without(self._live)
 
     def run(self) -> Stats:
         """Do it all; return the final counts."""
-        for attempt in range(self._job.attempts):
+        for attempt in range(self._attempt, self._job.attempts):
             began = time.monotonic()
             self._round(attempt)
             self._sending += time.monotonic() - began
             self._rest(self._job.wait)
+            self._drain()  # whatever held this process up, an answer that is in the ring is heard
             if self.stats.ended:
+                now = time.monotonic()
+                self._snapshots.finish(now, self._trail.settled(now), *self._kept())
                 break
         self.stats.ended = self.stats.ended or "complete"
         self._count()
         return self.stats
 
+    def _step(self) -> Step:
+        stats = self.stats
+        return Step(
+            self._attempt,
+            self._walk.position,
+            tuple(self._waiting),
+            stats.targets,
+            tuple(stats.sent_by_round),
+        )
+
+    def _kept(self) -> tuple[int, Marks, Marks]:
+        """What a snapshot has beside the step."""
+        self._count()
+        return self.stats.dropped, self._live, self._refused
+
     # -- sending
 
     def _round(self, attempt: int) -> None:
-        self._walk.restart()
-        self.stats.sent_by_round.append(0)
+        if attempt > self._attempt:  # else we stand in it already, at its beginning or in the middle
+            self._attempt = attempt
+            self._walk.restart()
+            self.stats.sent_by_round.append(0)
         while not self._over() and (self._waiting or not self._walk.ended):
             now = time.monotonic()
             allowed = 0 if self._outlet.full else self._meter.available(now)
@@ -194,8 +240,11 @@ class Sweep:
 
     def _rest(self, seconds: float) -> None:
         """Listen for a while; after a stop only as long as it takes to close what was opened."""
-        until = time.monotonic() + (0.2 if self.stats.ended else seconds)
-        while time.monotonic() < until and not (self._outlet.stopped and not self._over()):
+        until = time.monotonic() + (_AFTER_STOP if self.stats.ended else seconds)
+        while (now := time.monotonic()) < until:
+            if self._outlet.stopped and not self.stats.ended:
+                self._over()
+                until = min(until, now + _AFTER_STOP)
             self._turn(_LONGEST_PAUSE)
 
     def _turn(self, seconds: float) -> None:
@@ -209,13 +258,21 @@ class Sweep:
         if now >= self._stats_at:
             self._stats_at = now + _STATS_EVERY
             self._count()
-            self._meter.review(now, self.stats.dropped, "answers found the receive ring full")
+            self._meter.review(
+                now, self.stats.dropped - self._dropped_before, "answers found the receive ring full"
+            )
             self._outlet.put(Kind.STATS, self.stats.encode())
+        self._trail.note(now, self._step)
+        self._snapshots.turn(now)
+        if self._snapshots.due(now):
+            self._drain()  # the settled step's answers are in the ring at the latest
+            self._snapshots.begin(now, self._trail.settled(now), *self._kept())
 
     def _count(self) -> None:
         stats = self.stats
         stats.elapsed = time.monotonic() - self._began
-        stats.dropped = sum(receiver.count_drops() for receiver in self._receivers)
+        drops = sum(receiver.count_drops() for receiver in self._receivers)
+        stats.dropped = self._dropped_before + drops
         stats.congestion = sum(line.congestion for line in self._lines)
         stats.slowed_by = self._meter.slowed_by
         stats.rate = stats.sent / (self._sending or stats.elapsed or 1.0)

@@ -49,9 +49,13 @@ class Walk:
 
     def restart(self) -> None:
         """Go back to the first step."""
+        self.go_on(self._steps.first)
+
+    def go_on(self, position: int) -> None:
+        """Stand before the step at `position`, which a walk of the same steps has come to."""
         steps = self._steps
-        self.position = steps.first
-        self._element = steps.start * pow(steps.generator, steps.first, steps.prime) % steps.prime
+        self.position = position
+        self._element = steps.start * pow(steps.generator, position, steps.prime) % steps.prime
 
     @property
     def ended(self) -> bool:

@@ -6,17 +6,21 @@ import faulthandler
 import signal
 import sys
 
-from scanner import sweep
+from scanner import raw_stage, sweep
 from scanner.cli import main
 
 SYNC_INTERVAL = 0.03
 CHECKPOINT_EVERY = 2
+SNAPSHOT_INTERVAL = 0.2
+LEAST_WAIT = 0.4
 
 
 def shorten() -> None:
     """Give the sweep of this process the short intervals."""
     sweep.SYNC_INTERVAL = SYNC_INTERVAL
     sweep.CHECKPOINT_EVERY = CHECKPOINT_EVERY
+    raw_stage.SNAPSHOT_INTERVAL = SNAPSHOT_INTERVAL
+    raw_stage.LEAST_WAIT = LEAST_WAIT
 
 
 if __name__ == "__main__":
