@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,10 @@ def _spread(original: object) -> list[tuple[Any, str]]:
 
 def apply(name: str) -> list[tuple[Any, str, Any]]:
     """Break this process; returns what to set back."""
-    mutant = BY_NAME[name]
+    return _apply(BY_NAME[name])
+
+
+def _apply(mutant: Mutant) -> list[tuple[Any, str, Any]]:
     holder, attribute = _place(mutant.where)
     original, changed = getattr(holder, attribute), broken(mutant)
     places = [(holder, attribute), *_spread(original)]
@@ -138,11 +142,16 @@ def apply(name: str) -> list[tuple[Any, str, Any]]:
 
 
 @contextmanager
-def applied(name: str) -> Iterator[None]:
+def replaced(mutant: Mutant) -> Iterator[None]:
     """Broken inside the block only."""
-    back = apply(name)
+    back = _apply(mutant)
     try:
         yield
     finally:
         for where, key, original in back:
             setattr(where, key, original)
+
+
+def applied(name: str) -> AbstractContextManager[None]:
+    """The same for one of MUTANTS."""
+    return replaced(BY_NAME[name])
