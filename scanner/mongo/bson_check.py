@@ -10,8 +10,9 @@ Format: https://bsonspec.org/spec.html
 from __future__ import annotations
 
 import struct
+from collections import deque
 from datetime import timezone
-from itertools import repeat
+from itertools import islice, repeat
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,22 +28,27 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 100
 # Of one reply; the end of each document counts too. A decoded element takes up to 120 bytes, so these take
-# 48 MB; the names of 130,000 databases pass.
+# 48 MB; the names of 130,000 databases pass, and the 4 MiB of names that a 2.x server sends at once.
 MAX_ELEMENTS: Final = 400_000
+# A date, an id, a regex, … becomes an object made in Python, for several times the time of a string. Honest
+# replies hold few, so each counts as many elements. Of binaries they hold one for each collection.
+COSTLY_COUNTS_AS: Final = 16
+BINARY_COUNTS_AS: Final = 4  # unless its subtype is 0: that becomes plain bytes
 TRUSTED_ONCE: Final = frozenset({b"ok", b"code", b"errmsg", b"databases", b"cursor"})
 
 _INT32 = Struct("<i").unpack_from
-_STRING, _EMBEDDED, _BINARY, _REGEX, _POINTER, _SCOPED, _UNKNOWN = -1, -2, -3, -4, -5, -6, -7
+_STRING, _EMBEDDED, _BINARY, _REGEX, _POINTER, _SCOPED, _UNKNOWN, _OBJECT, _CODE = range(-1, -10, -1)
+_OBJECT_SIZE: Final = {0x07: 12, 0x09: 8, 0x11: 8, 0x13: 16}
 # Size of the value by element type; negative: the rule that finds it. 0x06, 0x0c, 0x0e, 0x0f are deprecated.
 _SIZE: Final = [_UNKNOWN] * 256
 for _types, _size in (
-    ((0x01, 0x09, 0x11, 0x12), 8),
+    ((0x01, 0x12), 8),
     ((0x10,), 4),
     ((0x08,), 1),
-    ((0x07,), 12),
-    ((0x13,), 16),
+    (tuple(_OBJECT_SIZE), _OBJECT),
     ((0x06, 0x0A, 0x7F, 0xFF), 0),
-    ((0x02, 0x0D, 0x0E), _STRING),
+    ((0x02, 0x0E), _STRING),
+    ((0x0D,), _CODE),
     ((0x03, 0x04), _EMBEDDED),
     ((0x05,), _BINARY),
     ((0x0B,), _REGEX),
@@ -82,7 +88,7 @@ def check(data: bytes, start: int = 0, end: int | None = None) -> int:
 
     Raises:
         BsonError: a length, a key, a type or a terminator is wrong, or it is deeper than `MAX_DEPTH` or
-            has more than `MAX_ELEMENTS` elements.
+            has more than `MAX_ELEMENTS` elements, of which some count more than once.
     """
     return _check(data, start, len(data) if end is None else end, repeat(None, MAX_ELEMENTS))
 
@@ -133,18 +139,25 @@ def _walk(data: bytes, start: int, end: int, steps: Iterator[None]) -> int:  # n
             at += 4
         elif size == _BINARY:
             length = _INT32(data, at)[0]
+            if data[at + 4]:
+                deque(islice(steps, BINARY_COUNTS_AS - 1), maxlen=0)
             at += 5 + length
             if length < 0 or at > limit:
                 raise BsonError("a binary's length is wrong")
-        elif size == _REGEX:
-            at = find(0, find(0, at, limit) + 1, limit) + 1
         else:
+            deque(islice(steps, COSTLY_COUNTS_AS - 1), maxlen=0)
             at, limit = _rare(data, kind, at, limit, ends)
     raise BsonError("too many elements")
 
 
 def _rare(data: bytes, kind: int, at: int, limit: int, ends: list[int]) -> tuple[int, int]:
-    """DBPointer and code with scope: where to go on, and the limit there."""
+    """A value that is costly to decode: where to go on, and the limit there."""
+    if kind in _OBJECT_SIZE:
+        return at + _OBJECT_SIZE[kind], limit
+    if kind == 0x0B:
+        return data.index(0, data.index(0, at, limit) + 1, limit) + 1, limit
+    if kind == 0x0D:
+        return _string_end(data, at, limit), limit
     if kind == 0x0C:
         after = _string_end(data, at, limit) + 12
         if after > limit:
@@ -239,7 +252,11 @@ def _value_length(data: bytes, kind: int, at: int) -> int:
     size = _SIZE[kind]
     if size >= 0:
         return size
+    if size == _OBJECT:
+        return _OBJECT_SIZE[kind]
     if size == _REGEX:
         return data.index(0, data.index(0, at) + 1) + 1 - at
     length: int = _INT32(data, at)[0]
-    return {_STRING: 4 + length, _BINARY: 5 + length, _POINTER: 16 + length}.get(size, length)
+    return {_STRING: 4 + length, _CODE: 4 + length, _BINARY: 5 + length, _POINTER: 16 + length}.get(
+        size, length
+    )

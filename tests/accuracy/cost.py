@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import bson
 
 from scanner.mongo import commands
+from scanner.mongo.bson_check import BINARY_COUNTS_AS, COSTLY_COUNTS_AS, MAX_ELEMENTS
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.metadata import MetadataPlan
@@ -56,6 +57,17 @@ _TIME = """\
 ## Time limits that the server keeps
 
 Sent as `maxTimeMS` (2.6 and later). Two questions of one kind in a row that run out of time end that kind.
+"""
+_OURS = f"""\
+## What one reply costs the sweep
+
+A reply is checked and decoded in one go by the thread that serves all targets. It holds at most
+{MAX_ELEMENTS:,} elements, because honest ones come near: a 2.x server sends up to 4 MiB of names at once, those of
+50,000 collections and their indexes. That many take 0.1 to 0.3 s, in which nobody else is served; a list of 10,000
+databases takes about 20 ms. Slices would not help, because the decoder behind the check cannot stop in the middle.
+What is costlier to decode than text counts as more: dates, ids, timestamps, decimals, regexes and code as
+{COSTLY_COUNTS_AS} elements each, binaries with a subtype as {BINARY_COUNTS_AS}. With the bytes that one server may
+send in all, a hostile one can take some ten seconds of the thread, a reply at a time.
 """
 
 
@@ -118,7 +130,7 @@ def examined(version: str, is_asked: Callable[[Doc], bool]) -> tuple[int, int] |
 
 def cost_page(measured: str) -> str:
     """The page; `measured` is what stands below the line."""
-    return "\n".join([_HEAD, _examined(), _wire(), _bounds(), _time_limits(), MEASURED, "", measured])
+    return "\n".join([_HEAD, _examined(), _wire(), _bounds(), _time_limits(), _OURS, MEASURED, "", measured])
 
 
 def held_part(page: str) -> str:
