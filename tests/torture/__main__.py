@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.torture import boundaries, kills, power, shutdown, story
+from tests.torture import boundaries, kills, power, shutdown, stage, story
 from tests.torture.lab import fleet
 from tests.torture.mutants import MUTANTS, applied
 from tests.torture.trial import KEPT, Tally, in_memory
@@ -40,6 +40,7 @@ def main() -> int:
             ),
             lambda: power.torture(ground, place / "power", options.power, width=options.width),
             lambda: _on_ext4(ground, place / "ext4", options.power),
+            lambda: stage.torture(place / "stage", options.stage),
             lambda: story.torture(place / "model", options.model),
         ]
         for step in steps:
@@ -67,6 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--power", type=int, default=60, help="losses of power, on the model and on ext4 each"
     )
+    parser.add_argument("--stage", type=int, default=60, help="deaths by SIGKILL with the SYN engine")
     parser.add_argument("--model", type=int, default=2000, help="deaths of the simulated sweep")
     parser.add_argument("--width", type=int, default=2, help="sweeps at a time")
     parser.add_argument("--place", help="where to write; default: in memory")

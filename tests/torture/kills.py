@@ -26,6 +26,8 @@ COMPLETE = b"this run is complete"
 class Victim:
     """One run, killed and resumed until it is complete."""
 
+    latest = 0.5  # seconds after the beginning of its sweep at which a process is killed
+
     def __init__(self, ground: Ground, place: Path, number: int, tally: Tally) -> None:
         self.random = Random(number)
         self.ground = ground
@@ -38,8 +40,8 @@ class Victim:
         place.mkdir(parents=True)
         ground.write_config(place / "mongosweep.toml")
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """A new run, or the old one again."""
+    def command(self) -> list[str]:
+        """The words that begin a new run, or go on with the old one."""
         command = [sys.executable, "-m", "tests.torture.launch", "sweep", "-q", "--json"]
         command += ["-c", str(self.place / "mongosweep.toml"), "-o", str(self.output)]
         if self.everything:
@@ -50,8 +52,12 @@ class Victim:
         else:
             command += ["--resume", run.name]
             self.tally.add(resumes=1)
+        return command
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """A new run, or the old one again."""
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
 
     def segments(self) -> int:
@@ -71,7 +77,7 @@ class Victim:
         if self.random.random() < 0.7:
             # Most instants are to fall into the sweep, not into the start of an interpreter.
             self.wait_for_a_segment(process, segments)
-            pause = self.random.uniform(0, 0.5)
+            pause = self.random.uniform(0, self.latest)
         else:
             pause = self.random.uniform(0, 1.0)
         with contextlib.suppress(subprocess.TimeoutExpired):

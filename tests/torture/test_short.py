@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.torture import boundaries, kills, power, shutdown
+from tests.support import netns
+from tests.torture import boundaries, kills, power, shutdown, stage
 from tests.torture.lab import Ground, fleet
 
 if TYPE_CHECKING:
@@ -60,3 +61,10 @@ def test_the_shutdown_of_a_real_file_system_loses_nothing(ground: Ground, place:
     tally = shutdown.torture(ground, place, 5)
     require_sound(tally, 5)
     assert tally.notes, "no sweep was running when the power went"
+
+
+@netns.required
+def test_kills_of_the_syn_engine_lose_nothing(place: Path) -> None:
+    tally = stage.torture(place, 10)
+    require_sound(tally, 10)
+    assert tally.notes[stage.GOES_ON], "no stage went on from a snapshot"

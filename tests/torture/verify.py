@@ -10,6 +10,7 @@ import hashlib
 import ipaddress
 import json
 import os
+import struct
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,8 @@ MUTABLE = {"state", "reasons", "coverage", "outcomes", "starts", "ended_at", "ch
 
 @dataclass(frozen=True)
 class Truth:
-    """What stands where. `places`: every planned target with the verdicts that are right for it.
+    """What stands where. `places`: every planned target, in the order of the scope, with the verdicts that
+    are right for it.
 
     `answering`: those that must have a line at the end. `at(position)`: the target at a step of the order;
     `positions`: how many steps it has.
@@ -200,8 +202,14 @@ def _check_checkpoint(
         report.blame(f"{path.name} is ahead of the journal")
         return
     evidence = b"".join(s.read_bytes() for s in segments if s.name < position["segment"]) + held
-    open_positions = set(point["in_flight"])
-    covered = {truth.at(step) for step in range(point["after"] + 1) if step not in open_positions} - {None}
+    marks = (point.get("stage") or {}).get("marks")
+    if marks and manifest["state"] == "complete" and not (path.parent / marks["name"]).exists():
+        return  # they are taken away when nobody will go on from there
+    covered = (
+        _covered_by_a_stage(path, point, truth, report)
+        if point.get("stage")
+        else {truth.at(step) for step in range(point["after"] + 1) if step not in set(point["in_flight"])}
+    ) - {None}
     counted = sum(point["outcomes"].values()) + point["excluded_later"]
     if counted != len(covered):
         report.blame(f"{path.name} counts {counted} outcomes for {len(covered)} targets")
@@ -211,6 +219,47 @@ def _check_checkpoint(
     ]
     if missing:
         report.blame(f"{path.name} covers {len(missing)} targets without evidence, {missing[0]} among them")
+
+
+def _covered_by_a_stage(path: Path, point: dict[str, Any], truth: Truth, report: Report) -> set[Place | None]:
+    """With a SYN stage: who was announced to the engine by then, without those that have no outcome yet."""
+    stage, places = point["stage"], list(truth.places)
+    direct = [index for begin, count in stage["direct"] for index in range(begin, begin + count)]
+    announced = set(direct[: stage["fed"]])
+    if stage["last_word"]:
+        announced = set(range(len(places)))
+    else:
+        marks = _marks_of(path.parent, stage["marks"], path.name, report)
+        announced |= marks[b"l"]
+        for index in marks[b"l"] - marks[b"r"]:
+            if places[index] not in truth.answering:
+                report.blame(f"{path.name} has {places[index]} as live")
+        for index in marks[b"r"]:
+            if "refused" not in truth.places[places[index]]:
+                report.blame(f"{path.name} has {places[index]} as refused")
+    if strangers := set(point["in_flight"]) - announced:
+        report.blame(f"{path.name} has in flight whom nobody announced: {sorted(strangers)}")
+    return {places[index] for index in announced - set(point["in_flight"])}
+
+
+def _marks_of(run: Path, file: dict[str, Any], of: str, report: Report) -> dict[bytes, set[int]]:
+    """The two bitmaps of a stage, as sets of indices."""
+    found: dict[bytes, set[int]] = {b"l": set(), b"r": set(), b"w": set()}
+    if not (run / file["name"]).exists():
+        report.blame(f"{of} names {file['name']}, which is missing")
+        return found
+    data = (run / file["name"]).read_bytes()
+    if hashlib.sha256(data).hexdigest() != file["sha256"]:
+        report.blame(f"{of} names {file['name']}, which is not that one")
+        return found
+    pieces, at = zlib.decompress(data), 0
+    while at < len(pieces):
+        which, begin, length = struct.unpack_from("<cQI", pieces, at)
+        at += 13
+        for place, byte in enumerate(pieces[at : at + length] if which != b"w" else b""):
+            found[which].update((begin + place) * 8 + bit for bit in range(8) if byte >> bit & 1)
+        at += length
+    return found
 
 
 def _words(place: Place) -> bytes:
