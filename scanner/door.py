@@ -5,7 +5,6 @@ A reload may narrow the scope and never widen it; the narrowed scope holds for t
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Door:
     def fence(self) -> Callable[[Target], bool]:
         """`permits` for one burst of connects to targets of the scope, with the clock read once. Whoever
         connects asks it immediately before each of them, and takes another for the next burst."""
-        return partial(self._scope.permits, now=self.now())
+        return self._scope.fence(self.now())
 
     def expired(self) -> bool:
         """Whether a part of the scope has expired since this was last asked."""

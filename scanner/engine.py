@@ -21,7 +21,7 @@ from targets.scope import OutOfScope
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from scanner.coverage import Coverage
     from scanner.door import Door
@@ -298,7 +298,7 @@ class Engine:
         self.in_flight.discard(token)
         self.coverage.outcomes[outcome] += 1
 
-    def _settle_all(self, tokens: list[int], outcomes: Counter[str]) -> None:
+    def _settle_all(self, tokens: Sequence[int], outcomes: Counter[str]) -> None:
         if self._faults_of:
             for token in self._faults_of.keys() & tokens:
                 del self._faults_of[token]
@@ -313,7 +313,8 @@ class Engine:
             return
         self._fault_since = 0.0
         tokens = [token for token, _, _ in batch]
-        self._signals.refused_many(tokens, batch)
+        targets = [target for _, target, _ in batch]
+        self._signals.refused_many(tokens, targets, [waited for _, _, waited in batch])
         self._settle_all(tokens, Counter({Failure.REFUSED: len(tokens)}))
 
     def unanswered(self, target: Target, token: Any, failure: Failure, detail: str) -> None:

@@ -142,19 +142,22 @@ class SecondLook:
         tally.recovered += 1
         tally.recovered_first += self._round < LAST
 
-    def spoke_many(self, tokens: list[int], prefixes: list[int], *, refused: bool = True) -> None:
+    def spoke_many(self, tokens: Sequence[int], prefixes: Sequence[int], *, refused: bool) -> None:
         """The same for several, each with its prefix."""
         if self._waiting or self._controls:
             for token, prefix in zip(tokens, prefixes, strict=True):
                 self.spoke(token, prefix, refused=refused)
             return
-        known, want_controls = self._prefixes, refused and self._control_room > 0
-        for token, prefix in zip(tokens, prefixes, strict=True):
+        known = self._prefixes
+        if refused and self._control_room > 0:
+            for token, prefix in zip(tokens, prefixes, strict=True):
+                tally = known.get(prefix) or self._of(prefix)
+                if len(tally.controls) < CONTROLS_A_PREFIX and self._control_room:
+                    tally.controls += (token,)
+                    self._control_room -= 1
+        for prefix in prefixes:
             tally = known.get(prefix) or self._of(prefix)
             tally.answered += 1
-            if want_controls and len(tally.controls) < CONTROLS_A_PREFIX and self._control_room:
-                tally.controls += (token,)
-                self._control_room -= 1
 
     def silent(self, token: int, prefix: int) -> None:
         """A target did not answer within its deadline."""

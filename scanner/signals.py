@@ -3,22 +3,19 @@ the second look."""
 
 from __future__ import annotations
 
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scanner.pace import LOST_AFTER
 from scanner.transport.base import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from scanner.pace import Pace, PrefixCaps
     from scanner.probe import Conversation
     from scanner.roles import Answered
     from scanner.second_look import SecondLook
     from targets.scope import Target
-
-_WAITED: Callable[[tuple[Any, Target, float]], float] = itemgetter(2)
 
 
 class Signals:
@@ -52,13 +49,13 @@ class Signals:
         if self._second_look is not None:
             self._second_look.spoke_many(tokens, keys, refused=False)
 
-    def refused_many(self, tokens: list[int], batch: list[tuple[Any, Target, float]]) -> None:
-        """So many targets refused: (token, target, seconds until the refusal came)."""
-        keys = self._caps.keys([target for _, target, _ in batch])
+    def refused_many(self, tokens: Sequence[int], targets: Sequence[Target], waited: Sequence[float]) -> None:
+        """So many targets refused, each so many seconds after it was asked."""
+        keys = self._caps.keys(targets)
         self._caps.observe_many(keys)
-        if max(map(_WAITED, batch)) > LOST_AFTER:
-            for key, (_, _, waited) in zip(keys, batch, strict=True):
-                if waited > LOST_AFTER:
+        if max(waited) > LOST_AFTER:
+            for key, seconds in zip(keys, waited, strict=True):
+                if seconds > LOST_AFTER:
                     self._caps.note_loss(key)
         if self._second_look is not None:
             self._second_look.spoke_many(tokens, keys, refused=True)

@@ -157,34 +157,38 @@ class EpollConnector(Clockwork):
         now = self._loop.time()
         deadline = now + self._timeouts.connect
         tick, idle = self._wheel.tick_of(deadline), self._idle[4]
-        outside = []
+        outside: list[Any] = []
+        begun = 0
         sockaddr: tuple[str, int] | tuple[str, int, int, int]
-        for token, target in batch:
-            version, address, port = target
-            if version == 4 and idle:
-                slot = idle.pop()
-                sockaddr = slot.sockaddr = inet_ntoa(address.to_bytes(4)), port
-            elif (found := self._slot_for(target, token)) is not None:
-                slot = found
-                sockaddr = slot.sockaddr = target.sockaddr
-            else:
-                continue
-            if not permits(target):
-                outside.append(token)
-                self.park(slot)
-                continue
-            slot.target = target
-            slot.token = token
-            slot.opened_at = now
-            number = slot.connect_ex(sockaddr)
-            if number == _EINPROGRESS:
-                self.half_open += 1
-                slot.phase = CONNECTING
-                slot.deadline = deadline
-                if slot.wheel_tick == -1 or tick < slot.wheel_tick:
-                    self._wheel.set(slot, deadline)
-            else:
-                self._begun(slot, number)
+        try:
+            for token, target in batch:
+                version, address, port = target
+                if version == 4 and idle:
+                    slot = idle.pop()
+                    sockaddr = slot.sockaddr = inet_ntoa(address.to_bytes(4)), port
+                elif (found := self._slot_for(target, token)) is not None:
+                    slot = found
+                    sockaddr = slot.sockaddr = target.sockaddr
+                else:
+                    continue
+                if not permits(target):
+                    outside.append(token)
+                    self.park(slot)
+                    continue
+                slot.target = target
+                slot.token = token
+                slot.opened_at = now
+                number = slot.connect_ex(sockaddr)
+                if number == _EINPROGRESS:
+                    begun += 1
+                    slot.phase = CONNECTING
+                    slot.deadline = deadline
+                    if slot.wheel_tick == -1 or tick < slot.wheel_tick:
+                        self._wheel.set(slot, deadline)
+                else:
+                    self._begun(slot, number)
+        finally:
+            self.half_open += begun
         return outside
 
     def start(self, slot: Slot) -> None:
@@ -238,11 +242,11 @@ class EpollConnector(Clockwork):
     def _ready(self) -> int:
         """Serve what has happened, up to a turn's share. Returns how many sockets that were."""
         events = self._epoll.poll(0, EVENTS_PER_TURN)
-        slots, now = self._slots, self._loop.time()
+        slot_of, now = self._slots.get, self._loop.time()
         refused: list[tuple[Any, Target, float]] = []
         try:
             for fd, event in events:
-                slot = slots.get(fd)
+                slot = slot_of(fd)
                 if slot is None:
                     continue
                 phase = slot.phase
