@@ -62,12 +62,13 @@ _OURS = f"""\
 ## What one reply costs the sweep
 
 A reply is checked and decoded in one go by the thread that serves all targets. It holds at most
-{MAX_ELEMENTS:,} elements, because honest ones come near: a 2.x server sends up to 4 MiB of names at once, those
-of 50,000 collections and their indexes. That many take 0.1 to 0.3 s, in which nobody else is served; a list of
-10,000 databases takes about 20 ms. Slices would not help, because the decoder behind the check cannot stop in
-the middle. What is costlier to decode than text counts as more: dates, ids, timestamps, decimals, regexes and
-code as {COSTLY_COUNTS_AS} elements each, binaries with a subtype as {BINARY_COUNTS_AS}. With the bytes that one
-server may send in all, a hostile one can take some ten seconds of the thread, a reply at a time.
+{MAX_ELEMENTS:,} elements, because honest ones come near: a 2.x server sends up to 4 MiB of names at once,
+those of 50,000 collections and their indexes. That many take 0.1 to 0.3 s, in which nobody else is served;
+a list of 10,000 databases takes about 20 ms. Slices would not help, because the decoder behind the check
+cannot stop in the middle. What is costlier to decode than text counts as more: dates, ids, timestamps,
+decimals, regexes and code as {COSTLY_COUNTS_AS} elements each, binaries with a subtype as
+{BINARY_COUNTS_AS}. With the bytes that one server may send in all, a hostile one can take some ten seconds
+of the thread, a reply at a time.
 """
 
 
