@@ -191,6 +191,7 @@ def test_silence_before_a_resume_is_not_believed_when_packets_are_lost_after_it(
             canaries=SimpleNamespace(failures=[]),
             second_look=look,
             engine=SimpleNamespace(bugs=Counter()),
+            raw=None,
             begun=SimpleNamespace(checkpoint=None if before is None else SimpleNamespace(outcomes=before)),
         )
         return [fault for fault in lasting_faults(sweep) if fault == UNLOOKED]
