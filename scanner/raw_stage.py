@@ -261,8 +261,9 @@ class RawStage:
         if stats.ended != "complete":
             self.trouble = self.trouble or f"the SYN stage was {stats.ended or 'cut short'}"
             return
-        self._coverage.outcomes[Verdict.REFUSED] += stats.refused
-        self._coverage.outcomes[Verdict.FILTERED] += stats.silent
+        for verdict, count in ((Verdict.REFUSED, stats.refused), (Verdict.FILTERED, stats.silent)):
+            if count:
+                self._coverage.outcomes[verdict] += count
         self._source.settle(stats.refused + stats.silent)
         self._judge_losses()
 

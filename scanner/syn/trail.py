@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PIECE_BYTES = 1 << 15  # of a bitmap in one message: copied and written in far less than a batch of SYNs takes
 _ROOM = 1 << 17  # bytes waiting for the parent up to which another piece is queued
 _STEPS = 8  # positions noted in the time that an answer has
-_SHARE = 20  # a snapshot may be under way for one part in so many of the time
+_SHARE = 5  # a snapshot may be under way for one part in so many of the time
 
 
 class Step(NamedTuple):

@@ -185,8 +185,10 @@ class TestResume:
         whole(program)
         assert not list(program.run_dir.glob("stage-*")), "a complete run needs no marks"
 
-    @pytest.mark.parametrize("harm", ["no capability", "marks"])
-    @pytest.mark.fault("F11", "the SYN stage's marks are damaged, or it may not run any more")
+    @pytest.mark.parametrize("harm", ["no capability", "marks", "routes"])
+    @pytest.mark.fault(
+        "F11", "the SYN stage's marks are damaged, it may not run any more, or the routes are others"
+    )
     def test_when_it_cannot_go_on_everything_is_asked_again(self, tmp_path: Path, harm: str) -> None:
         with estate() as (scan, corp), serving(corp, *(f"{ip}=auth_7_1" for ip in SERVERS)):
             network(scan, corp)
@@ -198,6 +200,8 @@ class TestResume:
             if harm == "marks":
                 for path in program.run_dir.glob("stage-*.marks"):
                     path.write_bytes(path.read_bytes()[:-1])
+            elif harm == "routes":
+                scan.run(["ip", "route", "add", "10.77.1.0/28", "dev", scan.device])
             else:
                 arguments = ["setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw", *arguments]
             done = scan.run(arguments, check=False, timeout=60)
@@ -206,3 +210,22 @@ class TestResume:
             assert came(corp) - before >= 1024
             assert outside(scan, corp) == NOWHERE
         whole(program)
+
+    def test_killed_when_only_conversations_were_left(self, tmp_path: Path) -> None:
+        """The stage had asked everything: none runs again, and who was talked to is asked again alone."""
+        with estate() as (scan, corp), serving(corp, "10.77.0.5=auth_7_1", "10.77.0.9=mute"):
+            network(scan, corp)
+            program = Quick(scan, tmp_path)
+            program.configure(
+                SCOPE.replace("/22", "/26") + SWEEP.replace("reply_timeout = 2.0", "reply_timeout = 3.0")
+            )
+            with program.running():
+                until(lambda: (program.checkpoint.get("stage") or {}).get("last_word"))
+            before = came(corp)
+            done = program.run("--resume", program.run_dir.name)
+            assert done.returncode == 0, done.stderr
+            assert "asked again" not in done.stderr
+            assert 1 <= came(corp) - before <= 8
+            assert outside(scan, corp) == NOWHERE
+        assert program.manifest["state"] == "complete"
+        assert program.manifest["outcomes"] == {"auth_required": 1, "refused": 62, "unknown": 1}

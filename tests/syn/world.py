@@ -226,16 +226,17 @@ def live_once(
     seed: int,
     life: int = -1,
     gently: bool = False,
+    shard: tuple[int, int] = (0, 1),
     **fields: Any,
 ) -> Life:
     """One start of the stage, from what is durable to its death or its end."""
     clock = Clock()
     monkeypatch.setattr("scanner.syn.sweep.time", clock)
     world.on_the_way.clear()
-    order = Order(size=world.size, seed=seed)
+    order = Order(world.size, seed, *shard)
     job = Job(
         segments=[(4, FIRST, FIRST + world.size - 1, [PORT])],
-        steps=(order.size, order.prime, order.generator, order.start, 0, 1),
+        steps=(order.size, order.prime, order.generator, order.start, *shard),
         attempts=ATTEMPTS,
         wait=WAIT,
         snapshots=SNAPSHOTS,

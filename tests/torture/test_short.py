@@ -65,6 +65,6 @@ def test_the_shutdown_of_a_real_file_system_loses_nothing(ground: Ground, place:
 
 @netns.required
 def test_kills_of_the_syn_engine_lose_nothing(place: Path) -> None:
-    tally = stage.torture(place, 10)
-    require_sound(tally, 10)
+    tally = stage.torture(place, 7)
+    require_sound(tally, 7)
     assert tally.notes[stage.GOES_ON], "no stage went on from a snapshot"
