@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from scanner.checkpoint import Checkpoint, StagePoint, decode
+from scanner.sources import FeedSource
 from scanner.stage_marks import load_marks
 from scanner.syn.messages import Progress
 from tests.support.faulty_files import DiedError, DyingFileSystem, PowerLossFileSystem, Wrapping
@@ -189,3 +190,16 @@ def test_a_checkpoint_of_an_older_kind_is_not_believed(tmp_path: Path) -> None:
     path.write_bytes(older.encode())
 
     assert believed(tmp_path) == (None, b"")
+
+
+def test_who_was_announced_and_not_yet_handed_out_is_in_flight(tmp_path: Path) -> None:
+    story = Story(tmp_path, Wrapping(), seed=1)
+    feed = FeedSource(story.scope)
+    story.source = feed
+    feed.add([7, 3, 5])
+    taken = feed.take()
+    assert taken is not None
+    story.engine.in_flight.add(taken[0])
+
+    assert story._checkpoint().in_flight == [3, 5, 7]
+    story.let_go()
