@@ -17,13 +17,16 @@ from scanner.mongo.identity import identify
 from scanner.mongo.judge import judge
 from scanner.mongo.metadata import MetadataPlan
 from scanner.mongo.severity import severity as assess
-from scanner.twins import server_of, skew_of, start_of
+from scanner.twins import server_of, start_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from results.record import Exposure
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.facts import Facts, TlsSession
     from scanner.probe import Conversation
+    from scanner.roles import Answered
     from scanner.twins import Twin
     from targets.entries import Entry
     from targets.scope import Scope, Target
@@ -110,29 +113,48 @@ def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -
     )
 
 
-def line_of_twin(
-    vantage: Vantage, target: Target, talk: Conversation, twin: Twin, wall: float
-) -> bytes | None:
-    """The line of what `observe_twin` makes; None where there is no mould for it."""
-    version, address, port = target
-    entry = vantage.scope.owner_of(address, version)
-    place = id(entry), port
+def lines_of_twins(vantage: Vantage, batch: Iterable[Answered], wall: float) -> list[bytes | None]:
+    """The line of what `observe_twin` makes, for each of them; None where there is no mould for it."""
+    run_id, entry_of = vantage.run_id, vantage.scope.owner_of
+    observed_at = timestamp(wall).encode()
+    lines: list[bytes | None] = []
+    for target, _, talk in batch:
+        twin, alike = talk.twin, talk.alike
+        assert twin is not None
+        assert alike is not None
+        _, address, port = target
+        place = id(entry_of(address, target[0])), port
+        mould = twin.moulds.get(place)
+        if mould is None:
+            mould = _mould(vantage, target, talk, twin, wall, place)
+            if mould is None:
+                lines.append(None)
+                continue
+        local_time, started = alike.local_time, None
+        if twin.tells_start:
+            started = start_of(twin.server, alike)
+        lines.append(
+            mould.cast(
+                event_id(run_id, target.packed, port).encode(),
+                observed_at,
+                target.ip.encode(),
+                started,
+                None if local_time is None else local_time / 1000 - wall,
+                int(talk.connect_seconds * 1e6 + 0.5) / 1000,
+                int((talk.closed_at - talk.opened_at) * 1e6 + 0.5) / 1000,
+            )
+        )
+    return lines
+
+
+def _mould(
+    vantage: Vantage, target: Target, talk: Conversation, twin: Twin, wall: float, place: tuple[int, int]
+) -> Mould | None:
     if place not in twin.moulds:
         if len(twin.moulds) >= MOULDS_KEPT:
             return None
         twin.moulds[place] = Mould.of(observe_twin(vantage, target, talk, twin, wall))
-    mould, alike = twin.moulds[place], talk.alike
-    if mould is None or alike is None:
-        return None
-    return mould.cast(
-        event_id(vantage.run_id, target.packed, port),
-        timestamp(wall),
-        target.ip,
-        start_of(twin.server, alike),
-        skew_of(alike, wall),
-        _milliseconds(talk.connect_seconds),
-        _milliseconds(talk.closed_at - talk.opened_at),
-    )
+    return twin.moulds[place]
 
 
 def observe_twin(

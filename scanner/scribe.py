@@ -15,7 +15,7 @@ import msgspec
 from results.record import Confirmation, Evidence, to_json
 from results.verdict import Verdict
 from scanner.agreement import confirm
-from scanner.observe import line_of_twin, observe, observe_twin, silence
+from scanner.observe import lines_of_twins, observe, observe_twin, silence
 from scanner.transport.base import Failure, is_loopback
 
 if TYPE_CHECKING:
@@ -162,27 +162,23 @@ class Scribe:
 
     def record_twins(self, batch: list[Answered], settle: SettleAll) -> list[Answered]:
         """See `Journalist.record_twins`: lines from moulds, where no more than a line is wanted."""
-        wall = self._clock.wall()
-        in_full = self._opinions is not None or self._wants_found()
-        lines, done, rest = [], [], []
-        for answered in batch:
-            target, _, talk = answered
-            twin = talk.twin
-            assert twin is not None
-            line = None
-            if not (in_full and twin.is_open):
-                line = line_of_twin(self._vantage, target, talk, twin, wall)
-            if line is None:
-                rest.append(answered)
-            else:
-                lines.append(line)
-                done.append(answered)
-        self._lines += lines
-        self.prefixes.note_many(target for target, _, _ in done)
-        twins = [talk.twin for _, _, talk in done if talk.twin is not None]
+        brief = batch
+        rest: list[Answered] = []
+        if self._opinions is not None or self._wants_found():
+            brief = []
+            for answered in batch:
+                twin = answered[2].twin
+                (rest if twin is not None and twin.is_open else brief).append(answered)
+        made = lines_of_twins(self._vantage, brief, self._clock.wall())
+        if None in made:
+            rest += [answered for answered, line in zip(brief, made, strict=True) if line is None]
+            brief = [answered for answered, line in zip(brief, made, strict=True) if line is not None]
+        self._lines += filter(None, made)
+        self.prefixes.note_many(target for target, _, _ in brief)
+        twins = [talk.twin for _, _, talk in brief if talk.twin is not None]
         self.open_found += sum(twin.is_open for twin in twins)
         verdicts = Counter(twin.verdict for twin in twins)
-        self._batches.append((settle, [token for _, token, _ in done], verdicts))
+        self._batches.append((settle, [token for _, token, _ in brief], verdicts))
         return rest
 
     def flush(self) -> None:

@@ -26,13 +26,14 @@ _WORTH = frozenset({Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED})
 class Twin:
     """An observation that others are like, and the moulds of its lines by allow-list entry and port."""
 
-    __slots__ = ("is_open", "moulds", "observation", "server", "verdict")
+    __slots__ = ("is_open", "moulds", "observation", "server", "tells_start", "verdict")
 
     def __init__(self, observation: Observation, server: Server) -> None:
         self.observation = observation
         self.server = server
         self.verdict = observation.verdict.value
         self.is_open = observation.verdict.is_open
+        self.tells_start = server.started_at is not None
         self.moulds: dict[tuple[int, int], Mould | None] = {}
 
 
