@@ -6,6 +6,7 @@ What was asked is counted by the other end's kernel, what is durable is read fro
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from dataclasses import dataclass
@@ -210,6 +211,27 @@ class TestResume:
             assert came(corp) - before >= 1024
             assert outside(scan, corp) == NOWHERE
         whole(program)
+
+    def test_the_stage_alone_is_killed(self, tmp_path: Path) -> None:
+        """The sweep ends degraded and keeps the last snapshot, from which the next start goes on."""
+        with estate() as (scan, corp), serving(corp, *(f"{ip}=auth_7_1" for ip in SERVERS)):
+            network(scan, corp)
+            program = Quick(scan, tmp_path)
+            program.configure(SCOPE + SWEEP)
+            with program.running() as process:
+                until(lambda: program.settled > 200)
+                os.kill(int(program.stages()[0]), signal.SIGKILL)
+                assert process.wait(timeout=30) == 3
+            assert "the SYN stage broke off" in program.said
+            assert program.manifest["state"] == "degraded"
+            coverage = program.manifest["coverage"]
+            assert coverage["planned"] == sum(coverage[k] for k in ("outcomes", "excluded", "not_reached"))
+            before, settled = came(corp), program.settled
+            done = program.run("--resume", program.run_dir.name)
+            assert done.returncode == 0, done.stderr
+            assert came(corp) - before <= 1024 + SILENT - settled + 3 * len(SERVERS)
+        whole(program)
+        assert program.manifest["state"] == "complete"
 
     def test_killed_when_only_conversations_were_left(self, tmp_path: Path) -> None:
         """The stage had asked everything: none runs again, and who was talked to is asked again alone."""
