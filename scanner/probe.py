@@ -107,26 +107,21 @@ class Probe:
         if talk.dialogue.connected(Layer.PLAIN) != self._opening:
             raise RuntimeError("the opening depends on the target: it must not have been sent to this one")
 
-    def _has_twin(self, link: Link, talk: Conversation, data: bytes) -> bool:
-        """Whether a server that answered just so was asked before; then all is known. The sweep's own
-        canaries always take the long way: they are there to prove it."""
-        if self._twins is None or link.token.__class__ is not int:
-            return False
-        talk.alike, talk.twin = self._twins.find(is_loopback(link.target), data)
-        return talk.twin is not None
-
     def received(self, link: Link, data: bytes) -> None:
         """See `Prober.received`."""
         talk: Conversation = link.talk
         if talk.begun:
             talk.alike = None
-        elif self._has_twin(link, talk, data):
-            target, token = link.target, link.token
-            link.close()
-            self._finish(target, token, talk)
-            return
         else:
-            self._begin(link.target, talk)
+            target, token = link.target, link.token
+            # The sweep's own canaries always take the long way: they are there to prove it.
+            if self._twins is not None and token.__class__ is int:
+                talk.alike, talk.twin = self._twins.find(is_loopback(target), data)
+                if talk.twin is not None:  # a server that answered just so was asked before: all is known
+                    link.close()
+                    self._finish(target, token, talk)
+                    return
+            self._begin(target, talk)
         if talk.tls is not None:
             self._received_tls(link, talk, talk.tls, data)
             return

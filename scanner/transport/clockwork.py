@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
     from targets.scope import Target
 
+GROWTH_INTERVAL = 5.0  # seconds after a lack of descriptors until some more sockets are tried
 PAUSE_SECONDS = 1.0  # a gap between two ticks that proves the process was stopped
 
 
 class Clockwork:
     """The half of a connector that looks at the clock; the other half has the sockets."""
 
+    capacity: int
     _after_turn: Callable[[], None]
     _closed: bool
+    _grow_at: float
     _last_tick: float
     _loop: asyncio.AbstractEventLoop
     _permits: Callable[[Target], bool]
@@ -30,6 +33,7 @@ class Clockwork:
     _slots: dict[int, Slot]
     _timeouts: Timeouts
     _timer: asyncio.TimerHandle
+    _wanted: int
     _wheel: Wheel
     pauses: int
 
@@ -77,7 +81,19 @@ class Clockwork:
                 self._expire(timed)
             except Exception as error:  # noqa: BLE001 - as in _ready
                 self._broke(timed, error)
+        self._grow(now)
         self._after_turn()
+
+    def _shrink(self) -> None:
+        """No socket can be made: what there is must do for a while."""
+        self.capacity = max(1, len(self._slots))
+        self._grow_at = self._loop.time() + GROWTH_INTERVAL
+
+    def _grow(self, now: float) -> None:
+        """Descriptors that were lacking may have come back."""
+        if self.capacity < self._wanted and now >= self._grow_at:
+            self._grow_at = now + GROWTH_INTERVAL
+            self.capacity = min(self._wanted, self.capacity + max(1, self._wanted // 8))
 
     def extend(self, seconds: float) -> None:
         """See `Connector.extend`."""

@@ -32,7 +32,7 @@ from scanner.transport.base import (
 )
 from scanner.transport.clockwork import Clockwork
 from scanner.transport.deadlines import TICK, Wheel
-from scanner.transport.slot import CONNECTING, IDLE, OPEN, Slot, disconnect, talks_to_itself
+from scanner.transport.slot import CONNECTING, IDLE, OPEN, Slot, talks_to_itself
 from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class EpollConnector(Clockwork):
         capacity: int,
         after_turn: Callable[[], None] | None = None,
     ) -> None:
-        self.capacity = capacity
+        self.capacity = self._wanted = capacity
+        self._grow_at = 0.0  # when a capacity that was cut by a fault may grow again
         self._loop = loop
         self._prober = prober
         self._permits = permits
@@ -144,7 +145,7 @@ class EpollConnector(Clockwork):
         try:
             return self._slot(target.version)
         except OSError as error:
-            self.capacity = max(1, len(self._slots))
+            self._shrink()
             fault = errnos.classify(error.errno or 0)
             kind = fault if isinstance(fault, LocalFault) else LocalFault.OTHER
             self._prober.fault(target, token, kind, errnos.describe(error.errno or 0), None)
@@ -214,7 +215,7 @@ class EpollConnector(Clockwork):
             self._wheel.set(slot, deadline)
         elif slot.phase != CONNECTING and number in (errno.EISCONN, errno.EALREADY) and slot.retries == 0:
             slot.retries = 1
-            disconnect(slot.fd)
+            slot.disconnect()
             self.start(slot)
         else:
             self._connect_failed(slot, number)
@@ -225,7 +226,7 @@ class EpollConnector(Clockwork):
             meaning, detail = errnos.classify_unreachable(slot.sock, number, waited)
         else:
             meaning, detail = errnos.classify(number), errnos.describe(number)
-        disconnect(slot.fd)
+        slot.disconnect()
         self._report(slot, meaning, detail)
 
     def _report(self, slot: Slot, meaning: Failure | LocalFault, detail: str) -> None:
@@ -294,7 +295,7 @@ class EpollConnector(Clockwork):
         if slot.phase == IDLE:
             raise error
         target, token, talk = slot.target, slot.token, slot.talk
-        disconnect(slot.fd)
+        slot.disconnect()
         self.park(slot)
         self._prober.broke(target, token, error, talk)
 
@@ -333,7 +334,7 @@ class EpollConnector(Clockwork):
             self._read(slot, event)
 
     def _retire(self, slot: Slot, meaning: Failure | LocalFault, detail: str) -> None:
-        disconnect(slot.fd)
+        slot.disconnect()
         self._report(slot, meaning, detail)
 
     def _flush(self, slot: Slot) -> None:
@@ -375,7 +376,7 @@ class EpollConnector(Clockwork):
         """Tell the prober; unless it reopens, the slot is free."""
         self._prober.ended(slot, ending)
         if slot.phase == OPEN:
-            disconnect(slot.fd)
+            slot.disconnect()
             self.park(slot)
 
     def close(self) -> None:
@@ -387,7 +388,7 @@ class EpollConnector(Clockwork):
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
         for slot in self._slots.values():
-            disconnect(slot.fd)
+            slot.disconnect()
             slot.sock.close()
         self._slots.clear()
         self._wheel.clear()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scanner.transport.base import Failure, LocalFault
 from scanner.transport.epoll import EpollConnector
@@ -11,23 +14,36 @@ from targets.entries import Entry
 from targets.scope import Scope
 from tests.transport.test_connector import FAST, Notes, closed_port, echo, scope, serving
 
+if TYPE_CHECKING:
+    import pytest
 
-async def test_too_few_descriptors_shrink_the_capacity_and_are_no_outcome() -> None:
-    import resource
 
+def _open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_too_few_descriptors_shrink_the_capacity_and_are_no_outcome(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And when descriptors are back, it grows again."""
+    monkeypatch.setattr("scanner.transport.clockwork.GROWTH_INTERVAL", 0.05)
     notes, port = Notes(), closed_port()
     allowed = scope(port)
     connector = EpollConnector(
-        asyncio.get_running_loop(), notes, lambda target: allowed.permits(target, 0.0), FAST, 10_000
+        asyncio.get_running_loop(), notes, lambda target: allowed.permits(target, 0.0), FAST, 24
     )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    used = len(__import__("os").listdir("/proc/self/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 4, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_open_descriptors() + 4, hard))
     try:
         for turn in range(40):
             if connector.free:
                 connector.connect(allowed.target(f"127.1.0.{turn}", port), turn)
+        shrunk = connector.capacity
         await notes.until(lambda: connector.busy == 0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        async with asyncio.timeout(10):
+            while connector.capacity < 24:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.05)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         connector.close()
@@ -35,7 +51,7 @@ async def test_too_few_descriptors_shrink_the_capacity_and_are_no_outcome() -> N
     assert faults
     assert all(event[2] is LocalFault.DESCRIPTORS for event in faults)
     assert all(event[2] is Failure.REFUSED for event in notes.events if event[0] == "failed")
-    assert connector.capacity < 20
+    assert shrunk < 20
 
 
 async def test_ipv6_and_ipv4_trade_slots() -> None:

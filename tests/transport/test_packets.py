@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from scanner.transport.slot import disconnect, new_socket
+from scanner.transport.slot import disconnector, new_socket
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO as Linux has it")
 _SEGMENTS_OUT = struct.Struct("I")
@@ -34,4 +34,4 @@ def test_the_first_write_carries_the_ack_of_the_handshake() -> None:
             server, _ = listener.accept()
             with server:
                 assert server.recv(100) == b"questions"
-                disconnect(sock.fileno())
+                disconnector(sock.fileno())()
