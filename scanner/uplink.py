@@ -10,6 +10,7 @@ import contextlib
 import socket
 import struct
 import sys
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ NOISE = 8  # drops between two looks that are nothing unusual
 
 _NET = Path("/proc/thread-self/net")  # a thread may be in a network namespace of its own
 _SIOCGIFFLAGS, _SIOCGIFADDR = 0x8913, 0x8915  # <linux/sockios.h>
-_UP, _RUNNING = 0x1, 0x40  # <linux/if.h>; RUNNING falls with the carrier
+_UP, _RUNNING = 0x1, 0x40  # <linux/if.h>; RUNNING falls with the carrier, up to a second later
+_SIOCETHTOOL, _ETHTOOL_GLINK = 0x8946, 0x0A  # <linux/ethtool.h>: the carrier itself
 
 
 class Uplink:
@@ -83,7 +85,19 @@ class Uplink:
             flags = int.from_bytes(self._ioctl(_SIOCGIFFLAGS, device)[16:18], sys.byteorder)
         except OSError:
             return False
-        return flags & (_UP | _RUNNING) == _UP | _RUNNING
+        return flags & (_UP | _RUNNING) == _UP | _RUNNING and self._has_carrier(device)
+
+    def _has_carrier(self, device: str) -> bool:
+        """The kernel tells of a lost carrier at most once a second (net/core/link_watch.c): too late."""
+        import fcntl
+
+        assert self._asking is not None
+        value = array("I", [_ETHTOOL_GLINK, 0])  # struct ethtool_value
+        with contextlib.suppress(OSError):
+            request = struct.pack("16sP16x", device.encode(), value.buffer_info()[0])
+            fcntl.ioctl(self._asking, _SIOCETHTOOL, request)
+            return bool(value[1])
+        return True  # a device that cannot say
 
     def _addresses(self, device: str, version: int) -> frozenset[str]:
         if version == 4:
