@@ -1,7 +1,7 @@
 """AF_PACKET rings (TPACKET_V2): frames go out and answers come in through memory shared with the kernel.
 
 Constants and layout: linux/if_packet.h and Documentation/networking/packet_mmap.rst. A transmit slot holds
-the frame at +32; a receive slot of an Ethernet device holds the Ethernet header at +66, so that the IP
+a virtio_net_hdr at +32 and the frame behind it; a receive slot of an Ethernet device holds the Ethernet header at +66, so that the IP
 header at +80 is aligned. The status word of a slot says whose it is. numpy has no memory barriers: the
 system calls between filling, sending and looking again are the barriers here, and one thread does it all.
 """
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
 SOL_PACKET = 263
-_RX_RING, _STATISTICS, _VERSION, _TX_RING, _LOSS = 5, 6, 10, 13, 14
+_RX_RING, _STATISTICS, _VERSION, _TX_RING, _LOSS, _VNET_HEADER = 5, 6, 10, 13, 14, 15
 _QDISC_BYPASS, _IGNORE_OUTGOING = 20, 23
 _V2 = 1
 _BLOCK = 65536
 _FREE, _SEND_REQUEST = 0, 1
 _OURS = 1
-TRANSMIT_START = 32
+_VIRTIO = struct.Struct("<BBHHHH")  # struct virtio_net_hdr: flags, gso_type, hdr_len, and three that are 0
+_VIRTIO_AT = 32
+TRANSMIT_START = _VIRTIO_AT + _VIRTIO.size
 _IP_AT = 80
 _PATIENCE = 2.0  # seconds in which the kernel must take a frame before we call it refused
 
@@ -49,6 +51,8 @@ def _open(option: int, slots: int, size: int) -> tuple[socket.socket, npt.NDArra
         sock.setsockopt(SOL_PACKET, _VERSION, _V2)
         # A frame that the kernel finds malformed is dropped, instead of blocking the ring for good.
         sock.setsockopt(SOL_PACKET, _LOSS, 1)
+        if option == _TX_RING:
+            sock.setsockopt(SOL_PACKET, _VNET_HEADER, 1)
         total = slots * size
         sock.setsockopt(SOL_PACKET, option, struct.pack("IIII", _BLOCK, total // _BLOCK, size, slots))
         memory = mmap.mmap(sock.fileno(), total, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
@@ -75,7 +79,11 @@ class TransmitRing:
             raise
         words = self.slots.view(np.uint32)
         self._status = words[:, 0]
-        words[:, 1] = length
+        words[:, 1] = _VIRTIO.size + length
+        # hdr_len says how much of a frame the kernel copies; what it does not copy it lends to the device page
+        # by page, which a veth device has to copy after all, into a page of its own.
+        virtio = np.frombuffer(_VIRTIO.pack(0, 0, length, 0, 0, 0), dtype=np.uint8)
+        self.slots[:, _VIRTIO_AT:TRANSMIT_START] = virtio
         self._next = 0
         self.congestion = 0  # how often the device had no room
 
