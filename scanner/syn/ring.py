@@ -1,9 +1,10 @@
 """AF_PACKET rings (TPACKET_V2): frames go out and answers come in through memory shared with the kernel.
 
 Constants and layout: linux/if_packet.h and Documentation/networking/packet_mmap.rst. A transmit slot holds
-a virtio_net_hdr at +32 and the frame behind it; a receive slot of an Ethernet device holds the Ethernet header at +66, so that the IP
-header at +80 is aligned. The status word of a slot says whose it is. numpy has no memory barriers: the
-system calls between filling, sending and looking again are the barriers here, and one thread does it all.
+a virtio_net_hdr at +32 and the frame behind it; a receive slot of an Ethernet device holds the Ethernet
+header at +66, so that the IP header at +80 is aligned. The status word of a slot says whose it is. numpy has
+no memory barriers: the system calls between filling, sending and looking again are the barriers here, and
+one thread does it all.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ class TransmitRing:
         words = self.slots.view(np.uint32)
         self._status = words[:, 0]
         words[:, 1] = _VIRTIO.size + length
-        # hdr_len says how much of a frame the kernel copies; what it does not copy it lends to the device page
-        # by page, which a veth device has to copy after all, into a page of its own.
+        # hdr_len says how much of a frame the kernel copies. What it does not copy it lends to the device page
+        # by page, and a veth device has to copy that after all, into a page of its own.
         virtio = np.frombuffer(_VIRTIO.pack(0, 0, length, 0, 0, 0), dtype=np.uint8)
         self.slots[:, _VIRTIO_AT:TRANSMIT_START] = virtio
         self._next = 0
