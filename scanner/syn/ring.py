@@ -81,8 +81,8 @@ class TransmitRing:
         words = self.slots.view(np.uint32)
         self._status = words[:, 0]
         words[:, 1] = _VIRTIO.size + length
-        # hdr_len says how much of a frame the kernel copies. What it does not copy it lends to the device page
-        # by page, and a veth device has to copy that after all, into a page of its own.
+        # hdr_len says how much of a frame is copied. The rest would be lent to the device page by page,
+        # and a veth device copies that after all, into a page of its own.
         virtio = np.frombuffer(_VIRTIO.pack(0, 0, length, 0, 0, 0), dtype=np.uint8)
         self.slots[:, _VIRTIO_AT:TRANSMIT_START] = virtio
         self._next = 0
