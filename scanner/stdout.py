@@ -6,10 +6,11 @@ So a slow reader of stdout holds up nothing, a closed one loses nothing, and no 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Protocol
 
 from results.reading import segment_name, segment_number
 
@@ -19,17 +20,26 @@ if TYPE_CHECKING:
 
 LOOK_INTERVAL = 0.05  # seconds between two looks for new lines
 CHUNK = 1 << 16
+PATIENCE = 600.0  # seconds in which a reader must take something once the sweep is over
+
+
+class RawStream(Protocol):
+    """An unbuffered stream of bytes."""
+
+    def write(self, data: memoryview, /) -> int | None:
+        """How much of it was taken; None when a stream that does not wait takes nothing now."""
 
 
 class Follower(threading.Thread):
     """Copies whole lines from `first` and its successors to a stream until it is told to finish."""
 
-    def __init__(self, directory: Path, first: Path, stream: BinaryIO) -> None:
+    def __init__(self, directory: Path, first: Path, stream: RawStream) -> None:
         super().__init__(name="stdout", daemon=True)
         self._directory = directory
         self._number = segment_number(first.name) or 1
         self._stream = stream
         self._finishing = threading.Event()
+        self._copied = 0  # bytes that the reader took
         self.left = False  # the reader closed its end: it has what it wanted
         self.lost = ""  # why lines are missing on stdout although somebody wants them; empty when none are
 
@@ -38,7 +48,6 @@ class Follower(threading.Thread):
         try:
             while self._copy_segment():
                 self._number += 1
-            self._stream.flush()
         except BrokenPipeError:
             self.left = True
         except OSError as error:
@@ -58,23 +67,41 @@ class Follower(threading.Thread):
                 if data:
                     whole, newline, rest = (rest + data).rpartition(b"\n")
                     if newline:
-                        self._stream.write(whole + newline)
+                        self._put(whole + newline)
                     continue
-                self._stream.flush()
                 if followed:
                     return True
                 if finishing:
                     return False
                 self._finishing.wait(LOOK_INTERVAL)
 
-    def finish(self, patience: float | None = None) -> None:
-        """Let it copy the rest, now that the last line is in the journal, and wait for that.
+    def _put(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            written = self._stream.write(rest)
+            if written is None:
+                raise BlockingIOError(errno.EAGAIN, "it takes nothing now, and does not let us wait")
+            rest = rest[written:]
+            self._copied += written
 
-        At most `patience` seconds; a second Ctrl-C ends the wait.
-        """
+    def finish(self, patience: float) -> None:
+        """Let it copy the rest, now that the last line is in the journal; wait for that at most `patience`
+        seconds."""
+        self._finishing.set()
+        with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C ends the wait
+            self.join(patience)
+
+    def part(self, patience: float = PATIENCE) -> None:
+        """Wait for the end, as long as the reader takes something every `patience` seconds. One that does not
+        is given up: it would keep the run's lock for ever."""
         self._finishing.set()
         with contextlib.suppress(KeyboardInterrupt):
-            self.join(patience)
+            copied = -1
+            while self.is_alive() and copied != self._copied:
+                copied = self._copied
+                self.join(patience)
+            if self.is_alive():
+                self.lost = f"standard output: its reader took nothing for {patience:.0f} seconds"
         if self.lost or self.left:
             _silence_stdout()
 
@@ -90,9 +117,12 @@ def _silence_stdout() -> None:
 @contextlib.contextmanager
 def follow_journal(directory: Path, first: Path) -> Iterator[Follower]:
     """Copy the journal to stdout while the context lasts, and all of it at its end."""
-    follower = Follower(directory, first, sys.stdout.buffer)
-    follower.start()
-    try:
-        yield follower
-    finally:
-        follower.finish()
+    sys.stdout.flush()
+    # Without a buffer of Python's: a write that hangs there would hold a lock that the exit waits for.
+    with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as stream:
+        follower = Follower(directory, first, stream)
+        follower.start()
+        try:
+            yield follower
+        finally:
+            follower.part()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -185,6 +187,35 @@ def test_a_stdout_that_fails_after_the_end_is_told_too(tmp_path: Path) -> None:
     assert (told.state, told.exit_code) == ("degraded", 3)
     assert "Input/output error" in told.reasons[0]
     assert with_stdout(told, follower) is told
+
+
+def test_a_reader_that_takes_nothing_any_more_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it takes something, it is waited for, however slow it is; then its lines are missing."""
+    monkeypatch.setattr("scanner.stdout._silence_stdout", lambda: None)
+    journal = tmp_path / "observations-0001.jsonl"
+    journal.write_bytes(b"x" * 1023 + b"\n" * 1 + (b"y" * 1023 + b"\n") * 1000)
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as reader, os.fdopen(writing, "wb", buffering=0) as writer:
+
+        def read_a_little() -> None:
+            for _ in range(5):
+                time.sleep(0.1)
+                reader.read(65536)
+
+        follower = Follower(tmp_path, journal, writer)
+        follower.start()
+        slow = threading.Thread(target=read_a_little)
+        slow.start()
+        began = time.monotonic()
+        follower.part(0.4)
+        assert time.monotonic() - began > 0.8
+        assert "its reader took nothing for" in follower.lost
+        slow.join()
+        reader.close()  # so that its write ends, and the thread
+        follower.join(10)
+        assert follower.left
 
 
 def test_quiet_says_nothing_of_what_went_well(here: Path) -> None:
