@@ -65,10 +65,7 @@ def _open(option: int, slots: int, size: int) -> tuple[socket.socket, npt.NDArra
 
 class TransmitRing:
     """Slots that are filled, marked and sent in batches, always forward. Needs CAP_NET_RAW to open, not to
-    use.
-
-    A slot is used again only after the whole ring: some devices (veth) give it back while the receiving end
-    has yet to read it, so a batch must be much smaller than the ring."""
+    use."""
 
     def __init__(self, interface: int, length: int, slots: int = 8192) -> None:
         self._socket, self.slots = _open(_TX_RING, slots, SLOT)
