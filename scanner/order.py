@@ -147,11 +147,15 @@ class Order:
         element = self.start * pow(self.generator, position, self.prime) % self.prime
         return element - 1 if element <= self.size else None
 
+    def first_after(self, position: int) -> int:
+        """The first position of this shard behind another one (-1: the first of all)."""
+        if position < self.shard:
+            return self.shard
+        return self.shard + ((position - self.shard) // self.shards + 1) * self.shards
+
     def walk(self, after: int = -1) -> Iterator[tuple[int, int]]:
         """Yield (position, index) of this shard in order, beginning behind the position `after`."""
-        position = self.shard
-        if after >= position:
-            position += ((after - position) // self.shards + 1) * self.shards
+        position = self.first_after(after)
         prime, size, shards, end = self.prime, self.size, self.shards, self.positions
         step = pow(self.generator, shards, prime)
         element = self.start * pow(self.generator, position, prime) % prime
@@ -160,3 +164,33 @@ class Order:
                 yield position, element - 1
             element = element * step % prime
             position += shards
+
+
+class Steps:
+    """A walk through an order in strides: what `Order.walk` yields, as columns."""
+
+    def __init__(self, order: Order, after: int = -1) -> None:
+        self._order = order
+        self._position = order.first_after(after)
+        self._element = order.start * pow(order.generator, self._position, order.prime) % order.prime
+        self._step = pow(order.generator, order.shards, order.prime)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no step is left."""
+        return self._position >= self._order.positions
+
+    def take(self, count: int) -> tuple[list[int], list[int]]:
+        """Positions and indices of the next steps, `count` at most; fewer where steps are stepped over."""
+        position, element, step = self._position, self._element, self._step
+        prime, size, stride = self._order.prime, self._order.size, self._order.shards
+        left = -(-(self._order.positions - position) // stride)
+        positions, indices = [], []
+        for _ in range(min(count, left)):
+            if element <= size:
+                positions.append(position)
+                indices.append(element - 1)
+            element = element * step % prime
+            position += stride
+        self._position, self._element = position, element
+        return positions, indices

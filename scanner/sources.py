@@ -7,8 +7,9 @@ planned targets that it has accounted for, so that the engine's books can be che
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol
+
+from scanner.order import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -36,7 +37,7 @@ class Source(Protocol):
         """The next token with its target; None when there is none now."""
 
     def take_many(self, count: int) -> list[tuple[int, Target]]:
-        """What `take` would give in up to `count` calls."""
+        """What `take` would give in up to `count` calls; fewer do not mean that it is exhausted."""
 
     def target(self, token: int) -> Target:
         """The target that a token of this source names."""
@@ -50,31 +51,30 @@ class WalkSource:
         self.taken = taken
         self.cut_short = False
         self.waiting: tuple[int, ...] = ()
-        self.exhausted = False
         self._at = order.at
-        self._walk = order.walk(after)
+        self._steps = Steps(order, after)
         self._pick = scope.pick
         self._pick_all = scope.pick_all
 
+    @property
+    def exhausted(self) -> bool:
+        """See `Source.exhausted`."""
+        return self._steps.ended
+
     def take(self) -> tuple[int, Target] | None:
         """See `Source.take`."""
-        for position, index in self._walk:
-            self.after = position
-            self.taken += 1
-            return position, self._pick(index)
-        self.exhausted = True
+        while not self.exhausted:
+            if taken := self.take_many(1):
+                return taken[0]
         return None
 
     def take_many(self, count: int) -> list[tuple[int, Target]]:
         """See `Source.take_many`."""
-        steps = list(islice(self._walk, count))
-        if len(steps) < count:
-            self.exhausted = True
-        if not steps:
+        positions, indices = self._steps.take(count)
+        if not positions:
             return []
-        positions, indices = zip(*steps, strict=True)
         self.after = positions[-1]
-        self.taken += len(steps)
+        self.taken += len(positions)
         return list(zip(positions, self._pick_all(indices), strict=True))
 
     def target(self, token: int) -> Target:

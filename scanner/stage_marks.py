@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from results.files import FileSystem
 
-_LEVEL = 1  # of compression: few targets answer, and fewer bytes are sooner on the disk
-
 
 class Before(NamedTuple):
     """Where an earlier start's stage was."""
@@ -31,26 +29,26 @@ class Before(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A checkpoint, and the marks that belong to it (None: it needs no new ones)."""
+    """A checkpoint, and the marks that belong to it, compressed (None: it needs no new ones)."""
 
     checkpoint: Checkpoint
     marks: bytes | None
 
 
 def with_marks(fs: FileSystem, directory: Path, checkpoint: Checkpoint, marks: bytes) -> Checkpoint:
-    """Write the marks durably; the checkpoint that names them. Raises StorageError."""
+    """Write the compressed marks durably; the checkpoint that names them. Raises StorageError."""
     assert checkpoint.stage is not None
     name = f"stage-{checkpoint.sequence:06}.marks"
-    data = zlib.compress(marks, _LEVEL)
-    write_durably(fs, directory / name, data, keep_previous=False)
-    file = MarksFile(name=name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    write_durably(fs, directory / name, marks, keep_previous=False)
+    file = MarksFile(name=name, bytes=len(marks), sha256=hashlib.sha256(marks).hexdigest())
     stage = msgspec.structs.replace(checkpoint.stage, marks=file)
     return msgspec.structs.replace(checkpoint, stage=stage)
 
 
 def load_marks(directory: Path, checkpoint: Checkpoint) -> bytes:
-    """What `with_marks` wrote for this checkpoint; empty for one that names none. Raises ValueError when the
-    file is not there, or not that one."""
+    """What `with_marks` wrote for this checkpoint, decompressed; empty for one that names none.
+
+    Raises ValueError when the file is not there, or not that one."""
     file = checkpoint.stage.marks if checkpoint.stage is not None else None
     if file is None:
         return b""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.order import Order, is_prime, prime_factors
+from scanner.order import Order, Steps, is_prime, prime_factors
 
 SMALL_PRIMES = [
     2,
@@ -91,6 +91,10 @@ def test_going_on_from_any_position_visits_the_rest(
     cut = data.draw(st.integers(0, len(walk)))
     after = walk[cut - 1][0] if cut else -1
     assert list(order.walk(after)) == walk[cut:]
+    strides, taken = Steps(order, after), list[tuple[int, int]]()
+    while not strides.ended:
+        taken += zip(*strides.take(data.draw(st.integers(1, 200))), strict=True)
+    assert taken == walk[cut:]
 
 
 @given(st.integers(1, 3000), st.integers(0, 99))

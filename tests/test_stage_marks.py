@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,9 @@ def save(story: Story, number: int) -> None:
     """A checkpoint with its marks, as the disk's thread writes it."""
     progress = Progress(attempt=0, position=number, targets=0, sent_by_round=[0])
     stage = StagePoint(progress=progress, direct=[], fed=0)
-    story._make_durable(msgspec.structs.replace(story._checkpoint(), stage=stage), marks_of(number))
+    story._make_durable(
+        msgspec.structs.replace(story._checkpoint(), stage=stage), zlib.compress(marks_of(number))
+    )
 
 
 def number_of(checkpoint: Checkpoint) -> int:
@@ -99,8 +102,8 @@ def test_no_loss_of_power_parts_a_checkpoint_from_its_marks(tmp_path: Path) -> N
             "scanner.stage_marks:with_marks",
             (
                 (
-                    "write_durably(fs, directory / name, data, keep_previous=False)",
-                    "(directory / name).touch(); fs.write(fs.open(directory / name, 1), data)",
+                    "write_durably(fs, directory / name, marks, keep_previous=False)",
+                    "(directory / name).touch(); fs.write(fs.open(directory / name, 1), marks)",
                 ),
             ),
         ),

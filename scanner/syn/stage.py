@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import sys
+import zlib
 from array import array
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -80,17 +81,37 @@ class Keeper(Protocol):
         """A snapshot holds exactly the live targets that were given out before this call."""
 
     def whole(self, progress: Progress, marks: bytes) -> None:
-        """And now all of it has come; a later stage goes on from `progress` with `marks`."""
+        """And now all of it has come; a later stage goes on from `progress` with `marks`, once these are
+        decompressed (zlib)."""
+
+
+class Snapshot:
+    """The pieces of the stage's marks, compressed as they come: most of them are empty."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.missing = progress.pieces
+        self._compressor = zlib.compressobj(1)
+        self._packed = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """One more."""
+        self._packed += self._compressor.compress(piece)
+        self.missing -= 1
+
+    def packed(self) -> bytes:
+        """All of them, once they are there, as `zlib.decompress` takes them."""
+        return bytes(self._packed + self._compressor.flush())
 
 
 class SynStage:
-    """One run of the stage's process; `marks` as a keeper got them, for a job that goes on from there."""
+    """One run of the stage's process; `marks` as a keeper got them, decompressed, for a job that goes on."""
 
     def __init__(self, job: Job, marks: bytes = b"", keeper: Keeper | None = None) -> None:
         self._job = replace(job, marks_bytes=len(marks))
         self._marks = marks
         self._keeper = keeper
-        self._coming: tuple[Progress, list[bytes]] | None = None  # a snapshot of which pieces are missing
+        self._coming: Snapshot | None = None  # of which pieces are missing
         self._process: asyncio.subprocess.Process | None = None
         self.stats = Stats()
         self.direct: list[tuple[int, int]] = []  # (first index, count) of targets left to the connect engine
@@ -182,16 +203,15 @@ class SynStage:
 
     def _keep(self, kind: Kind, payload: bytes) -> None:
         if kind is Kind.SNAPSHOT:
-            self._coming = Progress.decode(payload), []
+            self._coming = Snapshot(Progress.decode(payload))
             if self._keeper is not None:
                 self._keeper.begun()
         elif self._coming is not None:
-            self._coming[1].append(payload)
-        if self._coming is not None and len(self._coming[1]) == self._coming[0].pieces:
-            progress, pieces = self._coming
-            self._coming = None
+            self._coming.add(payload)
+        if self._coming is not None and not self._coming.missing:
+            coming, self._coming = self._coming, None
             if self._keeper is not None:
-                self._keeper.whole(progress, b"".join(pieces))
+                self._keeper.whole(coming.progress, coming.packed())
 
     def set_rate(self, rate: float | None) -> None:
         """SYNs a second from now on; None: as fast as the machine can."""
