@@ -125,6 +125,8 @@ class SecondLook:
         tally = self._prefixes.get(prefix) or self._of(prefix)
         if token in self._controls:
             self._controls.discard(token)
+            if not refused:
+                tally.controls = tuple(other for other in tally.controls if other != token)
             return
         if token not in self._waiting:
             tally.answered += 1
@@ -177,6 +179,14 @@ class SecondLook:
         elif kept and (place := self._chance.randrange(tally.silent)) < len(kept):
             kept[place] = token
 
+    def unreachable(self, token: int, prefix: int) -> None:
+        """A target is said to be out of reach. One that was silent before no longer counts as that."""
+        if token not in self._waiting:
+            return
+        tally = self._waiting.pop(token) or self._of(prefix)
+        if tally.kept and token in tally.kept:
+            tally.kept.remove(token)
+
     def fell_silent(self, token: int) -> bool:
         """Whether this silence is of a target known to answer: then it says nothing about the target."""
         if token not in self._controls:
@@ -189,10 +199,16 @@ class SecondLook:
         """Targets that refused, to be asked once more beside the sample."""
         if self._round != SAMPLE:
             return []
-        known = [token for tally in self._prefixes.values() if tally.kept for token in tally.controls]
+        known = [
+            token
+            for tally in self._prefixes.values()
+            if tally.kept
+            for token in tally.controls
+            if token not in self._controls
+        ]
         self._chance.shuffle(known)
         self._controls.update(known[:CONTROLS])
-        self.controls += len(self._controls)
+        self.controls += len(known[:CONTROLS])
         return known[:CONTROLS]
 
     def next_round(self) -> list[int]:
@@ -225,6 +241,7 @@ class SecondLook:
             for tally in self._prefixes.values()
             if tally.answered and tally.kept
             for token in tally.kept
+            if token not in self._waiting  # this machine could not ask it: it has no outcome
         ]
         self._chance.shuffle(pairs)
         for _, tally in pairs[: self._limit]:

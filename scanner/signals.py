@@ -68,5 +68,7 @@ class Signals:
             self.heard(target, token, waited > LOST_AFTER, refused=True)
         elif failure is Failure.UNREACHABLE:
             self._pace.stress.unreachable += 1
+            if self._second_look is not None:
+                self._second_look.unreachable(token, self._caps.key(target[0], target[1]))
         elif self._second_look is not None:
             self._second_look.silent(token, self._caps.key(target[0], target[1]))

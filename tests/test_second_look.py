@@ -10,7 +10,12 @@ import msgspec
 import pytest
 
 from scanner.checkpoint import Checkpoint, decode
+from scanner.pace import Pace, PrefixCaps
 from scanner.second_look import RECALL, ROWS, TOKENS, Memory, SecondLook, Tally, recall_of_rounds
+from scanner.signals import Signals
+from scanner.transport.base import Failure
+from targets.entries import Entry
+from targets.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -205,6 +210,62 @@ def test_controls_and_first_askings_in_flight_are_no_sign_of_loss() -> None:
         else:
             again.spoke(token, 0, refused=True)
     assert (again.recovered, again.controls_lost, again.words) == (0, 0, "")
+
+
+def silent_and_refusing() -> tuple[SecondLook, list[int], list[int]]:
+    """Of 200 targets 100 refused, and 100 were silent and are asked again now; so are some that refused."""
+    look = SecondLook(256, 1)
+    for token in range(100):
+        look.spoke(token, 0, refused=True)
+    for token in range(100, 200):
+        look.silent(token, 0)
+    return look, look.next_round(), look.next_controls()
+
+
+def resumed(look: SecondLook, in_flight: list[int]) -> SecondLook:
+    again = SecondLook(256, 1)
+    again.restore(look.memory(in_flight), in_flight)
+    return again
+
+
+def test_the_next_start_leaves_alone_who_is_no_longer_silent_but_unreachable() -> None:
+    """It would be taken from the count of the silent, where it is not any more."""
+    look, wanted, controls = silent_and_refusing()
+    signals = Signals(Pace(100.0, 0.0), PrefixCaps(100.0, 24, 64), look)
+    target = Scope([Entry.of("127.0.0.0/24", kind="lab")]).pick(7)
+    signals.unanswered(target, wanted[0], Failure.UNREACHABLE, 0.0)
+    for token in wanted[1:]:
+        look.silent(token, 0)
+    for token in controls:
+        look.spoke(token, 0, refused=True)
+    assert sorted(resumed(look, []).next_round()) == sorted(wanted[1:])
+
+
+def test_the_next_start_leaves_alone_who_had_refused_and_was_open_then() -> None:
+    """It would be taken from the count of those that refused, and be counted as open twice."""
+    look, wanted, controls = silent_and_refusing()
+    look.spoke(controls[0], 0, refused=False)
+    for token in controls[1:]:
+        look.spoke(token, 0, refused=True)
+    for token in wanted:
+        look.silent(token, 0)
+    again = resumed(look, [])
+    assert again.next_round()
+    assert sorted(again.next_controls()) == sorted(controls[1:])
+
+
+def test_who_could_not_be_asked_again_is_not_taken_from_the_silent_twice() -> None:
+    """This machine gave them up in both starts: they are in flight, and in no count."""
+    look, wanted, controls = silent_and_refusing()
+    for token in wanted[1:]:
+        look.silent(token, 0)
+    look.spoke(controls[1], 0, refused=True)
+    again = resumed(look, [wanted[0], controls[0]])
+    assert sorted(again.next_round()) == sorted(wanted[1:])
+    assert sorted(again.next_controls()) == sorted(controls[1:])
+    for token in wanted[1:]:
+        again.silent(token, 0)
+    assert again.next_round() == []
 
 
 def test_a_checkpoint_keeps_a_bounded_part() -> None:
