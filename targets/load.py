@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from targets.errors import ScopeError, did_you_mean
 from targets.files import read_text
-from targets.names import Resolver, leave_out, resolve_entry
+from targets.names import Resolver, leave_out, on_ports_of, resolve_entry
 from targets.policy import check_allow, check_deny
 from targets.scope import Scope
 from targets.tables import ALLOW_KEYS, DENY_KEYS, Named, Row, read_allow, read_deny
@@ -107,7 +107,9 @@ def _build(
             denies += read_deny(row)
     check_deny(denies, now)
     entries = check_allow(entries, now, max_targets)
-    if names and resolver is not leave_out:
+    if resolver is leave_out:
+        entries = on_ports_of(names, entries, ports)
+    elif names:
         resolved = [entry for named in names for entry in resolve_entry(named, resolver, entries)]
         entries = check_allow([*entries, *resolved], now, max_targets)
     scope = Scope(entries, denies, ports)

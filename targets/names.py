@@ -54,8 +54,15 @@ def system_resolver(timeout: float = 5.0) -> Resolver:
 
 def leave_out(name: str) -> Sequence[str]:
     """In place of a resolver: names are checked as text and left out. They never allow an address, so what
-    remains is the whole scope but for what names say of addresses: owners, fewer ports, an earlier end."""
+    remains holds the whole scope: only owners are missing, other ports, and earlier ends."""
     raise OSError(f"{name!r} is left out")
+
+
+def on_ports_of(names: Sequence[Named], entries: Sequence[Entry], ports: Sequence[int]) -> list[Entry]:
+    """The entries, each on the ports of all names too: nobody knows which addresses these are. `ports` are
+    those of entries that have none of their own."""
+    more = {port for named in names for port in named.entry.ports or ()}
+    return [replace(entry, ports=tuple(sorted({*(entry.ports or ports), *more}))) for entry in entries]
 
 
 def resolve_entry(named: Named, resolver: Resolver | None, entries: Sequence[Entry]) -> list[Entry]:

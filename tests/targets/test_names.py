@@ -10,7 +10,7 @@ import pytest
 
 from targets.errors import ScopeError
 from targets.load import scope_from_tables
-from targets.names import system_resolver
+from targets.names import leave_out, system_resolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +56,15 @@ def test_a_name_adds_a_label_not_an_address() -> None:
     )
     assert entry.ports == (27018,)
     assert scope.owner_of(0x0A140009).hostnames == ()
+
+
+def test_names_that_are_left_out_take_nothing_away() -> None:
+    """A reload narrows a sweep by this before the names are known: their own ports are still asked."""
+    other = {"cidr": "db.example.com", "ports": [27117]}
+    scope = load(WEB, other, resolver=FakeResolver(["10.20.0.7"]))
+    assert scope.owner_of(0x0A140007).ports == (27117,)
+    assert scope.intersect(load(WEB, other, resolver=leave_out)).digest == scope.digest
+    assert load(WEB, resolver=leave_out).digest == load(WEB, resolver=None).digest
 
 
 def test_the_earlier_expiry_of_name_and_address_holds() -> None:
