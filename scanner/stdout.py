@@ -102,6 +102,8 @@ class Follower(threading.Thread):
                 self.join(patience)
             if self.is_alive():
                 self.lost = f"standard output: its reader took nothing for {patience:.0f} seconds"
+        if self.is_alive() and not self.lost:
+            self.lost = "standard output: the wait for its reader was interrupted"
         if self.lost or self.left:
             _silence_stdout()
 

@@ -218,6 +218,27 @@ def test_a_reader_that_takes_nothing_any_more_is_given_up(
         assert follower.left
 
 
+def test_ctrl_c_while_a_reader_is_waited_for_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run is whole, but lines are missing on stdout: it must not end as if nothing were."""
+    monkeypatch.setattr("scanner.stdout._silence_stdout", lambda: None)
+    journal = tmp_path / "observations-0001.jsonl"
+    journal.write_bytes((b"y" * 1023 + b"\n") * 1000)
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as reader, os.fdopen(writing, "wb", buffering=0) as writer:
+        follower = Follower(tmp_path, journal, writer)
+        follower.start()
+        with monkeypatch.context() as during:
+            during.setattr(follower, "join", interrupted)
+            follower.part(0.4)
+        assert "interrupted" in follower.lost
+        reader.close()
+        follower.join(10)
+
+
+def interrupted(patience: float) -> None:
+    raise KeyboardInterrupt
+
+
 def test_quiet_says_nothing_of_what_went_well(here: Path) -> None:
     done = mongosweep("sweep", "--quiet", cwd=here)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
