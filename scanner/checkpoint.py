@@ -1,6 +1,6 @@
 """Where a sweep stands, so that it can go on after any death: a few integers and the targets in flight.
 
-A checkpoint is a promise about evidence: every position before `next_position` that is not listed as in
+A checkpoint is a promise about evidence: every position up to `after` that is not listed as in
 flight has an outcome, and each of those outcomes is in a segment that has been fsynced.
 """
 
