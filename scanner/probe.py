@@ -174,6 +174,7 @@ class Probe:
         talk: Conversation | None = link.talk
         if talk is None:
             return
+        talk.alike = None  # how it ended counts, too
         if not talk.begun:
             self._begin(link.target, talk)
         if ending is Ending.TIMEOUT and link.kind is Deadline.HOST:

@@ -89,10 +89,15 @@ class RawStage:
     async def start(self) -> None:
         """Open the raw sockets and drop every privilege; nothing has been sent yet. Call it in the main
         thread: this process gives up the capability as well, which it had only to hand on."""
-        _watch_without_a_thread()
-        await self._start()
         from scanner.syn.privilege import StillPrivileged, renounce_net_raw
 
+        _watch_without_a_thread()
+        try:
+            await self._start()
+        except StageTrouble:
+            with contextlib.suppress(StillPrivileged, OSError):
+                renounce_net_raw()  # the connect engine goes on, and has no use for it
+            raise
         try:
             renounce_net_raw()
         except StillPrivileged as error:

@@ -6,8 +6,8 @@ So a slow reader of stdout holds up nothing, a closed one loses nothing, and no 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
+import select
 import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +25,9 @@ PATIENCE = 600.0  # seconds in which a reader must take something once the sweep
 
 class RawStream(Protocol):
     """An unbuffered stream of bytes."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
 
     def write(self, data: memoryview, /) -> int | None:
         """How much of it was taken; None when a stream that does not wait takes nothing now."""
@@ -79,10 +82,17 @@ class Follower(threading.Thread):
         rest = memoryview(data)
         while rest:
             written = self._stream.write(rest)
-            if written is None:
-                raise BlockingIOError(errno.EAGAIN, "it takes nothing now, and does not let us wait")
+            if written is None:  # it does not let us wait in the write
+                self._until_it_takes()
+                continue
             rest = rest[written:]
             self._copied += written
+
+    def _until_it_takes(self) -> None:
+        writable = select.poll()
+        writable.register(self._stream.fileno(), select.POLLOUT)
+        while not writable.poll(1000):
+            pass
 
     def finish(self, patience: float) -> None:
         """Let it copy the rest, now that the last line is in the journal; wait for that at most `patience`

@@ -239,6 +239,24 @@ def interrupted(patience: float) -> None:
     raise KeyboardInterrupt
 
 
+def test_a_stdout_that_does_not_wait_gets_every_line(tmp_path: Path) -> None:
+    journal = tmp_path / "observations-0001.jsonl"
+    journal.write_bytes((b"y" * 1023 + b"\n") * 1000)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with os.fdopen(reading, "rb", buffering=0) as reader:
+        with os.fdopen(writing, "wb", buffering=0) as writer:
+            follower = Follower(tmp_path, journal, writer)
+            follower.start()
+            follower.finish(0.3)
+            assert follower.is_alive()
+            got = 0
+            while got < 1_024_000:
+                got += len(reader.read(65536))
+            follower.part(10)
+        assert (follower.lost, reader.read(1)) == ("", b"")
+
+
 def test_quiet_says_nothing_of_what_went_well(here: Path) -> None:
     done = mongosweep("sweep", "--quiet", cwd=here)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
