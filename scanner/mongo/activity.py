@@ -61,7 +61,8 @@ def newest_id_bound(facts: Facts) -> int:
     now = clock(facts).now
     if now is None:
         return LAST_OBJECT_ID
-    return max(1, min(LAST_OBJECT_ID, int((now + IDS_UP_TO).timestamp())))
+    # Summed as numbers: a day after a clock that stands at the end of the year 9999 is no date.
+    return max(1, min(LAST_OBJECT_ID, int(now.timestamp() + IDS_UP_TO.total_seconds())))
 
 
 def newest_id(at: datetime, where: str, clock_there: Clock) -> LastWrite:

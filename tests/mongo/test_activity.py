@@ -164,3 +164,10 @@ def test_a_name_that_is_no_text() -> None:
     assert clean_name(7, 10) == ("", "")
     assert clean_name("plain", 10) == ("plain", "")
     assert clean_name("tab\t", 10) == ("tab\t", b"tab\t".hex())
+
+
+def test_a_clock_at_the_end_of_time_bounds_ids_all_the_same() -> None:
+    """A server's clock may say the last day that there is."""
+    far = Facts()
+    far.observed_at = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert activity.newest_id_bound(far) == activity.LAST_OBJECT_ID
