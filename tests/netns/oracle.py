@@ -6,8 +6,10 @@ Whatever the program believes of itself, a packet that left for an address outsi
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -58,9 +60,17 @@ def serving(corp: Namespace, *places: str) -> Iterator[None]:
         process.stdout.close()
 
 
+def wait_for_ipv6(scan: Namespace) -> None:
+    """A new link answers nobody who looks for its IPv6 address until the kernel calls it ready: a second."""
+    with scan.entered(), socket.socket(socket.AF_INET6) as sock:
+        sock.settimeout(5)
+        assert sock.connect_ex((netns.CORP_V6, 9)) == errno.ECONNREFUSED
+
+
 def watch(scan: Namespace, corp: Namespace, allow4: str, allow6: str = "fd78:ffff::1") -> None:
     """Count what leaves scan for the scope (`inside`) and for anywhere else (`outside`), twice in scan (where
     programs hand packets over, and at the device, where raw frames pass as well) and once in corp."""
+    wait_for_ipv6(scan)
     sets = (
         f"set allow4 {{ type ipv4_addr; flags interval; elements = {{ {allow4} }} }}\n"
         f"set allow6 {{ type ipv6_addr; flags interval; elements = {{ {allow6} }} }}\n"
