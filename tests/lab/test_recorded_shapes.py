@@ -8,6 +8,7 @@ sizes, host names) are not.
 from __future__ import annotations
 
 import struct
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import bson
@@ -15,7 +16,7 @@ import pytest
 
 from scanner.lab.data import Collection, Database, DataSet, data_set, note, object_id
 from scanner.lab.mongod import Mongod, Session
-from scanner.lab.profile import Access, Profile, Role, utc_now
+from scanner.lab.profile import Access, Profile, Role
 from scanner.lab.versions import V4_0, V7_1, Version
 from tests.support.recordings import load
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.recordings import Step
+
+# The questions for newest ids in the recordings are bounded by a day after they were made. So the simulated
+# servers stand at a moment before all of these, whatever day the tests run on.
+MOMENT = datetime(2026, 11, 20, tzinfo=UTC)
 
 V2_6_RC = Version(text="2.6.0-rc1", wire=2)
 VERSIONS = {"2.6.0-rc1": V2_6_RC, "4.0.3": V4_0, "7.1.0": V7_1}
@@ -119,7 +124,7 @@ SCENARIOS: list[tuple[str, str, str, dict[str, Any]]] = [
 
 def recorded_data() -> DataSet:
     """The data of the recordings, as far as their answers show it."""
-    ids = (object_id(utc_now()),)
+    ids = (object_id(MOMENT),)
     library = Database(
         name="lecteurs",
         collections=(
@@ -132,9 +137,7 @@ def recorded_data() -> DataSet:
             Collection(name="system.views", count=1, size=90),
         ),
     )
-    return data_set(
-        library, Database(name="shop-eu"), note("READ_ME_TO_RECOVER_YOUR_DATA", "README", utc_now())
-    )
+    return data_set(library, Database(name="shop-eu"), note("READ_ME_TO_RECOVER_YOUR_DATA", "README", MOMENT))
 
 
 def cases() -> Iterator[Any]:
@@ -158,7 +161,7 @@ def cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("version", "profile", "step"), list(cases()))
 async def test_shape(version: str, profile: dict[str, Any], step: Step) -> None:
-    server = Mongod(Profile(version=VERSIONS[version], data=recorded_data(), **profile))
+    server = Mongod(Profile(version=VERSIONS[version], data=recorded_data(), now=lambda: MOMENT, **profile))
     answered = await server.respond(step.request, Session(1, "127.0.0.1:1"))
     if step.end == "closed":
         assert answered is None
