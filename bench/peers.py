@@ -34,7 +34,7 @@ class _Talk(asyncio.Protocol):
         self.done, self.data = done, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         self.transport.write(REQUESTS)
 
     def data_received(self, data: bytes) -> None:

@@ -17,7 +17,7 @@ from results.manifest import Authorisation, Manifest, Planned, ScopeInUse, Start
 from results.run import RunDirectory, load_manifest
 from scanner import __version__
 from scanner.checkpoint import Checkpoint, decode
-from scanner.observe import timestamp
+from scanner.clock import timestamp
 from scanner.optout import opted_out_addresses
 from scanner.order import Order, shared_seed
 from scanner.stage_marks import Before, load_marks

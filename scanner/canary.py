@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from results.verdict import Verdict
+from scanner.contact import LocalFault
 from scanner.mongo.judge import judge
-from scanner.transport.base import Failure, LocalFault
 from targets.entries import Entry
 from targets.grammar import parse_span
 from targets.scope import OutOfScope, Scope
@@ -69,7 +69,7 @@ class Canaries:
     def _ask(self, bird: Bird) -> asyncio.Future[str]:
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-        def told(result: Conversation | Failure | LocalFault) -> None:
+        def told(result: Conversation | Verdict | LocalFault) -> None:
             if not answer.done():
                 answer.set_result(_word(result))
 
@@ -81,7 +81,7 @@ class Canaries:
 
 
 def _word(result: Any) -> str:
-    if isinstance(result, Failure | LocalFault):
+    if isinstance(result, Verdict | LocalFault):
         return result.value
     return judge(result.dialogue.facts).verdict.value
 

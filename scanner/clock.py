@@ -1,8 +1,11 @@
-"""The clocks of the machine behind one small interface, so that a test can own time."""
+"""The clocks of the machine behind one small interface, so that a test can own time; and times as text."""
 
 from __future__ import annotations
 
+import math
 import time
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -35,3 +38,14 @@ class SystemClock:
 
 
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+def timestamp(wall: float) -> str:
+    """RFC 3339, UTC, milliseconds: `2026-11-24T09:15:02.123Z`."""
+    return _timestamp(math.floor(wall * 1000))
+
+
+@lru_cache(4)
+def _timestamp(milliseconds: int) -> str:
+    second, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

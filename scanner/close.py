@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from results.files import StorageError
 from results.summary import Coverage as Accounts
 from results.verdict import Verdict
+from scanner.clock import timestamp
 from scanner.errors import ExitCode
-from scanner.observe import timestamp
 from scanner.progress import Summary
 from scanner.second_look import RECALL
 from scanner.stage_marks import forget_others

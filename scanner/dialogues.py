@@ -12,7 +12,6 @@ from scanner.mongo.console import PORT as CONSOLE_PORT
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.metadata import MetadataPlan
-from scanner.transport.base import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +39,7 @@ def dialogue_maker(settings: Settings, options: SweepOptions, clock: Clock) -> C
             client=client,
             depth=depth,
             limits=limits,
-            loopback=is_loopback(target),
+            loopback=target.is_loopback,
             plan_factory=MetadataPlan,
             console=target.port == CONSOLE_PORT,
         )

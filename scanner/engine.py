@@ -13,10 +13,11 @@ from contextlib import suppress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from results.verdict import Verdict
+from scanner.contact import LocalFault
 from scanner.coverage import AccountsError
 from scanner.pace import LOST_AFTER, MAX_BURST
 from scanner.signals import Signals
-from scanner.transport.base import Failure, LocalFault
 from targets.scope import OutOfScope
 
 if TYPE_CHECKING:
@@ -160,10 +161,10 @@ class Engine:
         tokens = self._second_look.next_round()
         if not tokens:
             return False
-        self.coverage.outcomes[Failure.FILTERED] -= len(tokens)
+        self.coverage.outcomes[Verdict.FILTERED] -= len(tokens)
         controls = self._second_look.next_controls()
         if controls:
-            self.coverage.outcomes[Failure.REFUSED] -= len(controls)
+            self.coverage.outcomes[Verdict.REFUSED] -= len(controls)
             tokens += controls
         self.in_flight.update(tokens)
         for token in tokens:
@@ -219,7 +220,7 @@ class Engine:
         return len(self._blacked_out)
 
     def ask(self, target: Target, token: object, answer: Callable[[Any], None]) -> None:
-        """Probe one more target beside the order (a canary): `answer` gets the conversation, a Failure or
+        """Probe one more target beside the order (a canary): `answer` gets the conversation, a Verdict or
         a LocalFault. Raises OutOfScope."""
         self.side_tokens[token] = answer
         try:
@@ -309,34 +310,34 @@ class Engine:
         """Nobody listens there: what `unanswered` does, for many."""
         if self.side_tokens or self._journalist.everything:
             for token, target, waited in batch:
-                self._unanswered(target, token, Failure.REFUSED, "", waited)
+                self._unanswered(target, token, Verdict.REFUSED, "", waited)
             return
         self._fault_since = 0.0
         tokens = [token for token, _, _ in batch]
         targets = [target for _, target, _ in batch]
         self._signals.refused_many(tokens, targets, [waited for _, _, waited in batch])
-        self._settle_all(tokens, Counter({Failure.REFUSED: len(tokens)}))
+        self._settle_all(tokens, Counter({Verdict.REFUSED: len(tokens)}))
 
-    def unanswered(self, target: Target, token: Any, failure: Failure, detail: str) -> None:
+    def unanswered(self, target: Target, token: Any, outcome: Verdict, detail: str) -> None:
         """The target never accepted a connection."""
-        self._unanswered(target, token, failure, detail, self.connector.waited)
+        self._unanswered(target, token, outcome, detail, self.connector.waited)
 
-    def _unanswered(self, target: Target, token: Any, failure: Failure, detail: str, waited: float) -> None:
+    def _unanswered(self, target: Target, token: Any, outcome: Verdict, detail: str, waited: float) -> None:
         if token.__class__ is not int:
-            self._side(token, failure)
+            self._side(token, outcome)
             return
         self._fault_since = 0.0
         look = self._second_look
-        if look is not None and failure is not Failure.REFUSED and look.fell_silent(token):
-            self._settle(token, Failure.REFUSED)  # as it was known to be
+        if look is not None and outcome is not Verdict.REFUSED and look.fell_silent(token):
+            self._settle(token, Verdict.REFUSED)  # as it was known to be
             return
         try:
-            self._journalist.record_silence(target, failure, detail)
+            self._journalist.record_silence(target, outcome, detail)
         except Exception as error:  # noqa: BLE001 - as in answered
             self.broke(target, token, error)
             return
-        self._signals.unanswered(target, token, failure, waited)
-        self._settle(token, failure)
+        self._signals.unanswered(target, token, outcome, waited)
+        self._settle(token, outcome)
 
     def broke(self, target: Target, token: Any, error: Exception) -> None:
         """Our own code failed: never an outcome. The target is asked once more, then given up."""

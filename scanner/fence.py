@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from targets.planning import prefixes_of
+
 if TYPE_CHECKING:
     from targets.scope import Scope
 
@@ -23,7 +25,7 @@ def fence(kind: str, scope: Scope, user: int) -> str:
 
 
 def _split(scope: Scope) -> tuple[list[str], list[str]]:
-    prefixes = scope.prefixes()
+    prefixes = prefixes_of(scope.ranges())
     return [p for p in prefixes if ":" not in p], [p for p in prefixes if ":" in p]
 
 
@@ -87,7 +89,7 @@ def _iproute(scope: Scope, user: int) -> str:
 
 def _systemd(scope: Scope, user: int) -> str:
     """systemd.resource-control(5): both lists filter by cgroup; an address in IPAddressAllow= passes."""
-    prefixes = scope.prefixes()
+    prefixes = prefixes_of(scope.ranges())
     allow = "".join(f"IPAddressAllow={prefix}\n" for prefix in prefixes)
     return f"""\
 # A drop-in: /etc/systemd/system/mongosweep.service.d/fence.conf, then: systemctl daemon-reload

@@ -18,6 +18,7 @@ from scanner.optout import without_opted_out
 from targets.grammar import GrammarError
 from targets.load import load_scope, require_targets, scope_from_tables
 from targets.names import leave_out, system_resolver
+from targets.planning import narrow
 from targets.scope import OutOfScope, Scope
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def narrow_scope(
     given = tuple(text for text in targets if text != LIST)
     notices: tuple[str, ...] = ()
     try:
-        narrowed = scope.narrow(given, ports or None)
+        narrowed = narrow(scope, given, ports or None)
     except OutOfScope as error:
         outside = f"{error.target} is outside the scope of {source}: {error.reason}"
         raise RefusedError(f"{outside}; allow it there first, or leave it out") from None
@@ -177,7 +178,7 @@ def narrow_scope(
     if len(given) < len(targets):
         from scanner.listed import narrow_by_list, standard_input
 
-        narrowed, notices = narrow_by_list(scope.narrow((), ports or None), source, standard_input(), given)
+        narrowed, notices = narrow_by_list(narrow(scope, (), ports or None), source, standard_input(), given)
     require_targets(narrowed, source)
     return narrowed, notices
 

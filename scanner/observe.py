@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,6 +11,7 @@ from results.mould import Mould
 from results.record import Endpoint, Evidence, Observation, Owner, Timing, Tls, event_id
 from results.verdict import MEANING, Verdict
 from scanner.certificate import read_certificate
+from scanner.clock import timestamp
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.identity import identify
 from scanner.mongo.judge import judge
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from results.record import Exposure
+    from scanner.contact import TlsSession
     from scanner.mongo.dialogue import Dialogue
-    from scanner.mongo.facts import Facts, TlsSession
+    from scanner.mongo.facts import Facts
     from scanner.probe import Conversation
     from scanner.roles import Answered
     from scanner.twins import Twin
@@ -41,17 +42,6 @@ class Vantage:
 
     run_id: str
     scope: Scope
-
-
-def timestamp(wall: float) -> str:
-    """RFC 3339, UTC, milliseconds: `2026-11-24T09:15:02.123Z`."""
-    return _timestamp(math.floor(wall * 1000))
-
-
-@lru_cache(4)
-def _timestamp(milliseconds: int) -> str:
-    second, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
 
 
 def _milliseconds(seconds: float) -> float:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scanner.mongo.facts import Ending, Layer, Next
-from scanner.transport.base import Deadline, Failure, LocalFault, is_loopback
+from results.verdict import Verdict
+from scanner.contact import Ending, LocalFault
+from scanner.mongo.facts import Layer, Next
+from scanner.transport.base import Deadline
 from scanner.transport.tls import TlsError, TlsLayer
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class Outcomes(Protocol):
     def answered(self, target: Target, token: Any, talk: Conversation) -> None:
         """The target accepted a connection; the conversation holds the facts."""
 
-    def unanswered(self, target: Target, token: Any, failure: Failure, detail: str) -> None:
+    def unanswered(self, target: Target, token: Any, outcome: Verdict, detail: str) -> None:
         """The target never accepted a connection."""
 
     def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
@@ -116,7 +118,7 @@ class Probe:
             target, token = link.target, link.token
             # The sweep's own canaries always take the long way: they are there to prove it.
             if self._twins is not None and token.__class__ is int:
-                talk.alike, talk.twin = self._twins.find(is_loopback(target), data)
+                talk.alike, talk.twin = self._twins.find(target.is_loopback, data)
                 if talk.twin is not None:  # a server that answered just so was asked before: all is known
                     link.close()
                     self._finish(target, token, talk)
@@ -203,16 +205,16 @@ class Probe:
         talk.closed_at = self._now()
         self._outcomes.answered(target, token, talk)
 
-    def failed(self, target: Target, token: Any, failure: Failure, detail: str, talk: Any) -> None:
+    def failed(self, target: Target, token: Any, outcome: Verdict, detail: str, talk: Any) -> None:
         """See `Prober.failed`. A connection that could not be opened again ends the dialogue with what it
         has: the target did accept one before."""
         if talk is None:
-            self._outcomes.unanswered(target, token, failure, detail)
+            self._outcomes.unanswered(target, token, outcome, detail)
             return
         if not talk.begun:
             self._begin(target, talk)
-        talk.fell_silent = failure is Failure.FILTERED
-        talk.dialogue.abort(Ending.RESET if failure is Failure.REFUSED else Ending.TIMEOUT)
+        talk.fell_silent = outcome is Verdict.FILTERED
+        talk.dialogue.abort(Ending.RESET if outcome is Verdict.REFUSED else Ending.TIMEOUT)
         self._finish(target, token, talk)
 
     def refused(self, batch: list[tuple[Any, Target, float]]) -> None:

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable
 
+    from results.verdict import Verdict
     from scanner.probe import Conversation
-    from scanner.transport.base import Failure
     from targets.scope import Target
 
     Answered = tuple[Target, Any, Conversation]  # who, the engine's token, what was said
@@ -41,7 +41,7 @@ class Journalist(Protocol):
     def flush(self) -> None:
         """Write what was recorded since the last call, in one go, and settle it. Called once a turn."""
 
-    def record_silence(self, target: Target, failure: Failure, detail: str) -> None:
+    def record_silence(self, target: Target, outcome: Verdict, detail: str) -> None:
         """A target did not accept a connection; a line only when every outcome is wanted."""
 
 

@@ -16,7 +16,6 @@ from results.record import Confirmation, Evidence, to_json
 from results.verdict import Verdict
 from scanner.agreement import confirm
 from scanner.observe import lines_of_twins, observe, observe_twin, silence
-from scanner.transport.base import Failure, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,12 +39,6 @@ MASK_LINES = 16  # lines written of mute hosts in one prefix before the rest are
 MASK_HOSTS = 64  # accepted connections in one prefix from which a middlebox is suspected
 MASK_SHARE = 0.9  # share of them that said nothing
 _IPV6 = 1 << 64  # sets the numbers of /64s apart from those of /24s
-
-_SILENCE = {
-    Failure.REFUSED: Verdict.REFUSED,
-    Failure.FILTERED: Verdict.FILTERED,
-    Failure.UNREACHABLE: Verdict.UNREACHABLE,
-}
 
 
 class PrefixWatch:
@@ -206,7 +199,7 @@ class Scribe:
         """Where the first answer said it all, the next server with the same answer is known by it."""
         dialogue = talk.dialogue
         if talk.alike is not None and dialogue.messages_sent == OPENING_MESSAGES and dialogue.plan is None:
-            self._twins.remember(is_loopback(target), talk.alike, observation)
+            self._twins.remember(target.is_loopback, talk.alike, observation)
 
     async def _confirmed(
         self,
@@ -261,11 +254,11 @@ class Scribe:
             self.open_found += 1
             self._to_show.append(observation)
 
-    def record_silence(self, target: Target, failure: Failure, detail: str) -> None:
+    def record_silence(self, target: Target, outcome: Verdict, detail: str) -> None:
         """See `Journalist.record_silence`."""
         if not self.everything:
             return
-        line = to_json(silence(self._vantage, target, _SILENCE[failure], detail, self._clock.wall()))
+        line = to_json(silence(self._vantage, target, outcome, detail, self._clock.wall()))
         try:
             self._journal.append(line)
         except Exception as error:  # noqa: BLE001 - as above

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from results.verdict import Verdict
 from scanner.pace import LOST_AFTER
-from scanner.transport.base import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,12 +61,12 @@ class Signals:
             self._second_look.spoke_many(tokens, keys, refused=True)
         self._pace.stress.refused += len(tokens)
 
-    def unanswered(self, target: Target, token: int, failure: Failure, waited: float) -> None:
+    def unanswered(self, target: Target, token: int, outcome: Verdict, waited: float) -> None:
         """A target accepted no connection; `waited` seconds until that was known."""
-        if failure is Failure.REFUSED:
+        if outcome is Verdict.REFUSED:
             self._pace.stress.refused += 1
             self.heard(target, token, waited > LOST_AFTER, refused=True)
-        elif failure is Failure.UNREACHABLE:
+        elif outcome is Verdict.UNREACHABLE:
             self._pace.stress.unreachable += 1
             if self._second_look is not None:
                 self._second_look.unreachable(token, self._caps.key(target[0], target[1]))

@@ -14,8 +14,6 @@ from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scanner.transport.base import is_loopback
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -142,7 +140,7 @@ def _devices(targets: Iterable[Target]) -> Iterator[tuple[str, int]]:
     """The device of the longest matching route for each target, and its family; nothing without a route."""
     routes = {4: list(_routes4()), 6: list(_routes6())}
     for target in targets:
-        if is_loopback(target):
+        if target.is_loopback:
             continue
         version, address, _ = target
         matching = [

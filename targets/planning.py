@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import netaddr
-
 from targets.grammar import Span, format_address, format_span, parse_endpoint
 from targets.ranges import subtract
 from targets.scope import OutOfScope, Scope
@@ -21,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def prefixes_of(ranges: Ranges) -> list[str]:
-    """The fewest CIDRs that cover `ranges` exactly, IPv4 first."""
+    """The fewest CIDRs that cover `ranges` exactly, IPv4 first, for firewalls and for people."""
+    import netaddr  # not for the start-up of a command that prints none
+
     return [
         str(network)
         for span in ranges.spans()

@@ -333,12 +333,6 @@ class Scope:
         """The addresses after deny, as a set."""
         return Ranges(self.intervals(4), self.intervals(6))
 
-    def prefixes(self) -> list[str]:
-        """The addresses after deny as the fewest CIDRs, for firewalls and for people."""
-        from targets.planning import prefixes_of  # netaddr is for planning, not for start-up
-
-        return prefixes_of(self.ranges())
-
     # -- making it smaller
 
     def intersect(self, other: Scope) -> Scope:
@@ -374,12 +368,6 @@ class Scope:
             for v in (4, 6)
         }
         return Scope._made(self._entries, self._denies, segments, self._excluded, self._allowed)
-
-    def narrow(self, texts: Sequence[str] = (), ports: Iterable[int] | None = None) -> Scope:
-        """The part that TARGET arguments name; no text means every address. See planning.narrow."""
-        from targets.planning import narrow
-
-        return narrow(self, texts, ports)
 
 
 def _restore(

@@ -45,6 +45,11 @@ class Target(tuple[int, int, int]):
         port = property(itemgetter(2), doc="The TCP port, 1 to 65535.")
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine's own loopback address (127.0.0.0/8 or ::1)."""
+        return self[1] >> 24 == 127 if self[0] == 4 else self[1] == 1
+
+    @property
     def ip(self) -> str:
         """The canonical text of the address."""
         return format_address(self[0], self[1])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from results.verdict import Verdict
 from scanner.checkpoint import Checkpoint, decode
 from scanner.pace import Pace, PrefixCaps
 from scanner.second_look import RECALL, ROWS, TOKENS, Memory, SecondLook, Tally, recall_of_rounds
 from scanner.signals import Signals
-from scanner.transport.base import Failure
 from targets.entries import Entry
 from targets.scope import Scope
 
@@ -233,7 +233,7 @@ def test_the_next_start_leaves_alone_who_is_no_longer_silent_but_unreachable() -
     look, wanted, controls = silent_and_refusing()
     signals = Signals(Pace(100.0, 0.0), PrefixCaps(100.0, 24, 64), look)
     target = Scope([Entry.of("127.0.0.0/24", kind="lab")]).pick(7)
-    signals.unanswered(target, wanted[0], Failure.UNREACHABLE, 0.0)
+    signals.unanswered(target, wanted[0], Verdict.UNREACHABLE, 0.0)
     for token in wanted[1:]:
         look.silent(token, 0)
     for token in controls:

@@ -14,7 +14,7 @@ from results.files import REAL
 from results.journal import JournalWriter
 from results.reading import read_segment
 from results.verdict import Verdict
-from scanner.transport.base import Failure, LocalFault
+from scanner.contact import LocalFault
 from targets.load import load_scope
 from tests.support.replay import Replay
 from tests.support.walk import RecordedPeer, walk
@@ -54,7 +54,7 @@ def journal(tmp_path: Path) -> JournalWriter:
     return JournalWriter(directory, REAL, ChainFile(directory, Chain(run_id="walk", genesis="0" * 64), REAL))
 
 
-def world(target: Target) -> RecordedPeer | Failure | LocalFault:
+def world(target: Target) -> RecordedPeer | Verdict | LocalFault:
     """10.20.0.0: open 4.0.3; .1: locked 7.1; .2: open 2.6; .4: secondary; others refuse or say nothing."""
     at = {
         "10.20.0.0": ("4.0.3", "open_data", ""),
@@ -64,7 +64,7 @@ def world(target: Target) -> RecordedPeer | Failure | LocalFault:
     }.get(target.ip)
     assert target.ip != "10.20.0.7", "a denied address was connected to"
     if at is None:
-        return Failure.FILTERED if target.ip == "10.20.0.6" else Failure.REFUSED
+        return Verdict.FILTERED if target.ip == "10.20.0.6" else Verdict.REFUSED
     return RecordedPeer(Replay(*at))
 
 
@@ -122,7 +122,7 @@ async def test_a_local_fault_is_asked_again_and_never_an_outcome(
     monkeypatch.setattr("scanner.engine.FAULT_DELAY", 0.0)
     stumbles = {"10.20.0.0": 3, "10.20.0.5": 2}
 
-    def shaky(target: Target) -> RecordedPeer | Failure | LocalFault:
+    def shaky(target: Target) -> RecordedPeer | Verdict | LocalFault:
         if stumbles.get(target.ip, 0):
             stumbles[target.ip] -= 1
             return LocalFault.PORTS

@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from results.verdict import Verdict
+from scanner.contact import Ending, TlsSession
 from scanner.mongo import console as http_console
 from scanner.mongo.answers import ErrorKind, error_kind, is_handshake, wire_version
 from scanner.mongo.channel import Channel, Flight
@@ -26,18 +27,7 @@ from scanner.mongo.commands import (
     is_master,
     list_databases,
 )
-from scanner.mongo.facts import (
-    Attempt,
-    Depth,
-    Document,
-    Ending,
-    Facts,
-    Layer,
-    Limits,
-    Next,
-    Reply,
-    TlsSession,
-)
+from scanner.mongo.facts import Attempt, Depth, Document, Facts, Layer, Limits, Next, Reply
 from scanner.mongo.judge import judge
 from scanner.mongo.questions import (
     CONSOLE,

@@ -1,6 +1,6 @@
 """What a conversation can learn of a server, and the words in which its driver is told what to do.
 
-The bottom of the protocol core: it imports nothing but the standard library's plain types.
+The bottom of the protocol core: it imports nothing of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from scanner.contact import Ending, TlsSession
+
 Document = dict[str, Any]
 
 
@@ -20,16 +22,6 @@ class Layer(StrEnum):
 
     PLAIN = "plain"
     TLS = "tls"
-
-
-class Ending(StrEnum):
-    """How a connection came to its end, seen from our side, after it had been established."""
-
-    CLOSED = "closed"
-    RESET = "reset"
-    TIMEOUT = "timeout"
-    TLS_FAILED = "tls_failed"
-    TOO_MUCH = "too_much"
 
 
 class Next(Enum):
@@ -67,20 +59,6 @@ class Limits:
     name_length: int = 256
     connections: int = 5
     window: int = 256  # metadata commands in flight on one connection; a server answers them in order
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsSession:
-    """What the TLS layer saw, as plain data (the layer itself lives in the transport)."""
-
-    established: bool
-    version: str = ""
-    cipher: str = ""
-    cipher_bits: int | None = None
-    certificate_der: bytes = b""
-    certificate_requested: bool = False
-    legacy: bool = False
-    alert: str = ""  # name of the alert or error that ended it, as the TLS library says it
 
 
 @dataclass(slots=True, kw_only=True)

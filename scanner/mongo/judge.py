@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from results.record import Evidence
 from results.verdict import Verdict
+from scanner.contact import Ending
 from scanner.mongo.answers import (
     ATLAS_ERROR,
     ErrorKind,
@@ -25,7 +26,7 @@ from scanner.mongo.answers import (
 from scanner.mongo.banners import recognise
 from scanner.mongo.console import Console
 from scanner.mongo.console import recognise as recognise_console
-from scanner.mongo.facts import Attempt, Ending, Facts, Layer, Reply
+from scanner.mongo.facts import Attempt, Facts, Layer, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from scanner.contact import Ending
 from scanner.mongo.answers import ATLAS_ERROR, ErrorKind, databases, error_code, error_kind, is_handshake
 from scanner.mongo.commands import (
     Request,
@@ -19,7 +20,7 @@ from scanner.mongo.commands import (
     list_collections,
     list_databases,
 )
-from scanner.mongo.facts import Attempt, Document, Ending, Facts, Layer, Limits, Next
+from scanner.mongo.facts import Attempt, Document, Facts, Layer, Limits, Next
 from scanner.mongo.wire import Flaw, Form
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ asyncio, memory) passes the same contract tests.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from targets.scope import OutOfScope
@@ -15,31 +15,12 @@ from targets.scope import OutOfScope
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from scanner.mongo.facts import Ending
+    from results.verdict import Verdict
+    from scanner.contact import Ending, LocalFault
     from targets.scope import Target
 
 
 NARROWED = "the scope was narrowed meanwhile"
-
-
-class Failure(StrEnum):
-    """Why no connection came about, as a fact about the target."""
-
-    REFUSED = "refused"
-    FILTERED = "filtered"
-    UNREACHABLE = "unreachable"
-
-
-class LocalFault(StrEnum):
-    """Trouble on this machine. Never a target's outcome: the target goes back to the queue."""
-
-    DESCRIPTORS = "descriptors"  # EMFILE, ENFILE
-    PORTS = "ports"  # EADDRNOTAVAIL, EADDRINUSE
-    MEMORY = "memory"  # ENOBUFS, ENOMEM
-    FORBIDDEN = "forbidden"  # EACCES, EPERM: a fence outside the process, or a scope bug
-    NETWORK = "network"  # ENETUNREACH, ENETDOWN without a word from a router
-    PAUSED = "paused"  # the process itself was stopped, so its clocks prove nothing
-    OTHER = "other"
 
 
 class Deadline(Enum):
@@ -48,11 +29,6 @@ class Deadline(Enum):
     CONNECT = "connect"
     REPLY = "reply"
     HOST = "host"
-
-
-def is_loopback(target: Target) -> bool:
-    """Whether the target is this machine's own loopback address (127.0.0.0/8 or ::1)."""
-    return target.address >> 24 == 127 if target.version == 4 else target.address == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +90,7 @@ class Prober(Protocol):
     def ended(self, link: Link, ending: Ending) -> None:
         """The connection is over. Call `reopen` inside this callback to go on, else the slot is free."""
 
-    def failed(self, target: Target, token: Any, failure: Failure, detail: str, talk: Any) -> None:
+    def failed(self, target: Target, token: Any, outcome: Verdict, detail: str, talk: Any) -> None:
         """No connection came about. `talk` is set when it was a reopening that failed."""
 
     def refused(self, batch: list[tuple[Any, Target, float]]) -> None:

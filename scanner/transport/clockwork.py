@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scanner.mongo.facts import Ending
-from scanner.transport.base import NARROWED, Deadline, Failure, LocalFault, Prober, Timeouts
+from results.verdict import Verdict
+from scanner.contact import Ending, LocalFault
+from scanner.transport.base import NARROWED, Deadline, Prober, Timeouts
 from scanner.transport.deadlines import TICK, Wheel
 from scanner.transport.slot import CONNECTING, IDLE, OPEN, Slot
 
@@ -43,7 +44,7 @@ class Clockwork:
     def _broke(self, slot: Slot, error: Exception) -> None:
         raise NotImplementedError
 
-    def _retire(self, slot: Slot, meaning: Failure | LocalFault, detail: str) -> None:
+    def _retire(self, slot: Slot, meaning: Verdict | LocalFault, detail: str) -> None:
         raise NotImplementedError
 
     def _over(self, slot: Slot, ending: Ending) -> None:
@@ -117,6 +118,6 @@ class Clockwork:
 
     def _expire(self, slot: Slot) -> None:
         if slot.phase == CONNECTING:
-            self._retire(slot, Failure.FILTERED, "")
+            self._retire(slot, Verdict.FILTERED, "")
         elif slot.phase == OPEN:
             self._over(slot, Ending.TIMEOUT)

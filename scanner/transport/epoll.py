@@ -19,17 +19,10 @@ import select
 from socket import inet_ntoa
 from typing import TYPE_CHECKING, Any
 
-from scanner.mongo.facts import Ending
+from results.verdict import Verdict
+from scanner.contact import Ending, LocalFault
 from scanner.transport import errnos
-from scanner.transport.base import (
-    NARROWED,
-    Deadline,
-    Failure,
-    LocalFault,
-    Prober,
-    Timeouts,
-    is_loopback,
-)
+from scanner.transport.base import NARROWED, Deadline, Prober, Timeouts
 from scanner.transport.clockwork import Clockwork
 from scanner.transport.deadlines import TICK, Wheel
 from scanner.transport.slot import CONNECTING, IDLE, OPEN, Slot, talks_to_itself
@@ -229,11 +222,11 @@ class EpollConnector(Clockwork):
         slot.disconnect()
         self._report(slot, meaning, detail)
 
-    def _report(self, slot: Slot, meaning: Failure | LocalFault, detail: str) -> None:
+    def _report(self, slot: Slot, meaning: Verdict | LocalFault, detail: str) -> None:
         target, token, talk = slot.target, slot.token, slot.talk
         self.waited = self._loop.time() - slot.opened_at
         self.park(slot)
-        if isinstance(meaning, Failure):
+        if isinstance(meaning, Verdict):
             self._prober.failed(target, token, meaning, detail, talk)
         else:
             self._prober.fault(target, token, meaning, detail, talk)
@@ -305,7 +298,7 @@ class EpollConnector(Clockwork):
             target, token, talk = slot.target, slot.token, slot.talk
             self.waited = self._loop.time() - slot.opened_at
             self.park(slot)
-            self._prober.failed(target, token, Failure.REFUSED, "", talk)
+            self._prober.failed(target, token, Verdict.REFUSED, "", talk)
         elif number in (0, errno.EISCONN):
             self._established(slot, event, self._loop.time())
         elif number in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED):
@@ -325,15 +318,15 @@ class EpollConnector(Clockwork):
         slot.connected_at = now
         if slot.talk is None:
             slot.host_deadline = now + self._timeouts.host
-            if is_loopback(slot.target) and talks_to_itself(slot.sock):
-                self._retire(slot, Failure.REFUSED, "connected to itself")
+            if slot.target.is_loopback and talks_to_itself(slot.sock):
+                self._retire(slot, Verdict.REFUSED, "connected to itself")
                 return
         self._arm(slot, now)
         self._prober.connected(slot)
         if event & select.EPOLLIN and slot.phase == OPEN:
             self._read(slot, event)
 
-    def _retire(self, slot: Slot, meaning: Failure | LocalFault, detail: str) -> None:
+    def _retire(self, slot: Slot, meaning: Verdict | LocalFault, detail: str) -> None:
         slot.disconnect()
         self._report(slot, meaning, detail)
 

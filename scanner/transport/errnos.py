@@ -11,14 +11,15 @@ import os
 import socket
 import struct
 
-from scanner.transport.base import Failure, LocalFault
+from results.verdict import Verdict
+from scanner.contact import LocalFault
 
 _TARGET = {
-    errno.ECONNREFUSED: Failure.REFUSED,
-    errno.ETIMEDOUT: Failure.FILTERED,
-    errno.ENOPROTOOPT: Failure.UNREACHABLE,  # ICMP protocol unreachable
-    errno.EPROTO: Failure.UNREACHABLE,
-    errno.EMSGSIZE: Failure.UNREACHABLE,
+    errno.ECONNREFUSED: Verdict.REFUSED,
+    errno.ETIMEDOUT: Verdict.FILTERED,
+    errno.ENOPROTOOPT: Verdict.UNREACHABLE,  # ICMP protocol unreachable
+    errno.EPROTO: Verdict.UNREACHABLE,
+    errno.EMSGSIZE: Verdict.UNREACHABLE,
 }
 _LOCAL = {
     errno.EMFILE: LocalFault.DESCRIPTORS,
@@ -44,12 +45,12 @@ _EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err, <linux/
 _ORIGIN_ICMP, _ORIGIN_ICMP6 = 2, 3
 
 
-def classify(number: int) -> Failure | LocalFault:
+def classify(number: int) -> Verdict | LocalFault:
     """The meaning of an unambiguous errno; an unknown one is ours, never the target's."""
     return _TARGET.get(number) or _LOCAL.get(number) or LocalFault.OTHER
 
 
-def classify_unreachable(sock: socket.socket, number: int, waited: float) -> tuple[Failure | LocalFault, str]:
+def classify_unreachable(sock: socket.socket, number: int, waited: float) -> tuple[Verdict | LocalFault, str]:
     """Decide the errnos of ASK_THE_QUEUE by the error queue: a router's word is there, with its address.
 
     An empty queue is our own routing table, except after seconds of waiting: then nobody on the link
@@ -58,11 +59,11 @@ def classify_unreachable(sock: socket.socket, number: int, waited: float) -> tup
     name = errno.errorcode[number]
     word = drain(sock)
     if word:
-        return Failure.UNREACHABLE, f"{name}: {word}"
+        return Verdict.UNREACHABLE, f"{name}: {word}"
     if number == errno.EACCES:
         return LocalFault.FORBIDDEN, describe(number)
     if number == errno.EHOSTUNREACH and waited > 0.5:
-        return Failure.UNREACHABLE, f"{name}: nobody on the link has this address"
+        return Verdict.UNREACHABLE, f"{name}: nobody on the link has this address"
     return LocalFault.NETWORK, f"{name}: no route on this machine"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from scanner.mongo.facts import Ending
-from scanner.transport.base import Deadline, Failure, LocalFault, Prober, connect_each
+from results.verdict import Verdict
+from scanner.contact import Ending, LocalFault
+from scanner.transport.base import Deadline, Prober, connect_each
 from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class MemoryConnector:
         self,
         prober: Prober,
         permits: Callable[[Target], bool],
-        world: Callable[[Target], Peer | Failure | LocalFault],
+        world: Callable[[Target], Peer | Verdict | LocalFault],
         capacity: int = 64,
     ) -> None:
         self.capacity = capacity
@@ -107,7 +108,7 @@ class MemoryConnector:
         while not link.done:
             link.reopened = False
             found = self._world(link.target)
-            if isinstance(found, (Failure, LocalFault)):
+            if isinstance(found, (Verdict, LocalFault)):
                 self._nobody(link, found)
                 return
             link.peer = found
@@ -115,9 +116,9 @@ class MemoryConnector:
             self._prober.connected(link)
             self._talk(link)
 
-    def _nobody(self, link: MemoryLink, why: Failure | LocalFault) -> None:
+    def _nobody(self, link: MemoryLink, why: Verdict | LocalFault) -> None:
         link.close()
-        if isinstance(why, Failure):
+        if isinstance(why, Verdict):
             self._prober.failed(link.target, link.token, why, "scripted", link.talk)
         else:
             self._prober.fault(link.target, link.token, why, "scripted", link.talk)

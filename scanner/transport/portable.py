@@ -7,18 +7,10 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Any
 
-from scanner.mongo.facts import Ending
+from results.verdict import Verdict
+from scanner.contact import Ending, LocalFault
 from scanner.transport import errnos
-from scanner.transport.base import (
-    NARROWED,
-    Deadline,
-    Failure,
-    LocalFault,
-    Prober,
-    Timeouts,
-    connect_each,
-    is_loopback,
-)
+from scanner.transport.base import NARROWED, Deadline, Prober, Timeouts, connect_each
 from scanner.transport.slot import talks_to_itself
 from targets.scope import OutOfScope, Target
 
@@ -282,17 +274,17 @@ class PortableConnector:
             async with asyncio.timeout(self.timeouts.connect) as link.patience:
                 await self.loop.sock_connect(sock, link.target.sockaddr)
             link.patience = None
-            if is_loopback(link.target) and talks_to_itself(sock):
+            if link.target.is_loopback and talks_to_itself(sock):
                 raise ConnectionRefusedError(111, "connected to itself")
             life = link._life
             await self.loop.create_connection(lambda: _Life(link, life), sock=sock)
             sock = None  # the transport owns it now
         except TimeoutError:
-            self._report(link, Failure.FILTERED, "")
+            self._report(link, Verdict.FILTERED, "")
         except OSError as error:
             number = error.errno or 0
             if number in errnos.AMBIGUOUS:
-                self._report(link, Failure.UNREACHABLE, errnos.describe(number))
+                self._report(link, Verdict.UNREACHABLE, errnos.describe(number))
             else:
                 self._report(link, errnos.classify(number), errnos.describe(number))
         finally:
@@ -301,13 +293,13 @@ class PortableConnector:
             if sock is not None:
                 sock.close()
 
-    def _report(self, link: PortableLink, meaning: Failure | LocalFault, detail: str) -> None:
+    def _report(self, link: PortableLink, meaning: Verdict | LocalFault, detail: str) -> None:
         talk = link.talk
         self.waited = self.loop.time() - link.opened_at
         link.close()
         if self._closed:
             return
-        if isinstance(meaning, Failure):
+        if isinstance(meaning, Verdict):
             self.prober.failed(link.target, link.token, meaning, detail, talk)
         else:
             self.prober.fault(link.target, link.token, meaning, detail, talk)

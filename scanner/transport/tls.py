@@ -10,7 +10,7 @@ import ssl
 import warnings
 from functools import lru_cache
 
-from scanner.mongo.facts import TlsSession
+from scanner.contact import TlsSession
 
 MAX_WIRE_BYTES = 64 * 1024 * 1024  # renegotiation, tickets and key updates all end here
 MAX_HANDSHAKE_BYTES = 256 * 1024  # a chain of a hundred certificates fits; a flood does not

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from results.verdict import Verdict
 from scanner.clock import SystemClock
 from scanner.door import Door
 from scanner.mongo.commands import client_metadata
@@ -20,7 +21,7 @@ from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.metadata import MetadataPlan
 from scanner.observe import Vantage, observe
 from scanner.probe import Probe
-from scanner.transport.base import Failure, LocalFault, Timeouts
+from scanner.transport.base import Timeouts
 from scanner.transport.choose import make_connector
 from scanner.transport.memory import MemoryConnector
 from targets.entries import Entry
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from results.record import Observation
+    from scanner.contact import LocalFault
     from scanner.probe import Conversation
     from targets.scope import Target
 
@@ -50,7 +52,7 @@ class Asked:
 
     observation: Observation | None = None
     talk: Conversation | None = None
-    failure: Failure | LocalFault | None = None
+    failure: Verdict | LocalFault | None = None
     seconds: float = 0.0
 
     @property
@@ -74,14 +76,14 @@ class Gathering:
         """See `Outcomes.answered`."""
         self._keep(target, Asked(observe(self.vantage, target, talk, time.time()), talk))
 
-    def unanswered(self, target: Target, token: Any, failure: Failure, detail: str) -> None:
+    def unanswered(self, target: Target, token: Any, failure: Verdict, detail: str) -> None:
         """See `Outcomes.unanswered`."""
         self._keep(target, Asked(failure=failure))
 
     def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
         """See `Outcomes.refused`."""
         for _, target, _ in batch:
-            self._keep(target, Asked(failure=Failure.REFUSED))
+            self._keep(target, Asked(failure=Verdict.REFUSED))
 
     def untried(self, target: Target, token: Any, fault: LocalFault, detail: str) -> None:
         """See `Outcomes.untried`."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from results.verdict import Verdict
+from scanner.contact import Ending
 from scanner.lab.channel import Channel, TlsChannel
 from scanner.lab.personality import Personality
 from scanner.lab.security import Certificate, ClientCertificate, Security
-from scanner.mongo.facts import Ending
 from tests.support.recordings import load
 from tests.support.replay import Replay
 from tests.support.servers import play

@@ -8,12 +8,13 @@ import bson
 import pytest
 
 from results.verdict import Verdict
+from scanner.contact import Ending
 from scanner.lab.hostile.base import base_profile
 from scanner.lab.others import Changed
 from scanner.lab.personality import Personality
 from scanner.lab.server import Server
 from scanner.mongo.answers import databases
-from scanner.mongo.facts import Ending, Layer
+from scanner.mongo.facts import Layer
 from tests.accuracy.asking import HASTY, ask, ask_in_memory
 from tests.accuracy.playing import MemoryTls, recorded, recorded_mode
 from tests.accuracy.proofs import trap

@@ -9,9 +9,10 @@ import bson
 from bson.errors import BSONError
 
 from results.record import from_json, to_json
+from scanner.contact import Ending, TlsSession
 from scanner.mongo.commands import client_metadata
 from scanner.mongo.dialogue import Dialogue
-from scanner.mongo.facts import Depth, Ending, Facts, Layer, Limits, Next, TlsSession
+from scanner.mongo.facts import Depth, Facts, Layer, Limits, Next
 from scanner.mongo.judge import Judgement, judge
 from scanner.mongo.metadata import MetadataPlan
 from tests.fuzz.observing import observation

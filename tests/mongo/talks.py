@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from scanner.contact import TlsSession
 from scanner.mongo import commands
 from scanner.mongo.commands import Request, client_metadata
 from scanner.mongo.dialogue import Dialogue
-from scanner.mongo.facts import Depth, Limits, Next, Reply, TlsSession
+from scanner.mongo.facts import Depth, Limits, Next, Reply
 from scanner.mongo.judge import Judgement, judge
 from tests.support.converse import TlsPeer, converse
 from tests.support.scripted import CLOSE, SILENT, Script, Scripted

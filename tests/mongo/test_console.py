@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from results.verdict import Verdict
+from scanner.contact import Ending
 from scanner.mongo import console
 from scanner.mongo.dialogue import Dialogue
-from scanner.mongo.facts import Depth, Ending, Layer, Limits, Next
+from scanner.mongo.facts import Depth, Layer, Limits, Next
 from scanner.mongo.judge import judge
 from tests.mongo.talks import CLIENT
 

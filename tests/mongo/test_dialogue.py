@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from results.verdict import Verdict
+from scanner.contact import Ending
 from scanner.mongo.commands import Command
-from scanner.mongo.facts import Ending, Facts, Layer
+from scanner.mongo.facts import Facts, Layer
 from tests.mongo.talks import (
     BUILD,
     EMPTY,

@@ -9,7 +9,8 @@ import bson
 import pytest
 
 from results.verdict import Verdict
-from scanner.mongo.facts import Depth, Ending, Layer, Limits, Next
+from scanner.contact import Ending
+from scanner.mongo.facts import Depth, Layer, Limits, Next
 from scanner.mongo.judge import judge
 from tests.mongo.talks import (
     HELLO,

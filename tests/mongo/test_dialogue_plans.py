@@ -8,8 +8,9 @@ import bson
 import pytest
 
 from results.verdict import Verdict
+from scanner.contact import Ending
 from scanner.mongo import commands
-from scanner.mongo.facts import Depth, Ending, Layer, Limits, Next
+from scanner.mongo.facts import Depth, Layer, Limits, Next
 from scanner.mongo.judge import judge
 from tests.mongo.talks import (
     BUILD,

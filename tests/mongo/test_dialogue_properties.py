@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from results.verdict import Verdict
+from scanner.contact import Ending, TlsSession
 from scanner.mongo import commands
 from scanner.mongo.commands import Request, client_metadata
 from scanner.mongo.dialogue import Dialogue
-from scanner.mongo.facts import Depth, Ending, Layer, Limits, Next, Reply, TlsSession
+from scanner.mongo.facts import Depth, Layer, Limits, Next, Reply
 from scanner.mongo.judge import Judgement, judge
 from tests.support.recordings import load
 from tests.support.replay import parse, split

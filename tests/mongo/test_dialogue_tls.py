@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from results.verdict import Verdict
-from scanner.mongo.facts import Ending, Layer, Next
+from scanner.contact import Ending
+from scanner.mongo.facts import Layer, Next
 from scanner.mongo.judge import judge
 from tests.mongo.talks import (
     BUILD,

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from scanner.contact import TlsSession
 from scanner.mongo import lookalikes
 from scanner.mongo.dialogue import Dialogue
-from scanner.mongo.facts import Attempt, Depth, Facts, Layer, Limits, Reply, TlsSession
+from scanner.mongo.facts import Attempt, Depth, Facts, Layer, Limits, Reply
 from scanner.mongo.identity import identify, topology
 from scanner.mongo.judge import judge
 from tests.support.converse import converse

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from results.verdict import Verdict
+from scanner.contact import Ending, TlsSession
 from scanner.mongo.answers import (
     ErrorKind,
     databases,
@@ -16,7 +17,7 @@ from scanner.mongo.answers import (
     outcome,
     wire_version,
 )
-from scanner.mongo.facts import Attempt, Ending, Facts, Layer, Reply, TlsSession
+from scanner.mongo.facts import Attempt, Facts, Layer, Reply
 from scanner.mongo.judge import RULES, judge
 
 Doc = dict[str, Any]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scanner.contact import Ending
 from scanner.mongo.dialogue import Dialogue
-from scanner.mongo.facts import Depth, Ending, Layer, Limits, Next
+from scanner.mongo.facts import Depth, Layer, Limits, Next
 from scanner.mongo.identity import identify
 from scanner.mongo.metadata import MetadataPlan
 from tests.support import real

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from scanner.mongo.facts import Ending, Layer, Next, TlsSession
+from scanner.contact import Ending, TlsSession
+from scanner.mongo.facts import Layer, Next
 from tests.support.recordings import load
 from tests.support.replay import Answer, Replay
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from scanner.contact import Ending
 from scanner.coverage import Coverage
 from scanner.door import Door
 from scanner.engine import Engine
 from scanner.mongo.dialogue import Dialogue
-from scanner.mongo.facts import Depth, Ending, Limits
+from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.metadata import MetadataPlan
 from scanner.observe import Vantage
 from scanner.order import Order
@@ -62,7 +63,7 @@ class RecordedPeer:
         return [*events, Ending.CLOSED] if answer.closed else events
 
 
-World = "Callable[[Target], RecordedPeer | Failure | LocalFault]"
+World = "Callable[[Target], RecordedPeer | Verdict | LocalFault]"
 
 
 async def walk(

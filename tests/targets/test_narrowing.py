@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from targets.claims import Claim
 from targets.entries import Deny, Entry
 from targets.grammar import GrammarError, Span, parse_span
-from targets.planning import narrow_by_claims
+from targets.planning import narrow, narrow_by_claims
 from targets.scope import OutOfScope, Scope
 from tests.targets.test_scope import many, places
 from tests.targets.universe import entry, spans, union
@@ -38,7 +38,7 @@ def estate() -> Scope:
     ],
 )
 def test_narrowing(texts: tuple[str, ...], asked: tuple[int, ...] | None, count: int) -> None:
-    assert len(estate().narrow(texts, asked)) == count
+    assert len(narrow(estate(), texts, asked)) == count
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_narrowing(texts: tuple[str, ...], asked: tuple[int, ...] | None, count:
 )
 def test_narrowing_never_widens(texts: tuple[str, ...], asked: tuple[int, ...] | None, message: str) -> None:
     with pytest.raises(OutOfScope) as caught:
-        estate().narrow(texts, asked)
+        narrow(estate(), texts, asked)
     assert str(caught.value).startswith(message)
 
 
 def test_narrowing_by_what_is_no_target() -> None:
     with pytest.raises(GrammarError, match=r"has host bits set; write 10\.20\.0\.0/16"):
-        estate().narrow(["10.20.0.1/16"])
+        narrow(estate(), ["10.20.0.1/16"])
 
 
 @given(many, many)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from targets.entries import Deny, Entry, format_expiry
 from targets.grammar import Span
+from targets.planning import prefixes_of
 from targets.scope import OutOfScope, Scope, Target
 from targets.target import OutOfScope as SameError
 from tests.targets.universe import BASE, SIZE, deny, entry, members, spans, union
@@ -171,7 +172,7 @@ def test_intervals_and_prefixes_cover_the_targets_exactly(allow: list[Span], den
         }
         assert all(this[1] + 1 < following[0] for this, following in pairwise(intervals))
     if allow:
-        again = Scope([Entry.of(text) for text in scope.prefixes()])
+        again = Scope([Entry.of(text) for text in prefixes_of(scope.ranges())])
         assert places(again) == places(scope)
 
 
@@ -276,7 +277,7 @@ def test_a_scope_never_holds_special_space(text: str) -> None:
 
 def test_a_lab_entry_holds_loopback_alone() -> None:
     scope = Scope([Entry.of("126.0.0.0-128.0.0.0", kind="lab"), Entry.of("::/64", kind="lab")])
-    assert scope.prefixes() == ["127.0.0.0/8", "::1/128"]
+    assert prefixes_of(scope.ranges()) == ["127.0.0.0/8", "::1/128"]
 
 
 # -- words
@@ -337,7 +338,7 @@ def test_ports_are_ports(port: object) -> None:
 
 def test_an_empty_scope_permits_nothing() -> None:
     scope = Scope()
-    assert (len(scope), scope.address_count, scope.ports, scope.prefixes(), scope.expires) == (
+    assert (len(scope), scope.address_count, scope.ports, prefixes_of(scope.ranges()), scope.expires) == (
         0,
         0,
         (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 from targets.entries import Deny, Entry, govern
+from targets.planning import narrow
 from targets.scope import Scope
 
 
@@ -74,4 +75,4 @@ def test_narrowing_by_thousands_of_targets_is_not_quadratic() -> None:
     """16,384 TARGETs into 5,000 entries: minutes if every TARGET walked every entry."""
     scope = Scope([Entry.of(f"10.{i >> 8}.{i & 255}.0/25", owner=str(i)) for i in range(5000)])
     texts = [f"10.{i >> 10 & 15}.{i >> 2 & 255}.{i & 3}:27017" for i in range(16384)]
-    assert len(scope.narrow(texts)) == 16384
+    assert len(narrow(scope, texts)) == 16384

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from scanner.mongo.facts import Ending
-from scanner.transport.base import Deadline, Failure, Link, LocalFault, Timeouts
+from results.verdict import Verdict
+from scanner.contact import Ending, LocalFault
+from scanner.transport.base import Deadline, Link, Timeouts
 from scanner.transport.epoll import EpollConnector
 from scanner.transport.portable import PortableConnector
 from targets.entries import Entry
@@ -50,12 +51,12 @@ class Notes:
         self._note("ended", link.token, ending, link.kind)
         self.on_end(link, ending)
 
-    def failed(self, target: Target, token: Any, failure: Failure, detail: str, talk: Any) -> None:
+    def failed(self, target: Target, token: Any, failure: Verdict, detail: str, talk: Any) -> None:
         self._note("failed", token, failure)
 
     def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
         for token, _, _ in batch:
-            self._note("failed", token, Failure.REFUSED)
+            self._note("failed", token, Verdict.REFUSED)
 
     def fault(self, target: Target, token: Any, fault: LocalFault, detail: str, talk: Any) -> None:
         self._note("fault", token, fault)
@@ -154,7 +155,7 @@ async def test_a_refused_connect_is_a_fact_about_the_target(make: Callable[..., 
         for turn in range(4):
             connector.connect(allowed.target(f"127.0.0.{turn + 1}", port), turn)
             await notes.until(lambda: connector.free == 1)
-    assert notes.events == [("failed", turn, Failure.REFUSED) for turn in range(4)]
+    assert notes.events == [("failed", turn, Verdict.REFUSED) for turn in range(4)]
 
 
 async def test_a_reused_socket_goes_to_the_next_target_only(make: Callable[..., AnyConnector]) -> None:

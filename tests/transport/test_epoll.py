@@ -8,7 +8,8 @@ import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scanner.transport.base import Failure, LocalFault
+from results.verdict import Verdict
+from scanner.contact import LocalFault
 from scanner.transport.epoll import EpollConnector
 from targets.entries import Entry
 from targets.scope import Scope
@@ -50,7 +51,7 @@ async def test_too_few_descriptors_shrink_the_capacity_and_are_no_outcome(
     faults = [event for event in notes.events if event[0] == "fault"]
     assert faults
     assert all(event[2] is LocalFault.DESCRIPTORS for event in faults)
-    assert all(event[2] is Failure.REFUSED for event in notes.events if event[0] == "failed")
+    assert all(event[2] is Verdict.REFUSED for event in notes.events if event[0] == "failed")
     assert shrunk < 20
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner.mongo.facts import Ending
-from scanner.transport.base import LocalFault, Timeouts
+from scanner.contact import Ending, LocalFault
+from scanner.transport.base import Timeouts
 from scanner.transport.epoll import EpollConnector
 from scanner.transport.portable import PortableConnector
 from tests.transport.test_connector import AnyConnector, Notes, echo, scope, serving
