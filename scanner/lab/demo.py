@@ -120,10 +120,11 @@ def sweep(scope: Path, output: Path) -> int:
     finally:
         stop(process)
     if not watched and code in (0, 1, 3):
-        from scanner.cli.screen import show_table
+        from results.reading import read_run
+        from results.report.table import print_table
 
         os.environ.setdefault("COLUMNS", "160")  # no terminal tells its width here
-        show_table(str(newest_run(output)))
+        print_table(read_run(newest_run(output)), sys.stdout)
     return code
 
 
