@@ -11,9 +11,9 @@ import asyncio
 import json
 import sys
 
-from scanner.order import Order
-from scanner.syn.messages import Job
-from scanner.syn.stage import SynStage
+from scanner.engine.order import Order
+from scanner.network.syn.messages import Job
+from scanner.network.syn.stage import SynStage
 
 
 async def sweep(first: int, count: int, port: int, attempts: int) -> dict[str, float]:

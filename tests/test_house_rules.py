@@ -26,10 +26,10 @@ TOP = {
 # Rooms that take bytes, numbers and times as arguments, and touch no part of the world.
 PURE = (
     "scanner/mongo/",
-    "scanner/order.py",
-    "scanner/pace.py",
-    "scanner/syn/packets.py",
-    "scanner/syn/cookie.py",
+    "scanner/engine/order.py",
+    "scanner/engine/pace.py",
+    "scanner/network/syn/packets.py",
+    "scanner/network/syn/cookie.py",
     "targets/scope.py",
     "targets/ranges.py",
     "targets/grammar.py",
@@ -110,6 +110,21 @@ def imported_modules(path: Path) -> list[str]:
     return found
 
 
+def test_no_file_stands_outside_a_room() -> None:
+    """Every file of scanner/ is in a room, but for the three words that all rooms share."""
+    loose = {name for name in python_files() if re.fullmatch(r"scanner/[^/]+", name)}
+    shared = {"scanner/clock.py", "scanner/contact.py", "scanner/errors.py"}
+    assert loose == {"scanner/__init__.py", "scanner/__main__.py", *shared}
+
+
+def test_tests_mirror_the_rooms() -> None:
+    """Each room and each folder of network/ has a folder of tests; what is deeper may share its parent's."""
+    rooms = {str(Path(name).parent) for name in python_files() if name.startswith("scanner/")} - {"scanner"}
+    rooms = {room for room in rooms if room.count("/") == 1 or room.startswith("scanner/network/")}
+    folders = {str(Path(name).parent) for name in python_files()}
+    assert {room for room in rooms if room.replace("scanner/", "tests/", 1) not in folders} == set()
+
+
 def test_motor_lives_in_one_file() -> None:
     """The driver is imported by the second opinion and by the process that it runs in."""
     users = {
@@ -118,7 +133,7 @@ def test_motor_lives_in_one_file() -> None:
         if name.startswith(ROOMS)
         and any(m.partition(".")[0] == "motor" for m in imported_modules(ROOT / name))
     }
-    assert users == {"scanner/driver.py", "scanner/driver_worker.py"}
+    assert users == {"scanner/network/driver/driver.py", "scanner/network/driver/worker.py"}
 
 
 def test_files_are_short() -> None:

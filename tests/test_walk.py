@@ -119,7 +119,7 @@ async def test_with_everything_each_target_has_one_line(allow_list: Path, journa
 async def test_a_local_fault_is_asked_again_and_never_an_outcome(
     allow_list: Path, journal: JournalWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scanner.engine.FAULT_DELAY", 0.0)
+    monkeypatch.setattr("scanner.engine.engine.FAULT_DELAY", 0.0)
     stumbles = {"10.20.0.0": 3, "10.20.0.5": 2}
 
     def shaky(target: Target) -> RecordedPeer | Verdict | LocalFault:

@@ -18,8 +18,8 @@ def command(run: str, output: str, head: str, as_json: bool) -> int:
     Exit code 0 when nothing was, 4 when something was. Only --head shows a chain that was rebuilt as a whole.
     """
     from results.audit import audit, to_json
+    from scanner.cli.run_text import audit_lines, run_path
     from scanner.errors import ExitCode
-    from scanner.run_text import audit_lines, run_path
 
     report = audit(run_path(run, output), head)
     click.echo(to_json(report) if as_json else "\n".join(audit_lines(report)))

@@ -19,9 +19,9 @@ def command(as_json: bool) -> None:
 
     import msgspec
 
+    from scanner.cli.plan_text import table_lines
     from scanner.clock import SystemClock
     from scanner.mongo.tables import DataAge, data_age
-    from scanner.plan_text import table_lines
     from targets import special
 
     today = datetime.fromtimestamp(SystemClock.wall(), UTC).date()

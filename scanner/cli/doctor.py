@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from scanner.cli.options import config_option, json_option, output_option, scope_option
-from scanner.fence import KINDS
+from scanner.setup.firewall import KINDS
 
 
 @click.command("doctor")
@@ -34,7 +34,7 @@ def command(
     --fence prints a second fence outside the process, generated from the scope, so that not even a bug of
     mongosweep can reach an address outside it. Exit code 0, or 2 when a sweep would be refused here.
     """
-    from scanner.diagnosis import diagnose, fence_text
+    from scanner.setup.diagnosis import diagnose, fence_text
 
     if fence is not None:
         click.echo(fence_text(fence, config, scope_file, user), nl=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scanner.config_file import FILE_NAME
+from scanner.setup.config_file import FILE_NAME
 
 
 @click.command("init")
@@ -13,7 +13,7 @@ def command(file: str) -> None:
     """Write a commented FILE (mongosweep.toml) whose scope is empty. An existing file is left as it is."""
     from pathlib import Path
 
-    from scanner.template import write_template
+    from scanner.setup.template import write_template
 
     write_template(Path(file))
     click.echo(f"wrote {file}; put your ranges into it as [[allow]] entries, then: mongosweep plan", err=True)

@@ -42,7 +42,7 @@ def command(
     groups = [Group.MAIN, Group.OTHER, *([Group.HOSTILE] if hostile else [])]
     base, port = base or DEFAULT_BASE, port or DEFAULT_PORT
     if only_list:
-        from scanner.run_text import lab_text
+        from scanner.cli.run_text import lab_text
 
         click.echo(lab_text(Estate(base=base, port=port, groups=groups).truth(), as_json=as_json))
         return

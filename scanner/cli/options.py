@@ -14,7 +14,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 ENGINES = ("connect", "syn")
 DEPTHS = ("verdict", "databases", "collections")
 LOOPS = ("uvloop", "asyncio")
-MAX_RATE = 20_000_000  # as in scanner.config, which costs an import that --help can do without
+MAX_RATE = 20_000_000  # as in scanner.setup.settings, which costs an import that --help can do without
 
 
 class Shard(click.ParamType[tuple[int, int]]):

@@ -24,10 +24,10 @@ def command(
     is an address, a CIDR, a range a-b, address:port, or `-` for a list on standard input, which may be the
     output of nmap, masscan, naabu or zmap.
     """
+    from scanner.cli.plan_text import plan_json, plan_lines
     from scanner.clock import SystemClock
-    from scanner.inputs import Request, load
-    from scanner.plan import make_plan
-    from scanner.plan_text import plan_json, plan_lines
+    from scanner.setup.request import Request, load
+    from scanner.sweep.plan import make_plan
 
     now = SystemClock.wall()
     loaded = load(Request.of(targets, asked), now)
@@ -36,7 +36,7 @@ def command(
     plan = make_plan(loaded.settings, loaded.scope, loaded.options, now, seed)
     holders = None
     if ownership:
-        from scanner.holders import look_up
+        from scanner.setup.prefix_holders import look_up
 
         holders = look_up(loaded.scope, loaded.settings.ownership)
     click.echo(plan_json(plan, holders) if as_json else "\n".join(plan_lines(plan, holders)))

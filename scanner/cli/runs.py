@@ -18,7 +18,7 @@ def command(output: str, as_json: bool) -> None:
     from pathlib import Path
 
     from results.runs import list_runs
-    from scanner.run_text import runs_json, runs_lines
+    from scanner.cli.run_text import runs_json, runs_lines
 
     runs = list_runs(Path(output))
     click.echo(runs_json(runs) if as_json else "\n".join(runs_lines(runs)))

@@ -10,14 +10,14 @@ import os
 from typing import TYPE_CHECKING, Any, TextIO
 
 from results.text import human_bytes, visible
-from scanner.plan_text import duration, plural
+from scanner.cli.plan_text import duration, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from results.record import Observation
-    from scanner.plan import Plan
-    from scanner.progress import Screen, Snapshot, Summary
+    from scanner.sweep.plan import Plan
+    from scanner.sweep.progress import Screen, Snapshot, Summary
 
 LINE_INTERVAL = 30.0  # seconds between progress lines where nobody watches
 MOST_FOUND_LINES = 100

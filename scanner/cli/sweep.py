@@ -61,12 +61,12 @@ def command(
     the output of nmap, masscan, naabu or zmap. It narrows the scope and never widens it. JSONL goes to stdout
     when that is piped, a table when it is a terminal, and always into a run directory.
     """
+    from scanner.cli.log import configure
     from scanner.cli.screen import is_terminal, screen_for
     from scanner.clock import SystemClock
-    from scanner.doctor import require_descriptors
-    from scanner.inputs import Request, load
-    from scanner.log import configure
-    from scanner.sweep import run
+    from scanner.setup.doctor import require_descriptors
+    from scanner.setup.request import Request, load
+    from scanner.sweep.sweep import run
 
     require_descriptors()
     loaded = load(Request.of(targets, asked), SystemClock.wall())

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from scanner.mongo import activity, lookalikes
 from scanner.mongo.answers import databases, describe, error_code, succeeded
+from scanner.mongo.command_forms import KIND_OF, NOT_KNOWN, WIRE_3_0, Forms, Kind, Task
 from scanner.mongo.commands import CURSOR_COLLECTION, Command, Request
 from scanner.mongo.exposure import NOT_TOLD, assemble
 from scanner.mongo.facts import Depth, Document, Facts, Limits, Reply
-from scanner.mongo.forms import KIND_OF, NOT_KNOWN, WIRE_3_0, Forms, Kind, Task
 from scanner.mongo.inventory import (
     CollectionState,
     DatabaseState,

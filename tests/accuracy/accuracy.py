@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from results.verdict import Verdict
 from scanner.lab.estate import catalogue
 from scanner.lab.personality import Group
-from scanner.transport.base import Timeouts
+from scanner.network.connect.base import Timeouts
 from tests.accuracy import hostile_suite, matrix, nmap
 from tests.accuracy.asking import ask_all
 from tests.accuracy.pages import table

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from results.verdict import Verdict
 from scanner.clock import SystemClock
-from scanner.door import Door
+from scanner.engine.observe import Vantage, observe
+from scanner.engine.probe import Probe
 from scanner.mongo.commands import client_metadata
 from scanner.mongo.console import PORT as CONSOLE_PORT
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.metadata import MetadataPlan
-from scanner.observe import Vantage, observe
-from scanner.probe import Probe
-from scanner.transport.base import Timeouts
-from scanner.transport.choose import make_connector
-from scanner.transport.memory import MemoryConnector
+from scanner.network.connect.base import Timeouts
+from scanner.network.connect.choose import make_connector
+from scanner.network.connect.memory import MemoryConnector
+from scanner.network.guard import Door
 from targets.entries import Entry
 from targets.scope import Scope
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from results.record import Observation
     from scanner.contact import LocalFault
-    from scanner.probe import Conversation
+    from scanner.engine.probe import Conversation
     from targets.scope import Target
 
 CLIENT = client_metadata("Example", "soc@example.com", "0")

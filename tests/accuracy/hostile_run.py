@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scanner.transport.base import Timeouts
+from scanner.network.connect.base import Timeouts
 from tests.accuracy.asking import ask, ask_all
 
 if TYPE_CHECKING:

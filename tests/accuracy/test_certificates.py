@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from results.verdict import Verdict
-from scanner.certificate import read_certificate
+from scanner.engine.certificate import read_certificate
 from scanner.lab.estate import find
 from scanner.lab.hostile.base import base_profile
 from scanner.lab.hostile.weak import PEM

@@ -22,7 +22,7 @@ from scanner.lab.profile import Profile
 from scanner.lab.server import Server
 from scanner.lab.versions import V2_6, V3_2, V7_0, Version
 from scanner.mongo.facts import Depth
-from scanner.transport.base import Timeouts
+from scanner.network.connect.base import Timeouts
 from tests.accuracy.asking import ask
 
 if TYPE_CHECKING:

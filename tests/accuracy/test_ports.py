@@ -14,7 +14,7 @@ from scanner.mongo.console import PORT as CONSOLE_PORT
 from tests.accuracy.surroundings import surroundings
 from tests.support.lab_thread import LabThread
 from tests.support.ports import free_port
-from tests.test_sweep_process import command
+from tests.sweep.test_sweep_process import command
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HOST = "127.98.0.1"

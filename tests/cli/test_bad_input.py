@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import scanner.sweep
+import scanner.sweep.sweep
 from scanner.cli import main
 from tests.cli.programs import CONFIGURATION, mongosweep
 
@@ -86,7 +86,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         calls.append(arguments)
         raise AssertionError("a sweep began")
 
-    monkeypatch.setattr(scanner.sweep, "run", run)
+    monkeypatch.setattr(scanner.sweep.sweep, "run", run)
     for name in [name for name in os.environ if name.startswith("MONGOSWEEP_")]:
         monkeypatch.delenv(name)
     return calls

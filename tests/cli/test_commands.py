@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-import scanner.sweep
+import scanner.sweep.sweep
 from results.record import json_schema
 from scanner.cli import main
-from scanner.inputs import Request, load
-from scanner.progress import Summary
+from scanner.setup.request import Request, load
+from scanner.sweep.progress import Summary
 from targets import special
 from tests.cli.programs import CONFIGURATION, mongosweep
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scanner.config import Settings, SweepOptions
+    from scanner.setup.settings import Settings, SweepOptions
     from targets.scope import Scope
 
 SUMMARY = Summary(
@@ -55,7 +55,7 @@ def swept(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, Scope, SweepO
         calls.append((settings, scope, options))
         return SUMMARY
 
-    monkeypatch.setattr(scanner.sweep, "run", run)
+    monkeypatch.setattr(scanner.sweep.sweep, "run", run)
     return calls
 
 

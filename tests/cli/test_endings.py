@@ -16,15 +16,15 @@ import click
 import pytest
 from click.testing import CliRunner
 
-import scanner.sweep
+import scanner.sweep.sweep
 from results.files import DirectoryBusyError, StorageError
+from results.sinks.stdout import Follower
 from scanner.cli import main
 from scanner.cli.ending import describe_end
 from scanner.cli.group import root
-from scanner.close import with_stdout
 from scanner.errors import ExitCode, MongosweepError, RefusedError, exit_code_table
-from scanner.progress import Summary
-from scanner.stdout import Follower
+from scanner.sweep.close import with_stdout
+from scanner.sweep.progress import Summary
 from targets.errors import ScopeError
 from tests.cli.programs import CONFIGURATION, ROOT, mongosweep
 
@@ -83,7 +83,7 @@ def test_a_bug_is_one_line_and_a_file_with_the_traceback(
     def run(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("one\ntwo")
 
-    monkeypatch.setattr(scanner.sweep, "run", run)
+    monkeypatch.setattr(scanner.sweep.sweep, "run", run)
     assert main(["sweep", "--quiet"]) == 70
     err = capsys.readouterr().err
     assert err.startswith("internal error: ZeroDivisionError: one two; a traceback is in ")
@@ -106,7 +106,7 @@ def test_a_bug_with_nowhere_to_write_says_where_it_arose(
     def no_file(**_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(scanner.sweep, "run", run)
+    monkeypatch.setattr(scanner.sweep.sweep, "run", run)
     monkeypatch.setattr("tempfile.mkstemp", no_file)
     assert main(["sweep", "--quiet"]) == 70
     err = capsys.readouterr().err
@@ -193,7 +193,7 @@ def test_a_reader_that_takes_nothing_any_more_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it takes something, it is waited for, however slow it is; then its lines are missing."""
-    monkeypatch.setattr("scanner.stdout._silence_stdout", lambda: None)
+    monkeypatch.setattr("results.sinks.stdout._silence_stdout", lambda: None)
     journal = tmp_path / "observations-0001.jsonl"
     journal.write_bytes(b"x" * 1023 + b"\n" * 1 + (b"y" * 1023 + b"\n") * 1000)
     reading, writing = os.pipe()
@@ -220,7 +220,7 @@ def test_a_reader_that_takes_nothing_any_more_is_given_up(
 
 def test_ctrl_c_while_a_reader_is_waited_for_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run is whole, but lines are missing on stdout: it must not end as if nothing were."""
-    monkeypatch.setattr("scanner.stdout._silence_stdout", lambda: None)
+    monkeypatch.setattr("results.sinks.stdout._silence_stdout", lambda: None)
     journal = tmp_path / "observations-0001.jsonl"
     journal.write_bytes((b"y" * 1023 + b"\n") * 1000)
     reading, writing = os.pipe()

@@ -9,8 +9,8 @@ import pytest
 
 from scanner.cli.group import COMMANDS, root
 from scanner.errors import ExitCode
-from scanner.fence import KINDS
-from scanner.manual import settings_page
+from scanner.setup.firewall import KINDS
+from scanner.setup.manual import settings_page
 from tests.cli.programs import ROOT
 
 USAGE = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
@@ -24,7 +24,7 @@ def options(name: str) -> list[click.Option]:
 
 
 def test_the_page_of_settings_is_made_from_the_types() -> None:
-    """`python -m scanner.manual docs/settings.md` writes it."""
+    """`python -m scanner.setup.manual docs/settings.md` writes it."""
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()
 
 

@@ -23,15 +23,15 @@ from scanner.cli.screen import (
     screen_for,
     summary_lines,
 )
-from scanner.config import Settings, SweepOptions
-from scanner.plan import make_plan
-from scanner.progress import Snapshot, Summary
+from scanner.setup.settings import Settings, SweepOptions
+from scanner.sweep.plan import make_plan
+from scanner.sweep.progress import Snapshot, Summary
 from targets.entries import Entry
 from targets.scope import Scope
 
 if TYPE_CHECKING:
-    from scanner.plan import Plan
-    from scanner.progress import Screen
+    from scanner.sweep.plan import Plan
+    from scanner.sweep.progress import Screen
 
 
 class Terminal(io.StringIO):

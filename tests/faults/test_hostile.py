@@ -18,14 +18,14 @@ import pytest
 from results.reading import read_run
 from results.run import load_manifest
 from results.verdict import Severity, Verdict
-from scanner.config import Settings
 from scanner.lab.estate import find
 from scanner.lab.personality import Personality
+from scanner.setup.settings import Settings
 from tests.cli.programs import ROOT
 from tests.netns.servers import PORT
 from tests.support.lab_thread import LabThread
-from tests.test_sweep import FAST, found, port, scope_of, sweep
-from tests.test_sweep_process import command
+from tests.sweep.test_sweep import FAST, found, port, scope_of, sweep
+from tests.sweep.test_sweep_process import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

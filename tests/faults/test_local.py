@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-import scanner.engine
+import scanner.engine.engine
 from results.reading import read_run
 from results.run import load_manifest
-from scanner.config import Blackout, Settings
+from scanner.engine.probe import Probe
 from scanner.lab.estate import find
-from scanner.probe import Probe
-from scanner.transport.slot import Slot
+from scanner.network.connect.slot import Slot
+from scanner.setup.settings import Blackout, Settings
 from targets.entries import Entry
 from targets.scope import Scope
 from tests.support.lab_thread import LabThread
-from tests.test_sweep import FAST, Watcher, found, port, scope_of, sweep
-from tests.test_sweep_process import command, wait_for_run
+from tests.sweep.test_sweep import FAST, Watcher, found, port, scope_of, sweep
+from tests.sweep.test_sweep_process import command, wait_for_run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from results.record import Observation
-    from scanner.transport.base import Link
+    from scanner.network.connect.base import Link
 
 __all__ = ["port"]  # a fixture
 
@@ -73,7 +73,7 @@ class TestOurOwnBugs:
     def test_a_bug_that_passes_costs_no_target(
         self, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from scanner.scribe import Scribe
+        from scanner.engine.recorder import Scribe
 
         honest, failures = Scribe.record, [ZeroDivisionError()]
 
@@ -99,8 +99,8 @@ class TestOurOwnBugs:
                     held.append(2.5)
                     time.sleep(2.5)
 
-        from scanner.config import SweepOptions
-        from scanner.sweep import run
+        from scanner.setup.settings import SweepOptions
+        from scanner.sweep.sweep import run
 
         places = {(ip, port): find("auth_7_1") for ip in SERVERS} | {("127.91.0.20", port): find("empty")}
         with LabThread(places):
@@ -162,7 +162,7 @@ class TestWhatTheKernelRefuses:
     def test_a_fault_of_ours_is_asked_again(
         self, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, number: int
     ) -> None:
-        monkeypatch.setattr(scanner.engine, "FAULT_DELAY", 0.05)
+        monkeypatch.setattr(scanner.engine.engine, "FAULT_DELAY", 0.05)
         self.failing(monkeypatch, number, 10)
         summary, _ = sweep(scope_of(port, "127.91.0.0/28"), tmp_path)
         assert summary.state == "complete", summary.reasons
@@ -187,8 +187,8 @@ class TestWhatTheKernelRefuses:
     def test_a_fault_that_lasts_ends_the_sweep_as_not_reached(
         self, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, number: int
     ) -> None:
-        monkeypatch.setattr(scanner.engine, "FAULT_DELAY", 0.05)
-        monkeypatch.setattr(scanner.engine, "FAULT_PATIENCE", 1.0)
+        monkeypatch.setattr(scanner.engine.engine, "FAULT_DELAY", 0.05)
+        monkeypatch.setattr(scanner.engine.engine, "FAULT_PATIENCE", 1.0)
         self.failing(monkeypatch, number, 10**9)
         summary, _ = sweep(scope_of(port, "127.91.0.0/28"), tmp_path)
         assert (summary.state, summary.not_reached) == ("degraded", 16)
@@ -250,8 +250,8 @@ class TestClocks:
                 if snapshot.done > 60 and not clock.shift and not clock.asleep:
                     jump(clock)
 
-        from scanner.config import SweepOptions
-        from scanner.sweep import run
+        from scanner.setup.settings import SweepOptions
+        from scanner.sweep.sweep import run
 
         scope = Scope([Entry.of("127.91.0.0/24", owner="x", kind="lab", expires=expires)], ports=[port])
         settings = settings or Settings(sweep=msgspec.structs.replace(FAST, rate=150))

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-import scanner.sweep
+import scanner.sweep.sweep
 from results.audit import audit
 from results.run import load_manifest
-from scanner.config import Settings, SweepOptions
+from scanner.engine.order import Order
 from scanner.lab.estate import find
-from scanner.order import Order
-from scanner.sweep import run
+from scanner.setup.settings import Settings, SweepOptions
+from scanner.sweep.sweep import run
 from tests.support.faulty_files import Call, Wrapping
 from tests.support.lab_thread import LabThread
-from tests.test_sweep import FAST, Watcher, found, port, scope_of
-from tests.test_sweep_process import command, wait_for_run
+from tests.sweep.test_sweep import FAST, Watcher, found, port, scope_of
+from tests.sweep.test_sweep_process import command, wait_for_run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scanner.progress import Snapshot
+    from scanner.sweep.progress import Snapshot
 
 __all__ = ["port"]  # a fixture
 
@@ -52,7 +52,7 @@ class Hanging(Wrapping):
 def test_an_fsync_that_hangs_calls_nobody_silent(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scanner.sweep, "SYNC_INTERVAL", 0.1)
+    monkeypatch.setattr(scanner.sweep.sweep, "SYNC_INTERVAL", 0.1)
     done: list[tuple[float, int]] = []
 
     class Noting(Watcher):

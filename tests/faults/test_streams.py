@@ -15,8 +15,8 @@ import pytest
 
 from results.reading import read_run
 from results.run import load_manifest
-from tests.test_sweep import port
-from tests.test_sweep_process import command, wait_for_run
+from tests.sweep.test_sweep import port
+from tests.sweep.test_sweep_process import command, wait_for_run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import Final
 
 from results.files import CorruptError, NotARunError
 from results.reading import read_segment
-from scanner.transport.tls import TlsError, TlsLayer
+from scanner.network.connect.tls import TlsError, TlsLayer
 from targets.errors import ScopeError
 from targets.grammar import GrammarError, parse_endpoint, parse_port
 from targets.load import load_scope

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scanner.syn.privilege import CAP_NET_RAW
+from scanner.network.syn.privilege import CAP_NET_RAW
 from tests.netns.oracle import Program, estate, watch
 from tests.support import netns
 

@@ -120,7 +120,7 @@ class TestNothingLeaves:
 
 
 BREAK = """
-import scanner.door
+import scanner.network.guard
 from targets.scope import Scope
 from targets.target import Target
 
@@ -133,8 +133,8 @@ def astray(target):
 Scope.pick = lambda self, index: astray(pick(self, index))
 Scope.pick_all = lambda self, indices: [astray(pick(self, index)) for index in indices]
 if {disable}:
-    scanner.door.Door.permits = lambda self, target, at=0.0: True
-    scanner.door.Door.fence = lambda self: lambda target: True
+    scanner.network.guard.Door.permits = lambda self, target, at=0.0: True
+    scanner.network.guard.Door.fence = lambda self: lambda target: True
 """
 
 

@@ -82,7 +82,7 @@ class Quick(Program):
     def stages(self) -> list[str]:
         """Processes of the stage that are alive in the namespace."""
         found = self.scan.run(["ip", "netns", "pids", self.scan.name]).stdout.split()
-        return [pid for pid in found if b"scanner.syn.process" in words_of(pid)]
+        return [pid for pid in found if b"scanner.network.syn.process" in words_of(pid)]
 
 
 def words_of(pid: str) -> bytes:

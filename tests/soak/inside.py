@@ -3,7 +3,8 @@
     python -m tests.soak.inside FILE sweep -c … (the arguments of mongosweep)
 
 The probe is a thread that asks the loop to run a callback and measures how long that takes. The memory of
-answers (scanner/twins.py) is cut to a size that fills up soon, so that its filling is not taken for a leak.
+answers (scanner/engine/response_cache.py) is cut to a size that fills up soon, so that its filling is not
+taken for a leak.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from scanner import sweep, twins
 from scanner.cli import main
-from scanner.transport import choose
+from scanner.engine import response_cache
+from scanner.network.connect import choose
+from scanner.sweep import sweep
 
 PERIOD = 1.0  # seconds
 SLOW = 0.3  # seconds of lag after which it is noted what the loop is busy with
@@ -80,6 +82,6 @@ def hook(path: Path) -> None:
 
 if __name__ == "__main__":
     hook(Path(sys.argv[1]))
-    twins.REMEMBERED = 32
+    response_cache.REMEMBERED = 32
     sys.argv = ["mongosweep", *sys.argv[2:]]
     sys.exit(main())

@@ -6,20 +6,20 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from scanner.contact import Ending
-from scanner.coverage import Coverage
-from scanner.door import Door
-from scanner.engine import Engine
+from scanner.engine.accounts import Coverage
+from scanner.engine.engine import Engine
+from scanner.engine.observe import Vantage
+from scanner.engine.order import Order
+from scanner.engine.pace import Pace, PrefixCaps
+from scanner.engine.probe import Probe
+from scanner.engine.recorder import Scribe
+from scanner.engine.response_cache import Twins
+from scanner.engine.sources import WalkSource
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.metadata import MetadataPlan
-from scanner.observe import Vantage
-from scanner.order import Order
-from scanner.pace import Pace, PrefixCaps
-from scanner.probe import Probe
-from scanner.scribe import Scribe
-from scanner.sources import WalkSource
-from scanner.transport.memory import MemoryConnector
-from scanner.twins import Twins
+from scanner.network.connect.memory import MemoryConnector
+from scanner.network.guard import Door
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,8 @@ from random import Random
 from typing import TYPE_CHECKING, NoReturn
 
 from results.files import REAL, AlreadyCompleteError, FileSystem, ResultsError
-from scanner.config import SweepOptions
-from scanner.sweep import run
+from scanner.setup.settings import SweepOptions
+from scanner.sweep.sweep import run
 from tests.support.faulty_files import DyingFileSystem, PowerLossFileSystem
 from tests.torture.launch import shorten
 from tests.torture.mutants import apply
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from results.record import Observation
-    from scanner.plan import Plan
-    from scanner.progress import Snapshot, Summary
+    from scanner.sweep.plan import Plan
+    from scanner.sweep.progress import Snapshot, Summary
     from tests.torture.lab import Ground
 
 DIED = 77

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scanner.config import Settings, SweepSettings
+from scanner.engine.order import Order
 from scanner.lab.fleet import Fleet
-from scanner.order import Order
+from scanner.setup.settings import Settings, SweepSettings
 from targets.entries import Entry
 from targets.scope import Scope
 from tests.torture.verify import Place, Truth

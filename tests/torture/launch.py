@@ -6,8 +6,8 @@ import faulthandler
 import signal
 import sys
 
-from scanner import raw_stage, sweep
 from scanner.cli import main
+from scanner.sweep import sweep, syn_source
 
 SYNC_INTERVAL = 0.03
 CHECKPOINT_EVERY = 2
@@ -19,8 +19,8 @@ def shorten() -> None:
     """Give the sweep of this process the short intervals."""
     sweep.SYNC_INTERVAL = SYNC_INTERVAL
     sweep.CHECKPOINT_EVERY = CHECKPOINT_EVERY
-    raw_stage.SNAPSHOT_INTERVAL = SNAPSHOT_INTERVAL
-    raw_stage.LEAST_WAIT = LEAST_WAIT
+    syn_source.SNAPSHOT_INTERVAL = SNAPSHOT_INTERVAL
+    syn_source.LEAST_WAIT = LEAST_WAIT
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ MUTANTS = (
     ),
     Mutant(
         "checkpoint before evidence",
-        "scanner.sweep:Sweep._make_durable",
+        "scanner.sweep.sweep:Sweep._make_durable",
         (
             ("self.journal.sync()\n", "pass\n"),
             ("written.encode())\n", "written.encode())\n    self.journal.sync()\n"),
@@ -63,7 +63,7 @@ MUTANTS = (
     ),
     Mutant(
         "a checkpoint that counts what came after the fsync",
-        "scanner.sweep:Sweep._make_durable",
+        "scanner.sweep.sweep:Sweep._make_durable",
         (("checkpoint.after_evidence(", "self._checkpoint().after_evidence("),),
     ),
     Mutant(

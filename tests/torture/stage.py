@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scanner.order import Order
+from scanner.engine.order import Order
 from targets.entries import Entry
 from targets.scope import Scope
 from tests.netns.oracle import PORT, estate, serving

@@ -19,13 +19,13 @@ from results.files import AlreadyCompleteError, ResultsError
 from results.record import to_json
 from results.verdict import Verdict
 from scanner.clock import SystemClock
-from scanner.close import close_accounts
-from scanner.config import Settings, SweepOptions
-from scanner.observe import Vantage, silence
-from scanner.scribe import PrefixWatch
-from scanner.second_look import SecondLook
-from scanner.sources import WalkSource
-from scanner.sweep import Sweep
+from scanner.engine.loss import SecondLook
+from scanner.engine.observe import Vantage, silence
+from scanner.engine.recorder import PrefixWatch
+from scanner.engine.sources import WalkSource
+from scanner.setup.settings import Settings, SweepOptions
+from scanner.sweep.close import close_accounts
+from scanner.sweep.sweep import Sweep
 from targets.entries import Entry
 from targets.scope import Scope, Target
 from tests.support.faulty_files import DiedError, DyingFileSystem, PowerLossFileSystem, Wrapping
@@ -59,7 +59,7 @@ def answers(target: Target) -> bool:
 
 def truth(seed: int) -> Truth:
     """What must be found."""
-    from scanner.order import Order
+    from scanner.engine.order import Order
 
     scope = story_scope()
     targets = [scope.pick(index) for index in range(len(scope))]

@@ -1,0 +1,74 @@
+"""What outcomes say about the network: signs of congestion and loss, for the pace, the caps of prefixes and
+the second look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from results.verdict import Verdict
+from scanner.engine.pace import LOST_AFTER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scanner.engine.loss import SecondLook
+    from scanner.engine.pace import Pace, PrefixCaps
+    from scanner.engine.probe import Conversation
+    from scanner.engine.roles import Answered
+    from targets.scope import Target
+
+
+class Signals:
+    """Passes each outcome on to whoever draws a conclusion from it. Tokens are positions of the order."""
+
+    def __init__(self, pace: Pace, caps: PrefixCaps, second_look: SecondLook | None) -> None:
+        self._pace = pace
+        self._caps = caps
+        self._second_look = second_look
+
+    def answered(self, talk: Conversation) -> None:
+        """A server talked, whoever asked it."""
+        self._pace.observe_round_trip(talk.connect_seconds)
+        self._pace.stress.timeouts_after_answers += talk.fell_silent
+
+    def heard(self, target: Target, token: int, lost: bool, *, refused: bool) -> None:
+        """A target accepted or refused a connection; `lost` when something was lost on the way."""
+        key = self._caps.key(target[0], target[1])
+        self._caps.observe(key, lost)
+        if self._second_look is not None:
+            self._second_look.spoke(token, key, refused=refused)
+
+    def answered_many(self, tokens: list[int], batch: list[Answered]) -> None:
+        """What `answered` and `heard` do, for servers that did not fall silent."""
+        keys = self._caps.keys([target for target, _, _ in batch])
+        self._caps.observe_many(keys)
+        for key, (_, _, talk) in zip(keys, batch, strict=True):
+            self._pace.observe_round_trip(talk.connect_seconds)
+            if talk.connect_seconds > LOST_AFTER:
+                self._caps.note_loss(key)
+        if self._second_look is not None:
+            self._second_look.spoke_many(tokens, keys, refused=False)
+
+    def refused_many(self, tokens: Sequence[int], targets: Sequence[Target], waited: Sequence[float]) -> None:
+        """So many targets refused, each so many seconds after it was asked."""
+        keys = self._caps.keys(targets)
+        self._caps.observe_many(keys)
+        if max(waited) > LOST_AFTER:
+            for key, seconds in zip(keys, waited, strict=True):
+                if seconds > LOST_AFTER:
+                    self._caps.note_loss(key)
+        if self._second_look is not None:
+            self._second_look.spoke_many(tokens, keys, refused=True)
+        self._pace.stress.refused += len(tokens)
+
+    def unanswered(self, target: Target, token: int, outcome: Verdict, waited: float) -> None:
+        """A target accepted no connection; `waited` seconds until that was known."""
+        if outcome is Verdict.REFUSED:
+            self._pace.stress.refused += 1
+            self.heard(target, token, waited > LOST_AFTER, refused=True)
+        elif outcome is Verdict.UNREACHABLE:
+            self._pace.stress.unreachable += 1
+            if self._second_look is not None:
+                self._second_look.unreachable(token, self._caps.key(target[0], target[1]))
+        elif self._second_look is not None:
+            self._second_look.silent(token, self._caps.key(target[0], target[1]))

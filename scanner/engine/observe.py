@@ -1,0 +1,220 @@
+"""From facts to the record: what a conversation learned becomes one `Observation`. Nothing is asked here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from results.line_template import Mould
+from results.record import Endpoint, Evidence, Observation, Owner, Timing, Tls, event_id
+from results.verdict import MEANING, Verdict
+from scanner.clock import timestamp
+from scanner.engine.certificate import read_certificate
+from scanner.engine.response_cache import server_of, start_of
+from scanner.mongo.facts import Depth, Limits
+from scanner.mongo.identity import identify
+from scanner.mongo.judge import judge
+from scanner.mongo.metadata import MetadataPlan
+from scanner.mongo.severity import severity as assess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from results.record import Exposure
+    from scanner.contact import TlsSession
+    from scanner.engine.probe import Conversation
+    from scanner.engine.response_cache import Twin
+    from scanner.engine.roles import Answered
+    from scanner.mongo.dialogue import Dialogue
+    from scanner.mongo.facts import Facts
+    from targets.entries import Entry
+    from targets.scope import Scope, Target
+
+
+MOULDS_KEPT = 256  # of one kind of answer: entries of the allow-list that have such a server
+
+
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """What is the same for all observations of one run."""
+
+    run_id: str
+    scope: Scope
+
+
+def _milliseconds(seconds: float) -> float:
+    """To the microsecond."""
+    return int(seconds * 1e6 + 0.5) / 1000
+
+
+def _timing(talk: Conversation, messages: int, bytes_sent: int, bytes_received: int) -> Timing:
+    return Timing(
+        connect_ms=_milliseconds(talk.connect_seconds),
+        total_ms=_milliseconds(talk.closed_at - talk.opened_at),
+        connections=talk.connections,
+        messages=messages,
+        bytes_sent=bytes_sent,
+        bytes_received=bytes_received,
+    )
+
+
+def owner_of(scope: Scope, target: Target) -> Owner:
+    """Whose the target is, by the most specific entry of the allow-list."""
+    return _owner(scope.owner_of(target.address, target.version))
+
+
+@lru_cache(1024)
+def _owner(entry: Entry) -> Owner:
+    return Owner(
+        owner=entry.owner,
+        contact=entry.contact,
+        site=entry.site,
+        allow=entry.text,
+        labels=dict(entry.labels),
+    )
+
+
+def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -> Observation:
+    """The record of a target that accepted a connection. `wall` is the time of the observation."""
+    facts = talk.dialogue.facts
+    facts.observed_at = datetime.fromtimestamp(wall, UTC)
+    judgement = judge(facts)
+    speaks = judgement.verdict not in (Verdict.NOT_MONGODB, Verdict.UNKNOWN) or facts.hello is not None
+    server = identify(facts, is_open=judgement.verdict.is_open) if speaks else None
+    exposure = _exposure(talk.dialogue) if judgement.verdict.is_open else None
+    severity, reasons = assess(judgement.verdict, server, exposure)
+    return Observation(
+        event_id=event_id(vantage.run_id, target.packed, target.port),
+        run_id=vantage.run_id,
+        observed_at=timestamp(wall),
+        target=_endpoint(vantage.scope, target, tls_of(facts, facts.observed_at)),
+        owner=owner_of(vantage.scope, target),
+        verdict=judgement.verdict,
+        evidence=judgement.evidence,
+        server=server,
+        exposure=exposure,
+        severity=severity,
+        severity_reasons=reasons,
+        timing=_timing(
+            talk, talk.dialogue.messages_sent, talk.dialogue.bytes_sent, talk.dialogue.bytes_received
+        ),
+    )
+
+
+def lines_of_twins(vantage: Vantage, batch: Iterable[Answered], wall: float) -> list[bytes | None]:
+    """The line of what `observe_twin` makes, for each of them; None where there is no mould for it."""
+    run_id, entry_of = vantage.run_id, vantage.scope.owner_of
+    observed_at = timestamp(wall).encode()
+    lines: list[bytes | None] = []
+    for target, _, talk in batch:
+        twin, alike = talk.twin, talk.alike
+        assert twin is not None
+        assert alike is not None
+        _, address, port = target
+        place = id(entry_of(address, target[0])), port
+        mould = twin.moulds.get(place)
+        if mould is None:
+            mould = _mould(vantage, target, talk, twin, wall, place)
+            if mould is None:
+                lines.append(None)
+                continue
+        local_time, started = alike.local_time, None
+        if twin.tells_start:
+            started = start_of(twin.server, alike)
+        lines.append(
+            mould.cast(
+                event_id(run_id, target.packed, port).encode(),
+                observed_at,
+                target.ip.encode(),
+                started,
+                None if local_time is None else local_time / 1000 - wall,
+                int(talk.connect_seconds * 1e6 + 0.5) / 1000,
+                int((talk.closed_at - talk.opened_at) * 1e6 + 0.5) / 1000,
+            )
+        )
+    return lines
+
+
+def _mould(
+    vantage: Vantage, target: Target, talk: Conversation, twin: Twin, wall: float, place: tuple[int, int]
+) -> Mould | None:
+    if place not in twin.moulds:
+        if len(twin.moulds) >= MOULDS_KEPT:
+            return None
+        twin.moulds[place] = Mould.of(observe_twin(vantage, target, talk, twin, wall))
+    return twin.moulds[place]
+
+
+def observe_twin(
+    vantage: Vantage, target: Target, talk: Conversation, other: Twin, wall: float
+) -> Observation:
+    """The record of a target that answered just as another one did before: only what is its own is new."""
+    assert talk.alike is not None
+    twin = other.observation
+    return Observation(
+        event_id=event_id(vantage.run_id, target.packed, target.port),
+        run_id=vantage.run_id,
+        observed_at=timestamp(wall),
+        target=_endpoint(vantage.scope, target, None),
+        owner=owner_of(vantage.scope, target),
+        verdict=twin.verdict,
+        evidence=twin.evidence,
+        server=server_of(other.server, talk.alike, wall),
+        exposure=twin.exposure,
+        severity=twin.severity,
+        severity_reasons=twin.severity_reasons,
+        timing=_timing(talk, twin.timing.messages, twin.timing.bytes_sent, twin.timing.bytes_received),
+    )
+
+
+def _exposure(dialogue: Dialogue) -> Exposure:
+    """What the metadata plan gathered; without one, the names that the verdict itself rests on."""
+    plan = dialogue.plan
+    if not isinstance(plan, MetadataPlan):
+        plan = MetadataPlan(dialogue.facts, Limits(), Depth.VERDICT)
+    return plan.exposure()
+
+
+def silence(vantage: Vantage, target: Target, verdict: Verdict, detail: str, wall: float) -> Observation:
+    """The record of a target that accepted no connection; written only when every outcome is wanted."""
+    return Observation(
+        event_id=event_id(vantage.run_id, target.packed, target.port),
+        run_id=vantage.run_id,
+        observed_at=timestamp(wall),
+        target=_endpoint(vantage.scope, target, None),
+        owner=owner_of(vantage.scope, target),
+        verdict=verdict,
+        evidence=[Evidence(rule=verdict.value, detail=detail or MEANING[verdict].sentence)],
+        severity=MEANING[verdict].severity,
+    )
+
+
+def _endpoint(scope: Scope, target: Target, tls: Tls | None) -> Endpoint:
+    """The address with its names: those of the allow-list, then those that the certificate claims."""
+    names = list(scope.owner_of(target.address, target.version).hostnames)
+    if tls is not None and tls.certificate is not None:
+        names += [name for name in tls.certificate.names if name not in names]
+    return Endpoint(ip=target.ip, port=target.port, hostnames=names, tls=tls)
+
+
+def tls_of(facts: Facts, now: datetime) -> Tls | None:
+    """The TLS session that says most: the established one, else the last one that failed."""
+    sessions = [attempt.tls for attempt in facts.attempts if attempt.tls is not None]
+    if not sessions:
+        return None
+    best = next((s for s in reversed(sessions) if s.established), sessions[-1])
+    return _tls(best, now)
+
+
+def _tls(session: TlsSession, now: datetime) -> Tls:
+    return Tls(
+        version=session.version,
+        cipher=session.cipher,
+        cipher_bits=session.cipher_bits,
+        legacy=session.legacy,
+        certificate_requested=session.certificate_requested,
+        certificate=read_certificate(session.certificate_der, now),
+        error=session.alert,
+    )

@@ -1,0 +1,234 @@
+"""One target's life: the only place where the network and the dialogue meet.
+
+A connector tells what happened on a link; a dialogue says what to write and when to open another connection.
+Neither knows the other. A target that never accepts a connection passes through without an object of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from results.verdict import Verdict
+from scanner.contact import Ending, LocalFault
+from scanner.mongo.facts import Layer, Next
+from scanner.network.connect.base import Deadline
+from scanner.network.connect.tls import TlsError, TlsLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scanner.engine.response_cache import Twin, Twins
+    from scanner.mongo.dialogue import Dialogue
+    from scanner.mongo.fingerprint import Likeness
+    from scanner.network.connect.base import Link
+    from targets.scope import Target
+
+_LAYERS = {Next.OPEN_PLAIN: (False, False), Next.OPEN_TLS: (True, False), Next.OPEN_TLS_LEGACY: (True, True)}
+
+
+class Outcomes(Protocol):
+    """Who wants to know how a target ended: the engine."""
+
+    def answered(self, target: Target, token: Any, talk: Conversation) -> None:
+        """The target accepted a connection; the conversation holds the facts."""
+
+    def unanswered(self, target: Target, token: Any, outcome: Verdict, detail: str) -> None:
+        """The target never accepted a connection."""
+
+    def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
+        """Nobody listens on these targets: (token, target, seconds until the refusal came)."""
+
+    def untried(self, target: Target, token: Any, fault: LocalFault, detail: str) -> None:
+        """This machine could not ask."""
+
+    def broke(self, target: Target, token: Any, error: Exception) -> None:
+        """Our own code failed while the target was asked: that says nothing about the target."""
+
+
+class Conversation:
+    """What one target's links have in common: its dialogue, and the TLS layer of the current connection."""
+
+    # What most targets never have stands here: an object is made for every one that answers.
+    begun = False
+    alike: Likeness | None = None  # of the first answer, while it is the only one
+    twin: Twin | None = None  # what came of the same answer before
+    tls: TlsLayer | None = None
+    want_tls: tuple[bool, bool] = (False, False)  # (TLS, legacy TLS) for the next connection
+    connections = 1
+    fell_silent = False  # it did not accept another connection after it had accepted one
+    dialogue: Dialogue  # from `begun` on; a server that answers as one before it needs none
+
+    def __init__(self, opened_at: float, connected_at: float) -> None:
+        self.opened_at = opened_at
+        self.connect_seconds = connected_at - opened_at
+        self.closed_at = connected_at
+
+
+class Probe:
+    """Implements `Prober`: carries bytes between links and dialogues until each dialogue is done."""
+
+    def __init__(
+        self,
+        outcomes: Outcomes,
+        begin: Callable[[Target], Dialogue],
+        now: Callable[[], float],
+        twins: Twins | None = None,
+    ) -> None:
+        self._outcomes = outcomes
+        self._make_dialogue = begin
+        self._twins = twins
+        self._opening = b""  # the first write, the same to every target
+        self._now = now
+
+    def connected(self, link: Link) -> None:
+        """See `Prober.connected`."""
+        talk: Conversation | None = link.talk
+        if talk is None:
+            link.talk = Conversation(link.opened_at, link.connected_at)
+            link.send(self._opening or self._open(link.target))
+            return
+        talk.connections += 1
+        use_tls, legacy = talk.want_tls
+        if not use_tls:
+            link.send(talk.dialogue.connected(Layer.PLAIN))
+            return
+        talk.tls = TlsLayer(legacy)
+        try:
+            link.send(talk.tls.start())
+        except TlsError as error:
+            self._tls_failed(link, talk, error)
+
+    def _open(self, target: Target) -> bytes:
+        self._opening = self._make_dialogue(target).connected(Layer.PLAIN)
+        return self._opening
+
+    def _begin(self, target: Target, talk: Conversation) -> None:
+        """Make the dialogue that the opening stands for."""
+        talk.dialogue = self._make_dialogue(target)
+        talk.begun = True
+        if talk.dialogue.connected(Layer.PLAIN) != self._opening:
+            raise RuntimeError("the opening depends on the target: it must not have been sent to this one")
+
+    def received(self, link: Link, data: bytes) -> None:
+        """See `Prober.received`."""
+        talk: Conversation = link.talk
+        if talk.begun:
+            talk.alike = None
+        else:
+            target, token = link.target, link.token
+            # The sweep's own canaries always take the long way: they are there to prove it.
+            if self._twins is not None and token.__class__ is int:
+                talk.alike, talk.twin = self._twins.find(target.is_loopback, data)
+                if talk.twin is not None:  # a server that answered just so was asked before: all is known
+                    link.close()
+                    self._finish(target, token, talk)
+                    return
+            self._begin(target, talk)
+        if talk.tls is not None:
+            self._received_tls(link, talk, talk.tls, data)
+            return
+        attempt = talk.dialogue.facts.attempts[-1]
+        heard = attempt.replies
+        answer = talk.dialogue.received(data)
+        if answer:
+            link.send(answer)
+        if answer or attempt.replies > heard:  # a whole reply earns the next wait, bytes do not
+            link.restart_reply_clock()
+        if talk.dialogue.next is not Next.WAIT:
+            self._turn(link, talk)
+
+    def _received_tls(self, link: Link, talk: Conversation, tls: TlsLayer, data: bytes) -> None:
+        was_established, heard = tls.established, talk.dialogue.facts.attempts[-1].replies
+        try:
+            plain, wire = tls.feed(data)
+            if tls.established and not was_established:
+                wire += self._encrypted(tls, talk.dialogue.connected(Layer.TLS, tls.session()))
+                heard = -1  # the questions have only now been asked
+            answer = talk.dialogue.received(plain) if plain else b""
+            if answer:
+                wire += self._encrypted(tls, answer)
+        except TlsError as error:
+            self._tls_failed(link, talk, error)
+            return
+        if wire:
+            link.send(wire)
+        if answer or talk.dialogue.facts.attempts[-1].replies > heard:
+            link.restart_reply_clock()
+        if not tls.established:
+            return  # a handshake may come in many pieces, and the dialogue has not begun on this connection
+        if talk.dialogue.next is not Next.WAIT:
+            self._turn(link, talk)
+        elif tls.eof:
+            self.ended(link, Ending.CLOSED)
+
+    @staticmethod
+    def _encrypted(tls: TlsLayer, data: bytes) -> bytes:
+        return tls.encrypt(data) if data else b""
+
+    def _tls_failed(self, link: Link, talk: Conversation, error: TlsError) -> None:
+        assert talk.tls is not None
+        session = talk.tls.session(str(error))
+        talk.dialogue.ended(Ending.TLS_FAILED, session)
+        self._turn(link, talk)
+
+    def ended(self, link: Link, ending: Ending) -> None:
+        """See `Prober.ended`."""
+        talk: Conversation | None = link.talk
+        if talk is None:
+            return
+        talk.alike = None  # how it ended counts, too
+        if not talk.begun:
+            self._begin(link.target, talk)
+        if ending is Ending.TIMEOUT and link.kind is Deadline.HOST:
+            talk.dialogue.abort(ending)
+        else:
+            talk.dialogue.ended(ending, talk.tls.session() if talk.tls is not None else None)
+        self._turn(link, talk)
+
+    def _turn(self, link: Link, talk: Conversation) -> None:
+        """Do what the dialogue wants next."""
+        wanted = talk.dialogue.next
+        if wanted is Next.WAIT:
+            return
+        if talk.tls is not None:
+            talk.tls.forget()
+            talk.tls = None
+        if wanted is Next.DONE:
+            target, token = link.target, link.token
+            link.close()
+            self._finish(target, token, talk)
+        else:
+            talk.want_tls = _LAYERS[wanted]
+            link.reopen()
+
+    def _finish(self, target: Target, token: Any, talk: Conversation) -> None:
+        talk.closed_at = self._now()
+        self._outcomes.answered(target, token, talk)
+
+    def failed(self, target: Target, token: Any, outcome: Verdict, detail: str, talk: Any) -> None:
+        """See `Prober.failed`. A connection that could not be opened again ends the dialogue with what it
+        has: the target did accept one before."""
+        if talk is None:
+            self._outcomes.unanswered(target, token, outcome, detail)
+            return
+        if not talk.begun:
+            self._begin(target, talk)
+        talk.fell_silent = outcome is Verdict.FILTERED
+        talk.dialogue.abort(Ending.RESET if outcome is Verdict.REFUSED else Ending.TIMEOUT)
+        self._finish(target, token, talk)
+
+    def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
+        """See `Prober.refused`."""
+        self._outcomes.refused(batch)
+
+    def fault(self, target: Target, token: Any, fault: LocalFault, detail: str, talk: Any) -> None:
+        """See `Prober.fault`. The target is asked again from the start, so half a dialogue is dropped."""
+        if talk is not None and talk.tls is not None:
+            talk.tls.forget()
+        self._outcomes.untried(target, token, fault, detail)
+
+    def broke(self, target: Target, token: Any, error: Exception, talk: Any) -> None:
+        """See `Prober.broke`."""
+        if talk is not None and talk.tls is not None:
+            talk.tls.forget()
+        self._outcomes.broke(target, token, error)

@@ -1,0 +1,285 @@
+"""Writes down what was found: conversation to observation to journal line, second opinion included.
+
+Lines are appended on the event loop and made durable by one thread; stdout follows the journal's file from
+another, so that a slow reader of stdout never slows a probe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from results.record import Confirmation, Evidence, to_json
+from results.verdict import Verdict
+from scanner.engine.agreement import confirm
+from scanner.engine.observe import lines_of_twins, observe, observe_twin, silence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from results.journal import JournalWriter
+    from results.record import Observation
+    from scanner.clock import Clock
+    from scanner.engine.observe import Vantage
+    from scanner.engine.probe import Conversation
+    from scanner.engine.response_cache import Twins
+    from scanner.engine.roles import Answered
+    from scanner.network.driver.driver import SecondOpinion
+    from targets.scope import Target
+
+    Settle = Callable[[Any, str], None]
+    SettleAll = Callable[[list[Any], Counter[str]], None]
+
+SILENT_RULES = frozenset({"silent", "closed-without-reply"})  # of scanner.mongo.judge
+OPENING_MESSAGES = 3
+MASK_LINES = 16  # lines written of mute hosts in one prefix before the rest are only counted
+MASK_HOSTS = 64  # accepted connections in one prefix from which a middlebox is suspected
+MASK_SHARE = 0.9  # share of them that said nothing
+_IPV6 = 1 << 64  # sets the numbers of /64s apart from those of /24s
+
+
+class PrefixWatch:
+    """Prefixes in which everything accepts and nothing speaks: a box on the way completes the handshakes."""
+
+    def __init__(self) -> None:
+        self._accepted: Counter[int] = Counter()
+        self._mute: Counter[int] = Counter()
+
+    @staticmethod
+    def key(target: Target) -> int:
+        """The /24 or /64 of a target, as one integer."""
+        version, address, _ = target
+        return address >> 8 if version == 4 else _IPV6 | address >> 64
+
+    def note(self, target: Target, mute: bool) -> bool:
+        """Count one accepted connection. False when its line would only repeat what the prefix shows."""
+        key = self.key(target)
+        self._accepted[key] += 1
+        if not mute:
+            return True
+        self._mute[key] += 1
+        return self._mute[key] <= MASK_LINES
+
+    def note_many(self, targets: Iterable[Target]) -> None:
+        """Count accepted connections that were not mute."""
+        self._accepted.update(map(self.key, targets))
+
+    def state(self) -> list[tuple[int, int, int, int]]:
+        """Family, prefix, accepted and mute of each prefix in which somebody was mute; for a checkpoint."""
+        return [(*_prefix_of(key), self._accepted[key], mute) for key, mute in self._mute.items()]
+
+    def restore(self, state: list[tuple[int, int, int, int]]) -> None:
+        """Go on counting where an earlier start of the run was."""
+        for version, prefix, accepted, mute in state:
+            key = prefix if version == 4 else _IPV6 | prefix
+            self._accepted[key] += accepted
+            self._mute[key] += mute
+
+    def masked(self) -> list[str]:
+        """Prefixes in which real servers may be invisible, each with its count."""
+        found = []
+        for key, mute in self._mute.items():
+            accepted = self._accepted[key]
+            if accepted >= MASK_HOSTS and mute >= MASK_SHARE * accepted:
+                prefix = _prefix_text(*_prefix_of(key))
+                found.append(f"{prefix}: {mute} of {accepted} accepted and said nothing")
+        return sorted(found)
+
+
+def _prefix_of(key: int) -> tuple[int, int]:
+    return (6, key ^ _IPV6) if key & _IPV6 else (4, key)
+
+
+def _prefix_text(version: int, prefix: int) -> str:
+    from targets.grammar import format_address
+
+    if version == 4:
+        return f"{format_address(4, prefix << 8)}/24"
+    return f"{format_address(6, prefix << 64)}/64"
+
+
+class Scribe:
+    """Implements `Journalist`."""
+
+    def __init__(
+        self,
+        journal: JournalWriter,
+        vantage: Vantage,
+        clock: Clock,
+        twins: Twins,
+        *,
+        everything: bool,
+        opinions: SecondOpinion | None,
+        found: Callable[[Observation], None],
+        failed: Callable[[BaseException], None],
+        wants_found: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.prefixes = PrefixWatch()
+        self.open_found = 0
+        self.disagreements = 0
+        self.lines_left_out = 0
+        self._journal = journal
+        self._vantage = vantage
+        self._clock = clock
+        self._twins = twins
+        self.everything = everything
+        self._opinions = opinions
+        self._found = found
+        self._failed = failed
+        self._wants_found = wants_found
+        self._lines: list[bytes] = []  # not yet written, and whose outcomes wait for that
+        self._outcomes: list[tuple[Settle, Any, str]] = []
+        self._batches: list[tuple[SettleAll, list[Any], Counter[str]]] = []
+        self._to_show: list[Observation] = []
+        self._asking: set[asyncio.Task[None]] = set()
+
+    def record(self, target: Target, token: Any, talk: Conversation, settle: Settle) -> None:
+        """See `Journalist.record`."""
+        wall, twin = self._clock.wall(), talk.twin
+        if twin is not None:
+            observation = observe_twin(self._vantage, target, talk, twin, wall)
+        else:
+            observation = observe(self._vantage, target, talk, wall)
+            self._remember(target, talk, observation)
+        if self._opinions is not None and observation.verdict.is_open:
+            task = asyncio.get_running_loop().create_task(
+                self._confirmed(self._opinions, target, token, observation, settle)
+            )
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+            return
+        self._write(target, token, observation, settle, known=twin is not None)
+
+    def record_twins(self, batch: list[Answered], settle: SettleAll) -> list[Answered]:
+        """See `Journalist.record_twins`: lines from moulds, where no more than a line is wanted."""
+        brief = batch
+        rest: list[Answered] = []
+        if self._opinions is not None or self._wants_found():
+            brief = []
+            for answered in batch:
+                twin = answered[2].twin
+                (rest if twin is not None and twin.is_open else brief).append(answered)
+        made = lines_of_twins(self._vantage, brief, self._clock.wall())
+        if None in made:
+            rest += [answered for answered, line in zip(brief, made, strict=True) if line is None]
+            brief = [answered for answered, line in zip(brief, made, strict=True) if line is not None]
+        self._lines += filter(None, made)
+        self.prefixes.note_many(target for target, _, _ in brief)
+        twins = [talk.twin for _, _, talk in brief if talk.twin is not None]
+        self.open_found += sum(twin.is_open for twin in twins)
+        verdicts = Counter(twin.verdict for twin in twins)
+        self._batches.append((settle, [token for _, token, _ in brief], verdicts))
+        return rest
+
+    def flush(self) -> None:
+        """See `Journalist.flush`."""
+        if not (self._outcomes or self._batches):
+            return
+        lines, self._lines = self._lines, []
+        batches, self._batches = self._batches, []
+        outcomes, self._outcomes = self._outcomes, []
+        shown, self._to_show = self._to_show, []
+        try:
+            if lines:
+                self._journal.append_many(lines)
+        except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
+            self._failed(error)
+            return
+        for settle_all, tokens, verdicts in batches:
+            settle_all(tokens, verdicts)
+        for settle, token, verdict in outcomes:
+            settle(token, verdict)
+        for observation in shown:
+            self._found(observation)
+
+    def _remember(self, target: Target, talk: Conversation, observation: Observation) -> None:
+        """Where the first answer said it all, the next server with the same answer is known by it."""
+        dialogue = talk.dialogue
+        if talk.alike is not None and dialogue.messages_sent == OPENING_MESSAGES and dialogue.plan is None:
+            self._twins.remember(target.is_loopback, talk.alike, observation)
+
+    async def _confirmed(
+        self,
+        opinions: SecondOpinion,
+        target: Target,
+        token: Any,
+        observation: Observation,
+        settle: Settle,
+    ) -> None:
+        """Ask the official driver too. Both opinions stand in the record; neither is picked."""
+        try:
+            opinion = await opinions.ask(target, tls=observation.target.tls is not None)
+        except asyncio.CancelledError:
+            self._write(target, token, observation, settle)  # what was seen is kept without the opinion
+            self.flush()
+            raise
+        except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
+            self._write(target, token, observation, settle)
+            self.flush()
+            self._failed(error)
+            return
+        databases = observation.exposure.databases if observation.exposure else []
+        confirmation = confirm(
+            observation.verdict,
+            [database.name for database in databases],
+            opinion,
+            complete=observation.exposure is None or observation.exposure.database_count == len(databases),
+            server=observation.server,
+        )
+        self._write(target, token, _with(observation, confirmation), settle)
+        self.flush()
+        if confirmation.agrees is False:
+            self.disagreements += 1
+
+    def _write(
+        self, target: Target, token: Any, observation: Observation, settle: Settle, *, known: bool = False
+    ) -> None:
+        mute = observation.verdict is Verdict.UNKNOWN and any(
+            evidence.rule in SILENT_RULES for evidence in observation.evidence
+        )
+        wanted = self.prefixes.note(target, mute)
+        try:
+            if wanted or self.everything:
+                self._lines.append(to_json(observation, read_before=known))
+            else:
+                self.lines_left_out += 1
+        except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
+            self._failed(error)
+            return
+        self._outcomes.append((settle, token, observation.verdict.value))
+        if observation.verdict.is_open:
+            self.open_found += 1
+            self._to_show.append(observation)
+
+    def record_silence(self, target: Target, outcome: Verdict, detail: str) -> None:
+        """See `Journalist.record_silence`."""
+        if not self.everything:
+            return
+        line = to_json(silence(self._vantage, target, outcome, detail, self._clock.wall()))
+        try:
+            self._journal.append(line)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(error)
+
+    @property
+    def asking(self) -> int:
+        """How many second opinions are being waited for."""
+        return len(self._asking)
+
+    async def finish(self, patience: float) -> None:
+        """Wait for second opinions under way, at most `patience` seconds; then drop them."""
+        if self._asking:
+            await asyncio.wait(list(self._asking), timeout=patience)
+        for task in list(self._asking):
+            task.cancel()
+        await asyncio.gather(*list(self._asking), return_exceptions=True)
+
+
+def _with(observation: Observation, confirmation: Confirmation) -> Observation:
+    evidence = list(observation.evidence)
+    if confirmation.agrees is False:
+        evidence.append(Evidence(rule="driver-disagrees", detail=confirmation.detail))
+    return msgspec.structs.replace(observation, confirmation=confirmation, evidence=evidence)

@@ -1,0 +1,86 @@
+"""Observations remembered by the answer that led to them, for servers that answer just alike.
+
+Only conversations that were over with the first answer to the opening questions are remembered; what differs
+from one server to the next (address, owner, times) is put in anew. See `scanner/mongo/fingerprint.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from results.verdict import Verdict
+from scanner.mongo.fingerprint import likeness, shaped
+
+if TYPE_CHECKING:
+    from results.line_template import Mould
+    from results.record import Observation, Server
+    from scanner.mongo.fingerprint import Likeness, Shape
+
+REMEMBERED = 4096  # answers; an estate has few kinds of them, a liar could show many
+_WORTH = frozenset({Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED})
+
+
+class Twin:
+    """An observation that others are like, and the moulds of its lines by allow-list entry and port."""
+
+    __slots__ = ("is_open", "moulds", "observation", "server", "tells_start", "verdict")
+
+    def __init__(self, observation: Observation, server: Server) -> None:
+        self.observation = observation
+        self.server = server
+        self.verdict = observation.verdict.value
+        self.is_open = observation.verdict.is_open
+        self.tells_start = server.started_at is not None
+        self.moulds: dict[tuple[int, int], Mould | None] = {}
+
+
+class Twins:
+    """First answers seen so far, each with the observation that came of it."""
+
+    __slots__ = ("_known", "_shapes")
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bool, Any], Twin] = {}
+        self._shapes: dict[int, Shape] = {}  # by the answer's length: the newest that was remembered
+
+    def find(self, loopback: bool, data: bytes) -> tuple[Likeness | None, Twin | None]:
+        """What a first answer may be like, and what came of the same answer from the same side of loopback;
+        None where it is like nothing, or was not seen before."""
+        shape = self._shapes.get(len(data))
+        if shape is not None and (alike := shaped(data, shape)) is not None:
+            twin = self._known.get((loopback, alike.key))
+            if twin is not None:
+                return alike, twin
+        alike = likeness(data)
+        return alike, None if alike is None else self._known.get((loopback, alike.key))
+
+    def remember(self, loopback: bool, alike: Likeness, observation: Observation) -> None:
+        """Keep an observation. The oldest one makes room."""
+        if observation.verdict not in _WORTH or observation.server is None or observation.truncated:
+            return
+        if len(self._known) >= REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[loopback, alike.key] = Twin(observation, observation.server)
+        self._shapes[alike.shape.around.size] = alike.shape
+
+
+def skew_of(alike: Likeness, wall: float) -> float | None:
+    """By how many seconds a server's clock is ahead of ours."""
+    return None if alike.local_time is None else alike.local_time / 1000 - wall
+
+
+def start_of(twin: Server, alike: Likeness) -> datetime | None:
+    """When this server was started, where its twin's answer told."""
+    if twin.started_at is None or alike.process_started is None:
+        return twin.started_at
+    return datetime.fromtimestamp(alike.process_started, UTC)
+
+
+def server_of(twin: Server, alike: Likeness, wall: float) -> Server:
+    """The twin's server with this one's clock and start."""
+    return msgspec.structs.replace(
+        twin, clock_skew_seconds=skew_of(alike, wall), started_at=start_of(twin, alike)
+    )

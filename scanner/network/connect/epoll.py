@@ -1,0 +1,387 @@
+"""The connector for Linux: an epoll set of its own inside the event loop, and sockets that live for ever.
+
+Theory of operation. What a probe costs is the life of a kernel object, not the interpreter. So sockets are
+made once, registered once (edge-triggered), and never closed between targets:
+
+* refused: a second `connect` to the same target collects the error and leaves the socket unconnected;
+* answered, silent or timed out: `connect` with AF_UNSPEC resets it (a RST when established, nothing in
+  SYN_SENT) and gives the port back.
+
+One reader callback of the loop serves up to 512 sockets a turn. A target that is silent is one slot and an
+entry in the deadline wheel; no task, future or timer belongs to it. Edges left over from a socket's last life
+are re-polled by the kernel: in SYN_SENT the mask is empty, and a parked socket is in phase IDLE.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+from socket import inet_ntoa
+from typing import TYPE_CHECKING, Any
+
+from results.verdict import Verdict
+from scanner.contact import Ending, LocalFault
+from scanner.network.connect import errnos
+from scanner.network.connect.base import NARROWED, Deadline, Prober, Timeouts
+from scanner.network.connect.clockwork import Clockwork
+from scanner.network.connect.deadlines import TICK, Wheel
+from scanner.network.connect.slot import CONNECTING, IDLE, OPEN, Slot, talks_to_itself
+from targets.scope import OutOfScope, Target
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable
+
+EVENTS_PER_TURN = 512
+READ_SIZE = 65536  # one read a turn and socket, so that a firehose starves nobody
+
+_EINPROGRESS, _ECONNREFUSED = errno.EINPROGRESS, errno.ECONNREFUSED
+_WRITABLE = select.EPOLLOUT
+_EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET | select.EPOLLRDHUP
+_BROKEN = select.EPOLLERR | select.EPOLLHUP
+_ENDING = select.EPOLLRDHUP | _BROKEN
+_READABLE = select.EPOLLIN | _ENDING
+
+
+class EpollConnector(Clockwork):
+    """Implements `Connector` on Linux. `permits(target)` is the fence, asked before every connect."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        prober: Prober,
+        permits: Callable[[Target], bool],
+        timeouts: Timeouts,
+        capacity: int,
+        after_turn: Callable[[], None] | None = None,
+    ) -> None:
+        self.capacity = self._wanted = capacity
+        self._grow_at = 0.0  # when a capacity that was cut by a fault may grow again
+        self._loop = loop
+        self._prober = prober
+        self._permits = permits
+        self._timeouts = timeouts
+        self._after_turn = after_turn or (lambda: None)
+        self._slots: dict[int, Slot] = {}
+        self._idle: dict[int, list[Slot]] = {4: [], 6: []}
+        self._again: list[tuple[Slot, float]] = []
+        self.half_open = 0
+        self.pauses = 0
+        self.waited = 0.0
+        self._epoll = select.epoll()
+        now = loop.time()
+        self._wheel = Wheel(now)
+        self._last_tick = now
+        self._closed = False
+        loop.add_reader(self._epoll.fileno(), self._ready)
+        self._timer = loop.call_later(TICK, self._tick)
+
+    # --- slots ---------------------------------------------------------------------------------
+
+    @property
+    def free(self) -> int:
+        """See `Connector.free`."""
+        return self.capacity - len(self._slots) + len(self._idle[4]) + len(self._idle[6])
+
+    @property
+    def busy(self) -> int:
+        """Slots that belong to a target now."""
+        return len(self._slots) - len(self._idle[4]) - len(self._idle[6])
+
+    def _slot(self, version: int) -> Slot | None:
+        """An idle slot of the family, or a new one; at capacity one of the other family is traded in."""
+        idle = self._idle[version]
+        if idle:
+            return idle.pop()
+        other = self._idle[10 - version]
+        if len(self._slots) >= self.capacity and other:
+            traded = other.pop()
+            del self._slots[traded.fd]
+            traded.sock.close()
+        slot = Slot(self, version)
+        try:
+            self._epoll.register(slot.fd, _EDGES)
+        except OSError:  # ENOMEM, or ENOSPC: the limit of fs.epoll.max_user_watches
+            slot.sock.close()
+            raise
+        self._slots[slot.fd] = slot
+        return slot
+
+    def park(self, slot: Slot) -> None:
+        """Give a slot back; the caller has seen to its socket."""
+        if slot.phase == CONNECTING:
+            self.half_open -= 1
+        slot.phase = IDLE
+        slot.kind = Deadline.CONNECT
+        slot.talk = slot.token = None
+        slot.out = b""
+        slot.deadline = slot.host_deadline = 0.0
+        slot.retries = 0
+        self._idle[slot.version].append(slot)
+
+    # --- connecting ----------------------------------------------------------------------------
+
+    def connect(self, target: Target, token: Any) -> None:
+        """See `Connector.connect`. The caller has seen `free`."""
+        if not self._permits(target):
+            raise OutOfScope(str(target), "the fence refused it")
+        slot = self._slot_for(target, token)
+        if slot is not None:
+            slot.target = target
+            slot.sockaddr = target.sockaddr
+            slot.token = token
+            slot.opened_at = self._loop.time()
+            self.start(slot)
+
+    def _slot_for(self, target: Target, token: Any) -> Slot | None:
+        """A slot for this target; None when no socket could be made, which has been reported."""
+        try:
+            return self._slot(target.version)
+        except OSError as error:
+            self._shrink()
+            fault = errnos.classify(error.errno or 0)
+            kind = fault if isinstance(fault, LocalFault) else LocalFault.OTHER
+            self._prober.fault(target, token, kind, errnos.describe(error.errno or 0), None)
+            return None
+
+    def connect_many(
+        self, batch: Iterable[tuple[Any, Target]], permits: Callable[[Target], bool]
+    ) -> list[Any]:
+        """See `Connector.connect_many`: `connect` for each, written for speed."""
+        now = self._loop.time()
+        deadline = now + self._timeouts.connect
+        tick, idle = self._wheel.tick_of(deadline), self._idle[4]
+        outside: list[Any] = []
+        begun = 0
+        sockaddr: tuple[str, int] | tuple[str, int, int, int]
+        try:
+            for token, target in batch:
+                version, address, port = target
+                if version == 4 and idle:
+                    slot = idle.pop()
+                    sockaddr = slot.sockaddr = inet_ntoa(address.to_bytes(4)), port
+                elif (found := self._slot_for(target, token)) is not None:
+                    slot = found
+                    sockaddr = slot.sockaddr = target.sockaddr
+                else:
+                    continue
+                if not permits(target):
+                    outside.append(token)
+                    self.park(slot)
+                    continue
+                slot.target = target
+                slot.token = token
+                slot.opened_at = now
+                number = slot.connect_ex(sockaddr)
+                if number == _EINPROGRESS:
+                    begun += 1
+                    slot.phase = CONNECTING
+                    slot.deadline = deadline
+                    if slot.wheel_tick == -1 or tick < slot.wheel_tick:
+                        self._wheel.set(slot, deadline)
+                else:
+                    self._begun(slot, number)
+        finally:
+            self.half_open += begun
+        return outside
+
+    def start(self, slot: Slot) -> None:
+        """Issue the connect of a slot whose socket is unconnected. The fence is asked again: a reopening
+        may come seconds after the first look, when an entry has expired or been denied."""
+        if slot.talk is not None and not self._permits(slot.target):
+            self._report(slot, LocalFault.FORBIDDEN, NARROWED)
+            return
+        self._begun(slot, slot.connect_ex(slot.sockaddr))
+
+    def _begun(self, slot: Slot, number: int) -> None:
+        """What the kernel said to a connect."""
+        if number == errno.EINPROGRESS or number == 0:
+            if slot.phase != CONNECTING:
+                self.half_open += 1
+            slot.phase = CONNECTING
+            slot.retries = 0
+            slot.kind = Deadline.CONNECT
+            slot.out = b""
+            deadline = self._loop.time() + self._timeouts.connect
+            if slot.host_deadline and slot.host_deadline < deadline:
+                deadline = slot.host_deadline
+            self._wheel.set(slot, deadline)
+        elif slot.phase != CONNECTING and number in (errno.EISCONN, errno.EALREADY) and slot.retries == 0:
+            slot.retries = 1
+            slot.disconnect()
+            self.start(slot)
+        else:
+            self._connect_failed(slot, number)
+
+    def _connect_failed(self, slot: Slot, number: int) -> None:
+        if number in errnos.ASK_THE_QUEUE:
+            waited = self._loop.time() - slot.opened_at
+            meaning, detail = errnos.classify_unreachable(slot.sock, number, waited)
+        else:
+            meaning, detail = errnos.classify(number), errnos.describe(number)
+        slot.disconnect()
+        self._report(slot, meaning, detail)
+
+    def _report(self, slot: Slot, meaning: Verdict | LocalFault, detail: str) -> None:
+        target, token, talk = slot.target, slot.token, slot.talk
+        self.waited = self._loop.time() - slot.opened_at
+        self.park(slot)
+        if isinstance(meaning, Verdict):
+            self._prober.failed(target, token, meaning, detail, talk)
+        else:
+            self._prober.fault(target, token, meaning, detail, talk)
+
+    # --- events --------------------------------------------------------------------------------
+
+    def _ready(self) -> int:
+        """Serve what has happened, up to a turn's share. Returns how many sockets that were."""
+        events = self._epoll.poll(0, EVENTS_PER_TURN)
+        slot_of, now = self._slots.get, self._loop.time()
+        refused: list[tuple[Any, Target, float]] = []
+        try:
+            for fd, event in events:
+                slot = slot_of(fd)
+                if slot is None:
+                    continue
+                phase = slot.phase
+                try:
+                    if phase == OPEN:
+                        if slot.out and event & _WRITABLE:
+                            self._flush(slot)
+                        if event & _READABLE:
+                            self._read(slot, event)
+                    elif phase == CONNECTING:
+                        if event & _BROKEN:
+                            # A second connect to the same target returns the pending error and frees the
+                            # socket.
+                            number = slot.connect_ex(slot.sockaddr)
+                            if number == _ECONNREFUSED and slot.talk is None:
+                                refused.append((slot.token, slot.target, now - slot.opened_at))
+                                slot.phase = IDLE
+                                slot.deadline = 0.0
+                                self._idle[slot.version].append(slot)
+                            else:
+                                self._collected(slot, event, number)
+                        elif event & _WRITABLE:
+                            self._established(slot, event, now)
+                except Exception as error:  # noqa: BLE001 - one probe's bug is reported, the others go on
+                    self._broke(slot, error)
+        finally:
+            if refused:
+                self.half_open -= len(refused)
+                self._prober.refused(refused)
+        self._turn_over(len(events))
+        return len(events)
+
+    def _turn_over(self, served: int) -> None:
+        if served == EVENTS_PER_TURN:
+            self._loop.call_soon(self._ready_again)
+        self._after_turn()
+
+    def _ready_again(self) -> None:
+        if not self._closed:
+            self._ready()
+
+    def _broke(self, slot: Slot, error: Exception) -> None:
+        """Our own code raised: take the slot back. Once parked, its target has an outcome and the bug is not
+        of one probe alone, so that the whole sweep must end."""
+        if slot.phase == IDLE:
+            raise error
+        target, token, talk = slot.target, slot.token, slot.talk
+        slot.disconnect()
+        self.park(slot)
+        self._prober.broke(target, token, error, talk)
+
+    def _collected(self, slot: Slot, event: int, number: int) -> None:
+        """What the second connect to the same target returned: the pending error, and the socket is free."""
+        if number == errno.ECONNREFUSED:
+            target, token, talk = slot.target, slot.token, slot.talk
+            self.waited = self._loop.time() - slot.opened_at
+            self.park(slot)
+            self._prober.failed(target, token, Verdict.REFUSED, "", talk)
+        elif number in (0, errno.EISCONN):
+            self._established(slot, event, self._loop.time())
+        elif number in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED):
+            # In SYN_SENT a reset is ECONNREFUSED; this one came after the handshake: accepted, then broken.
+            self._established(slot, 0, self._loop.time())
+            if slot.phase == OPEN:
+                self._over(slot, Ending.RESET)
+        elif number in (errno.EINPROGRESS, errno.EALREADY):
+            # No error was pending: an ICMP message for the socket's last life lay in its error queue.
+            errnos.drain(slot.sock)
+        else:
+            self._connect_failed(slot, number)
+
+    def _established(self, slot: Slot, event: int, now: float) -> None:
+        self.half_open -= 1
+        slot.phase = OPEN
+        slot.connected_at = now
+        if slot.talk is None:
+            slot.host_deadline = now + self._timeouts.host
+            if slot.target.is_loopback and talks_to_itself(slot.sock):
+                self._retire(slot, Verdict.REFUSED, "connected to itself")
+                return
+        self._arm(slot, now)
+        self._prober.connected(slot)
+        if event & select.EPOLLIN and slot.phase == OPEN:
+            self._read(slot, event)
+
+    def _retire(self, slot: Slot, meaning: Verdict | LocalFault, detail: str) -> None:
+        slot.disconnect()
+        self._report(slot, meaning, detail)
+
+    def _flush(self, slot: Slot) -> None:
+        data, slot.out = slot.out, b""
+        slot.send(data)
+
+    def _read(self, slot: Slot, event: int) -> None:
+        try:
+            data = slot.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._over(slot, Ending.RESET)
+            return
+        if not data:
+            self._over(slot, Ending.CLOSED)
+            return
+        if len(data) == READ_SIZE or event & _ENDING:
+            # An edge does not come twice: what was left, and the end that came with it, are read next.
+            self._again.append((slot, slot.connected_at))
+            if len(self._again) == 1:
+                self._loop.call_soon(self._read_more)
+        self._prober.received(slot, data)
+
+    def _read_more(self) -> None:
+        """Sockets that filled their share of the last turn: edges do not come twice."""
+        if self._closed:
+            return
+        slots, self._again = self._again, []
+        for slot, connected_at in slots:
+            if slot.phase == OPEN and slot.connected_at == connected_at:
+                try:
+                    self._read(slot, _ENDING)
+                except Exception as error:  # noqa: BLE001 - as in _ready
+                    self._broke(slot, error)
+        self._after_turn()
+
+    def _over(self, slot: Slot, ending: Ending) -> None:
+        """Tell the prober; unless it reopens, the slot is free."""
+        self._prober.ended(slot, ending)
+        if slot.phase == OPEN:
+            slot.disconnect()
+            self.park(slot)
+
+    def close(self) -> None:
+        """See `Connector.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._timer.cancel()
+        self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+        for slot in self._slots.values():
+            slot.disconnect()
+            slot.sock.close()
+        self._slots.clear()
+        self._wheel.clear()

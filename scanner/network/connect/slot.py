@@ -1,0 +1,145 @@
+"""One recycled socket and whom it is asking now: the slot, and the two system calls that recycle it."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from scanner.network.connect import errnos
+from scanner.network.connect.base import Deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from targets.scope import Target
+
+IDLE, CONNECTING, OPEN = 0, 1, 2
+RECEIVE_BUFFER = 131072  # bounds what the kernel holds for one hostile peer
+
+_libc_connect = ctypes.PyDLL(None).connect  # it never waits with this address, so it need not yield the lock
+_UNSPEC = ctypes.c_char_p(bytes(16))  # struct sockaddr with sa_family AF_UNSPEC
+_LENGTH = ctypes.c_uint(16)
+
+
+def disconnector(fd: int) -> Callable[[], int]:
+    """A call that resets a TCP socket to unconnected (connect(2): "connectionless … or TCP … AF_UNSPEC").
+
+    Its arguments are made once: they would cost a fifth of the call.
+    """
+    return partial(_libc_connect, ctypes.c_int(fd), _UNSPEC, _LENGTH)
+
+
+def talks_to_itself(sock: socket.socket) -> bool:
+    """TCP's simultaneous open with itself: nobody listens there (RFC 9293 section 3.5)."""
+    try:
+        return bool(sock.getsockname() == sock.getpeername())
+    except OSError:  # ENOTCONN: the peer was there, and has reset the connection since
+        return False
+
+
+def new_socket(version: int) -> socket.socket:
+    """A non-blocking socket with everything set that is set once. Raises OSError (EMFILE, …)."""
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # The bare ACK of the handshake waits for the first write, which follows at once and carries it: one
+    # packet less for every server (tcp_rcv_synsent_state_process in net/ipv4/tcp_input.c: "Save one ACK").
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    if version == 4:
+        sock.setsockopt(*errnos.SOL_IP_RECVERR, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(*errnos.SOL_IPV6_RECVERR, 1)
+    return sock
+
+
+class Owner(Protocol):
+    """What a slot asks of its connector."""
+
+    def start(self, slot: Slot) -> None:
+        """Begin a connect on a socket that is unconnected."""
+
+    def arm_reply(self, slot: Slot) -> None:
+        """Start the reply clock."""
+
+    def park(self, slot: Slot) -> None:
+        """Take the slot back."""
+
+
+class Slot:
+    """One socket and whom it is asking now. Implements `Link`."""
+
+    __slots__ = (
+        "_connector",
+        "connect_ex",
+        "connected_at",
+        "deadline",
+        "disconnect",
+        "fd",
+        "host_deadline",
+        "kind",
+        "opened_at",
+        "out",
+        "phase",
+        "recv",
+        "retries",
+        "sock",
+        "sockaddr",
+        "talk",
+        "target",
+        "token",
+        "version",
+        "wheel_tick",
+    )
+
+    def __init__(self, connector: Owner, version: int) -> None:
+        self._connector = connector
+        self.version = version
+        self.sock = new_socket(version)
+        self.connect_ex = self.sock.connect_ex
+        self.recv = self.sock.recv
+        self.fd = self.sock.fileno()
+        self.disconnect = disconnector(self.fd)
+        self.phase = IDLE
+        self.target: Target = None  # type: ignore[assignment]  # set before any use, by connect
+        self.sockaddr: tuple[str, int] | tuple[str, int, int, int] = ("", 0)
+        self.token: Any = None
+        self.talk: Any = None
+        self.out = b""
+        self.opened_at = self.connected_at = 0.0
+        self.deadline = self.host_deadline = 0.0
+        self.wheel_tick = -1
+        self.kind = Deadline.CONNECT
+        self.retries = 0
+
+    def send(self, data: bytes) -> None:
+        """See `Link.send`."""
+        if self.out:
+            self.out += data
+            return
+        try:
+            sent = self.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # the event that tells of the break follows
+        if sent < len(data):
+            self.out = data[sent:]
+
+    def reopen(self) -> None:
+        """See `Link.reopen`."""
+        self.disconnect()
+        self._connector.start(self)
+
+    def restart_reply_clock(self) -> None:
+        """See `Link.restart_reply_clock`."""
+        self._connector.arm_reply(self)
+
+    def close(self) -> None:
+        """See `Link.close`."""
+        if self.phase != IDLE:
+            self.disconnect()
+            self._connector.park(self)

@@ -1,0 +1,140 @@
+"""What stage and parent say to each other: a job and orders one way, framed messages the other. No pickle.
+
+Down (the stage's standard input): one JSON line with the job, the marks of an earlier start if it names any,
+then orders, one JSON line each; the end of the input means stop. Up (its standard output): kind (1 byte),
+length (4 bytes, little-endian), payload.
+Imports no numpy, because the parent reads it."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+HEADER = struct.Struct("<cI")
+MOST_PAYLOAD = 1 << 20
+PIECE = struct.Struct(
+    "<cQI"
+)  # a piece of the marks: which set, place of its first byte, length; then the bytes
+LIVE, REFUSED, WAITING = (
+    b"l",
+    b"r",
+    b"w",
+)  # bitmaps by index, and indices (8 bytes each) that the walk has passed
+
+
+class Kind(Enum):
+    """What a message from the stage holds."""
+
+    READY = b"y"  # JSON: pid, lanes, direct, notes, connects; privileges are gone, nothing was sent
+    LIVE = b"l"  # indices of targets that answered SYN-ACK, 8 bytes each, little-endian
+    REFUSED = b"r"  # the same for RST
+    STATS = b"s"  # JSON: Stats, now and then
+    SNAPSHOT = b"p"  # JSON: Progress; so many MARKS follow, all as of this moment
+    MARKS = b"m"  # one piece of the marks, see PIECE
+    DONE = b"d"  # JSON: Stats, the last word
+    TROUBLE = b"e"  # JSON: what, text; the last word, too
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a stage is: with its marks, all that a later one needs to go on from there.
+
+    Every target whose step of the walk lies before `position`, and which is not among those that wait, was
+    asked in round `attempt`, and its answer has had its time. The counts are those of that moment.
+    """
+
+    attempt: int
+    position: int
+    targets: int
+    sent_by_round: list[int]
+    dropped: int = 0  # answers that were lost on this machine so far
+    pieces: int = 0  # how many MARKS follow
+
+    def encode(self) -> bytes:
+        """The payload of SNAPSHOT."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Progress:
+        """The inverse."""
+        return cls(**json.loads(payload))
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """All that the stage needs to know. `segments` as (version, first, last, ports), in scope order."""
+
+    segments: list[tuple[int, int, int, list[int]]]
+    steps: tuple[int, int, int, int, int, int]  # see scanner.network.syn.walk.Steps
+    rate: float | None = None  # SYNs a second; None: as fast as the machine can
+    attempts: int = 2  # how often a silent target is asked
+    wait: float = 2.0  # seconds of silence after each round
+    prefix_rate: float | None = None  # SYNs a second into one /24 or /64
+    source_port: int | None = None  # first of `source_ports`; None: a random place
+    source_ports: int = 64  # a power of two
+    report_refused: bool = False
+    until: float | None = None  # wall time at which the scope expires
+    snapshots: float | None = None  # seconds between two; None: none, at a stop neither
+    resume: Progress | None = None  # where an earlier start was
+    marks_bytes: int = 0  # its marks, which follow the job's line
+
+    def encode(self) -> bytes:
+        """One line."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes) -> Job:
+        """The inverse. Raises ValueError on anything else."""
+        data = json.loads(line)
+        data["segments"] = [(v, a, b, [int(p) for p in ports]) for v, a, b, ports in data["segments"]]
+        data["steps"] = tuple(data["steps"])
+        data["resume"] = data["resume"] and Progress(**data["resume"])
+        return cls(**data)
+
+
+@dataclass(slots=True, kw_only=True)
+class Stats:
+    """Counts of the whole stage so far. What is neither live nor refused at the end was silent."""
+
+    targets: int = 0  # that go by a lane: those left to the connect engine are not in any number here
+    sent: int = 0  # SYNs, all rounds
+    sent_by_round: list[int] = field(default_factory=list)
+    resets_sent: int = 0  # RSTs that closed half-open connections
+    live: int = 0
+    refused: int = 0
+    repeated: int = 0  # valid answers that were known already
+    invalid: int = 0  # answers whose cookie or address was wrong
+    dropped: int = 0  # answers lost because the receive ring was full
+    congestion: int = 0  # how often the device had no room for a frame
+    position: int = 0  # how far the first round has walked; all positions below it have been sent
+    elapsed: float = 0.0  # seconds since the first frame
+    rate: float = 0.0  # SYNs a second, over the last rounds' sending time
+    slowed_by: str = ""
+    ended: str = ""  # "complete", "stopped", "scope expired"; empty while it runs
+
+    @property
+    def silent(self) -> int:
+        """Targets asked and not heard of; meaningful when `ended` is "complete"."""
+        return self.targets - self.live - self.refused
+
+    def encode(self) -> bytes:
+        """The payload of STATS and DONE."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Stats:
+        """The inverse."""
+        return cls(**json.loads(payload))
+
+
+def frame(kind: Kind, payload: bytes) -> bytes:
+    """A whole message."""
+    return HEADER.pack(kind.value, len(payload)) + payload
+
+
+def text(**fields: Any) -> bytes:
+    """A JSON payload."""
+    return json.dumps(fields).encode()

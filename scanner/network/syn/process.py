@@ -1,0 +1,223 @@
+"""The stage's process: opens its sockets, gives up every privilege, then runs the sweep.
+
+Started by `scanner.network.syn.stage` as `python -I -m scanner.network.syn.process`. It reads a job from
+its standard input and writes messages to its standard output; see `scanner.network.syn.messages`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import resource
+import select
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path as File
+from typing import TYPE_CHECKING
+
+from scanner.network.syn import filters, privilege, routes
+from scanner.network.syn.cookie import KEY_BYTES, Cookies
+from scanner.network.syn.fence import Fence, Targets
+from scanner.network.syn.messages import Job, Kind, frame, text
+from scanner.network.syn.ring import FramesRefused, ReceiveRing
+from scanner.network.syn.rounds import Equipment, Line, ScopeBreach, Sweep, segments_of
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
+_MOST_QUEUED = 1 << 19  # bytes that wait for the parent before sending pauses
+_LOWEST_PORT = 10_000
+_PORT_TRIES = 50
+
+
+class Trouble(Exception):  # noqa: N818 — becomes a message, see Kind.TROUBLE
+    """Why the stage cannot run: `what` is a word for the parent, the text is for people."""
+
+    def __init__(self, what: str, message: str) -> None:
+        super().__init__(message)
+        self.what = what
+
+
+class Pipe:
+    """The way to the parent and back: never blocks, and says when the parent lags behind or is gone."""
+
+    def __init__(self, orders: int, messages: int) -> None:
+        self._orders, self._messages = orders, messages
+        self._queue = bytearray()
+        self._line = b""
+        self.stopped = False
+        os.set_blocking(orders, False)
+        os.set_blocking(messages, False)
+
+    @property
+    def full(self) -> bool:
+        """True while the parent does not read."""
+        return len(self._queue) > _MOST_QUEUED
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait for the parent."""
+        return len(self._queue)
+
+    def put(self, kind: Kind, payload: bytes) -> None:
+        """Queue one message; statistics are left out while the parent does not read."""
+        if kind is not Kind.STATS or not self.full:
+            self._queue += frame(kind, payload)
+
+    def serve(self, seconds: float) -> list[float | None]:
+        """Write and read what is possible within `seconds`; return the rates that were ordered."""
+        readable, writable, _ = select.select(
+            [] if self.stopped else [self._orders], [self._messages] if self._queue else [], [], seconds
+        )
+        if writable:
+            self._write()
+        return self._read() if readable else []
+
+    def _write(self) -> None:
+        try:
+            written = os.write(self._messages, self._queue[:65536])
+            del self._queue[:written]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            self.stopped = True
+            self._queue.clear()
+
+    def _read(self) -> list[float | None]:
+        data = os.read(self._orders, 4096)
+        if not data:
+            self.stopped = True
+            return []
+        *lines, self._line = (self._line + data).split(b"\n")
+        orders = [json.loads(line) for line in lines]
+        self.stopped = self.stopped or any(order.get("stop") for order in orders)
+        return [order["rate"] for order in orders if "rate" in order]
+
+    def finish(self) -> None:
+        """Write all that is left; give up only when the parent is gone."""
+        while self._queue:
+            select.select([], [self._messages], [], 1.0)
+            self._write()
+
+
+def _listeners(sources: set[IPv4Address | IPv6Address], base: int, count: int) -> list[socket.socket]:
+    """Take the source ports for ourselves, by listening sockets whose filter drops every segment.
+
+    Two ends in one: no other program gets an answer of ours, and the kernel, which finds a socket and a
+    filter that eats the segment, does not answer a SYN-ACK with a RST of its own (the stage sends its own,
+    in batches). Raises OSError when one of the ports is taken."""
+    made: list[socket.socket] = []
+    try:
+        for source in sources:
+            family = socket.AF_INET if source.version == 4 else socket.AF_INET6
+            for port in range(base, base + count):
+                made.append(sock := socket.socket(family, socket.SOCK_STREAM))
+                filters.attach(sock, filters.DROP_ALL)
+                sock.bind((str(source), port))
+                sock.listen(1)
+    except OSError:
+        for sock in made:
+            sock.close()
+        raise
+    return made
+
+
+def _take_ports(job: Job, sources: set[IPv4Address | IPv6Address]) -> tuple[int, list[socket.socket]]:
+    """The first source port and the sockets that hold all of them; outside the kernel's own range."""
+    if job.source_port is not None:
+        try:
+            return job.source_port, _listeners(sources, job.source_port, job.source_ports)
+        except OSError as error:
+            wanted = f"{job.source_port}-{job.source_port + job.source_ports - 1}"
+            raise Trouble("ports", f"source ports {wanted} are not free here: {error.strerror}") from None
+    low, high = map(int, File("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    bases = [
+        base
+        for base in range(_LOWEST_PORT, 65536 - job.source_ports, job.source_ports)
+        if base + job.source_ports <= low or base > high
+    ]
+    for base in random.SystemRandom().sample(bases, min(_PORT_TRIES, len(bases))):
+        with contextlib.suppress(OSError):
+            return base, _listeners(sources, base, job.source_ports)
+    raise Trouble("ports", f"no {job.source_ports} free source ports in a row outside {low}-{high}")
+
+
+def _allow_descriptors() -> None:
+    """As many as the hard limit gives: a socket for each source port."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _prepare(job: Job) -> tuple[Equipment, routes.Plan, list[socket.socket]]:
+    """Everything that needs a privilege or a descriptor."""
+    if not privilege.has_net_raw():
+        raise Trouble("no raw sockets", "the capability CAP_NET_RAW is missing")
+    _allow_descriptors()
+    segments = segments_of(job)
+    plan = routes.plan(segments)
+    if not plan.lanes:
+        raise Trouble(
+            "no lanes", "The SYN stage has nothing to ask: no part of the scope lies behind a gateway."
+        )
+    sources = {lane.path.source for lane in plan.lanes}
+    base, held = _take_ports(job, sources)
+    fence = Fence(segments)
+    slots = 8192 if len(plan.lanes) <= 8 else 4096
+    lines = [Line(lane.interface, lane.path, fence, slots) for lane in plan.lanes]
+    ways = {(lane.interface, lane.path.source) for lane in plan.lanes}
+    receivers = [ReceiveRing(interface, source, base, job.source_ports) for interface, source in ways]
+    cookies = Cookies(os.urandom(KEY_BYTES), base, job.source_ports)
+    return Equipment(lines, receivers, Targets(plan.pieces), fence, cookies), plan, held
+
+
+def _run(pipe: Pipe, job: Job, pieces: bytes) -> None:
+    try:
+        equipment, plan, held = _prepare(job)
+    except PermissionError as error:
+        raise Trouble("no raw sockets", f"packet sockets are forbidden here: {error.strerror}") from None
+    except routes.RouteForbidden as error:
+        raise Trouble("fence", str(error)) from None
+    except OSError as error:
+        raise Trouble("local", f"the stage could not open what it needs: {error}") from None
+    privilege.drop_everything()
+    sweep = Sweep(job, equipment, pipe, pieces)
+    direct = [(piece.begin, piece.segment.targets) for piece in plan.direct]
+    lanes = [f"{lane.name} from {lane.path.source}" for lane in plan.lanes]
+    ready = {"pid": os.getpid(), "lanes": lanes, "direct": direct, "notes": plan.notes}
+    pipe.put(Kind.READY, text(**ready, connects=len(plan.resolved_by_connect)))
+    stats = sweep.run()
+    for opened in (equipment.lines, equipment.receivers, held):
+        for each in opened:
+            each.close()
+    pipe.put(Kind.DONE, stats.encode())
+
+
+def main() -> int:
+    """Run one stage; the exit status is 0 also for trouble that was told to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what a Ctrl-C means
+    with open(0, "rb", closefd=False) as orders:
+        line = orders.readline()
+        if not line:
+            return 0
+        job = Job.decode(line)
+        pieces = orders.read(job.marks_bytes)  # no order comes before READY
+    pipe = Pipe(0, 1)
+    try:
+        _run(pipe, job, pieces)
+    except Trouble as trouble:
+        pipe.put(Kind.TROUBLE, text(what=trouble.what, text=str(trouble)))
+    except FramesRefused as refused:
+        pipe.put(Kind.TROUBLE, text(what="refused", text=str(refused)))
+    except (ScopeBreach, privilege.StillPrivileged) as bug:
+        pipe.put(Kind.TROUBLE, text(what="bug", text=str(bug)))
+    except Exception:  # noqa: BLE001 — nothing else can tell it: this process may no longer write any file
+        pipe.put(Kind.TROUBLE, text(what="bug", text=traceback.format_exc(limit=-4)))
+    pipe.finish()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,247 @@
+"""The stage as the engine sees it: starts the process, gives live targets while it runs. Imports no numpy.
+
+stage = SynStage(Job(...))
+await stage.start()                   # NoRawSockets, StageTrouble: the sweep goes on with the connect engine
+async for indices in stage.live():    # array('Q'), as they come; reading slowly slows the stage down
+    ...
+stage.stats                           # final once live() has ended; stage.direct: what it could not ask
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import zlib
+from array import array
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from scanner.network.syn.messages import HEADER, MOST_PAYLOAD, Job, Kind, Progress, Stats
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from targets.scope import Scope
+
+_READY_SECONDS = 30.0
+_GRACE_SECONDS = 5.0
+
+
+class StageTrouble(Exception):  # noqa: N818 — not always an error: the sweep goes on without the stage
+    """The stage cannot run, or not to its end, on this machine. Says nothing of any target."""
+
+    def __init__(self, message: str, what: str = "") -> None:
+        super().__init__(message)
+        self.what = what
+
+
+class NoRawSockets(StageTrouble):
+    """The capability is missing. The text says how to grant it."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            f"The SYN stage cannot open raw sockets: {detail}. The sweep goes on with the connect engine.\n"
+            "To grant it, run as a systemd unit with AmbientCapabilities=CAP_NET_RAW, or as root, or with: "
+            "sudo setpriv --reuid $(id -u) --regid $(id -g) --init-groups --inh-caps +net_raw "
+            "--ambient-caps +net_raw mongosweep sweep --engine syn … (never setcap on the interpreter: "
+            "that would give raw sockets to every script)",
+            "no raw sockets",
+        )
+
+
+def job_for(
+    scope: Scope, steps: Sequence[int], *, rate: float | None, attempts: int = 2, wait: float = 2.0
+) -> Job:
+    """The job for a whole scope; `steps` as in `scanner.network.syn.walk.Steps`. Other fields may be set on
+    the result."""
+    segments = [
+        (version, segment.first, segment.last, list(segment.ports))
+        for version in (4, 6)
+        for segment in scope.segments(version)
+    ]
+    size, prime, generator, start, first, stride = steps
+    until = None if scope.expires == float("inf") else scope.expires
+    return Job(
+        segments=segments,
+        steps=(size, prime, generator, start, first, stride),
+        rate=rate,
+        attempts=attempts,
+        wait=wait,
+        until=until,
+    )
+
+
+class Keeper(Protocol):
+    """Keeps snapshots, for a job that has them. Both are called between two batches of answers."""
+
+    def begun(self) -> None:
+        """A snapshot holds exactly the live targets that were given out before this call."""
+
+    def whole(self, progress: Progress, marks: bytes) -> None:
+        """And now all of it has come; a later stage goes on from `progress` with `marks`, once these are
+        decompressed (zlib)."""
+
+
+class Snapshot:
+    """The pieces of the stage's marks, compressed as they come: most of them are empty."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.missing = progress.pieces
+        self._compressor = zlib.compressobj(1)
+        self._packed = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """One more."""
+        self._packed += self._compressor.compress(piece)
+        self.missing -= 1
+
+    def packed(self) -> bytes:
+        """All of them, once they are there, as `zlib.decompress` takes them."""
+        return bytes(self._packed + self._compressor.flush())
+
+
+class SynStage:
+    """One run of the stage's process; `marks` as a keeper got them, decompressed, for a job that goes on."""
+
+    def __init__(self, job: Job, marks: bytes = b"", keeper: Keeper | None = None) -> None:
+        self._job = replace(job, marks_bytes=len(marks))
+        self._marks = marks
+        self._keeper = keeper
+        self._coming: Snapshot | None = None  # of which pieces are missing
+        self._process: asyncio.subprocess.Process | None = None
+        self.stats = Stats()
+        self.direct: list[tuple[int, int]] = []  # (first index, count) of targets left to the connect engine
+        self.lanes: list[str] = []
+        self.notes: list[str] = []
+        self.connects = (
+            0  # begun and reset to learn a next hop's MAC: at most one SYN a lane beside stats.sent
+        )
+
+    @property
+    def pid(self) -> int:
+        """The stage's process."""
+        assert self._process is not None, "the stage has not been started"
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start it; returns when its privileges are gone and before its first frame. Raises StageTrouble."""
+        environment = {
+            key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL", "TZ")
+        }
+        # A maths library that starts threads would leave each of them with the capabilities of the start.
+        environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-m", "scanner.network.syn.process"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment,
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(self._job.encode() + self._marks)
+        self._marks = b""
+        try:
+            kind, payload = await asyncio.wait_for(self._message(), _READY_SECONDS)
+        except TimeoutError:
+            await self.close()
+            raise StageTrouble("the SYN stage did not get ready within 30 seconds") from None
+        if kind is not Kind.READY:
+            await self.close()
+            raise StageTrouble("the SYN stage ended before it was ready")
+        ready = json.loads(payload)
+        self.direct = [(begin, count) for begin, count in ready["direct"]]
+        self.lanes, self.notes, self.connects = ready["lanes"], ready["notes"], ready["connects"]
+
+    async def _message(self) -> tuple[Kind, bytes]:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        try:
+            kind, length = HEADER.unpack(await self._process.stdout.readexactly(HEADER.size))
+            if length > MOST_PAYLOAD:
+                raise StageTrouble(f"the SYN stage sent a message of {length} bytes", "bug")
+            payload = await self._process.stdout.readexactly(length)
+        except asyncio.IncompleteReadError:
+            status = await self._process.wait()
+            raise StageTrouble(f"the SYN stage ended without a last word (status {status})", "bug") from None
+        kind = Kind(kind)
+        if kind is Kind.TROUBLE:
+            trouble = json.loads(payload)
+            await self.close()
+            if trouble["what"] == "no raw sockets":
+                raise NoRawSockets(trouble["text"])
+            raise StageTrouble(trouble["text"], trouble["what"])
+        return kind, payload
+
+    async def live(self) -> AsyncIterator[array[int]]:
+        """Indices of targets that accept connections, in batches as they come, each once.
+
+        Ends when the stage has ended; then `stats` is final. Raises StageTrouble when it broke off.
+        """
+        async for kind, indices in self.answers():
+            if kind is Kind.LIVE:
+                yield indices
+
+    async def answers(self) -> AsyncIterator[tuple[Kind, array[int]]]:
+        """Like `live`, but with Kind.REFUSED batches as well when the job says `report_refused`."""
+        while True:
+            kind, payload = await self._message()
+            if kind in (Kind.LIVE, Kind.REFUSED):
+                indices = array("Q", payload)
+                if sys.byteorder == "big":
+                    indices.byteswap()
+                yield kind, indices
+            elif kind in (Kind.SNAPSHOT, Kind.MARKS):
+                self._keep(kind, payload)
+            else:
+                self.stats = Stats.decode(payload)
+                if kind is Kind.DONE:
+                    await self.close()
+                    return
+
+    def _keep(self, kind: Kind, payload: bytes) -> None:
+        if kind is Kind.SNAPSHOT:
+            self._coming = Snapshot(Progress.decode(payload))
+            if self._keeper is not None:
+                self._keeper.begun()
+        elif self._coming is not None:
+            self._coming.add(payload)
+        if self._coming is not None and not self._coming.missing:
+            coming, self._coming = self._coming, None
+            if self._keeper is not None:
+                self._keeper.whole(coming.progress, coming.packed())
+
+    def set_rate(self, rate: float | None) -> None:
+        """SYNs a second from now on; None: as fast as the machine can."""
+        self._order({"rate": rate})
+
+    def stop(self) -> None:
+        """No SYN after this has been read (milliseconds). `live` then ends by itself."""
+        self._order({"stop": True})
+
+    def _order(self, order: dict[str, object]) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                self._process.stdin.write(json.dumps(order).encode() + b"\n")
+
+    async def close(self) -> None:
+        """Make sure that the process is gone. Safe to call twice, and in a `finally`."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            await asyncio.wait_for(self._ended(process), _GRACE_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await self._ended(process)
+
+    @staticmethod
+    async def _ended(process: asyncio.subprocess.Process) -> None:
+        if process.stdout is not None:
+            while await process.stdout.read(65536):  # to its end, so that the loop closes the pipe, too
+                pass
+        await process.wait()

@@ -1,0 +1,75 @@
+"""The order of `scanner.engine.order` as a vector: the same walk through the cyclic group, a block of steps
+at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from scanner.network.syn.cookie import U64
+
+# One product of two residues has to fit into 64 bits.
+MOST_TARGETS = (1 << 32) - 100
+
+
+class Steps(NamedTuple):
+    """The numbers that fix a walk: `size` targets, the group, and which steps of it are ours."""
+
+    size: int
+    prime: int
+    generator: int
+    start: int
+    first: int = 0  # position of the first step: the shard's number, or where an earlier run stopped
+    stride: int = 1  # how many shards
+
+
+class Walk:
+    """Blocks of the walk. `position` is that of the next step; `positions` is the length of the whole
+    walk."""
+
+    def __init__(self, steps: Steps, block: int) -> None:
+        if steps.size > MOST_TARGETS:
+            raise ValueError(f"{steps.size} targets in one go: at most {MOST_TARGETS}; use shards")
+        self._steps = steps
+        self.positions = steps.prime - 1
+        stride = pow(steps.generator, steps.stride, steps.prime)
+        powers = np.empty(block, dtype=np.uint64)
+        powers[0] = 1
+        filled = 1
+        while filled < block:
+            more = min(filled, block - filled)
+            jump = np.uint64(pow(stride, filled, steps.prime))
+            powers[filled : filled + more] = powers[:more] * jump % np.uint64(steps.prime)
+            filled += more
+        self._powers = powers
+        self._stride = stride
+        self.restart()
+
+    def restart(self) -> None:
+        """Go back to the first step."""
+        self.go_on(self._steps.first)
+
+    def go_on(self, position: int) -> None:
+        """Stand before the step at `position`, which a walk of the same steps has come to."""
+        steps = self._steps
+        self.position = position
+        self._element = steps.start * pow(steps.generator, position, steps.prime) % steps.prime
+
+    @property
+    def ended(self) -> bool:
+        """True when every step has been taken."""
+        return self.position >= self.positions
+
+    def take(self, count: int) -> U64:
+        """The indices of the next `count` steps (at most one block); fewer where steps are stepped over."""
+        steps = self._steps
+        left = -(-(self.positions - self.position) // steps.stride)
+        count = min(count, left, len(self._powers))
+        elements = self._powers[:count] * np.uint64(self._element) % np.uint64(steps.prime)
+        self._element = self._element * pow(self._stride, count, steps.prime) % steps.prime
+        self.position += count * steps.stride
+        if steps.size < self.positions:
+            elements = elements[elements <= np.uint64(steps.size)]
+        return elements - np.uint64(1)

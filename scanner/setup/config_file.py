@@ -1,0 +1,236 @@
+"""Reads mongosweep.toml into `Settings`; every refusal names the file, the line and what to write."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from results.verdict import Verdict
+from scanner.errors import RefusedError
+from scanner.setup.settings import LimitSettings, Settings, Table
+from targets.errors import did_you_mean
+from targets.files import decode, read_bytes
+from targets.toml_lines import Path as Place
+from targets.toml_lines import TomlLines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FILE_NAME = "mongosweep.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A configuration as it was read. `sha256` is the digest of the bytes that were parsed."""
+
+    path: str
+    settings: Settings
+    sha256: str
+    lines: TomlLines
+
+    def place(self, place: Place) -> str:
+        """`file:line` of a setting."""
+        return f"{self.path}:{self.lines.line(place)}"
+
+
+def find_config(asked: str | None, environment: Mapping[str, str]) -> Path | None:
+    """The configuration to use: as asked, else the first one of the usual places; None if there is none.
+
+    A file that was merely found must belong to this user or to root, so that nobody can slip one in.
+    """
+    if asked:
+        return Path(asked)
+    home = environment.get("XDG_CONFIG_HOME") or str(Path(environment.get("HOME", "/")) / ".config")
+    for folder in (Path(), Path(home) / "mongosweep", Path("/etc/mongosweep")):
+        path = folder / FILE_NAME
+        try:
+            owner = path.stat().st_uid
+        except OSError:
+            continue
+        if owner not in (0, os.geteuid()):
+            raise RefusedError(
+                f"{path} was found here but belongs to another user (uid {owner}); "
+                f"write -c {path} to use it all the same"
+            )
+        return path
+    return None
+
+
+def read_config(path: Path) -> ConfigFile:
+    """Read and check one configuration file. Raises RefusedError or ScopeError with place and remedy."""
+    if _is_missing(path):
+        remedy = "name the right file, or let `mongosweep init` write one to start from"
+        raise RefusedError(f"{path} does not exist; {remedy}")
+    raw = read_bytes(path)
+    text = decode(raw, str(path))
+    if not text.strip():
+        raise RefusedError(f"{path} is empty; `mongosweep init` writes one to start from")
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RefusedError(_syntax(str(path), text, str(error))) from None
+    except RecursionError:
+        raise RefusedError(f"{path} is nested too deeply to be a configuration; flatten it") from None
+    lines = TomlLines(text)
+    try:
+        settings = msgspec.convert(document, Settings)
+    except msgspec.ValidationError as error:
+        raise RefusedError(_explain(str(path), lines, document, str(error))) from None
+    for place, reason in cross_checks(settings):
+        raise RefusedError(f"{path}:{lines.line(place)}: {reason}")
+    return ConfigFile(str(path), settings, hashlib.sha256(raw).hexdigest(), lines)
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False  # it is there, or nobody can tell: reading it will say why not
+    return False
+
+
+def _syntax(path: str, text: str, message: str) -> str:
+    reason, _, position = message.partition(" (at ")
+    match = re.match(r"line (\d+), column (\d+)", position)
+    line = int(match[1]) if match else text.count("\n") + 1
+    remedy = f"correct this line: {text.split(chr(10))[line - 1].strip()[:60]!r}"
+    return f"{path}:{line}: not valid TOML: {reason[:1].lower()}{reason[1:]}; {remedy}"
+
+
+_AT = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
+
+
+def _explain(path: str, lines: TomlLines, document: Table, message: str) -> str:
+    """msgspec's message in words that name the place and the remedy."""
+    match = _AT.match(message)
+    assert match is not None
+    place: Place = tuple(
+        int(step[2]) if step[2] else step[1]
+        for step in _STEP.finditer(match["path"] or "")
+        if step[1] or step[2]
+    )
+    reason = match["reason"]
+    unknown = re.match(r"Object contains unknown field `(.*)`", reason)
+    if unknown:
+        return _unknown_key(path, lines, place, unknown[1])
+    missing = re.match(r"Object missing required field `(.*)`", reason)
+    if missing:
+        hint = _hint((*place, missing[1]))
+        return f"{path}:{lines.line(place)}: {_table(place)} has no {missing[1]}; write {hint}"
+    value = _lookup(document, place)
+    shown = "a table" if isinstance(value, dict) else _toml(value)
+    return f"{path}:{lines.line(place)}: {_name(place)} = {shown} is refused; write {_hint(place)}"
+
+
+def _unknown_key(path: str, lines: TomlLines, place: Place, key: str) -> str:
+    remedy = did_you_mean(key, sorted(_fields(place)))
+    where = f" in {_table(place)}" if place else ""
+    return f"{path}:{lines.line((*place, key))}: unknown key {key!r}{where}; {remedy}"
+
+
+def _type_at(place: Place) -> Any:
+    """The type that `Settings` declares for a place; None where it declares none."""
+    current: Any = Settings
+    for step in place:
+        while get_origin(current) is Annotated:
+            current = get_args(current)[0]
+        if isinstance(step, int):
+            current = get_args(current)[0] if get_origin(current) is tuple else None
+        elif isinstance(current, type) and issubclass(current, msgspec.Struct):
+            current = _fields_of(current).get(step)
+        else:
+            return None
+    return current
+
+
+def _fields_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    hints = get_type_hints(struct, include_extras=True)
+    return {f.encode_name: hints[f.name] for f in msgspec.structs.fields(struct)}
+
+
+def _fields(place: Place) -> dict[str, Any]:
+    kind = _type_at(place)
+    return _fields_of(kind) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else {}
+
+
+def _hint(place: Place) -> str:
+    """What may be written at a place, with an example."""
+    key = [step for step in place if isinstance(step, str)][-1]
+    while place and isinstance(place[-1], int):
+        place = place[:-1]
+    kind = _type_at(place)
+    for meta in get_args(kind)[1:] if get_origin(kind) is Annotated else ():
+        if isinstance(meta, msgspec.Meta) and meta.examples:
+            return f"{meta.description}, such as {key} = {_toml(meta.examples[0])}"
+    many = get_origin(kind) is tuple
+    return f"one [[{key}]] header for each table" if many else f"[{key}] on a line of its own, then its keys"
+
+
+def _name(place: Place) -> str:
+    """`[sweep] ports[1]`, `[[canary]] address`: a place as its reader thinks of it."""
+    if len(place) < 2:
+        return str(place[0]) if place else "the file"
+    keys = place[1:]
+    many = isinstance(keys[0], int)
+    keys = keys[1:] if many else keys
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in keys).lstrip(".")
+    return f"[[{place[0]}]] {text}".rstrip() if many else f"[{place[0]}] {text}"
+
+
+def _table(place: Place) -> str:
+    if not place:
+        return "the file"
+    return f"[[{place[0]}]]" if len(place) > 1 else f"[{place[0]}]"
+
+
+def _lookup(document: Any, place: Place) -> Any:
+    for step in place:
+        document = document[step]
+    return document
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML writes it, cut to a readable length."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        text = value if len(value) <= 60 else value[:57] + "..."
+        return '"' + text.encode("unicode_escape").decode("ascii").replace('"', '\\"') + '"'
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value[:8]) + (", ...]" if len(value) > 8 else "]")
+    return str(value)[:60]
+
+
+def cross_checks(settings: Settings) -> Iterator[tuple[Place, str]]:
+    """What one field alone cannot tell: (place, reason with remedy) for each contradiction."""
+    sweep = settings.sweep
+    if sweep.host_timeout < sweep.connect_timeout:
+        reason = (
+            f"host_timeout = {sweep.host_timeout:g} ends before connect_timeout = {sweep.connect_timeout:g}"
+        )
+        yield ("sweep", "host_timeout"), f"[sweep] {reason}; write a longer one, such as host_timeout = 20"
+    if len(set(sweep.ports)) != len(sweep.ports):
+        yield ("sweep", "ports"), "[sweep] ports names a port twice; write each port once"
+    for number, canary in enumerate(settings.canary):
+        if canary.expect.is_connection_outcome or canary.expect is Verdict.UNKNOWN:
+            reason = f'[[canary]] expect = "{canary.expect}" is not an answer, so its silence would not show'
+            yield ("canary", number, "expect"), f'{reason}; write a verdict such as "auth_required" or "open"'
+    if settings.blackout:
+        from scanner.setup.blackout import problems  # needs the time zones: only when there is one
+
+        yield from problems(settings.blackout, sweep.host_timeout)
+
+
+def mongo_limits(limits: LimitSettings) -> dict[str, int]:
+    """The limits as keyword arguments of `scanner.mongo.facts.Limits`."""
+    return {name: getattr(limits, name) for name in limits.__struct_fields__}

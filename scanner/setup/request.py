@@ -1,0 +1,200 @@
+"""From what a user wrote (a command line, the environment, files) to settings, a scope and options.
+
+Precedence: the command line, then MONGOSWEEP_* variables, then the configuration, then the defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from scanner.errors import RefusedError
+from scanner.setup.config_file import FILE_NAME, ConfigFile, find_config, read_config
+from scanner.setup.optout import without_opted_out
+from scanner.setup.settings import Settings, SweepOptions
+from targets.grammar import GrammarError
+from targets.load import load_scope, require_targets, scope_from_tables
+from targets.names import leave_out, system_resolver
+from targets.planning import narrow
+from targets.scope import OutOfScope, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+LIST = "-"  # a TARGET that stands for a list on standard input
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked on the command line; None where nothing was said."""
+
+    targets: tuple[str, ...] = ()
+    config: str | None = None
+    scope_file: str | None = None
+    ports: tuple[int, ...] = ()
+    rate: float | None = None
+    engine: str | None = None
+    depth: str | None = None
+    loop: str | None = None
+    shard: tuple[int, int] = (1, 1)
+
+    @classmethod
+    def of(cls, targets: Iterable[str], asked: Mapping[str, Any]) -> Request:
+        """From the parsed options of a command; names that are none of ours are left out."""
+        ours = {key: value for key, value in asked.items() if key in cls.__dataclass_fields__}
+        return cls(targets=tuple(targets), **ours)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Everything that a plan or a sweep needs. The settings hold what the command line overrides."""
+
+    settings: Settings
+    scope: Scope
+    options: SweepOptions
+    config: ConfigFile | None
+    notices: tuple[str, ...] = ()  # what the user should know of a list on standard input, one line each
+
+
+def load(request: Request, now: float, environment: Mapping[str, str] | None = None) -> Loaded:
+    """Read and check everything. `now` is wall time in seconds.
+
+    Raises RefusedError, ScopeError, OutOfScope or GrammarError; each is one line with place and remedy.
+    """
+    config, settings = load_settings(request, os.environ if environment is None else environment)
+    whole, source = full_scope(request, config, settings, now)
+    _check_canaries(whole, config, settings)
+    scope, notices = narrow_scope(whole, source, request.targets, request.ports)
+    sweep = settings.sweep
+    options = SweepOptions(
+        engine=sweep.engine,
+        depth=sweep.depth,
+        loop=sweep.loop,
+        shard=request.shard,
+        config_path=config.path if config else "",
+        config_sha256=config.sha256 if config else "",
+        reload_scope=lambda at, names: reload_scope(request, at, names=names),
+    )
+    return Loaded(settings=settings, scope=scope, options=options, config=config, notices=notices)
+
+
+def load_settings(request: Request, environment: Mapping[str, str]) -> tuple[ConfigFile | None, Settings]:
+    """The configuration and the settings with the command line's overrides. Raises RefusedError."""
+    path = find_config(request.config, environment)
+    if path is None and request.scope_file is None:
+        remedy = "run `mongosweep init` to write one, or name an allow-list with --scope FILE"
+        raise RefusedError(f"no {FILE_NAME} here; {remedy}")
+    config = read_config(path) if path is not None else None
+    settings = config.settings if config else Settings()
+    asked = {
+        "ports": tuple(dict.fromkeys(request.ports)) or None,
+        "rate": request.rate,
+        "engine": request.engine,
+        "depth": request.depth,
+        "loop": request.loop,
+    }
+    changes = {key: value for key, value in asked.items() if value is not None}
+    if changes:
+        settings = msgspec.structs.replace(settings, sweep=msgspec.structs.replace(settings.sweep, **changes))
+    _check_metadata(config, settings)
+    return config, settings
+
+
+def _check_metadata(config: ConfigFile | None, settings: Settings) -> None:
+    """A `client` document over the limit would make servers refuse the handshake: every one a miss."""
+    from scanner import __version__
+    from scanner.mongo.commands import client_metadata
+
+    organisation = settings.organisation
+    try:
+        client_metadata(organisation.name, organisation.contact, __version__)
+    except ValueError as error:
+        place = config.place(("organisation", "contact")) if config else "the configuration"
+        raise RefusedError(f"{place}: {error}") from None
+
+
+def full_scope(
+    request: Request,
+    config: ConfigFile | None,
+    settings: Settings,
+    now: float,
+    *,
+    allow_empty: bool = False,
+    names: bool = True,
+) -> tuple[Scope, str]:
+    """The scope of --scope or else of the configuration, and the file that it came from. Without `names`
+    nothing is resolved: see `leave_out`."""
+    sweep = settings.sweep
+    how: dict[str, Any] = {
+        "ports": sweep.ports,
+        "now": now,
+        "max_targets": sweep.max_targets,
+        "resolver": system_resolver() if names else leave_out,
+        "allow_empty": allow_empty,
+    }
+    if request.scope_file is not None:
+        scope, source = load_scope(request.scope_file, **how), request.scope_file
+    else:
+        assert config is not None
+        source = config.path
+        scope = scope_from_tables(
+            settings.allow, settings.deny, source=source, line_of=config.lines.line, **how
+        )
+    if config is not None and settings.optout:
+        scope = without_opted_out(
+            scope, settings.optout, lambda number, key: config.place(("optout", number, key)), now
+        )
+        if not allow_empty:
+            require_targets(scope, source)
+    return scope, source
+
+
+def narrow_scope(
+    scope: Scope, source: str, targets: tuple[str, ...], ports: tuple[int, ...]
+) -> tuple[Scope, tuple[str, ...]]:
+    """The part of the scope that TARGETs and --port name, and what to tell of a list on standard input.
+
+    Raises RefusedError for a TARGET or port outside, and for a list of which nothing is inside.
+    """
+    if not targets and not ports:
+        return scope, ()
+    given = tuple(text for text in targets if text != LIST)
+    notices: tuple[str, ...] = ()
+    try:
+        narrowed = narrow(scope, given, ports or None)
+    except OutOfScope as error:
+        outside = f"{error.target} is outside the scope of {source}: {error.reason}"
+        raise RefusedError(f"{outside}; allow it there first, or leave it out") from None
+    except GrammarError as error:
+        file = next((text for text in given if os.path.isfile(text)), "")  # noqa: PTH113 - text may be no path
+        if file:
+            raise RefusedError(
+                f"TARGET {file} is a file; write - and pipe it in, as in: - < {file}"
+            ) from None
+        raise RefusedError(f"TARGET {error}") from None
+    if len(given) < len(targets):
+        from scanner.setup.stdin_targets import narrow_by_list, standard_input
+
+        narrowed, notices = narrow_by_list(narrow(scope, (), ports or None), source, standard_input(), given)
+    require_targets(narrowed, source)
+    return narrowed, notices
+
+
+def reload_scope(request: Request, now: float, *, names: bool) -> Scope:
+    """The whole scope as the files describe it now, for narrowing a running sweep; it may be empty. Only with
+    `names` may it have to wait for a resolver."""
+    config, settings = load_settings(request, os.environ)
+    return full_scope(request, config, settings, now, allow_empty=True, names=names)[0]
+
+
+def _check_canaries(scope: Scope, config: ConfigFile | None, settings: Settings) -> None:
+    for number, canary in enumerate(settings.canary):
+        try:
+            scope.target(canary.address, canary.port)
+        except OutOfScope as error:
+            place = config.place(("canary", number, "address")) if config else "the configuration"
+            outside = f"{place}: [[canary]] {error.target} is outside the scope: {error.reason}"
+            raise RefusedError(f"{outside}; allow it, or remove the canary") from None

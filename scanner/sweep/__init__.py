@@ -1,0 +1,1 @@
+"""One run, from its directory to its sealed accounts: sweep.py is the story."""

@@ -1,0 +1,188 @@
+"""How a run begins: a new run directory with its manifest, or an old one taken up where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from results.files import CorruptError, StorageRefusedError, read_newest_valid
+from results.manifest import Authorisation, Manifest, Planned, ScopeInUse, Start, Who
+from results.run import RunDirectory, load_manifest
+from scanner import __version__
+from scanner.clock import timestamp
+from scanner.engine.order import Order, shared_seed
+from scanner.setup.optout import opted_out_addresses
+from scanner.sweep.checkpoint import Checkpoint, decode
+from scanner.sweep.stage_marks import Before, load_marks
+
+if TYPE_CHECKING:
+    from results.files import FileSystem
+    from scanner.clock import Clock
+    from scanner.setup.settings import Settings, SweepOptions
+    from targets.scope import Scope
+
+MAX_SCOPE_ENTRIES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A run directory that is ours, its seed, and where a resumed run goes on."""
+
+    directory: RunDirectory
+    seed: int
+    settings_digest: str
+    checkpoint: Checkpoint | None
+    stage_before: Before | None = None  # where the SYN stage of an earlier start was, with its marks
+
+
+def begin(settings: Settings, scope: Scope, options: SweepOptions, clock: Clock, fs: FileSystem) -> Beginning:
+    """Make a new run, or take up `options.resume`. Raises what `results.run` raises; nothing is sent here."""
+    if options.resume is not None:
+        return _resume(options.resume, settings, scope, options, clock, fs)
+    seed = seed_of(scope, options)
+    run_id = f"{datetime.fromtimestamp(clock.wall(), UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    manifest = make_manifest(run_id, seed, settings, scope, options, clock)
+    directory = RunDirectory.create(options.output, run_id, manifest, fs)
+    return Beginning(directory, seed, _digest(manifest), None)
+
+
+def seed_of(scope: Scope, options: SweepOptions) -> int:
+    """The one that was asked for, or chance. Parts of one sweep are parts of the same order, wherever they
+    run, so theirs follows from the scope."""
+    if options.seed is not None:
+        return options.seed
+    return secrets.randbits(63) if options.shard[1] == 1 else shared_seed(scope.digest)
+
+
+def _resume(
+    run_id: str,
+    settings: Settings,
+    scope: Scope,
+    options: SweepOptions,
+    clock: Clock,
+    fs: FileSystem,
+) -> Beginning:
+    named = Path(run_id)
+    path = named if named.is_dir() and len(named.parts) > 1 else options.output / named.name
+    old, _ = load_manifest(path)
+    seed = options.seed if options.seed is not None else old.seed
+    expect = make_manifest(old.run_id, seed, settings, scope, options, clock)
+    start = Start(at=timestamp(clock.wall()), who=Who.current(), tool_version=__version__)
+    directory = RunDirectory.open(path, start, fs, expect=expect)
+    try:
+        checkpoint = _believable(directory, _digest(expect), scope)
+    except BaseException:
+        directory.close()
+        raise
+    before = None
+    if checkpoint is not None and checkpoint.stage is not None:
+        before = Before(checkpoint.stage, load_marks(path, checkpoint))
+    return Beginning(directory, seed, _digest(expect), checkpoint, before)
+
+
+def _believable(directory: RunDirectory, digest: str, scope: Scope) -> Checkpoint | None:
+    """The newest checkpoint whose evidence is all there. None means: from the start, which is only rude."""
+
+    def parse(data: bytes) -> Checkpoint:
+        found = decode(data)
+        if found.run_id != directory.run_id or found.scope_digest != scope.digest:
+            raise ValueError("a checkpoint of another run")
+        if found.settings_digest != digest:
+            raise ValueError("a checkpoint of other settings")
+        if found.journal is not None and not found.journal.holds(directory.path):
+            raise ValueError("it is ahead of the journal")
+        load_marks(directory.path, found)
+        return found
+
+    try:
+        return read_newest_valid(directory.checkpoint_path, parse)
+    except CorruptError as error:
+        logging.getLogger(__name__).warning("%s; every target is asked again", error)
+        return None
+
+
+def make_manifest(
+    run_id: str,
+    seed: int,
+    settings: Settings,
+    scope: Scope,
+    options: SweepOptions,
+    clock: Clock,
+) -> Manifest:
+    """Who runs what, when, under which authorisation, over which scope and with which settings."""
+    who = Who.current()
+    now = timestamp(clock.wall())
+    number, shards = options.shard
+    return Manifest(
+        run_id=run_id,
+        created_at=now,
+        tool_version=__version__,
+        who=who,
+        authorisations=[
+            Authorisation(
+                entry=entry.text,
+                owner=entry.owner,
+                authorised_by=entry.authorised_by,
+                expires="" if entry.expires == float("inf") else timestamp(entry.expires),
+            )
+            for entry in scope.entries
+        ],
+        scope=ScopeInUse(digest=scope.digest, entries=_entries(scope)),
+        configuration=_what_matters(settings, options),
+        seed=seed,
+        shard="{}/{}".format(*options.shard),
+        planned=Planned(
+            targets=Order(len(scope), seed, number - 1, shards).count(),
+            addresses=scope.address_count,
+            excluded=sum(item.addresses for item in scope.excluded),
+            opted_out=opted_out_addresses(scope),
+            ports=list(scope.ports),
+        ),
+        starts=[Start(at=now, who=who, tool_version=__version__)],
+    )
+
+
+def _entries(scope: Scope) -> list[str]:
+    lines = [f"allow {entry.text} {entry.owner}".rstrip() for entry in scope.entries]
+    lines += [
+        f"{'optout' if deny.opt_out else 'deny'} {deny.text} {deny.reason}".rstrip() for deny in scope.denies
+    ]
+    if len(lines) > MAX_SCOPE_ENTRIES:
+        raise StorageRefusedError(
+            "the scope",
+            f"{len(lines)} entries are more than a manifest keeps ({MAX_SCOPE_ENTRIES})",
+            "merge neighbouring entries, or sweep in parts",
+        )
+    return lines
+
+
+def _what_matters(settings: Settings, options: SweepOptions) -> dict[str, Any]:
+    """The settings that change what is asked or found. The pace may change between two starts of a run."""
+    sweep = settings.sweep
+    found: dict[str, Any] = {
+        "organisation": msgspec.to_builtins(settings.organisation),
+        "engine": options.engine,
+        "depth": options.depth,
+        "confirm": options.confirm,
+        "all": options.everything,
+        "connect_timeout": sweep.connect_timeout,
+        "reply_timeout": sweep.reply_timeout,
+        "host_timeout": sweep.host_timeout,
+        "limits": msgspec.to_builtins(settings.limits),
+        "canaries": msgspec.to_builtins(settings.canary),
+        "blackouts": msgspec.to_builtins(settings.blackout),
+        "audit": msgspec.to_builtins(settings.audit),
+    }
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found))  # as it comes back from the file
+    return plain
+
+
+def _digest(manifest: Manifest) -> str:
+    return hashlib.sha256(msgspec.json.encode(manifest.configuration, order="sorted")).hexdigest()

@@ -1,0 +1,106 @@
+"""Proof that silence means something: servers known to answer are found through the same code, or the run
+is degraded. One is our own, on loopback; others come from the configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from results.verdict import Verdict
+from scanner.contact import LocalFault
+from scanner.mongo.judge import judge
+from targets.entries import Entry
+from targets.grammar import parse_span
+from targets.scope import OutOfScope, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scanner.engine.engine import Engine
+    from scanner.engine.probe import Conversation
+    from scanner.lab.server import Server
+    from scanner.network.guard import Door
+    from scanner.setup.settings import Canary
+    from targets.scope import Target
+
+OWN = "the sweep's own server on loopback"
+
+
+@dataclass(frozen=True, slots=True)
+class Bird:
+    """A server that must answer, and with what verdict."""
+
+    name: str
+    target: Target
+    expect: Verdict
+
+
+class Canaries:
+    """Asks every bird at the start, in between and at the end; remembers who was silent."""
+
+    def __init__(self, engine: Engine, birds: Sequence[Bird]) -> None:
+        self._engine = engine
+        self._birds = list(birds)
+        self._round = 0
+        self.failures: list[str] = []
+        self.last_good = -1
+
+    def __len__(self) -> int:
+        return len(self._birds)
+
+    async def sing(self, when: str) -> bool:
+        """Ask all of them. True when each gave the verdict expected; else `failures` says who did not."""
+        self._round += 1
+        answers = [self._ask(bird) for bird in self._birds]
+        good = True
+        for bird, answer in zip(self._birds, answers, strict=True):
+            said = await answer
+            if self._engine.abandoned:
+                return False  # a second Ctrl-C: their silence is ours
+            if said != bird.expect.value:
+                good = False
+                self.failures.append(f"canary {bird.name} ({when}): expected {bird.expect.value}, got {said}")
+        if good:
+            self.last_good = self._round
+        return good
+
+    def _ask(self, bird: Bird) -> asyncio.Future[str]:
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def told(result: Conversation | Verdict | LocalFault) -> None:
+            if not answer.done():
+                answer.set_result(_word(result))
+
+        try:
+            self._engine.ask(bird.target, ("canary", self._round, bird.name), told)
+        except OutOfScope as error:
+            answer.set_result(str(error))
+        return answer
+
+
+def _word(result: Any) -> str:
+    if isinstance(result, Verdict | LocalFault):
+        return result.value
+    return judge(result.dialogue.facts).verdict.value
+
+
+def configured(scope: Scope, canaries: Sequence[Canary], now: float) -> list[Bird]:
+    """The birds of the configuration. Raises OutOfScope for one that the scope does not hold."""
+    return [
+        Bird(f"{canary.address}:{canary.port}", scope.target(canary.address, canary.port, now), canary.expect)
+        for canary in canaries
+    ]
+
+
+async def own_server(door: Door) -> tuple[Server, Bird]:
+    """Start an open server of our own on loopback and let it through the door. The caller stops it."""
+    from scanner.lab.honest import mongod
+    from scanner.lab.server import Server
+
+    server = await Server(mongod("canary", "the sweep's own open server")).start()
+    span = parse_span("127.0.0.1")
+    scope = Scope([Entry(span=span, text="127.0.0.1", owner="mongosweep", kind="lab")], ports=[server.port])
+    door.admit_self_test(scope)
+    return server, Bird(OWN, scope.target("127.0.0.1", server.port), Verdict.OPEN)

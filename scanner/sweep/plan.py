@@ -1,0 +1,204 @@
+"""What a sweep would do, worked out without sending anything: how many, whose, what not, and how long.
+
+Every figure is arithmetic over the scope's intervals, so a /8 costs no more than a single address.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scanner.engine.order import Order, shared_seed
+from scanner.setup.optout import opted_out_addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scanner.setup.settings import Settings, SweepOptions, SweepSettings
+    from targets.scope import Scope
+
+AHEAD = 7 * 86400.0  # blackout windows are shown for this many seconds, or for the sweep's length if longer
+MOST_WINDOWS = 50
+_BITS = {4: 32, 6: 128}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerShare:
+    """What one owner has in the scope, after deny."""
+
+    owner: str
+    contact: str
+    site: str
+    addresses: int
+    targets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """What one deny entry takes away from what was allowed."""
+
+    cidr: str
+    reason: str
+    addresses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlackoutAhead:
+    """One coming window; seconds since 1970-01-01 UTC."""
+
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A sweep before it begins. Durations are seconds."""
+
+    addresses: int
+    ports: tuple[int, ...]
+    targets: int  # of this shard
+    scope_targets: int  # of all shards
+    shard: tuple[int, int]
+    scope_sha256: str
+    owners: tuple[OwnerShare, ...]
+    excluded: tuple[Exclusion, ...]
+    excluded_addresses: int
+    opted_out_addresses: int  # of these, taken out by their owners
+    overlapping_addresses: int  # named by more than one allow entry; asked once
+    engine: str
+    depth: str
+    rate: float
+    seconds: float  # when nobody answers: connects as fast as every cap allows
+    limited_by: str
+    blackouts: tuple[BlackoutAhead, ...]
+    warnings: tuple[str, ...]
+
+
+def make_plan(
+    settings: Settings, scope: Scope, options: SweepOptions, now: float, seed: int | None = None
+) -> Plan:
+    """Work out a plan. `now` is wall time in seconds; the settings already hold what the options override.
+    `seed` is that of a run that has begun; without it, the one that a sweep with these options would take.
+    """
+    excluded = tuple(
+        Exclusion(cidr=item.deny.text, reason=item.deny.reason, addresses=item.addresses)
+        for item in scope.excluded
+    )
+    index, shards = options.shard
+    total = len(scope)
+    if seed is None:
+        seed = shared_seed(scope.digest) if options.seed is None else options.seed
+    targets = Order(total, seed, index - 1, shards).count() if total else 0
+    seconds, limited_by = estimate(settings.sweep, scope, targets, shards)
+    return Plan(
+        addresses=scope.address_count,
+        ports=scope.ports,
+        targets=targets,
+        scope_targets=total,
+        shard=options.shard,
+        scope_sha256=scope.digest,
+        owners=tuple(_owners(scope)),
+        excluded=excluded,
+        excluded_addresses=sum(item.addresses for item in excluded),
+        opted_out_addresses=opted_out_addresses(scope),
+        overlapping_addresses=sum(entry.span.size for entry in scope.entries) - scope.allowed.size,
+        engine=options.engine,
+        depth=options.depth,
+        rate=settings.sweep.rate,
+        seconds=seconds,
+        limited_by=limited_by,
+        blackouts=tuple(_blackouts(settings, scope, now, max(AHEAD, seconds))),
+        warnings=tuple(_warnings(settings, scope, now, seconds)),
+    )
+
+
+def _owners(scope: Scope) -> list[OwnerShare]:
+    addresses: dict[tuple[str, str, str], int] = defaultdict(int)
+    targets: dict[tuple[str, str, str], int] = defaultdict(int)
+    for version in (4, 6):
+        for segment in scope.segments(version):
+            key = (segment.entry.owner, segment.entry.contact, segment.entry.site)
+            size = segment.last - segment.first + 1
+            addresses[key] += size
+            targets[key] += size * len(segment.ports)
+    shares = [
+        OwnerShare(owner=key[0], contact=key[1], site=key[2], addresses=addresses[key], targets=targets[key])
+        for key in addresses
+    ]
+    return sorted(shares, key=lambda share: (-share.targets, share.owner, share.site))
+
+
+def estimate(sweep: SweepSettings, scope: Scope, targets: int, shards: int = 1) -> tuple[float, str]:
+    """Seconds for `targets` connects when nobody answers, and the cap that decides it.
+
+    Three caps compete: the rate, the rate into the densest prefix, and the slots that unanswered connects
+    hold for the connect timeout (which the SYN engine does not need).
+    """
+    if not targets:
+        return 0.0, "nothing to do"
+    caps = [(targets / sweep.rate, f"rate = {sweep.rate:g}")]
+    densest = densest_prefix(scope, sweep.per_prefix_length, sweep.per_prefix_length_v6) / shards
+    caps.append((densest / sweep.per_prefix_rate, f"per_prefix_rate = {sweep.per_prefix_rate:g}"))
+    if sweep.engine == "connect":
+        both = (sweep.half_open_limit, "half_open_limit"), (sweep.concurrency, "concurrency")
+        slots, name = min(both, key=lambda cap: cap[0])
+        caps.append((targets * sweep.connect_timeout / slots, f"{name} = {slots}"))
+    seconds, limited_by = max(caps, key=lambda cap: cap[0])
+    return seconds + sweep.connect_timeout, limited_by
+
+
+def densest_prefix(scope: Scope, length: int, length_v6: int) -> int:
+    """How many targets the fullest prefix of the given length holds."""
+    densest = 0
+    for version, bits in ((4, length), (6, length_v6)):
+        shift = _BITS[version] - bits
+        edges: dict[int, int] = defaultdict(int)
+        for segment in scope.segments(version):
+            ports = len(segment.ports)
+            low, high = segment.first >> shift, segment.last >> shift
+            if low == high:
+                edges[low] += (segment.last - segment.first + 1) * ports
+                continue
+            edges[low] += (((low + 1) << shift) - segment.first) * ports
+            edges[high] += (segment.last - (high << shift) + 1) * ports
+            if high - low > 1:
+                densest = max(densest, (1 << shift) * ports)
+        densest = max(densest, max(edges.values(), default=0))
+    return densest
+
+
+def _blackouts(settings: Settings, scope: Scope, now: float, ahead: float) -> Iterator[BlackoutAhead]:
+    if not settings.blackout:
+        return
+    from scanner.setup.blackout import Calendar, describe
+    from targets.ranges import Ranges
+
+    ours = scope.ranges()
+    shown = 0
+    for window in Calendar(settings.blackout).between(now, now + min(ahead, 10 * AHEAD)):
+        if shown < MOST_WINDOWS and window.end > now and Ranges.of([window.span]) & ours:
+            shown += 1
+            yield BlackoutAhead(start=window.start, end=window.end, text=describe(window))
+
+
+def _warnings(settings: Settings, scope: Scope, now: float, seconds: float) -> Iterator[str]:
+    if not settings.organisation.contact:
+        yield 'no contact is set, so no log can say who asked; write contact = "…" in [organisation]'
+    if scope.expires < now + seconds:
+        yield (
+            "a part of the scope expires before the sweep would end; what has expired is not asked any more"
+        )
+    timeout = settings.sweep.connect_timeout
+    if timeout < 1.2:
+        yield (
+            f"connect_timeout = {timeout:g} ends before a lost SYN is sent again (1 s), so every lost packet "
+            "is a missed server; write connect_timeout = 3.5"
+        )
+    if math.isclose(timeout % 1.0, 0.0, abs_tol=0.05) and 1.2 <= timeout < 8:
+        yield (
+            f"connect_timeout = {timeout:g} ends just when a SYN is sent again, so that one cannot be "
+            f"answered; write connect_timeout = {timeout + 0.5:g}"
+        )

@@ -1,0 +1,291 @@
+"""The SYN stage in front of the engine: what it finds alive is fed to the engine while it still runs.
+
+The stage is a process of its own (`scanner/network/syn`) with its own copy of the fence. Refused and silent
+targets are settled from its final counts; a stage that breaks off leaves the rest not reached, never
+silent. Now and then it says how far it is, and that goes into a checkpoint from which a later start's stage
+goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from results.verdict import Verdict
+from scanner.engine.loss import recall_of_rounds
+from scanner.network.syn.messages import Progress, Stats
+from scanner.network.syn.stage import StageTrouble, SynStage, job_for
+from scanner.sweep.checkpoint import StagePoint
+from scanner.sweep.stage_marks import Before, Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from scanner.engine.accounts import Coverage
+    from scanner.engine.engine import Engine
+    from scanner.engine.order import Order
+    from scanner.engine.sources import FeedSource
+    from scanner.setup.settings import SweepSettings
+    from scanner.sweep.checkpoint import Checkpoint
+    from targets.scope import Scope
+
+BACKLOG = 20_000  # live targets waiting to be connected to; beyond it the stage is not read, so it slows
+CHUNK = 1024  # targets of no lane handed to the engine at once
+STILL = 1e-6  # SYNs a second while the sweep is paused
+LOOK_INTERVAL = 0.25
+LEAST_WAIT = 2.0  # seconds that an answer has at least
+SNAPSHOT_INTERVAL = (
+    5.0  # seconds; a kill costs as much of the stage's work, and what still waited for answers
+)
+
+
+class RawStage:
+    """One run of the stage for one sweep. `start` raises StageTrouble when this machine cannot.
+
+    `take` makes the sweep's checkpoint of this moment. What it counts and the stage's marks must be of one
+    moment: a live target has an outcome, or is in flight, if and only if it is marked.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        order: Order,
+        sweep: SweepSettings,
+        source: FeedSource,
+        coverage: Coverage,
+        take: Callable[[], Checkpoint],
+        before: Before | None = None,
+    ) -> None:
+        steps = (order.size, order.prime, order.generator, order.start, order.shard, order.shards)
+        # It stands still until `run`: nothing may be sent before the reasons to pause were looked at.
+        job = job_for(scope, steps, rate=STILL, wait=max(LEAST_WAIT, sweep.connect_timeout))
+        self._job = replace(job, prefix_rate=sweep.per_prefix_rate, snapshots=SNAPSHOT_INTERVAL)
+        self._before = before
+        self._stage: SynStage | None = None  # None: an earlier start's has asked everything
+        self._stats = Stats()
+        self._rate = sweep.rate
+        self._until = scope.expires
+        self._order = order
+        self._source = source
+        self._coverage = coverage
+        self._take = take
+        self._engine: Engine | None = None
+        self._direct: list[tuple[int, int]] = []
+        self._fed = 0  # of the direct targets, how many the engine has got
+        self._coming: tuple[Checkpoint, int, bool] | None = None  # at the beginning of a snapshot
+        self._progress: Progress | None = None
+        self._marks = b""
+        self._kept: Kept | None = None
+        self.trouble = ""
+        self.recall = 1.0  # the estimated share of answering targets that were heard
+        self.over = False  # the stage has said its last word: nothing will be added but direct targets
+
+    async def start(self) -> None:
+        """Open the raw sockets and drop every privilege; nothing has been sent yet. Call it in the main
+        thread: this process gives up the capability as well, which it had only to hand on."""
+        from scanner.network.syn.privilege import StillPrivileged, renounce_net_raw
+
+        _watch_without_a_thread()
+        try:
+            await self._start()
+        except StageTrouble:
+            with contextlib.suppress(StillPrivileged, OSError):
+                renounce_net_raw()  # the connect engine goes on, and has no use for it
+            raise
+        try:
+            renounce_net_raw()
+        except StillPrivileged as error:
+            raise StageTrouble(
+                f"CAP_NET_RAW could not be given up after the stage had it: {error}"
+            ) from error
+
+    async def _start(self) -> None:
+        before = self._before
+        if before is not None and before.point.last_word is not None:
+            self._direct, self._fed = before.point.direct, before.point.fed
+            self._stats = before.point.last_word
+            self._judge_losses()
+            self.over = True
+            return
+        job = self._job if before is None else replace(self._job, resume=before.point.progress)
+        self._stage = SynStage(job, before.marks if before is not None else b"", self)
+        await self._stage.start()
+        if before is not None and self._stage.direct != before.point.direct:
+            # Who asks which target has changed, and nobody knows which of them the other has asked.
+            await self._stage.close()
+            self._before = None
+            await self._start()
+            return
+        self._direct = self._stage.direct
+        if before is not None:
+            self._fed = before.point.fed
+            self._before = before._replace(marks=b"")  # they are with the stage now
+
+    async def close(self) -> None:
+        """Make sure that the process is gone."""
+        if self._stage is not None:
+            await self._stage.close()
+
+    @property
+    def resumed(self) -> bool:
+        """Whether it goes on from where an earlier start was."""
+        return self._before is not None
+
+    @property
+    def ran(self) -> bool:
+        """Whether the stage runs in this start of the run, so that its answers could be lost."""
+        return self._stage is not None
+
+    @property
+    def notes(self) -> list[str]:
+        """What the stage has to say about lanes and routes."""
+        return self._stage.notes if self._stage is not None else []
+
+    async def run(self, engine: Engine, notice: Callable[[str], None]) -> None:
+        """Feed the engine until the stage has ended, then settle the accounts."""
+        self._engine = engine
+        direct = asyncio.get_running_loop().create_task(self._feed_direct(engine))
+        try:
+            if self._stage is not None:
+                await self._listen(self._stage, engine, notice)
+            await direct
+        finally:
+            direct.cancel()
+            self._source.close(cut_short=bool(self.trouble or engine.stop_reason))
+            with contextlib.suppress(OSError):
+                await self.close()
+
+    async def _listen(self, stage: SynStage, engine: Engine, notice: Callable[[str], None]) -> None:
+        watcher = asyncio.get_running_loop().create_task(self._obey(stage, engine))
+        try:
+            async for indices in stage.live():
+                self._source.add(indices)
+                await self._room(engine)
+            self._stats = stage.stats
+            self._settle()
+            self.over = True
+        except StageTrouble as error:
+            self.trouble = f"the SYN stage broke off: {error}"
+            notice(self.trouble)
+        finally:
+            watcher.cancel()
+
+    async def _feed_direct(self, engine: Engine) -> None:
+        """Targets that no lane reaches (on our own link, loopback, tunnels) go to the engine unseen."""
+        ours = islice(self._left_to_the_engine(), self._fed, None)
+        while (chunk := list(islice(ours, CHUNK))) and not engine.stop_reason:
+            self._source.add(chunk)
+            self._fed += len(chunk)
+            await self._room(engine)
+
+    async def _room(self, engine: Engine) -> None:
+        """Wait until the engine has caught up: a stage that is not read sends slower."""
+        while self._source.backlog > BACKLOG and not engine.stop_reason:  # noqa: ASYNC110 - nothing to set an
+            await asyncio.sleep(0.01)  # event on: the engine's hot path tells nobody what it took
+
+    def _left_to_the_engine(self) -> Iterator[int]:
+        ranges = self._direct
+        if not ranges:
+            return
+        if self._order.shards == 1:
+            for begin, count in ranges:
+                yield from range(begin, begin + count)
+            return
+        for _, index in self._order.walk():
+            if any(begin <= index < begin + count for begin, count in ranges):
+                yield index
+
+    async def _obey(self, stage: SynStage, engine: Engine) -> None:
+        """Pass pauses and the end on to the stage. It is told within a quarter of a second."""
+        paused = True
+        while True:
+            if engine.door.now() >= self._until and not self.trouble:
+                # The stage looks at the wall clock alone, which can be set back; the door's cannot.
+                self.trouble = "a part of the scope expired, so the SYN stage was stopped"
+                stage.stop()
+                return
+            if engine.door.narrowed and not self.trouble:
+                # The stage's fence is its own copy, so a smaller scope holds there by stopping it.
+                self.trouble = "the scope was narrowed, so the SYN stage was stopped"
+            if engine.stop_reason or engine.door.narrowed:
+                stage.stop()
+                return
+            if bool(engine.pauses) != paused:
+                paused = not paused
+                stage.set_rate(STILL if paused else self._rate)
+            await asyncio.sleep(LOOK_INTERVAL)
+
+    # --- checkpoints -------------------------------------------------------------------------------
+
+    def begun(self) -> None:
+        """See `Keeper.begun`."""
+        # While our own link is down the answers to what was just sent are lost, and nothing moves anyway.
+        paused = self._engine is not None and bool(self._engine.pauses)
+        self._coming = self._take(), self._fed, paused
+
+    def whole(self, progress: Progress, marks: bytes) -> None:
+        """See `Keeper.whole`."""
+        assert self._coming is not None
+        checkpoint, fed, paused = self._coming
+        self._progress, self._marks = progress, marks
+        if not paused:
+            point = StagePoint(progress=progress, direct=self._direct, fed=fed)
+            self._kept = Kept(msgspec.structs.replace(checkpoint, stage=point), marks)
+
+    def due(self) -> Kept | None:
+        """The newest snapshot's checkpoint, once."""
+        kept, self._kept = self._kept, None
+        return kept
+
+    def now(self) -> Kept:
+        """The checkpoint of this moment; only when the stage is `over`, for then its last snapshot holds."""
+        assert self.over
+        stats = self._stats
+        if stats.ended == "complete":
+            progress = Progress(
+                attempt=self._job.attempts,
+                position=0,
+                targets=stats.targets,
+                sent_by_round=stats.sent_by_round,
+                dropped=stats.dropped,
+            )
+            point = StagePoint(progress=progress, direct=self._direct, fed=self._fed, last_word=stats)
+            return Kept(msgspec.structs.replace(self._take(), stage=point), None)
+        assert self._progress is not None, "a stage that was stopped sends a last snapshot"
+        point = StagePoint(progress=self._progress, direct=self._direct, fed=self._fed)
+        return Kept(msgspec.structs.replace(self._take(), stage=point), self._marks)
+
+    def _settle(self) -> None:
+        stats = self._stats
+        if stats.ended != "complete":
+            self.trouble = self.trouble or f"the SYN stage was {stats.ended or 'cut short'}"
+            return
+        for verdict, count in ((Verdict.REFUSED, stats.refused), (Verdict.FILTERED, stats.silent)):
+            if count:
+                self._coverage.outcomes[verdict] += count
+        self._source.settle(stats.refused + stats.silent)
+        self._judge_losses()
+
+    def _judge_losses(self) -> None:
+        stats = self._stats
+        self.recall = recall_of_rounds(stats.sent_by_round, stats.live + stats.refused)
+        if stats.dropped:
+            self.trouble = f"{stats.dropped} answers were lost on this machine: the receive ring was full"
+
+
+def _watch_without_a_thread() -> None:
+    """Before 3.12 asyncio waits for a child in a thread, which would keep the capability that it starts
+    with. (uvloop needs neither.)"""
+    if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
+        with contextlib.suppress(OSError):
+            os.close(os.pidfd_open(os.getpid()))
+            watcher = asyncio.PidfdChildWatcher()
+            watcher.attach_loop(asyncio.get_running_loop())
+            asyncio.set_child_watcher(watcher)

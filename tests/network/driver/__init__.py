@@ -1,0 +1,1 @@
+"""What scanner/network/driver promises."""

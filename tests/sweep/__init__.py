@@ -1,0 +1,1 @@
+"""What scanner/sweep promises: whole runs, on loopback."""

@@ -1,0 +1,208 @@
+"""Marks and the checkpoint that names them: whichever survives, one that is believed has its own marks."""
+
+from __future__ import annotations
+
+import zlib
+from random import Random
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from scanner.engine.sources import FeedSource
+from scanner.network.syn.messages import Progress
+from scanner.sweep.checkpoint import Checkpoint, StagePoint, decode
+from scanner.sweep.stage_marks import load_marks
+from tests.support.faulty_files import DiedError, DyingFileSystem, PowerLossFileSystem, Wrapping
+from tests.torture.mutants import Mutant, replaced
+from tests.torture.story import Story
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from results.files import FileSystem
+
+SAVES = 3
+CALLS = 75  # of the file layer in a start and three saves, and some more
+
+
+def marks_of(number: int) -> bytes:
+    """Different at each save, and larger than a sector even when compressed."""
+    return Random(number).randbytes(2000)
+
+
+def save(story: Story, number: int) -> None:
+    """A checkpoint with its marks, as the disk's thread writes it."""
+    progress = Progress(attempt=0, position=number, targets=0, sent_by_round=[0])
+    stage = StagePoint(progress=progress, direct=[], fed=0)
+    story._make_durable(
+        msgspec.structs.replace(story._checkpoint(), stage=stage), zlib.compress(marks_of(number))
+    )
+
+
+def number_of(checkpoint: Checkpoint) -> int:
+    assert checkpoint.stage is not None
+    return checkpoint.stage.progress.position
+
+
+def lives(output: Path, fs: FileSystem) -> int:
+    """Begin and save until death; how many saves had returned."""
+    saved = 0
+    try:
+        story = Story(output, fs, seed=1)
+        for number in range(1, SAVES + 1):
+            story.take(3)
+            story.settle(2, Random(number))
+            save(story, number)
+            saved = number
+    except DiedError:
+        pass
+    return saved
+
+
+def believed(output: Path) -> tuple[Checkpoint | None, bytes]:
+    """What a resume would go on from."""
+    story = Story(output, Wrapping(), seed=1)
+    point, before = story.begun.checkpoint, story.begun.stage_before
+    story.let_go()
+    return point, before.marks if before is not None else b""
+
+
+def power_losses(place: Path) -> list[str]:
+    """Lose the power at every call, with three kinds of luck; what was wrong afterwards."""
+    wrong = []
+    for at in range(1, CALLS):
+        for luck in range(3):
+            here = place / f"{at}-{luck}"
+            (here / "runs").mkdir(parents=True)
+            medium = PowerLossFileSystem(here / "runs")
+            saved = lives(here / "runs", DyingFileSystem(at, medium, after=bool(luck % 2)))
+            medium.close_all()
+            medium.lose_power(here / "left", Random(at * 3 + luck))
+            if not saved:
+                continue
+            point, marks = believed(here / "left")
+            if point is None or number_of(point) < saved:
+                wrong.append(f"call {at}: save {saved} had returned, {point and number_of(point)} is there")
+            elif marks != marks_of(number_of(point)):
+                wrong.append(f"call {at}: checkpoint {number_of(point)} with other marks")
+    return wrong
+
+
+def test_no_loss_of_power_parts_a_checkpoint_from_its_marks(tmp_path: Path) -> None:
+    assert power_losses(tmp_path) == []
+    assert lives(tmp_path / "to the end", DyingFileSystem(CALLS)) == SAVES, "every call was a place to die"
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        Mutant(
+            "marks that nobody fsynced",
+            "scanner.sweep.stage_marks:with_marks",
+            (
+                (
+                    "write_durably(fs, directory / name, marks, keep_previous=False)",
+                    "(directory / name).touch(); fs.write(fs.open(directory / name, 1), marks)",
+                ),
+            ),
+        ),
+        Mutant(
+            "the marks before go before the new checkpoint is there",
+            "scanner.sweep.sweep:Sweep._make_durable",
+            (
+                (
+                    "write_durably(self.fs",
+                    "forget_others(self.fs, directory.path, (written,)); write_durably(self.fs",
+                ),
+            ),
+        ),
+    ],
+    ids=lambda mutant: mutant.name,
+)
+def test_each_rule_is_needed(mutant: Mutant, tmp_path: Path) -> None:
+    with replaced(mutant):
+        assert power_losses(tmp_path)
+
+
+class Recorded(Wrapping):
+    """The names of what was made durable, in order."""
+
+    @property
+    def steps(self) -> list[tuple[str, str]]:
+        return [(call.method, call.path.name) for call in self.calls]
+
+
+def test_evidence_then_marks_then_the_checkpoint_then_the_broom(tmp_path: Path) -> None:
+    fs = Recorded()
+    story = Story(tmp_path, fs, seed=1)
+    for number in (1, 2):
+        save(story, number)
+    begin = len(fs.calls)
+    story.take(40)
+    story.settle(40, Random(1))
+    save(story, 3)
+    steps = fs.steps[begin:]
+    order = [
+        ("fdatasync", "observations-0001.jsonl"),
+        ("fsync", "stage-000003.marks.tmp"),
+        ("rename", "stage-000003.marks"),
+        ("fsync_dir", story.directory.path.name),
+        ("fsync", "checkpoint.json.tmp"),
+        ("rename", "checkpoint.json"),
+        ("unlink", "stage-000001.marks"),
+    ]
+    at = 0
+    for step in order:
+        at = steps.index(step, at)
+    names = sorted(path.name for path in story.directory.path.glob("stage-*"))
+    assert names == ["stage-000002.marks", "stage-000003.marks"], "the checkpoint before has its own still"
+    story.let_go()
+
+
+def test_damaged_marks_mean_the_checkpoint_before_or_everything(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    story = Story(tmp_path, Wrapping(), seed=1)
+    for number in (1, 2):
+        save(story, number)
+    story.let_go()
+    run = story.directory.path
+    newest = decode((run / "checkpoint.json").read_bytes())
+    assert load_marks(run, newest) == marks_of(2)
+
+    (run / "stage-000002.marks").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"stage-000002\.marks is not what it was"):
+        load_marks(run, newest)
+    point, marks = believed(tmp_path)
+    assert point is not None
+    assert (number_of(point), marks) == (1, marks_of(1))
+
+    (run / "stage-000001.marks").unlink()
+    assert believed(tmp_path) == (None, b"")
+    assert "every target is asked again" in caplog.text
+    assert "stage-000001.marks: no such file" in caplog.text
+
+
+def test_a_checkpoint_of_an_older_kind_is_not_believed(tmp_path: Path) -> None:
+    story = Story(tmp_path, Wrapping(), seed=1)
+    story._make_durable(story._checkpoint())
+    story.let_go()
+    path = story.directory.checkpoint_path
+    older = msgspec.structs.replace(decode(path.read_bytes()), format="mongosweep.checkpoint/1")
+    path.write_bytes(older.encode())
+
+    assert believed(tmp_path) == (None, b"")
+
+
+def test_who_was_announced_and_not_yet_handed_out_is_in_flight(tmp_path: Path) -> None:
+    story = Story(tmp_path, Wrapping(), seed=1)
+    feed = FeedSource(story.scope)
+    story.source = feed
+    feed.add([7, 3, 5])
+    taken = feed.take()
+    assert taken is not None
+    story.engine.in_flight.add(taken[0])
+
+    assert story._checkpoint().in_flight == [3, 5, 7]
+    story.let_go()

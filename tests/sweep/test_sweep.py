@@ -1,0 +1,356 @@
+"""A whole sweep over real sockets: what it finds, what it counts, and how it ends when things go wrong."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from results.audit import audit
+from results.reading import read_run
+from results.run import load_manifest
+from results.verdict import Verdict
+from scanner.clock import SystemClock
+from scanner.lab.honest import personalities
+from scanner.setup.settings import Blackout, Canary, Pause, Settings, SweepOptions, SweepSettings
+from scanner.sweep.control import Pauses
+from scanner.sweep.sweep import run
+from targets.entries import Deny, Entry
+from targets.scope import Scope
+from tests.support.lab_thread import LabThread
+from tests.support.ports import free_port
+
+if TYPE_CHECKING:
+    from results.record import Observation
+    from scanner.lab.personality import Personality
+    from scanner.sweep.plan import Plan
+    from scanner.sweep.progress import Snapshot, Summary
+
+FAST = SweepSettings(
+    rate=5000, per_prefix_rate=5000, connect_timeout=0.5, reply_timeout=0.6, host_timeout=5, concurrency=256
+)
+
+
+class Watcher:
+    """A screen that remembers."""
+
+    def __init__(self) -> None:
+        self.plans: list[Plan] = []
+        self.snapshots: list[Snapshot] = []
+        self.seen: list[Observation] = []
+        self.notices: list[str] = []
+
+    def started(self, plan: Plan) -> None:
+        self.plans.append(plan)
+
+    def progress(self, snapshot: Snapshot) -> None:
+        self.snapshots.append(snapshot)
+
+    wants_found = True
+
+    def found(self, observation: Observation) -> None:
+        self.seen.append(observation)
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def finished(self, summary: Summary) -> None:
+        pass
+
+
+def estate(wanted: set[str] | None = None) -> dict[str, Personality]:
+    """Address -> personality, one address each."""
+    chosen = [p for p in personalities() if wanted is None or p.name in wanted]
+    return {f"127.91.0.{number}": personality for number, personality in enumerate(chosen, start=1)}
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+def scope_of(port: int, cidr: str = "127.91.0.0/26", deny: tuple[str, ...] = ()) -> Scope:
+    return Scope(
+        [Entry.of(cidr, owner="web platform", contact="web@example.com", site="paris", kind="lab")],
+        [Deny.of(text, reason="not ours") for text in deny],
+        ports=[port],
+    )
+
+
+def sweep(
+    scope: Scope, output: Path, settings: Settings | None = None, **options: Any
+) -> tuple[Any, Watcher]:
+    watcher = Watcher()
+    settings = settings or Settings(sweep=FAST)
+    return run(settings, scope, SweepOptions(output=output, **options), watcher), watcher
+
+
+def found(run_dir: str) -> dict[str, Observation]:
+    return {observation.target.ip: observation for observation in read_run(Path(run_dir))}
+
+
+def test_every_personality_gets_its_verdict(tmp_path: Path, port: int) -> None:
+    servers = estate()
+    settings = Settings(sweep=msgspec.structs.replace(FAST, reply_timeout=4.0, host_timeout=15.0))
+    with LabThread({(ip, port): personality for ip, personality in servers.items()}) as lab:
+        summary, watcher = sweep(scope_of(port), tmp_path, settings)
+        asked = {message.command for server in lab.servers for message in server.record.messages}
+    lines = found(summary.run_dir)
+    wrong = {
+        servers[ip].name: (line.verdict, line.evidence)
+        for ip, line in lines.items()
+        if line.verdict not in servers[ip].acceptable
+    }
+    assert not wrong
+    assert set(lines) == set(servers)
+    assert summary.state == "complete"
+    assert summary.exit_code == 1
+    assert summary.outcomes["refused"] == 64 - len(servers)
+    assert summary.planned == sum(summary.outcomes.values()) == 64
+    assert asked <= {
+        "isMaster", "hello", "buildInfo", "listDatabases", "listCollections", "dbStats", "collStats",
+        "aggregate", "count", "find", "getMore", "",
+    }  # fmt: skip
+    assert len(watcher.seen) == sum(personality.verdict.is_open for personality in servers.values())
+    assert not audit(Path(summary.run_dir)).edited
+
+
+def test_the_magazine_is_told_as_it_is(tmp_path: Path, port: int) -> None:
+    servers = estate({"magazine"})
+    with LabThread({(ip, port): personality for ip, personality in servers.items()}):
+        summary, _ = sweep(scope_of(port, "127.91.0.1"), tmp_path)
+    line = found(summary.run_dir)["127.91.0.1"]
+    truth = servers["127.91.0.1"].truth
+    assert line.exposure is not None
+    assert line.exposure.total_size_bytes is not None
+    assert truth.total_size is not None
+    assert 59e9 < line.exposure.total_size_bytes <= truth.total_size  # without the server's own databases
+    assert line.exposure.documents == truth.documents
+    assert line.exposure.ransom.level == "likely"
+    assert set(truth.ransom) & set(line.exposure.ransom.names)
+    assert line.exposure.last_write is not None
+    assert truth.newest is not None
+    assert abs((line.exposure.last_write.at - truth.newest).total_seconds()) <= 1
+    assert line.severity.value == "critical"
+
+
+def test_denied_addresses_are_never_connected_to(tmp_path: Path, port: int) -> None:
+    servers = estate({"magazine", "empty", "auth_7_1"})
+    with LabThread({(ip, port): personality for ip, personality in servers.items()}) as lab:
+        summary, _ = sweep(scope_of(port, "127.91.0.0/30", deny=("127.91.0.2",)), tmp_path)
+        connections = {server.host: server.record.connections for server in lab.servers}
+    assert connections["127.91.0.2"] == 0
+    assert connections["127.91.0.1"] > 0
+    assert set(found(summary.run_dir)) == {"127.91.0.1", "127.91.0.3"}
+    assert summary.planned == 3
+
+
+def test_servers_that_answer_alike_get_the_same_record_as_if_asked_at_length(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty locked servers: but for address and times, the short way writes what the long way writes."""
+    (locked,) = estate({"auth_7_1"}).values()
+    settings = Settings(sweep=msgspec.structs.replace(FAST, rate=200))  # so that the first is known in time
+
+    def records() -> dict[str, dict[str, Any]]:
+        summary, _ = sweep(scope_of(port, "127.91.0.0/27"), tmp_path, settings, seed=1)
+        lines = found(summary.run_dir)
+        return {ip: _without_times(line) for ip, line in lines.items()}
+
+    with LabThread({(f"127.91.0.{number}", port): locked for number in range(1, 31)}) as lab:
+        short = records()
+        made = sum(server.record.connections for server in lab.servers)
+        monkeypatch.setattr("scanner.engine.response_cache.Twins.find", lambda *_: (None, None))
+        long = records()
+    assert len(short) == 30
+    assert short == long
+    assert made == 30
+
+
+def _without_times(line: Observation) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(line)
+    for name in ("event_id", "run_id", "observed_at"):
+        del plain[name]
+    for name in ("connect_ms", "total_ms"):
+        del plain["timing"][name]
+    assert abs(plain["server"].pop("clock_skew_seconds")) < 5
+    return plain
+
+
+def test_no_server_that_a_reply_names_is_contacted(tmp_path: Path, port: int) -> None:
+    """A primary advertises hosts; nobody there may ever see a connection."""
+    servers = estate({"primary"})
+    with LabThread({(ip, port): personality for ip, personality in servers.items()}):
+        summary, _ = sweep(scope_of(port, "127.91.0.1"), tmp_path, confirm=True)
+    line = found(summary.run_dir)["127.91.0.1"]
+    assert line.verdict is Verdict.OPEN
+    assert line.confirmation is not None
+    assert line.confirmation.agrees is True
+
+
+def test_all_writes_a_line_for_every_target(tmp_path: Path, port: int) -> None:
+    summary, _ = sweep(scope_of(port, "127.91.0.0/28"), tmp_path, everything=True)
+    assert {line.verdict for line in found(summary.run_dir).values()} == {Verdict.REFUSED}
+    assert len(found(summary.run_dir)) == 16
+    assert summary.exit_code == 0
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+def test_shards_cover_everything_once(tmp_path: Path, port: int, seed: int | None) -> None:
+    seen: list[str] = []
+    for number in (1, 2, 3):
+        summary, _ = sweep(
+            scope_of(port, "127.91.0.0/27"), tmp_path, everything=True, shard=(number, 3), seed=seed
+        )
+        seen += found(summary.run_dir)
+        manifest, _ = load_manifest(Path(summary.run_dir))
+        assert manifest.planned.targets == summary.planned == len(found(summary.run_dir))
+    assert sorted(seen, key=lambda ip: int(ip.rsplit(".", 1)[1])) == [f"127.91.0.{n}" for n in range(32)]
+
+
+def test_a_silent_canary_degrades_the_run(tmp_path: Path, port: int) -> None:
+    settings = Settings(
+        sweep=FAST, canary=(Canary(address="127.91.0.5", port=port, expect=Verdict.AUTH_REQUIRED),)
+    )
+    summary, _ = sweep(scope_of(port, "127.91.0.0/29"), tmp_path, settings)
+    assert summary.state == "degraded"
+    assert summary.exit_code == 3
+    assert any("127.91.0.5" in reason for reason in summary.reasons)
+
+
+def test_a_scope_that_expires_stops_the_connects(tmp_path: Path, port: int) -> None:
+    scope = Scope(
+        [Entry.of("127.91.0.0/24", owner="web", kind="lab", expires=time.time() + 1.5)], ports=[port]
+    )
+    slow = Settings(sweep=msgspec.structs.replace(FAST, rate=60))
+    summary, _ = sweep(scope, tmp_path, slow)
+    assert summary.state == "degraded"
+    assert 0 < summary.excluded < 256
+    assert summary.excluded + sum(summary.outcomes.values()) == 256
+
+
+def test_a_stop_file_pauses_and_its_removal_resumes(tmp_path: Path, port: int) -> None:
+    stop = tmp_path / "stop"
+    settings = Settings(sweep=msgspec.structs.replace(FAST, rate=200), pause=Pause(stop_file=str(stop)))
+    pid = os.getpid()
+    script = (
+        "import pathlib,time,sys; p=pathlib.Path(sys.argv[1]); time.sleep(.6); p.touch();"
+        "time.sleep(1.5); p.unlink()"
+    )
+    helper = subprocess.Popen([sys.executable, "-c", script, str(stop)])
+    summary, watcher = sweep(scope_of(port, "127.91.0.0/24"), tmp_path, settings)
+    helper.wait()
+    paused = [snapshot for snapshot in watcher.snapshots if snapshot.paused_by]
+    assert pid == os.getpid()
+    assert summary.state == "complete"
+    assert paused
+    assert len({snapshot.done for snapshot in paused[2:]}) == 1
+
+
+def test_a_stop_file_that_is_there_at_the_start_holds_back_the_first_connect(
+    tmp_path: Path, port: int
+) -> None:
+    stop = tmp_path / "stop"
+    stop.touch()
+    settings = Settings(sweep=FAST, pause=Pause(stop_file=str(stop)))
+    done_while_it_was_there: list[int] = []
+
+    class Remover(Watcher):
+        def progress(self, snapshot: Snapshot) -> None:
+            if len(self.snapshots) == 2:
+                stop.unlink()
+            if stop.exists():
+                done_while_it_was_there.append(snapshot.done)
+            super().progress(snapshot)
+
+    watcher = Remover()
+    summary = run(settings, scope_of(port), SweepOptions(output=tmp_path), watcher)
+    assert done_while_it_was_there == [0, 0]
+    assert summary.state == "complete"
+    assert summary.outcomes["refused"] == 64
+
+
+class Shifted(SystemClock):
+    """A wall clock that a test moves."""
+
+    shift = 0.0
+
+    def wall(self) -> float:
+        return super().wall() + self.shift
+
+
+def test_a_blackout_larger_than_what_is_held_back_makes_the_order_wait(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("engine.engine", "sweep.meter"):
+        monkeypatch.setattr(f"scanner.{module}.MAX_HELD", 50)
+    monkeypatch.setattr("scanner.engine.engine.HELD_AT_ONCE", 7)
+    begin, end = (time.gmtime(time.time() + seconds) for seconds in (-60, 3600))
+    window = Blackout(
+        cidr="127.91.0.0/24",
+        start=f"{begin.tm_hour:02}:{begin.tm_min:02}",
+        to=f"{end.tm_hour:02}:{end.tm_min:02}",
+    )
+    clock = Shifted()
+
+    class Mover(Watcher):
+        def progress(self, snapshot: Snapshot) -> None:
+            super().progress(snapshot)
+            if sum(bool(seen.paused_by) for seen in self.snapshots) == 2:
+                clock.shift = 7200.0
+
+    watcher = Mover()
+    settings = Settings(sweep=FAST, blackout=(window,))
+    scope = scope_of(port, "127.91.0.0/24")
+    summary = run(settings, scope, SweepOptions(output=tmp_path), watcher, clock=clock)
+    paused = [snapshot for snapshot in watcher.snapshots if snapshot.paused_by]
+    assert {snapshot.paused_by for snapshot in paused[:2]} == {
+        "50 targets wait for the end of a blackout window"
+    }
+    assert [snapshot.done for snapshot in paused[:2]] == [0, 0]
+    assert summary.state == "complete"
+    assert summary.outcomes["refused"] == 256
+
+
+def test_a_chore_that_fails_ends_the_sweep_at_once(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blackouts and the stop file are looked at by a chore: without it nothing more may be asked."""
+    looks: list[None] = []
+
+    def look(self: Pauses) -> None:
+        looks.append(None)
+        if len(looks) == 3:
+            raise ValueError("a line of /proc that nobody expected")
+        real(self)
+
+    real = Pauses.look
+    monkeypatch.setattr(Pauses, "look", look)
+    slow = Settings(sweep=msgspec.structs.replace(FAST, rate=20))
+    watcher = Watcher()
+    with pytest.raises(ValueError, match="nobody expected"):
+        run(slow, scope_of(port, "127.91.0.0/24"), SweepOptions(output=tmp_path), watcher)
+    assert watcher.snapshots[-1].done < 128
+
+
+def test_everything_that_accepts_and_says_nothing_is_one_middlebox(tmp_path: Path, port: int) -> None:
+    """A box that completes every handshake: few lines, the prefix named, and the run is not called clean."""
+
+    with socket.socket() as box:
+        box.bind(("0.0.0.0", port))  # the scope and the door keep to loopback
+        box.listen(4096)  # and nobody ever accepts: the kernel completes the handshakes
+        settings = Settings(
+            sweep=msgspec.structs.replace(FAST, reply_timeout=0.2, host_timeout=1.5, concurrency=512)
+        )
+        summary, _ = sweep(scope_of(port, "127.91.7.0/24"), tmp_path, settings)
+    assert summary.outcomes == {"unknown": 256}
+    assert len(found(summary.run_dir)) == 16
+    assert summary.state == "degraded"
+    assert any("127.91.7.0/24" in reason and "256 of 256" in reason for reason in summary.reasons)

@@ -1,0 +1,177 @@
+"""A sweep as a process: how it ends by signals, kills, closed pipes and reloads, and what is left then."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from results.audit import audit
+from results.run import load_manifest
+from tests.support.lab_thread import LabThread
+from tests.support.ports import free_port
+from tests.sweep.test_sweep import estate, found
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def config(tmp_path: Path, port: int) -> Path:
+    path = tmp_path / "mongosweep.toml"
+    path.write_text(
+        '[[allow]]\ncidr = "127.91.0.0/24"\nowner = "web platform"\nkind = "lab"\n'
+        f"[sweep]\nports = [{port}]\nrate = 100\nper_prefix_rate = 1000\nconnect_timeout = 0.5\n"
+    )
+    return path
+
+
+def command(config: Path, *arguments: str) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "scanner",
+        "sweep",
+        "-c",
+        str(config),
+        "-o",
+        str(config.parent / "runs"),
+        *arguments,
+    ]
+
+
+def only_run(config: Path) -> Path:
+    (manifest,) = (config.parent / "runs").glob("*/manifest.json")
+    return manifest.parent
+
+
+def wait_for_run(config: Path, seconds: float) -> Path:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        if list((config.parent / "runs").glob("*/observations-0001.jsonl")):
+            time.sleep(seconds)
+            return only_run(config)
+        time.sleep(0.02)
+    raise AssertionError("the sweep did not start")
+
+
+@pytest.fixture
+def magazine(port: int) -> Iterator[LabThread]:
+    servers = estate({"magazine", "auth_7_1", "empty"})
+    with LabThread({(ip, port): personality for ip, personality in servers.items()}) as lab:
+        yield lab
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_stops_quickly_and_the_run_can_be_resumed(
+    config: Path, magazine: LabThread, number: signal.Signals
+) -> None:
+    process = subprocess.Popen(command(config), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run_dir = wait_for_run(config, 1.0)
+    process.send_signal(number)
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=15)
+    assert time.monotonic() - began < 4
+    assert process.returncode == 3, errors
+    assert b"not reached" in errors
+    assert b"Traceback" not in errors
+    manifest, _ = load_manifest(run_dir)
+    assert manifest.state == "interrupted"
+    assert manifest.coverage is not None
+    assert manifest.coverage.not_reached > 0
+
+    again = subprocess.run(
+        command(config, "--resume", run_dir.name), capture_output=True, timeout=60, check=False
+    )
+    assert again.returncode == 1, again.stderr
+    manifest, _ = load_manifest(run_dir)
+    assert manifest.state == "complete"
+    assert manifest.coverage is not None
+    assert manifest.coverage.outcomes == 256
+    assert set(found(str(run_dir))) == {"127.91.0.1", "127.91.0.2", "127.91.0.3"}
+    assert not audit(run_dir).edited
+
+
+def test_a_killed_run_is_resumed_without_loss(config: Path, magazine: LabThread) -> None:
+    process = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run_dir = wait_for_run(config, 1.4)
+    process.kill()
+    process.wait()
+    again = subprocess.run(
+        command(config, "--resume", run_dir.name), capture_output=True, timeout=60, check=False
+    )
+    assert again.returncode == 1, again.stderr
+    assert set(found(str(run_dir))) == {"127.91.0.1", "127.91.0.2", "127.91.0.3"}
+    manifest, _ = load_manifest(run_dir)
+    assert manifest.coverage is not None
+    assert manifest.coverage.outcomes == 256
+
+
+def test_resume_refuses_another_scope_and_says_what_changed(config: Path, magazine: LabThread) -> None:
+    process = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run_dir = wait_for_run(config, 0.3)
+    process.kill()
+    process.wait()
+    config.write_text(config.read_text().replace("127.91.0.0/24", "127.91.0.0/25"))
+    again = subprocess.run(
+        command(config, "--resume", run_dir.name), capture_output=True, timeout=60, check=False
+    )
+    assert again.returncode == 2
+    assert b"cannot resume" in again.stderr
+    assert b"127.91.0.0/25" in again.stderr
+
+
+def test_a_second_sweep_in_the_same_place_is_busy(config: Path) -> None:
+    first = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for_run(config, 0.2)
+    second = subprocess.run(command(config), capture_output=True, timeout=20, check=False)
+    first.send_signal(signal.SIGINT)
+    first.wait(timeout=15)
+    assert second.returncode == 5
+    assert b"Traceback" not in second.stderr
+
+
+def test_stdout_has_the_journal_and_nothing_else(config: Path, magazine: LabThread) -> None:
+    done = subprocess.run(command(config), capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {line["target"]["ip"] for line in lines} == {"127.91.0.1", "127.91.0.2", "127.91.0.3"}
+    assert done.stdout == (only_run(config) / "observations-0001.jsonl").read_bytes()
+
+
+def test_a_closed_stdout_ends_quietly_and_the_run_is_whole(config: Path, magazine: LabThread) -> None:
+    reader, writer = os.pipe()
+    process = subprocess.Popen(command(config), stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    os.close(reader)
+    _, errors = process.communicate(timeout=60)
+    assert b"Traceback" not in errors
+    assert b"Exception" not in errors
+    assert process.returncode == 1
+    assert set(found(str(only_run(config)))) == {"127.91.0.1", "127.91.0.2", "127.91.0.3"}
+
+
+def test_a_hangup_narrows_the_scope_of_a_running_sweep(config: Path, magazine: LabThread) -> None:
+    process = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    run_dir = wait_for_run(config, 0.5)
+    config.write_text(config.read_text() + '[[deny]]\ncidr = "127.91.0.64-127.91.0.255"\nreason = "freeze"\n')
+    process.send_signal(signal.SIGHUP)
+    _, errors = process.communicate(timeout=60)
+    assert b"scope reloaded" in errors
+    assert process.returncode == 3
+    manifest, _ = load_manifest(run_dir)
+    assert manifest.coverage is not None
+    assert manifest.coverage.excluded > 100
+    assert manifest.state == "degraded"
