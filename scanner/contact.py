@@ -9,6 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+Token = int  # names a target while it is asked: a position of the order or an index of the scope; below 0
+# a canary, which is asked beside them
+
+
+def is_canary(token: Token) -> bool:
+    """Whether the token names a canary: its answer is a proof, and no outcome of the sweep."""
+    return token < 0
+
 
 class Ending(StrEnum):
     """How a connection came to its end, seen from our side, after it had been established."""

@@ -7,7 +7,34 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from targets.grammar import format_address
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 MAPPED: Final = 0xFFFF << 32
+_IPV6_KEYS: Final = 1 << 128  # sets the keys of IPv6 prefixes apart from those of IPv4
+
+PrefixKey = int  # one prefix of either family, as a number; see `prefix_key`
+
+
+def prefix_key(version: int, address: int, length4: int = 24, length6: int = 64) -> PrefixKey:
+    """One integer for the prefix of that length that holds an address, different for the two families."""
+    return address >> (32 - length4) if version == 4 else _IPV6_KEYS | address >> (128 - length6)
+
+
+def prefix_keys(
+    targets: Iterable[tuple[int, int, int]], length4: int = 24, length6: int = 64
+) -> list[PrefixKey]:
+    """The key of each target: `prefix_key` for all that a turn brought."""
+    shift4, shift6 = 32 - length4, 128 - length6
+    return [
+        address >> shift4 if version == 4 else _IPV6_KEYS | address >> shift6
+        for version, address, _ in targets
+    ]
+
+
+def prefix_of(key: PrefixKey) -> tuple[int, int]:
+    """(4 or 6, the prefix's leading bits as a number) of a key."""
+    return (6, key ^ _IPV6_KEYS) if key & _IPV6_KEYS else (4, key)
 
 
 class OutOfScope(Exception):  # noqa: N818 — the name says what is so, not that something broke

@@ -83,7 +83,7 @@ async def test_a_line_of_the_allow_list_becomes_a_line_of_the_journal(
         "10.20.0.2": Verdict.OPEN,
         "10.20.0.4": Verdict.OPEN,
     }
-    assert engine.coverage.outcomes == {"open": 3, "auth_required": 1, "refused": 2, "filtered": 1}
+    assert engine.accounts.outcomes == {"open": 3, "auth_required": 1, "refused": 2, "filtered": 1}
     assert engine.not_reached() == 0
 
     magazine = found["10.20.0.0"]
@@ -119,7 +119,7 @@ async def test_with_everything_each_target_has_one_line(allow_list: Path, journa
 async def test_a_local_fault_is_asked_again_and_never_an_outcome(
     allow_list: Path, journal: JournalWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scanner.engine.engine.FAULT_DELAY", 0.0)
+    monkeypatch.setattr("scanner.engine.retries.FAULT_DELAY", 0.0)
     stumbles = {"10.20.0.0": 3, "10.20.0.5": 2}
 
     def shaky(target: Target) -> RecordedPeer | Verdict | LocalFault:
@@ -130,8 +130,8 @@ async def test_a_local_fault_is_asked_again_and_never_an_outcome(
 
     engine = await walk(load_scope(allow_list, now=0.0), journal, shaky)
     journal.close()
-    assert engine.coverage.outcomes == {"open": 3, "auth_required": 1, "refused": 2, "filtered": 1}
-    assert sum(engine.coverage.faults.values()) == 5
+    assert engine.accounts.outcomes == {"open": 3, "auth_required": 1, "refused": 2, "filtered": 1}
+    assert sum(engine.accounts.faults.values()) == 5
 
 
 def test_the_walk_in_the_architecture_page_names_files_that_do_it() -> None:

@@ -11,7 +11,7 @@ class AccountsError(Exception):
 
 
 @dataclass(slots=True, kw_only=True)
-class Coverage:
+class Accounts:
     """Counts of one sweep or shard. `planned` is what the order would visit."""
 
     planned: int
@@ -23,6 +23,11 @@ class Coverage:
     def done(self) -> int:
         """Targets with an outcome."""
         return self.outcomes.total()
+
+    @property
+    def by_name(self) -> dict[str, int]:
+        """Targets by the name of their outcome, sorted."""
+        return {str(name): count for name, count in sorted(self.outcomes.items())}
 
     def not_reached(self, remaining: int) -> int:
         """Targets that nobody asked: planned and neither done nor excluded. `remaining` is what the engine

@@ -11,10 +11,10 @@ from scanner.engine.pace import LOST_AFTER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scanner.contact import Token
     from scanner.engine.loss import SecondLook
     from scanner.engine.pace import Pace, PrefixCaps
-    from scanner.engine.probe import Conversation
-    from scanner.engine.roles import Answered
+    from scanner.engine.probe import Answered, Conversation
     from targets.scope import Target
 
 
@@ -31,14 +31,14 @@ class Signals:
         self._pace.observe_round_trip(talk.connect_seconds)
         self._pace.stress.timeouts_after_answers += talk.fell_silent
 
-    def heard(self, target: Target, token: int, lost: bool, *, refused: bool) -> None:
+    def heard(self, target: Target, token: Token, lost: bool, *, refused: bool) -> None:
         """A target accepted or refused a connection; `lost` when something was lost on the way."""
         key = self._caps.key(target[0], target[1])
         self._caps.observe(key, lost)
         if self._second_look is not None:
             self._second_look.spoke(token, key, refused=refused)
 
-    def answered_many(self, tokens: list[int], batch: list[Answered]) -> None:
+    def answered_many(self, tokens: list[Token], batch: list[Answered]) -> None:
         """What `answered` and `heard` do, for servers that did not fall silent."""
         keys = self._caps.keys([target for target, _, _ in batch])
         self._caps.observe_many(keys)
@@ -49,7 +49,9 @@ class Signals:
         if self._second_look is not None:
             self._second_look.spoke_many(tokens, keys, refused=False)
 
-    def refused_many(self, tokens: Sequence[int], targets: Sequence[Target], waited: Sequence[float]) -> None:
+    def refused_many(
+        self, tokens: Sequence[Token], targets: Sequence[Target], waited: Sequence[float]
+    ) -> None:
         """So many targets refused, each so many seconds after it was asked."""
         keys = self._caps.keys(targets)
         self._caps.observe_many(keys)
@@ -61,7 +63,7 @@ class Signals:
             self._second_look.spoke_many(tokens, keys, refused=True)
         self._pace.stress.refused += len(tokens)
 
-    def unanswered(self, target: Target, token: int, outcome: Verdict, waited: float) -> None:
+    def unanswered(self, target: Target, token: Token, outcome: Verdict, waited: float) -> None:
         """A target accepted no connection; `waited` seconds until that was known."""
         if outcome is Verdict.REFUSED:
             self._pace.stress.refused += 1

@@ -325,6 +325,11 @@ class SecondLook:
         askings = 3 if self._round == LAST else 2
         return min(found, 1 - (self.controls_lost / self.controls) ** askings)
 
+    def unlooked(self, silent_before: int) -> bool:
+        """Whether packets were lost while some of the `silent_before` targets, which were silent before a
+        resume, were not asked again."""
+        return bool(silent_before and self.gaps and self.words)
+
     @property
     def words(self) -> str:
         """The estimate as a sentence; empty when nothing was lost."""

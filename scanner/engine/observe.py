@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
     from results.record import Exposure
     from scanner.contact import TlsSession
-    from scanner.engine.probe import Conversation
+    from scanner.engine.probe import Answered, Conversation
     from scanner.engine.response_cache import Twin
-    from scanner.engine.roles import Answered
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.facts import Facts
     from targets.entries import Entry

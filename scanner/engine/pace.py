@@ -10,8 +10,12 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from targets.target import prefix_key, prefix_keys
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from targets.target import PrefixKey
 
 SHORTEST_DELAY = 0.001  # seconds; a rounding error added to a clock is no delay, and would be asked for ever
 BURST_SECONDS = 0.1  # how much of a second's rate may leave at once
@@ -70,11 +74,10 @@ class PrefixCaps:
     __slots__ = (
         "_free_at",
         "_interval",
+        "_lengths",
         "_lost",
         "_recent",
         "_seen",
-        "_shift4",
-        "_shift6",
         "_slowed",
         "_tolerance",
         "halvings",
@@ -83,8 +86,7 @@ class PrefixCaps:
     def __init__(self, rate: float, length4: int = 24, length6: int = 64) -> None:
         self._interval = 1.0 / rate
         self._tolerance = max(BURST_SECONDS, self._interval)
-        self._shift4 = 32 - length4
-        self._shift6 = 128 - length6
+        self._lengths = length4, length6
         self._free_at: dict[int, float] = {}
         self._recent: deque[tuple[float, int]] = deque()
         self._slowed: dict[int, float] = {}  # prefix -> by what its interval is multiplied
@@ -92,18 +94,13 @@ class PrefixCaps:
         self._lost: Counter[int] = Counter()  # signs of loss among them
         self.halvings = 0
 
-    def key(self, version: int, address: int) -> int:
-        """One integer for a prefix, different for the two families."""
-        if version == 4:
-            return address >> self._shift4
-        return (1 << 128) | (address >> self._shift6)
+    def key(self, version: int, address: int) -> PrefixKey:
+        """The prefix that an address is in."""
+        return prefix_key(version, address, *self._lengths)
 
-    def keys(self, targets: Iterable[tuple[int, int, int]]) -> list[int]:
-        """The key of each target."""
-        shift, key = self._shift4, self.key
-        return [
-            address >> shift if version == 4 else key(version, address) for version, address, _ in targets
-        ]
+    def keys(self, targets: Iterable[tuple[int, int, int]]) -> list[PrefixKey]:
+        """The prefix of each target."""
+        return prefix_keys(targets, *self._lengths)
 
     def can_bind(self, rate: float) -> bool:
         """Whether a sweep that never exceeds `rate` could come into the way of any cap now."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from results.verdict import Verdict
-from scanner.contact import Ending, LocalFault
+from scanner.contact import Ending, LocalFault, is_canary
 from scanner.mongo.facts import Layer, Next
 from scanner.network.connect.base import Deadline
 from scanner.network.connect.tls import TlsError, TlsLayer
@@ -17,11 +17,14 @@ from scanner.network.connect.tls import TlsError, TlsLayer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scanner.contact import Token
     from scanner.engine.response_cache import Twin, Twins
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.fingerprint import Likeness
     from scanner.network.connect.base import Link
     from targets.scope import Target
+
+    Answered = tuple[Target, Token, "Conversation"]  # who, the engine's token, what was said
 
 _LAYERS = {Next.OPEN_PLAIN: (False, False), Next.OPEN_TLS: (True, False), Next.OPEN_TLS_LEGACY: (True, True)}
 
@@ -29,19 +32,19 @@ _LAYERS = {Next.OPEN_PLAIN: (False, False), Next.OPEN_TLS: (True, False), Next.O
 class Outcomes(Protocol):
     """Who wants to know how a target ended: the engine."""
 
-    def answered(self, target: Target, token: Any, talk: Conversation) -> None:
+    def answered(self, target: Target, token: Token, talk: Conversation) -> None:
         """The target accepted a connection; the conversation holds the facts."""
 
-    def unanswered(self, target: Target, token: Any, outcome: Verdict, detail: str) -> None:
+    def unanswered(self, target: Target, token: Token, outcome: Verdict, detail: str) -> None:
         """The target never accepted a connection."""
 
-    def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
+    def refused(self, batch: list[tuple[Token, Target, float]]) -> None:
         """Nobody listens on these targets: (token, target, seconds until the refusal came)."""
 
-    def untried(self, target: Target, token: Any, fault: LocalFault, detail: str) -> None:
+    def untried(self, target: Target, token: Token, fault: LocalFault, detail: str) -> None:
         """This machine could not ask."""
 
-    def broke(self, target: Target, token: Any, error: Exception) -> None:
+    def broke(self, target: Target, token: Token, error: Exception) -> None:
         """Our own code failed while the target was asked: that says nothing about the target."""
 
 
@@ -117,7 +120,7 @@ class Probe:
         else:
             target, token = link.target, link.token
             # The sweep's own canaries always take the long way: they are there to prove it.
-            if self._twins is not None and token.__class__ is int:
+            if self._twins is not None and not is_canary(token):
                 talk.alike, talk.twin = self._twins.find(target.is_loopback, data)
                 if talk.twin is not None:  # a server that answered just so was asked before: all is known
                     link.close()
@@ -201,11 +204,11 @@ class Probe:
             talk.want_tls = _LAYERS[wanted]
             link.reopen()
 
-    def _finish(self, target: Target, token: Any, talk: Conversation) -> None:
+    def _finish(self, target: Target, token: Token, talk: Conversation) -> None:
         talk.closed_at = self._now()
         self._outcomes.answered(target, token, talk)
 
-    def failed(self, target: Target, token: Any, outcome: Verdict, detail: str, talk: Any) -> None:
+    def failed(self, target: Target, token: Token, outcome: Verdict, detail: str, talk: Any) -> None:
         """See `Prober.failed`. A connection that could not be opened again ends the dialogue with what it
         has: the target did accept one before."""
         if talk is None:
@@ -217,17 +220,17 @@ class Probe:
         talk.dialogue.abort(Ending.RESET if outcome is Verdict.REFUSED else Ending.TIMEOUT)
         self._finish(target, token, talk)
 
-    def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
+    def refused(self, batch: list[tuple[Token, Target, float]]) -> None:
         """See `Prober.refused`."""
         self._outcomes.refused(batch)
 
-    def fault(self, target: Target, token: Any, fault: LocalFault, detail: str, talk: Any) -> None:
+    def fault(self, target: Target, token: Token, fault: LocalFault, detail: str, talk: Any) -> None:
         """See `Prober.fault`. The target is asked again from the start, so half a dialogue is dropped."""
         if talk is not None and talk.tls is not None:
             talk.tls.forget()
         self._outcomes.untried(target, token, fault, detail)
 
-    def broke(self, target: Target, token: Any, error: Exception, talk: Any) -> None:
+    def broke(self, target: Target, token: Token, error: Exception, talk: Any) -> None:
         """See `Prober.broke`."""
         if talk is not None and talk.tls is not None:
             talk.tls.forget()

@@ -8,101 +8,39 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from results.record import Confirmation, Evidence, to_json
 from results.verdict import Verdict
 from scanner.engine.agreement import confirm
+from scanner.engine.middlebox import PrefixWatch
 from scanner.engine.observe import lines_of_twins, observe, observe_twin, silence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from results.journal import JournalWriter
     from results.record import Observation
     from scanner.clock import Clock
+    from scanner.contact import Token
+    from scanner.engine.failure import FirstFailure
     from scanner.engine.observe import Vantage
-    from scanner.engine.probe import Conversation
+    from scanner.engine.probe import Answered, Conversation
     from scanner.engine.response_cache import Twins
-    from scanner.engine.roles import Answered
     from scanner.network.driver.driver import SecondOpinion
     from targets.scope import Target
 
-    Settle = Callable[[Any, str], None]
-    SettleAll = Callable[[list[Any], Counter[str]], None]
+    Settle = Callable[[Token, str], None]
+    SettleAll = Callable[[list[Token], Counter[str]], None]
 
 SILENT_RULES = frozenset({"silent", "closed-without-reply"})  # of scanner.mongo.judge
 OPENING_MESSAGES = 3
-MASK_LINES = 16  # lines written of mute hosts in one prefix before the rest are only counted
-MASK_HOSTS = 64  # accepted connections in one prefix from which a middlebox is suspected
-MASK_SHARE = 0.9  # share of them that said nothing
-_IPV6 = 1 << 64  # sets the numbers of /64s apart from those of /24s
-
-
-class PrefixWatch:
-    """Prefixes in which everything accepts and nothing speaks: a box on the way completes the handshakes."""
-
-    def __init__(self) -> None:
-        self._accepted: Counter[int] = Counter()
-        self._mute: Counter[int] = Counter()
-
-    @staticmethod
-    def key(target: Target) -> int:
-        """The /24 or /64 of a target, as one integer."""
-        version, address, _ = target
-        return address >> 8 if version == 4 else _IPV6 | address >> 64
-
-    def note(self, target: Target, mute: bool) -> bool:
-        """Count one accepted connection. False when its line would only repeat what the prefix shows."""
-        key = self.key(target)
-        self._accepted[key] += 1
-        if not mute:
-            return True
-        self._mute[key] += 1
-        return self._mute[key] <= MASK_LINES
-
-    def note_many(self, targets: Iterable[Target]) -> None:
-        """Count accepted connections that were not mute."""
-        self._accepted.update(map(self.key, targets))
-
-    def state(self) -> list[tuple[int, int, int, int]]:
-        """Family, prefix, accepted and mute of each prefix in which somebody was mute; for a checkpoint."""
-        return [(*_prefix_of(key), self._accepted[key], mute) for key, mute in self._mute.items()]
-
-    def restore(self, state: list[tuple[int, int, int, int]]) -> None:
-        """Go on counting where an earlier start of the run was."""
-        for version, prefix, accepted, mute in state:
-            key = prefix if version == 4 else _IPV6 | prefix
-            self._accepted[key] += accepted
-            self._mute[key] += mute
-
-    def masked(self) -> list[str]:
-        """Prefixes in which real servers may be invisible, each with its count."""
-        found = []
-        for key, mute in self._mute.items():
-            accepted = self._accepted[key]
-            if accepted >= MASK_HOSTS and mute >= MASK_SHARE * accepted:
-                prefix = _prefix_text(*_prefix_of(key))
-                found.append(f"{prefix}: {mute} of {accepted} accepted and said nothing")
-        return sorted(found)
-
-
-def _prefix_of(key: int) -> tuple[int, int]:
-    return (6, key ^ _IPV6) if key & _IPV6 else (4, key)
-
-
-def _prefix_text(version: int, prefix: int) -> str:
-    from targets.grammar import format_address
-
-    if version == 4:
-        return f"{format_address(4, prefix << 8)}/24"
-    return f"{format_address(6, prefix << 64)}/64"
 
 
 class Scribe:
-    """Implements `Journalist`."""
+    """From what was said to a line of the journal. `settle` is called exactly once for each `record`."""
 
     def __init__(
         self,
@@ -114,13 +52,11 @@ class Scribe:
         everything: bool,
         opinions: SecondOpinion | None,
         found: Callable[[Observation], None],
-        failed: Callable[[BaseException], None],
+        failure: FirstFailure,
         wants_found: Callable[[], bool] = lambda: True,
     ) -> None:
         self.prefixes = PrefixWatch()
         self.open_found = 0
-        self.disagreements = 0
-        self.lines_left_out = 0
         self._journal = journal
         self._vantage = vantage
         self._clock = clock
@@ -128,16 +64,16 @@ class Scribe:
         self.everything = everything
         self._opinions = opinions
         self._found = found
-        self._failed = failed
+        self._failure = failure
         self._wants_found = wants_found
         self._lines: list[bytes] = []  # not yet written, and whose outcomes wait for that
-        self._outcomes: list[tuple[Settle, Any, str]] = []
-        self._batches: list[tuple[SettleAll, list[Any], Counter[str]]] = []
+        self._outcomes: list[tuple[Settle, Token, str]] = []
+        self._batches: list[tuple[SettleAll, list[Token], Counter[str]]] = []
         self._to_show: list[Observation] = []
         self._asking: set[asyncio.Task[None]] = set()
 
-    def record(self, target: Target, token: Any, talk: Conversation, settle: Settle) -> None:
-        """See `Journalist.record`."""
+    def record(self, target: Target, token: Token, talk: Conversation, settle: Settle) -> None:
+        """A server answered. `settle(token, verdict)` when its line is written (or held to be needless)."""
         wall, twin = self._clock.wall(), talk.twin
         if twin is not None:
             observation = observe_twin(self._vantage, target, talk, twin, wall)
@@ -154,7 +90,9 @@ class Scribe:
         self._write(target, token, observation, settle, known=twin is not None)
 
     def record_twins(self, batch: list[Answered], settle: SettleAll) -> list[Answered]:
-        """See `Journalist.record_twins`: lines from moulds, where no more than a line is wanted."""
+        """What `record` does, for servers whose twin is known, and all of a turn at once; `settle(tokens,
+        verdicts)` when their lines are written. Returns those that are for `record`. When it raises, nothing
+        was recorded."""
         brief = batch
         rest: list[Answered] = []
         if self._opinions is not None or self._wants_found():
@@ -175,7 +113,7 @@ class Scribe:
         return rest
 
     def flush(self) -> None:
-        """See `Journalist.flush`."""
+        """Write what was recorded since the last call, in one go, and settle it. Called once a turn."""
         if not (self._outcomes or self._batches):
             return
         lines, self._lines = self._lines, []
@@ -186,7 +124,7 @@ class Scribe:
             if lines:
                 self._journal.append_many(lines)
         except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
-            self._failed(error)
+            self._failure.report(error)
             return
         for settle_all, tokens, verdicts in batches:
             settle_all(tokens, verdicts)
@@ -205,7 +143,7 @@ class Scribe:
         self,
         opinions: SecondOpinion,
         target: Target,
-        token: Any,
+        token: Token,
         observation: Observation,
         settle: Settle,
     ) -> None:
@@ -219,7 +157,7 @@ class Scribe:
         except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
             self._write(target, token, observation, settle)
             self.flush()
-            self._failed(error)
+            self._failure.report(error)
             return
         databases = observation.exposure.databases if observation.exposure else []
         confirmation = confirm(
@@ -231,11 +169,9 @@ class Scribe:
         )
         self._write(target, token, _with(observation, confirmation), settle)
         self.flush()
-        if confirmation.agrees is False:
-            self.disagreements += 1
 
     def _write(
-        self, target: Target, token: Any, observation: Observation, settle: Settle, *, known: bool = False
+        self, target: Target, token: Token, observation: Observation, settle: Settle, *, known: bool = False
     ) -> None:
         mute = observation.verdict is Verdict.UNKNOWN and any(
             evidence.rule in SILENT_RULES for evidence in observation.evidence
@@ -244,10 +180,8 @@ class Scribe:
         try:
             if wanted or self.everything:
                 self._lines.append(to_json(observation, read_before=known))
-            else:
-                self.lines_left_out += 1
         except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
-            self._failed(error)
+            self._failure.report(error)
             return
         self._outcomes.append((settle, token, observation.verdict.value))
         if observation.verdict.is_open:
@@ -255,14 +189,14 @@ class Scribe:
             self._to_show.append(observation)
 
     def record_silence(self, target: Target, outcome: Verdict, detail: str) -> None:
-        """See `Journalist.record_silence`."""
+        """A target did not accept a connection; a line only when every outcome is wanted."""
         if not self.everything:
             return
         line = to_json(silence(self._vantage, target, outcome, detail, self._clock.wall()))
         try:
             self._journal.append(line)
         except Exception as error:  # noqa: BLE001 - as above
-            self._failed(error)
+            self._failure.report(error)
 
     @property
     def asking(self) -> int:

@@ -14,6 +14,7 @@ from scanner.engine.order import Steps
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from scanner.contact import Token
     from scanner.engine.order import Order
     from targets.scope import Scope, Target
 
@@ -26,20 +27,20 @@ class Source(Protocol):
     cut_short: bool  # it ended early: planned targets are missing, and that is known
 
     @property
-    def waiting(self) -> Collection[int]:
+    def waiting(self) -> Collection[Token]:
         """Tokens that have come and were not handed out yet."""
 
     @property
     def exhausted(self) -> bool:
         """Whether nothing will come any more."""
 
-    def take(self) -> tuple[int, Target] | None:
+    def take(self) -> tuple[Token, Target] | None:
         """The next token with its target; None when there is none now."""
 
-    def take_many(self, count: int) -> list[tuple[int, Target]]:
+    def take_many(self, count: int) -> list[tuple[Token, Target]]:
         """What `take` would give in up to `count` calls; fewer do not mean that it is exhausted."""
 
-    def target(self, token: int) -> Target:
+    def target(self, token: Token) -> Target:
         """The target that a token of this source names."""
 
 
@@ -61,14 +62,14 @@ class WalkSource:
         """See `Source.exhausted`."""
         return self._steps.ended
 
-    def take(self) -> tuple[int, Target] | None:
+    def take(self) -> tuple[Token, Target] | None:
         """See `Source.take`."""
         while not self.exhausted:
             if taken := self.take_many(1):
                 return taken[0]
         return None
 
-    def take_many(self, count: int) -> list[tuple[int, Target]]:
+    def take_many(self, count: int) -> list[tuple[Token, Target]]:
         """See `Source.take_many`."""
         positions, indices = self._steps.take(count)
         if not positions:
@@ -77,7 +78,7 @@ class WalkSource:
         self.taken += len(positions)
         return list(zip(positions, self._pick_all(indices), strict=True))
 
-    def target(self, token: int) -> Target:
+    def target(self, token: Token) -> Target:
         """See `Source.target`."""
         index = self._at(token)
         assert index is not None
@@ -118,14 +119,14 @@ class FeedSource:
         self._closed = True
         self.cut_short = cut_short
 
-    def take_many(self, count: int) -> list[tuple[int, Target]]:
+    def take_many(self, count: int) -> list[tuple[Token, Target]]:
         """See `Source.take_many`."""
-        found: list[tuple[int, Target]] = []
+        found: list[tuple[Token, Target]] = []
         while len(found) < count and (taken := self.take()) is not None:
             found.append(taken)
         return found
 
-    def take(self) -> tuple[int, Target] | None:
+    def take(self) -> tuple[Token, Target] | None:
         """See `Source.take`."""
         if not self.waiting:
             return None
@@ -133,6 +134,6 @@ class FeedSource:
         self.taken += 1
         return index, self._pick(index)
 
-    def target(self, token: int) -> Target:
+    def target(self, token: Token) -> Target:
         """See `Source.target`."""
         return self._pick(token)

@@ -60,10 +60,9 @@ class Door:
         self.narrowed += taken
         return taken
 
-    def permits(self, target: Target, at: float = 0.0) -> bool:
-        """Whether this target may be connected to now. Asked immediately before every connect. A caller
-        with a clock of its own passes `at`; the later reading counts."""
-        now = max(at, self.now())
+    def permits(self, target: Target) -> bool:
+        """Whether this target may be connected to now. Asked immediately before every connect."""
+        now = self.now()
         if self._scope.permits(target, now):
             return True
         return self._self_test is not None and self._self_test.permits(target, now)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from scanner.setup.settings import DAYS, Blackout
 from targets.grammar import GrammarError, Span, parse_span
+from targets.ranges import Ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,6 +55,32 @@ class Calendar:
                     if opened <= end and closed >= start:
                         yield Window(opened, closed, span, blackout)
                 day += timedelta(days=1)
+
+
+class ActiveBlackouts:
+    """The addresses that a blackout window covers now, as of the last `refresh`."""
+
+    def __init__(self, blackouts: Iterable[Blackout] = ()) -> None:
+        self._calendar = Calendar(blackouts)
+        self._ranges = Ranges()
+        self._spans: tuple[Span, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether any window is open now."""
+        return bool(self._spans)
+
+    def cover(self, version: int, address: int) -> bool:
+        """Whether the address must not be touched now."""
+        return bool(self._spans) and self._ranges.contains(version, address)
+
+    def refresh(self, wall: float) -> bool:
+        """Look at the clock. True when the windows have changed."""
+        spans = tuple(window.span for window in self._calendar.active(wall))
+        if spans == self._spans:
+            return False
+        self._spans = spans
+        self._ranges = Ranges.of(spans)
+        return True
 
 
 def _bounds(blackout: Blackout, zone: ZoneInfo, day: date) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from results.verdict import Verdict
 from scanner.contact import LocalFault
@@ -18,8 +18,7 @@ from targets.scope import OutOfScope, Scope
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from scanner.engine.engine import Engine
-    from scanner.engine.probe import Conversation
+    from scanner.engine.engine import Engine, Heard
     from scanner.lab.server import Server
     from scanner.network.guard import Door
     from scanner.setup.settings import Canary
@@ -43,16 +42,13 @@ class Canaries:
     def __init__(self, engine: Engine, birds: Sequence[Bird]) -> None:
         self._engine = engine
         self._birds = list(birds)
-        self._round = 0
         self.failures: list[str] = []
-        self.last_good = -1
 
     def __len__(self) -> int:
         return len(self._birds)
 
     async def sing(self, when: str) -> bool:
         """Ask all of them. True when each gave the verdict expected; else `failures` says who did not."""
-        self._round += 1
         answers = [self._ask(bird) for bird in self._birds]
         good = True
         for bird, answer in zip(self._birds, answers, strict=True):
@@ -62,28 +58,26 @@ class Canaries:
             if said != bird.expect.value:
                 good = False
                 self.failures.append(f"canary {bird.name} ({when}): expected {bird.expect.value}, got {said}")
-        if good:
-            self.last_good = self._round
         return good
 
     def _ask(self, bird: Bird) -> asyncio.Future[str]:
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-        def told(result: Conversation | Verdict | LocalFault) -> None:
+        def told(heard: Heard) -> None:
             if not answer.done():
-                answer.set_result(_word(result))
+                answer.set_result(_word(heard))
 
         try:
-            self._engine.ask(bird.target, ("canary", self._round, bird.name), told)
+            self._engine.ask_canary(bird.target, told)
         except OutOfScope as error:
             answer.set_result(str(error))
         return answer
 
 
-def _word(result: Any) -> str:
-    if isinstance(result, Verdict | LocalFault):
-        return result.value
-    return judge(result.dialogue.facts).verdict.value
+def _word(heard: Heard) -> str:
+    if isinstance(heard, Verdict | LocalFault):
+        return heard.value
+    return judge(heard.dialogue.facts).verdict.value
 
 
 def configured(scope: Scope, canaries: Sequence[Canary], now: float) -> list[Bird]:

@@ -60,11 +60,16 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     excluded_later: int = 0  # refused by the door while the sweep ran: expired or narrowed
     journal: Position | None = None  # how far the evidence was durable when this was written
     elapsed: float = 0.0
-    spoiled: list[str] = []  # what no resume can mend; see `close.lasting_faults`
+    spoiled: list[str] = []  # what no resume can mend; see `scanner.sweep.close.lasting_faults`
     mute_prefixes: list[tuple[int, int, int, int]] = []  # see `PrefixWatch.state`
     second_look: Memory | None = None
     sequence: int = 0
     stage: StagePoint | None = None
+
+    @property
+    def taken(self) -> int:
+        """How many of the planned targets it accounts for, those that are asked again included."""
+        return sum(self.outcomes.values()) + self.excluded_later + len(self.in_flight)
 
     def after_evidence(self, position: Position) -> Checkpoint:
         """The same, resting on a journal that is durable up to `position`."""

@@ -11,8 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from targets.ranges import Ranges
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from scanner.engine.engine import Engine
     from scanner.network.guard import Door
     from scanner.network.uplink import Uplink
-    from scanner.setup.blackout import Calendar
+    from scanner.setup.blackout import ActiveBlackouts
     from targets.scope import Scope
 
 STOP_FILE = "the stop file exists"
@@ -28,35 +26,6 @@ SIGNAL = "paused by SIGUSR2"
 BROKEN = "the reloaded scope is broken"
 UNSEEN = "the stop file has not been looked at yet"
 OUTAGE_PATIENCE = 900.0  # seconds without our own link after which the sweep gives up
-
-
-class BlackoutHold:
-    """Implements `Held`: the addresses that a blackout window covers now. Refreshed every second."""
-
-    def __init__(self, calendar: Calendar | None) -> None:
-        self._calendar = calendar
-        self._ranges = Ranges()
-        self._spans: tuple[object, ...] = ()
-
-    @property
-    def holding(self) -> bool:
-        """Whether any window is open now."""
-        return bool(self._spans)
-
-    def holds(self, version: int, address: int) -> bool:
-        """Whether the address must not be touched now."""
-        return bool(self._spans) and self._ranges.contains(version, address)
-
-    def refresh(self, wall: float) -> bool:
-        """Look at the clock. True when the windows have changed."""
-        if self._calendar is None:
-            return False
-        spans = tuple(window.span for window in self._calendar.active(wall))
-        if spans == self._spans:
-            return False
-        self._spans = spans
-        self._ranges = Ranges.of(spans)
-        return True
 
 
 class Pauses:
@@ -70,7 +39,7 @@ class Pauses:
         engine: Engine,
         door: Door,
         clock: Clock,
-        hold: BlackoutHold,
+        blackouts: ActiveBlackouts,
         stop_file: str,
         reload_scope: Callable[[bool], Scope] | None,
         notice: Callable[[str], None],
@@ -80,7 +49,7 @@ class Pauses:
         engine.pauses.add(UNSEEN)
         self._door = door
         self._clock = clock
-        self._hold = hold
+        self._blackouts = blackouts
         self._stop_file = Path(stop_file) if stop_file else None
         self._reload_scope = reload_scope
         self._reloads = 0
@@ -88,15 +57,10 @@ class Pauses:
         self._notice = notice
         self._signals: list[int] = []
         self._uplink = uplink
-        self._outage = ""  # what is wrong with our own link, as long as it is
+        self.outage = ""  # what is wrong with our own link, as long as it is
         self._outage_since = self._looked_at = clock.monotonic()
         self.outages: list[str] = []
         self.interrupted = asyncio.Event()
-
-    @property
-    def all_outages(self) -> list[str]:
-        """`outages`, and the one that is not over yet."""
-        return [*self.outages, self._outage] if self._outage else self.outages
 
     def install(self, loop: asyncio.AbstractEventLoop) -> None:
         """SIGINT and SIGTERM stop, SIGHUP narrows the scope, SIGUSR2 pauses and resumes."""
@@ -190,7 +154,7 @@ class Pauses:
             else:
                 self._engine.pauses.discard(STOP_FILE)
         self._engine.pauses.discard(UNSEEN)
-        if self._hold.refresh(self._clock.wall()):
+        if self._blackouts.refresh(self._clock.wall()):
             self._engine.release_blackouts()
         if self._door.expired():
             self._engine.connector.drop_forbidden()
@@ -206,19 +170,19 @@ class Pauses:
         since, self._looked_at = now - self._looked_at, now
         if trouble:
             engine.connector.extend(since)
-            if trouble != self._outage:
-                engine.pauses.discard(self._outage)
+            if trouble != self.outage:
+                engine.pauses.discard(self.outage)
                 engine.pauses.add(trouble)
                 self._notice(f"paused: {trouble}")
-                self._outage_since = now if not self._outage else self._outage_since
-                self._outage = trouble
+                self._outage_since = now if not self.outage else self._outage_since
+                self.outage = trouble
             elif now - self._outage_since > OUTAGE_PATIENCE:
                 engine.stop(f"{trouble}, for {OUTAGE_PATIENCE:.0f} s")
-        elif self._outage:
-            engine.connector.ask_again(self._outage)
-            self.outages.append(f"{self._outage} for {now - self._outage_since:.1f} s")
-            engine.pauses.discard(self._outage)
-            self._outage = ""
+        elif self.outage:
+            engine.connector.ask_again(self.outage)
+            self.outages.append(f"{self.outage} for {now - self._outage_since:.1f} s")
+            engine.pauses.discard(self.outage)
+            self.outage = ""
             self._notice("our own link is back; what nobody had answered is asked again")
 
 

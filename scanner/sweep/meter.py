@@ -35,16 +35,16 @@ class Meter:
     def read(self) -> Snapshot:
         """Where the sweep stands now."""
         engine, now = self._engine, self._now()
-        done = engine.coverage.done
+        done = engine.accounts.done
         self._readings.append((now, engine.started_connects, done))
         first_at, first_started, first_done = self._readings[0]
         span = now - first_at
         rate = (engine.started_connects - first_started) / span if span else 0.0
         finishing = (done - first_done) / span if span else 0.0
-        left = engine.coverage.planned - done - engine.coverage.excluded
+        left = engine.accounts.planned - done - engine.accounts.excluded
         return Snapshot(
             done=done,
-            planned=engine.coverage.planned,
+            planned=engine.accounts.planned,
             elapsed=self.elapsed,
             rate=rate,
             open_found=self._scribe.open_found,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scanner.engine.sources import FeedSource, Source, WalkSource
@@ -10,77 +10,62 @@ from scanner.network.syn.stage import StageTrouble
 from scanner.sweep.syn_source import RawStage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AsyncExitStack
-
+    from scanner.engine.order import Order
+    from scanner.setup.settings import Settings, SweepOptions
+    from scanner.sweep.begin import Beginning
     from scanner.sweep.checkpoint import Checkpoint
-    from scanner.sweep.sweep import Sweep
+    from targets.scope import Scope
 
 
-async def choose_source(sweep: Sweep, take: Callable[[], Checkpoint], stack: AsyncExitStack) -> Source:
-    """Where the engine's targets come from; `sweep.raw` is set when it is the SYN stage.
-    `take` makes a checkpoint of the moment.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Where the engine's targets come from, and where the run goes on."""
+
+    source: Source
+    stage: RawStage | None  # the SYN stage that feeds `source`, to be run and closed; None: the engine walks
+    checkpoint: Checkpoint | None  # None: from the start
+    notices: tuple[str, ...] = ()  # what the user should know of the choice
+
+
+async def open_source(
+    begun: Beginning, scope: Scope, order: Order, settings: Settings, options: SweepOptions
+) -> Opened:
+    """Choose the source. A stage that is returned has its sockets, and has sent nothing yet.
 
     A run goes on with what it began with. A stage that cannot go on where an earlier one was (the capability
     is missing, the routes have changed) means that every target is asked again, which is told.
     """
-    checkpoint = sweep.begun.checkpoint
-    if sweep.options.engine == "syn" and (checkpoint is None or checkpoint.stage is not None):
-        feed = FeedSource(sweep.scope)
-        raw = await _start(sweep, take, feed)
-        if checkpoint is not None and not (raw is not None and raw.resumed):
-            _forget_the_checkpoint(sweep)
-        if raw is not None:
-            sweep.raw = raw
-            sweep.begun = replace(sweep.begun, stage_before=None)  # megabytes that nobody needs again
-            stack.push_async_callback(raw.close)
-            feed.taken = _taken(sweep)
-            return feed
-    after = sweep.begun.checkpoint.after if sweep.begun.checkpoint is not None else -1
-    return WalkSource(sweep.order, sweep.scope, after, _taken(sweep))
+    checkpoint = begun.checkpoint
+    notices: list[str] = []
+    if options.engine == "syn" and (checkpoint is None or checkpoint.stage is not None):
+        feed = FeedSource(scope)
+        stage, notices = await _start(begun, scope, order, settings, options, feed)
+        if checkpoint is not None and not (stage is not None and stage.resumed):
+            checkpoint = None
+            notices.append(
+                "the SYN stage cannot go on from where it was when this run was left:"
+                " every target is asked again"
+            )
+        if stage is not None:
+            feed.taken = checkpoint.taken if checkpoint is not None else 0
+            return Opened(feed, stage, checkpoint, tuple(notices))
+    if checkpoint is None:
+        return Opened(WalkSource(order, scope), None, None, tuple(notices))
+    walk = WalkSource(order, scope, checkpoint.after, checkpoint.taken)
+    return Opened(walk, None, checkpoint, tuple(notices))
 
 
-async def _start(sweep: Sweep, take: Callable[[], Checkpoint], feed: FeedSource) -> RawStage | None:
-    """A stage that has sent nothing yet; None, and a notice that says why, when there can be none."""
-    if sweep.options.everything or sweep.settings.blackout:
-        asked = (
-            "--all wants a line for every target" if sweep.options.everything else "blackout windows are set"
-        )
-        sweep.screen.notice(
-            f"{asked}, which the SYN stage cannot do: the connect engine asks everything itself"
-        )
-        return None
-    stage = RawStage(
-        sweep.scope,
-        sweep.order,
-        sweep.settings.sweep,
-        feed,
-        sweep.coverage,
-        take,
-        sweep.begun.stage_before,
-    )
+async def _start(
+    begun: Beginning, scope: Scope, order: Order, settings: Settings, options: SweepOptions, feed: FeedSource
+) -> tuple[RawStage | None, list[str]]:
+    """A stage that has sent nothing yet, or None; and what there is to say of it."""
+    if options.everything or settings.blackout:
+        asked = "--all wants a line for every target" if options.everything else "blackout windows are set"
+        return None, [f"{asked}, which the SYN stage cannot do: the connect engine asks everything itself"]
+    stage = RawStage(scope, order, settings.sweep, feed, begun.stage_before)
     try:
         await stage.start()
     except StageTrouble as error:
         await stage.close()
-        sweep.screen.notice(str(error))
-        return None
-    for note in stage.notes:
-        sweep.screen.notice(note)
-    return stage
-
-
-def _taken(sweep: Sweep) -> int:
-    """How many of the planned targets earlier starts have accounted for, or have left in flight."""
-    checkpoint = sweep.begun.checkpoint
-    again = len(checkpoint.in_flight) if checkpoint is not None else 0
-    return sweep.coverage.done + sweep.coverage.excluded + again
-
-
-def _forget_the_checkpoint(sweep: Sweep) -> None:
-    sweep.screen.notice(
-        "the SYN stage cannot go on from where it was when this run was left: every target is asked again"
-    )
-    sweep.begun = replace(sweep.begun, checkpoint=None, stage_before=None)
-    sweep.coverage.outcomes.clear()
-    sweep.coverage.excluded = 0
+        return None, [str(error)]
+    return stage, list(stage.notes)

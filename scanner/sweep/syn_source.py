@@ -28,7 +28,6 @@ from scanner.sweep.stage_marks import Before, Kept
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scanner.engine.accounts import Coverage
     from scanner.engine.engine import Engine
     from scanner.engine.order import Order
     from scanner.engine.sources import FeedSource
@@ -49,8 +48,8 @@ SNAPSHOT_INTERVAL = (
 class RawStage:
     """One run of the stage for one sweep. `start` raises StageTrouble when this machine cannot.
 
-    `take` makes the sweep's checkpoint of this moment. What it counts and the stage's marks must be of one
-    moment: a live target has an outcome, or is in flight, if and only if it is marked.
+    What a checkpoint counts and the stage's marks must be of one moment: a live target has an outcome, or is
+    in flight, if and only if it is marked.
     """
 
     def __init__(
@@ -59,8 +58,6 @@ class RawStage:
         order: Order,
         sweep: SweepSettings,
         source: FeedSource,
-        coverage: Coverage,
-        take: Callable[[], Checkpoint],
         before: Before | None = None,
     ) -> None:
         steps = (order.size, order.prime, order.generator, order.start, order.shard, order.shards)
@@ -74,8 +71,7 @@ class RawStage:
         self._until = scope.expires
         self._order = order
         self._source = source
-        self._coverage = coverage
-        self._take = take
+        self._take: Callable[[], Checkpoint] | None = None  # these two from `run` on
         self._engine: Engine | None = None
         self._direct: list[tuple[int, int]] = []
         self._fed = 0  # of the direct targets, how many the engine has got
@@ -148,9 +144,12 @@ class RawStage:
         """What the stage has to say about lanes and routes."""
         return self._stage.notes if self._stage is not None else []
 
-    async def run(self, engine: Engine, notice: Callable[[str], None]) -> None:
-        """Feed the engine until the stage has ended, then settle the accounts."""
-        self._engine = engine
+    async def run(
+        self, engine: Engine, notice: Callable[[str], None], take: Callable[[], Checkpoint]
+    ) -> None:
+        """Feed the engine until the stage has ended, then settle the accounts. `take` makes the sweep's
+        checkpoint of this moment."""
+        self._engine, self._take = engine, take
         direct = asyncio.get_running_loop().create_task(self._feed_direct(engine))
         try:
             if self._stage is not None:
@@ -169,7 +168,7 @@ class RawStage:
                 self._source.add(indices)
                 await self._room(engine)
             self._stats = stage.stats
-            self._settle()
+            self._settle(engine)
             self.over = True
         except StageTrouble as error:
             self.trouble = f"the SYN stage broke off: {error}"
@@ -228,6 +227,7 @@ class RawStage:
         """See `Keeper.begun`."""
         # While our own link is down the answers to what was just sent are lost, and nothing moves anyway.
         paused = self._engine is not None and bool(self._engine.pauses)
+        assert self._take is not None
         self._coming = self._take(), self._fed, paused
 
     def whole(self, progress: Progress, marks: bytes) -> None:
@@ -244,8 +244,9 @@ class RawStage:
         kept, self._kept = self._kept, None
         return kept
 
-    def now(self) -> Kept:
-        """The checkpoint of this moment; only when the stage is `over`, for then its last snapshot holds."""
+    def now(self, checkpoint: Checkpoint) -> Kept:
+        """The checkpoint of this moment with where the stage is; only when the stage is `over`, for then its
+        last snapshot holds."""
         assert self.over
         stats = self._stats
         if stats.ended == "complete":
@@ -257,19 +258,19 @@ class RawStage:
                 dropped=stats.dropped,
             )
             point = StagePoint(progress=progress, direct=self._direct, fed=self._fed, last_word=stats)
-            return Kept(msgspec.structs.replace(self._take(), stage=point), None)
+            return Kept(msgspec.structs.replace(checkpoint, stage=point), None)
         assert self._progress is not None, "a stage that was stopped sends a last snapshot"
         point = StagePoint(progress=self._progress, direct=self._direct, fed=self._fed)
-        return Kept(msgspec.structs.replace(self._take(), stage=point), self._marks)
+        return Kept(msgspec.structs.replace(checkpoint, stage=point), self._marks)
 
-    def _settle(self) -> None:
+    def _settle(self, engine: Engine) -> None:
         stats = self._stats
         if stats.ended != "complete":
             self.trouble = self.trouble or f"the SYN stage was {stats.ended or 'cut short'}"
             return
         for verdict, count in ((Verdict.REFUSED, stats.refused), (Verdict.FILTERED, stats.silent)):
             if count:
-                self._coverage.outcomes[verdict] += count
+                engine.accounts.outcomes[verdict] += count
         self._source.settle(stats.refused + stats.silent)
         self._judge_losses()
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from results.record import Observation
-    from scanner.contact import LocalFault
+    from scanner.contact import LocalFault, Token
     from scanner.engine.probe import Conversation
     from targets.scope import Target
 
@@ -72,24 +72,24 @@ class Gathering:
     answers: dict[Place, Asked] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
 
-    def answered(self, target: Target, token: Any, talk: Conversation) -> None:
+    def answered(self, target: Target, token: Token, talk: Conversation) -> None:
         """See `Outcomes.answered`."""
         self._keep(target, Asked(observe(self.vantage, target, talk, time.time()), talk))
 
-    def unanswered(self, target: Target, token: Any, failure: Verdict, detail: str) -> None:
+    def unanswered(self, target: Target, token: Token, failure: Verdict, detail: str) -> None:
         """See `Outcomes.unanswered`."""
         self._keep(target, Asked(failure=failure))
 
-    def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
+    def refused(self, batch: list[tuple[Token, Target, float]]) -> None:
         """See `Outcomes.refused`."""
         for _, target, _ in batch:
             self._keep(target, Asked(failure=Verdict.REFUSED))
 
-    def untried(self, target: Target, token: Any, fault: LocalFault, detail: str) -> None:
+    def untried(self, target: Target, token: Token, fault: LocalFault, detail: str) -> None:
         """See `Outcomes.untried`."""
         self._keep(target, Asked(failure=fault))
 
-    def broke(self, target: Target, token: Any, error: Exception) -> None:
+    def broke(self, target: Target, token: Token, error: Exception) -> None:
         """See `Outcomes.broke`."""
         if not self.done.done():
             self.done.set_exception(error)
@@ -141,8 +141,8 @@ async def ask_all(
     probe = Probe(gathering, dialogue_maker(depth, limits, local=local), loop.time)
     connector = make_connector(loop, probe, door.permits, timeouts, len(wanted), lambda: None)
     try:
-        for ip, port in wanted:
-            connector.connect(scope.target(ip, port), (ip, port))
+        for token, (ip, port) in enumerate(wanted):
+            connector.connect(scope.target(ip, port), token)
         async with asyncio.timeout(timeouts.connect + timeouts.host + SLACK):
             await gathering.done
     finally:
@@ -163,6 +163,6 @@ async def ask_in_memory(peer: Any, depth: Depth = Depth.VERDICT) -> Asked:
     gathering = Gathering(Vantage("accuracy", scope), 1, loop.create_future())
     probe = Probe(gathering, dialogue_maker(depth, None, local=False), loop.time)
     connector = MemoryConnector(probe, Door(scope, SystemClock()).permits, lambda _: peer.another())
-    connector.connect(scope.target(*place), place)
+    connector.connect(scope.target(*place), 0)
     connector.run()
     return gathering.answers[place]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -174,19 +173,17 @@ def test_a_full_standard_output_is_no_complete_sweep(quiet: tuple[str, ...], her
     assert "No space left" in manifest["reasons"][0]
 
 
-def test_a_stdout_that_fails_after_the_end_is_told_too(tmp_path: Path) -> None:
+def test_a_stdout_that_fails_after_the_end_is_told_too() -> None:
     summary = Summary(
         run_id="r", run_dir="runs/r", state="complete", reasons=(), planned=1, outcomes={}, excluded=0,
         not_reached=0, elapsed=1.0, exit_code=1,
     )  # fmt: skip
-    follower = Follower(tmp_path, tmp_path / "observations-0001.jsonl", io.BytesIO())
-    assert with_stdout(summary, None) is summary
-    assert with_stdout(summary, follower) is summary
-    follower.lost = "standard output: Input/output error"
-    told = with_stdout(summary, follower)
+    assert with_stdout(summary, "") is summary
+    lost = "standard output: Input/output error"
+    told = with_stdout(summary, lost)
     assert (told.state, told.exit_code) == ("degraded", 3)
     assert "Input/output error" in told.reasons[0]
-    assert with_stdout(told, follower) is told
+    assert with_stdout(told, lost) is told
 
 
 def test_a_reader_that_takes_nothing_any_more_is_given_up(

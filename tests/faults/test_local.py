@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-import scanner.engine.engine
+import scanner.engine.retries
 from results.reading import read_run
 from results.run import load_manifest
 from scanner.engine.probe import Probe
@@ -162,7 +162,7 @@ class TestWhatTheKernelRefuses:
     def test_a_fault_of_ours_is_asked_again(
         self, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, number: int
     ) -> None:
-        monkeypatch.setattr(scanner.engine.engine, "FAULT_DELAY", 0.05)
+        monkeypatch.setattr(scanner.engine.retries, "FAULT_DELAY", 0.05)
         self.failing(monkeypatch, number, 10)
         summary, _ = sweep(scope_of(port, "127.91.0.0/28"), tmp_path)
         assert summary.state == "complete", summary.reasons
@@ -187,8 +187,8 @@ class TestWhatTheKernelRefuses:
     def test_a_fault_that_lasts_ends_the_sweep_as_not_reached(
         self, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, number: int
     ) -> None:
-        monkeypatch.setattr(scanner.engine.engine, "FAULT_DELAY", 0.05)
-        monkeypatch.setattr(scanner.engine.engine, "FAULT_PATIENCE", 1.0)
+        monkeypatch.setattr(scanner.engine.retries, "FAULT_DELAY", 0.05)
+        monkeypatch.setattr(scanner.engine.retries, "FAULT_PATIENCE", 1.0)
         self.failing(monkeypatch, number, 10**9)
         summary, _ = sweep(scope_of(port, "127.91.0.0/28"), tmp_path)
         assert (summary.state, summary.not_reached) == ("degraded", 16)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-import scanner.sweep.sweep
+import scanner.sweep.persistence
 from results.audit import audit
 from results.run import load_manifest
 from scanner.engine.order import Order
@@ -52,7 +52,7 @@ class Hanging(Wrapping):
 def test_an_fsync_that_hangs_calls_nobody_silent(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scanner.sweep.sweep, "SYNC_INTERVAL", 0.1)
+    monkeypatch.setattr(scanner.sweep.persistence, "SYNC_INTERVAL", 0.1)
     done: list[tuple[float, int]] = []
 
     class Noting(Watcher):

@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from scanner.contact import Ending
-from scanner.engine.accounts import Coverage
+from scanner.engine.accounts import Accounts
 from scanner.engine.engine import Engine
+from scanner.engine.failure import FirstFailure
 from scanner.engine.observe import Vantage
 from scanner.engine.order import Order
 from scanner.engine.pace import Pace, PrefixCaps
@@ -20,6 +21,7 @@ from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.metadata import MetadataPlan
 from scanner.network.connect.memory import MemoryConnector
 from scanner.network.guard import Door
+from scanner.setup.blackout import ActiveBlackouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +83,7 @@ async def walk(
     loop = asyncio.get_running_loop()
     order = Order(len(scope), seed)
     door = Door(scope, clock)
-    twins = Twins()
+    twins, failure = Twins(), FirstFailure()
     scribe = Scribe(
         journal,
         Vantage("walk", scope),
@@ -90,17 +92,7 @@ async def walk(
         everything=everything,
         opinions=None,
         found=lambda observation: None,
-        failed=_raise,
-    )
-    engine = Engine(
-        loop,
-        WalkSource(order, scope),
-        door,
-        Pace(1e9, loop.time()),
-        PrefixCaps(1e9),
-        Coverage(planned=order.count()),
-        scribe,
-        half_open_limit=64,
+        failure=failure,
     )
 
     def begin(target: Target) -> Dialogue:
@@ -112,16 +104,31 @@ async def walk(
             plan_factory=MetadataPlan,
         )
 
-    connector = MemoryConnector(Probe(engine, begin, loop.time, twins), door.permits, world)
-    engine.connector = connector
+    def connect(engine: Engine) -> MemoryConnector:
+        return MemoryConnector(Probe(engine, begin, loop.time, twins), door.permits, world)
+
+    engine = Engine(
+        loop,
+        WalkSource(order, scope),
+        door,
+        Pace(1e9, loop.time()),
+        PrefixCaps(1e9),
+        Accounts(planned=order.count()),
+        scribe,
+        connect,
+        failure=failure,
+        blackouts=ActiveBlackouts(),
+        pauses=set(),
+        half_open_limit=64,
+    )
+    connector = engine.connector
+    assert isinstance(connector, MemoryConnector)
     for _ in range(rounds):
         engine.pump()
         connector.run()
         if engine.finished.done():
             break
         await asyncio.sleep(0)
+    if failure.error is not None:
+        raise failure.error
     return engine
-
-
-def _raise(error: BaseException) -> None:
-    raise error

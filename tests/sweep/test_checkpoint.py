@@ -35,9 +35,8 @@ def save(story: Story, number: int) -> None:
     """A checkpoint with its marks, as the disk's thread writes it."""
     progress = Progress(attempt=0, position=number, targets=0, sent_by_round=[0])
     stage = StagePoint(progress=progress, direct=[], fed=0)
-    story._make_durable(
-        msgspec.structs.replace(story._checkpoint(), stage=stage), zlib.compress(marks_of(number))
-    )
+    checkpoint = msgspec.structs.replace(story.persistence.checkpoint(), stage=stage)
+    story.persistence.write(checkpoint, zlib.compress(marks_of(number)))
 
 
 def number_of(checkpoint: Checkpoint) -> int:
@@ -109,11 +108,11 @@ def test_no_loss_of_power_parts_a_checkpoint_from_its_marks(tmp_path: Path) -> N
         ),
         Mutant(
             "the marks before go before the new checkpoint is there",
-            "scanner.sweep.sweep:Sweep._make_durable",
+            "scanner.sweep.persistence:Persistence.write",
             (
                 (
-                    "write_durably(self.fs",
-                    "forget_others(self.fs, directory.path, (written,)); write_durably(self.fs",
+                    "write_durably(self._fs",
+                    "forget_others(self._fs, self._directory.path, (written,)); write_durably(self._fs",
                 ),
             ),
         ),
@@ -186,7 +185,7 @@ def test_damaged_marks_mean_the_checkpoint_before_or_everything(
 
 def test_a_checkpoint_of_an_older_kind_is_not_believed(tmp_path: Path) -> None:
     story = Story(tmp_path, Wrapping(), seed=1)
-    story._make_durable(story._checkpoint())
+    story.persistence.write(story.persistence.checkpoint())
     story.let_go()
     path = story.directory.checkpoint_path
     older = msgspec.structs.replace(decode(path.read_bytes()), format="mongosweep.checkpoint/1")
@@ -202,7 +201,7 @@ def test_who_was_announced_and_not_yet_handed_out_is_in_flight(tmp_path: Path) -
     feed.add([7, 3, 5])
     taken = feed.take()
     assert taken is not None
-    story.engine.in_flight.add(taken[0])
+    story.in_flight.add(taken[0])
 
-    assert story._checkpoint().in_flight == [3, 5, 7]
+    assert story.persistence.checkpoint().in_flight == [3, 5, 7]
     story.let_go()

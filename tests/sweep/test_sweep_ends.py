@@ -8,9 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections import Counter
 from contextlib import ExitStack, contextmanager
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,9 +20,9 @@ from results.verdict import Verdict
 from scanner.engine.loss import Memory, SecondLook
 from scanner.lab.honest import personalities
 from scanner.setup.settings import Canary, Settings, SweepOptions
-from scanner.sweep import sweep as room
+from scanner.sweep import persistence as room
 from scanner.sweep.checkpoint import decode
-from scanner.sweep.close import UNLOOKED, lasting_faults
+from scanner.sweep.close import UNLOOKED, LastingFacts, lasting_faults
 from scanner.sweep.sweep import run
 from tests.support.faulty_files import Call, Wrapping
 from tests.support.lab_thread import LabThread
@@ -186,15 +184,9 @@ def test_silence_before_a_resume_is_not_believed_when_packets_are_lost_after_it(
         look.silent(1, prefix=7)
         assert look.next_round() == [1]
         look.spoke(1, 7, refused=True) if lost else look.silent(1, 7)
-        sweep: Any = SimpleNamespace(
-            spoiled=spoiled,
-            canaries=SimpleNamespace(failures=[]),
-            second_look=look,
-            engine=SimpleNamespace(bugs=Counter()),
-            raw=None,
-            begun=SimpleNamespace(checkpoint=None if before is None else SimpleNamespace(outcomes=before)),
-        )
-        return [fault for fault in lasting_faults(sweep) if fault == UNLOOKED]
+        unlooked = look.unlooked((before or {}).get("filtered", 0))
+        facts = LastingFacts(spoiled=tuple(spoiled), unlooked=unlooked)
+        return [fault for fault in lasting_faults(facts) if fault == UNLOOKED]
 
     assert faults({"filtered": 5}, [], lost=True) == [UNLOOKED]
     assert faults({"filtered": 5}, [UNLOOKED], lost=True) == [UNLOOKED]

@@ -7,7 +7,7 @@ import signal
 import sys
 
 from scanner.cli import main
-from scanner.sweep import sweep, syn_source
+from scanner.sweep import persistence, syn_source
 
 SYNC_INTERVAL = 0.03
 CHECKPOINT_EVERY = 2
@@ -17,8 +17,8 @@ LEAST_WAIT = 0.4
 
 def shorten() -> None:
     """Give the sweep of this process the short intervals."""
-    sweep.SYNC_INTERVAL = SYNC_INTERVAL
-    sweep.CHECKPOINT_EVERY = CHECKPOINT_EVERY
+    persistence.SYNC_INTERVAL = SYNC_INTERVAL
+    persistence.CHECKPOINT_EVERY = CHECKPOINT_EVERY
     syn_source.SNAPSHOT_INTERVAL = SNAPSHOT_INTERVAL
     syn_source.LEAST_WAIT = LEAST_WAIT
 

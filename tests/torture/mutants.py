@@ -55,16 +55,16 @@ MUTANTS = (
     ),
     Mutant(
         "checkpoint before evidence",
-        "scanner.sweep.sweep:Sweep._make_durable",
+        "scanner.sweep.persistence:Persistence.write",
         (
-            ("self.journal.sync()\n", "pass\n"),
-            ("written.encode())\n", "written.encode())\n    self.journal.sync()\n"),
+            ("self._journal.sync()\n", "pass\n"),
+            ("written.encode())\n", "written.encode())\n    self._journal.sync()\n"),
         ),
     ),
     Mutant(
         "a checkpoint that counts what came after the fsync",
-        "scanner.sweep.sweep:Sweep._make_durable",
-        (("checkpoint.after_evidence(", "self._checkpoint().after_evidence("),),
+        "scanner.sweep.persistence:Persistence.write",
+        (("checkpoint.after_evidence(", "self.checkpoint().after_evidence("),),
     ),
     Mutant(
         "a short write is ignored",

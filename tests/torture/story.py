@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections import Counter
-from contextlib import AsyncExitStack
 from functools import lru_cache
 from random import Random
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from results.files import AlreadyCompleteError, ResultsError
 from results.record import to_json
 from results.verdict import Verdict
-from scanner.clock import SystemClock
+from scanner.clock import SystemClock, timestamp
+from scanner.engine.accounts import Accounts
+from scanner.engine.failure import FirstFailure
 from scanner.engine.loss import SecondLook
 from scanner.engine.observe import Vantage, silence
-from scanner.engine.recorder import PrefixWatch
+from scanner.engine.order import Order
 from scanner.engine.sources import WalkSource
 from scanner.setup.settings import Settings, SweepOptions
-from scanner.sweep.close import close_accounts
-from scanner.sweep.sweep import Sweep
+from scanner.sweep.begin import begin
+from scanner.sweep.checkpoint import Checkpoint
+from scanner.sweep.close import RunFacts
+from scanner.sweep.persistence import Persistence
 from targets.entries import Entry
 from targets.scope import Scope, Target
 from tests.support.faulty_files import DiedError, DyingFileSystem, PowerLossFileSystem, Wrapping
-from tests.torture.child import Mute
 from tests.torture.trial import Tally, run_in
 from tests.torture.verify import Place, Report, Truth
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from results.files import FileSystem
     from results.run import RunDirectory
+    from scanner.engine.sources import Source
     from tests.support.faulty_files import Call
 
 PORTS = [27017, 27018]
@@ -59,8 +60,6 @@ def answers(target: Target) -> bool:
 
 def truth(seed: int) -> Truth:
     """What must be found."""
-    from scanner.engine.order import Order
-
     scope = story_scope()
     targets = [scope.pick(index) for index in range(len(scope))]
     places = {(t.ip, t.port): frozenset({"open" if answers(t) else "refused"}) for t in targets}
@@ -96,55 +95,58 @@ class Busy(Wrapping):
             self.meanwhile()
 
 
-class Bench:
-    """Stands where the engine stands: what is in flight, and the same arithmetic."""
-
-    def __init__(self, story: Story, again: list[int]) -> None:
-        self.in_flight = set(again)
-        self.stop_reason = ""
-        self.given_up: list[int] = []
-        self.bugs: Counter[str] = Counter()
-        self.halvings = 0
-        self.connector = SimpleNamespace(pauses=0)
-        self._story = story
-
-    def not_reached(self) -> int:
-        """See `Engine.not_reached`."""
-        left = self._story.coverage.planned - self._story.source.taken
-        return self._story.coverage.not_reached(left + len(self.in_flight))
-
-
-class Story(Sweep):
+class Story:
     """A sweep that somebody moves by hand."""
 
     def __init__(self, output: Path, fs: FileSystem, seed: int, *, everything: bool = False) -> None:
         run = run_in(output)
-        options = SweepOptions(
+        self.options = SweepOptions(
             output=output,
             seed=None if run is not None else seed,
             resume=run.name if run is not None else None,
             everything=everything,
         )
-        self.busy = Busy(fs)
-        super().__init__(Settings(), story_scope(), options, Mute(), SystemClock(), self.busy)
+        self.busy, self.scope = Busy(fs), story_scope()
+        self.begun = begin(Settings(), self.scope, self.options, SystemClock(), self.busy)
         try:
-            self._begin(AsyncExitStack())
+            self.journal = self.begun.directory.journal()
         except BaseException:
             self.let_go()
             raise
         self.journal._rotate_bytes = ROTATE_BYTES
-        point = self.begun.checkpoint
-        again = list(point.in_flight) if point else []
-        taken = self.coverage.done + self.coverage.excluded + len(again)
-        self.source = WalkSource(self.order, self.scope, point.after if point else -1, taken)
-        stand_in: Any = self
-        stand_in.engine = Bench(self, again)
-        stand_in.meter = SimpleNamespace(elapsed=0.0)
-        stand_in.canaries = SimpleNamespace(failures=[])
-        stand_in.scribe = SimpleNamespace(prefixes=PrefixWatch(), bugs=Counter())
-        stand_in.pauses = SimpleNamespace(interrupted=SimpleNamespace(is_set=lambda: True), outages=[])
-        stand_in.second_look = SecondLook(self.coverage.planned, self.begun.seed)
+        order, point = Order(len(self.scope), self.begun.seed), self.begun.checkpoint
+        self.accounts = Accounts(planned=order.count())
+        self.in_flight: set[int] = set()
+        self.source: Source = WalkSource(order, self.scope)
+        if point is not None:
+            self.accounts.outcomes.update(point.outcomes)
+            self.in_flight.update(point.in_flight)
+            self.source = WalkSource(order, self.scope, point.after, point.taken)
+        self.loss = SecondLook(self.accounts.planned, self.begun.seed)
         self.vantage = Vantage(self.begun.directory.run_id, self.scope)
+        self.persistence = Persistence(
+            self.begun.directory, self.journal, self.busy, None, self.point, FirstFailure(), point
+        )
+
+    def point(self, sequence: int) -> Checkpoint:
+        """See `Parts.checkpoint`."""
+        return Checkpoint(
+            run_id=self.begun.directory.run_id,
+            scope_digest=self.scope.digest,
+            settings_digest=self.begun.settings_digest,
+            seed=self.begun.seed,
+            shard=self.options.shard,
+            after=self.source.after,
+            in_flight=sorted({*self.in_flight, *self.source.waiting}),
+            outcomes=dict(self.accounts.outcomes),
+            sequence=sequence,
+            second_look=self.loss.memory(self.in_flight),
+        )
+
+    def not_reached(self) -> int:
+        """See `Engine.not_reached`."""
+        left = self.accounts.planned - self.source.taken
+        return self.accounts.not_reached(left + len(self.in_flight))
 
     @property
     def directory(self) -> RunDirectory:
@@ -154,7 +156,7 @@ class Story(Sweep):
     @property
     def ended(self) -> bool:
         """Every target has its outcome."""
-        return self.source.exhausted and not self.engine.in_flight
+        return self.source.exhausted and not self.in_flight
 
     def take(self, count: int) -> None:
         """Connects leave."""
@@ -162,38 +164,38 @@ class Story(Sweep):
             taken = self.source.take()
             if taken is None:
                 return
-            self.engine.in_flight.add(taken[0])
+            self.in_flight.add(taken[0])
 
     def settle(self, count: int, random: Random) -> None:
         """Outcomes come in, in any order: the line first, then the count."""
-        for token in random.sample(sorted(self.engine.in_flight), min(count, len(self.engine.in_flight))):
+        for token in random.sample(sorted(self.in_flight), min(count, len(self.in_flight))):
             target = self.source.target(token)
             verdict = Verdict.OPEN if answers(target) else Verdict.REFUSED
             if answers(target) or self.options.everything:
                 self.journal.append(to_json(silence(self.vantage, target, verdict, "", WALL)))
-            self.engine.in_flight.discard(token)
-            self.coverage.outcomes[verdict.value] += 1
+            self.in_flight.discard(token)
+            self.accounts.outcomes[verdict.value] += 1
 
     def sync(self) -> None:
         """The journal's fsync; what it acknowledged must never be lost again."""
-        self._make_durable(None)
+        self.persistence.write(None)
 
     def save(self, random: Random, meanwhile: int = 0) -> None:
         """A checkpoint: taken on the loop, made durable by another thread while outcomes come in."""
-        point = self._checkpoint()
+        point = self.persistence.checkpoint()
         self.busy.meanwhile = lambda: self.settle(meanwhile, random)
-        self._make_durable(point)
+        self.persistence.write(point)
         self.busy.meanwhile = None
 
     def end(self) -> None:
         """Close the accounts, complete or not."""
-        close_accounts(self)
+        facts = RunFacts(not_reached=self.not_reached(), interrupted=True)
+        self.persistence.seal(facts, self.accounts, timestamp(WALL))
 
     def let_go(self) -> None:
         """What the kernel does for a dead process: its locks are free."""
-        if hasattr(self, "begun"):
-            for lock in self.directory._locks:
-                lock.release()
+        for lock in self.directory._locks:
+            lock.release()
 
 
 class World:

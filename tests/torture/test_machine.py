@@ -102,9 +102,9 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_accounts_balance(self) -> None:
         if hasattr(self, "world") and self.alive():
-            coverage = self.story.coverage
-            left = self.story.engine.not_reached()
-            assert coverage.planned == coverage.done + coverage.excluded + left
+            accounts = self.story.accounts
+            left = self.story.not_reached()
+            assert accounts.planned == accounts.done + accounts.excluded + left
 
     def teardown(self) -> None:
         if hasattr(self, "world"):

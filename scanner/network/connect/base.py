@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from results.verdict import Verdict
-    from scanner.contact import Ending, LocalFault
+    from scanner.contact import Ending, LocalFault, Token
     from targets.scope import Target
 
 
 NARROWED = "the scope was narrowed meanwhile"
+TICK = 0.05  # seconds between two looks at the clock; the precision of every deadline
+SUSPENDED_SECONDS = 1.0  # a gap between two ticks that proves the process was stopped
+READ_SIZE = 65536  # one read a turn and socket, so that a firehose starves nobody
 
 
 class Deadline(Enum):
@@ -41,8 +44,8 @@ class Timeouts:
 
 
 def connect_each(
-    connector: Connector, batch: Iterable[tuple[Any, Target]], permits: Callable[[Target], bool]
-) -> list[Any]:
+    connector: Connector, batch: Iterable[tuple[Token, Target]], permits: Callable[[Target], bool]
+) -> list[Token]:
     """`Connector.connect_many`, one after the other."""
     outside = []
     for token, target in batch:
@@ -59,7 +62,7 @@ class Link(Protocol):
     """One established connection, as its prober sees it. Valid until `close`, `reopen` or `ended`."""
 
     target: Target
-    token: Any  # the engine's own mark (a position in the order)
+    token: Token  # the engine's own mark (a position in the order)
     talk: Any  # the prober's conversation; None until it sets one
     kind: Deadline  # which deadline runs (or has just passed, inside `ended` with TIMEOUT)
     opened_at: float  # monotonic seconds when the first connect for this target began
@@ -90,17 +93,17 @@ class Prober(Protocol):
     def ended(self, link: Link, ending: Ending) -> None:
         """The connection is over. Call `reopen` inside this callback to go on, else the slot is free."""
 
-    def failed(self, target: Target, token: Any, outcome: Verdict, detail: str, talk: Any) -> None:
+    def failed(self, target: Target, token: Token, outcome: Verdict, detail: str, talk: Any) -> None:
         """No connection came about. `talk` is set when it was a reopening that failed."""
 
-    def refused(self, batch: list[tuple[Any, Target, float]]) -> None:
+    def refused(self, batch: list[tuple[Token, Target, float]]) -> None:
         """Nobody listens on these targets: (token, target, seconds from the first connect to the refusal).
         What `failed` tells of one, a connector may tell here of all that were refused in one turn."""
 
-    def fault(self, target: Target, token: Any, fault: LocalFault, detail: str, talk: Any) -> None:
+    def fault(self, target: Target, token: Token, fault: LocalFault, detail: str, talk: Any) -> None:
         """This machine could not try: the target has not been asked."""
 
-    def broke(self, target: Target, token: Any, error: Exception, talk: Any) -> None:
+    def broke(self, target: Target, token: Token, error: Exception, talk: Any) -> None:
         """Our own code raised while it served this link: a bug. The link is closed and its slot is free."""
 
 
@@ -120,12 +123,12 @@ class Connector(Protocol):
     def free(self) -> int:
         """How many more connects may be started now."""
 
-    def connect(self, target: Target, token: Any) -> None:
+    def connect(self, target: Target, token: Token) -> None:
         """Start one connect. The scope is asked once more; a target outside it raises `OutOfScope`."""
 
     def connect_many(
-        self, batch: Iterable[tuple[Any, Target]], permits: Callable[[Target], bool]
-    ) -> list[Any]:
+        self, batch: Iterable[tuple[Token, Target]], permits: Callable[[Target], bool]
+    ) -> list[Token]:
         """Start a connect for each (token, target). `permits` is the scope as it stands for this burst, and
         is asked immediately before each connect. Returns the tokens of those that it refused."""
 

@@ -6,19 +6,14 @@ and the slot's deadline has moved on, it is put into the bucket where it now bel
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from scanner.network.connect.base import TICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TICK = 0.05  # seconds; the precision of every deadline
-
-
-class Timed(Protocol):
-    """What the wheel keeps in a slot."""
-
-    deadline: float  # monotonic seconds; 0.0 = none
-    wheel_tick: int  # the bucket with its live entry; -1 = in none
+    from scanner.network.connect.slot import Slot
 
 
 class Wheel:
@@ -27,7 +22,7 @@ class Wheel:
     __slots__ = ("_buckets", "_next")
 
     def __init__(self, now: float) -> None:
-        self._buckets: dict[int, list[Timed]] = {}
+        self._buckets: dict[int, list[Slot]] = {}
         self._next = int(now / TICK)
 
     @staticmethod
@@ -35,14 +30,14 @@ class Wheel:
         """The bucket of a deadline."""
         return int(deadline / TICK) + 1
 
-    def set(self, slot: Timed, deadline: float) -> None:
+    def set(self, slot: Slot, deadline: float) -> None:
         """Give the slot a deadline; a later one than before costs nothing."""
         slot.deadline = deadline
         tick = int(deadline / TICK) + 1
         if slot.wheel_tick == -1 or tick < slot.wheel_tick:
             self._enter(slot, max(tick, self._next))
 
-    def _enter(self, slot: Timed, tick: int) -> None:
+    def _enter(self, slot: Slot, tick: int) -> None:
         slot.wheel_tick = tick
         bucket = self._buckets.get(tick)
         if bucket is None:
@@ -50,7 +45,7 @@ class Wheel:
         else:
             bucket.append(slot)
 
-    def expired(self, now: float) -> Iterator[Timed]:
+    def expired(self, now: float) -> Iterator[Slot]:
         """Yield each slot whose deadline has passed. A slot with deadline 0.0 has none and drops out."""
         current = int(now / TICK)
         while self._next <= current:

@@ -17,14 +17,21 @@ from __future__ import annotations
 import errno
 import select
 from socket import inet_ntoa
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from results.verdict import Verdict
-from scanner.contact import Ending, LocalFault
+from scanner.contact import Ending, LocalFault, Token
 from scanner.network.connect import errnos
-from scanner.network.connect.base import NARROWED, Deadline, Prober, Timeouts
-from scanner.network.connect.clockwork import Clockwork
-from scanner.network.connect.deadlines import TICK, Wheel
+from scanner.network.connect.base import (
+    NARROWED,
+    READ_SIZE,
+    SUSPENDED_SECONDS,
+    TICK,
+    Deadline,
+    Prober,
+    Timeouts,
+)
+from scanner.network.connect.deadlines import Wheel
 from scanner.network.connect.slot import CONNECTING, IDLE, OPEN, Slot, talks_to_itself
 from targets.scope import OutOfScope, Target
 
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 EVENTS_PER_TURN = 512
-READ_SIZE = 65536  # one read a turn and socket, so that a firehose starves nobody
+GROWTH_INTERVAL = 5.0  # seconds after a lack of descriptors until some more sockets are tried
 
 _EINPROGRESS, _ECONNREFUSED = errno.EINPROGRESS, errno.ECONNREFUSED
 _WRITABLE = select.EPOLLOUT
@@ -43,7 +50,7 @@ _ENDING = select.EPOLLRDHUP | _BROKEN
 _READABLE = select.EPOLLIN | _ENDING
 
 
-class EpollConnector(Clockwork):
+class EpollConnector:
     """Implements `Connector` on Linux. `permits(target)` is the fence, asked before every connect."""
 
     def __init__(
@@ -98,7 +105,7 @@ class EpollConnector(Clockwork):
             traded = other.pop()
             del self._slots[traded.fd]
             traded.sock.close()
-        slot = Slot(self, version)
+        slot = Slot(version, self.start, self.arm_reply, self.park)
         try:
             self._epoll.register(slot.fd, _EDGES)
         except OSError:  # ENOMEM, or ENOSPC: the limit of fs.epoll.max_user_watches
@@ -113,7 +120,7 @@ class EpollConnector(Clockwork):
             self.half_open -= 1
         slot.phase = IDLE
         slot.kind = Deadline.CONNECT
-        slot.talk = slot.token = None
+        slot.talk = None
         slot.out = b""
         slot.deadline = slot.host_deadline = 0.0
         slot.retries = 0
@@ -121,7 +128,7 @@ class EpollConnector(Clockwork):
 
     # --- connecting ----------------------------------------------------------------------------
 
-    def connect(self, target: Target, token: Any) -> None:
+    def connect(self, target: Target, token: Token) -> None:
         """See `Connector.connect`. The caller has seen `free`."""
         if not self._permits(target):
             raise OutOfScope(str(target), "the fence refused it")
@@ -133,7 +140,7 @@ class EpollConnector(Clockwork):
             slot.opened_at = self._loop.time()
             self.start(slot)
 
-    def _slot_for(self, target: Target, token: Any) -> Slot | None:
+    def _slot_for(self, target: Target, token: Token) -> Slot | None:
         """A slot for this target; None when no socket could be made, which has been reported."""
         try:
             return self._slot(target.version)
@@ -145,13 +152,13 @@ class EpollConnector(Clockwork):
             return None
 
     def connect_many(
-        self, batch: Iterable[tuple[Any, Target]], permits: Callable[[Target], bool]
-    ) -> list[Any]:
+        self, batch: Iterable[tuple[Token, Target]], permits: Callable[[Target], bool]
+    ) -> list[Token]:
         """See `Connector.connect_many`: `connect` for each, written for speed."""
         now = self._loop.time()
         deadline = now + self._timeouts.connect
         tick, idle = self._wheel.tick_of(deadline), self._idle[4]
-        outside: list[Any] = []
+        outside: list[Token] = []
         begun = 0
         sockaddr: tuple[str, int] | tuple[str, int, int, int]
         try:
@@ -237,7 +244,7 @@ class EpollConnector(Clockwork):
         """Serve what has happened, up to a turn's share. Returns how many sockets that were."""
         events = self._epoll.poll(0, EVENTS_PER_TURN)
         slot_of, now = self._slots.get, self._loop.time()
-        refused: list[tuple[Any, Target, float]] = []
+        refused: list[tuple[Token, Target, float]] = []
         try:
             for fd, event in events:
                 slot = slot_of(fd)
@@ -371,6 +378,79 @@ class EpollConnector(Clockwork):
         if slot.phase == OPEN:
             slot.disconnect()
             self.park(slot)
+
+    # --- time: deadlines, and what is done to all slots at once -----------------------------------
+
+    def arm_reply(self, slot: Slot) -> None:
+        """Start the reply clock; the host's own deadline is never passed."""
+        self._arm(slot, self._loop.time())
+
+    def _arm(self, slot: Slot, now: float) -> None:
+        deadline = now + self._timeouts.reply
+        if deadline < slot.host_deadline:
+            slot.kind = Deadline.REPLY
+        else:
+            deadline, slot.kind = slot.host_deadline, Deadline.HOST
+        self._wheel.set(slot, deadline)
+
+    def _tick(self) -> None:
+        if self._closed:
+            return
+        now = self._loop.time()
+        gap = now - self._last_tick
+        self._last_tick = now
+        self._timer = self._loop.call_later(TICK, self._tick)
+        if gap > SUSPENDED_SECONDS:
+            self.pauses += 1  # the process was stopped
+            self.extend(gap)
+        # Data before timers: what has arrived counts, however late we look. One event of each slot is enough.
+        left = len(self._slots)
+        while left > 0 and (served := self._ready()):
+            left -= served
+        for slot in self._wheel.expired(now):
+            try:
+                self._expire(slot)
+            except Exception as error:  # noqa: BLE001 - as in _ready
+                self._broke(slot, error)
+        self._grow(now)
+        self._after_turn()
+
+    def _shrink(self) -> None:
+        """No socket can be made: what there is must do for a while."""
+        self.capacity = max(1, len(self._slots))
+        self._grow_at = self._loop.time() + GROWTH_INTERVAL
+
+    def _grow(self, now: float) -> None:
+        """Descriptors that were lacking may have come back."""
+        if self.capacity < self._wanted and now >= self._grow_at:
+            self._grow_at = now + GROWTH_INTERVAL
+            self.capacity = min(self._wanted, self.capacity + max(1, self._wanted // 8))
+
+    def extend(self, seconds: float) -> None:
+        """See `Connector.extend`."""
+        for slot in self._slots.values():
+            if slot.phase != IDLE:
+                slot.deadline += seconds
+                if slot.host_deadline:
+                    slot.host_deadline += seconds
+
+    def ask_again(self, detail: str) -> None:
+        """See `Connector.ask_again`. A dialogue whose reopening waits begins again, too."""
+        for slot in list(self._slots.values()):
+            if slot.phase == CONNECTING:
+                self._retire(slot, LocalFault.NETWORK, detail)
+
+    def drop_forbidden(self) -> None:
+        """See `Connector.drop_forbidden`."""
+        for slot in list(self._slots.values()):
+            if slot.phase != IDLE and not self._permits(slot.target):
+                self._retire(slot, LocalFault.FORBIDDEN, NARROWED)
+
+    def _expire(self, slot: Slot) -> None:
+        if slot.phase == CONNECTING:
+            self._retire(slot, Verdict.FILTERED, "")
+        elif slot.phase == OPEN:
+            self._over(slot, Ending.TIMEOUT)
 
     def close(self) -> None:
         """See `Connector.close`."""

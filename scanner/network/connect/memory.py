@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from results.verdict import Verdict
-from scanner.contact import Ending, LocalFault
+from scanner.contact import Ending, LocalFault, Token
 from scanner.network.connect.base import Deadline, Prober, connect_each
 from targets.scope import OutOfScope, Target
 
@@ -27,7 +27,7 @@ class Peer(Protocol):
 class MemoryLink:
     """One connection. Implements `Link`."""
 
-    def __init__(self, connector: MemoryConnector, target: Target, token: Any) -> None:
+    def __init__(self, connector: MemoryConnector, target: Target, token: Token) -> None:
         self._connector = connector
         self.target = target
         self.token = token
@@ -91,7 +91,7 @@ class MemoryConnector:
         """Links that belong to a target now."""
         return len(self.open)
 
-    def connect(self, target: Target, token: Any) -> None:
+    def connect(self, target: Target, token: Token) -> None:
         """See `Connector.connect`."""
         if not self._permits(target):
             raise OutOfScope(str(target), "the fence refused it")
@@ -134,8 +134,8 @@ class MemoryConnector:
                 link.close()
 
     def connect_many(
-        self, batch: Iterable[tuple[Any, Target]], permits: Callable[[Target], bool]
-    ) -> list[Any]:
+        self, batch: Iterable[tuple[Token, Target]], permits: Callable[[Target], bool]
+    ) -> list[Token]:
         """See `Connector.connect_many`."""
         return connect_each(self, batch, permits)
 

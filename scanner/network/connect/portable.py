@@ -8,24 +8,28 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from results.verdict import Verdict
-from scanner.contact import Ending, LocalFault
+from scanner.contact import Ending, LocalFault, Token
 from scanner.network.connect import errnos
-from scanner.network.connect.base import NARROWED, Deadline, Prober, Timeouts, connect_each
+from scanner.network.connect.base import (
+    NARROWED,
+    SUSPENDED_SECONDS,
+    TICK,
+    Deadline,
+    Prober,
+    Timeouts,
+    connect_each,
+)
 from scanner.network.connect.slot import talks_to_itself
 from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-READ_SIZE = 65536
-TICK = 0.05  # seconds between two looks at the clock
-PAUSE_SECONDS = 1.0  # a gap between two ticks that proves the process was stopped
-
 
 class PortableLink(asyncio.Protocol):
     """One target's socket. Implements `Link`."""
 
-    def __init__(self, connector: PortableConnector, target: Target, token: Any) -> None:
+    def __init__(self, connector: PortableConnector, target: Target, token: Token) -> None:
         self._connector = connector
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -200,13 +204,13 @@ class PortableConnector:
         now = self.loop.time()
         gap, self._last_tick = now - self._last_tick, now
         self._ticker = self.loop.call_later(TICK, self._tick)
-        if gap > PAUSE_SECONDS:
+        if gap > SUSPENDED_SECONDS:
             self.pauses += 1  # the process was stopped
             self.extend(gap)
 
     def connect_many(
-        self, batch: Iterable[tuple[Any, Target]], permits: Callable[[Target], bool]
-    ) -> list[Any]:
+        self, batch: Iterable[tuple[Token, Target]], permits: Callable[[Target], bool]
+    ) -> list[Token]:
         """See `Connector.connect_many`."""
         return connect_each(self, batch, permits)
 
@@ -240,7 +244,7 @@ class PortableConnector:
         """Links that belong to a target now."""
         return len(self._links)
 
-    def connect(self, target: Target, token: Any) -> None:
+    def connect(self, target: Target, token: Token) -> None:
         """See `Connector.connect`."""
         if not self._permits(target):
             raise OutOfScope(str(target), "the fence refused it")

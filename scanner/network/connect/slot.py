@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import socket
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from scanner.network.connect import errnos
 from scanner.network.connect.base import Deadline
@@ -13,6 +13,7 @@ from scanner.network.connect.base import Deadline
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scanner.contact import Token
     from targets.scope import Target
 
 IDLE, CONNECTING, OPEN = 0, 1, 2
@@ -56,24 +57,17 @@ def new_socket(version: int) -> socket.socket:
     return sock
 
 
-class Owner(Protocol):
-    """What a slot asks of its connector."""
-
-    def start(self, slot: Slot) -> None:
-        """Begin a connect on a socket that is unconnected."""
-
-    def arm_reply(self, slot: Slot) -> None:
-        """Start the reply clock."""
-
-    def park(self, slot: Slot) -> None:
-        """Take the slot back."""
-
-
 class Slot:
-    """One socket and whom it is asking now. Implements `Link`."""
+    """One socket and whom it is asking now. Implements `Link`.
+
+    What it cannot do alone its connector does: `start` a connect on a socket that is unconnected, `arm` the
+    reply clock, `park` a slot that is free again.
+    """
 
     __slots__ = (
-        "_connector",
+        "_arm",
+        "_park",
+        "_start",
         "connect_ex",
         "connected_at",
         "deadline",
@@ -95,8 +89,14 @@ class Slot:
         "wheel_tick",
     )
 
-    def __init__(self, connector: Owner, version: int) -> None:
-        self._connector = connector
+    def __init__(
+        self,
+        version: int,
+        start: Callable[[Slot], None],
+        arm: Callable[[Slot], None],
+        park: Callable[[Slot], None],
+    ) -> None:
+        self._start, self._arm, self._park = start, arm, park
         self.version = version
         self.sock = new_socket(version)
         self.connect_ex = self.sock.connect_ex
@@ -106,7 +106,7 @@ class Slot:
         self.phase = IDLE
         self.target: Target = None  # type: ignore[assignment]  # set before any use, by connect
         self.sockaddr: tuple[str, int] | tuple[str, int, int, int] = ("", 0)
-        self.token: Any = None
+        self.token: Token = 0
         self.talk: Any = None
         self.out = b""
         self.opened_at = self.connected_at = 0.0
@@ -132,14 +132,14 @@ class Slot:
     def reopen(self) -> None:
         """See `Link.reopen`."""
         self.disconnect()
-        self._connector.start(self)
+        self._start(self)
 
     def restart_reply_clock(self) -> None:
         """See `Link.restart_reply_clock`."""
-        self._connector.arm_reply(self)
+        self._arm(self)
 
     def close(self) -> None:
         """See `Link.close`."""
         if self.phase != IDLE:
             self.disconnect()
-            self._connector.park(self)
+            self._park(self)

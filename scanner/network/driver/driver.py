@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 from msgspec import Struct
@@ -78,14 +78,6 @@ class DriverOpinion(Struct, frozen=True):
     error: str = ""
     ms: float = 0.0
     truncated: bool = False
-
-
-class Permits(Protocol):
-    """The fence, as the second opinion needs it: `targets.scope.Scope` is one."""
-
-    def permits(self, target: Target, now: float) -> bool:
-        """Whether `target` may be contacted at wall time `now`."""
-        ...
 
 
 async def ask(question: Question) -> DriverOpinion:
@@ -249,22 +241,20 @@ def _environment() -> dict[str, str]:
 class SecondOpinion:
     """A few worker processes that put the question; use it as an async context manager.
 
-    `wall` gives seconds since the epoch, for the fence. At most `workers` servers are asked at a time, and
-    each only while `may_ask(target)`: a pause or a blackout window holds here, too.
+    `permits` is the scope as it stands, asked immediately before each question. At most `workers` servers
+    are asked at a time, and each only while `may_ask(target)`: a pause or a blackout window holds here, too.
     """
 
     def __init__(
         self,
-        scope: Permits,
-        wall: Callable[[], float],
+        permits: Callable[[Target], bool],
         *,
         app_name: str = "mongosweep",
         timeout: float = 2.0,
         workers: int = 2,
         may_ask: Callable[[Target], bool] = lambda target: True,
     ) -> None:
-        self._scope = scope
-        self._wall = wall
+        self._permits = permits
         self._app_name = app_name[:128]  # the driver refuses longer ones
         self._timeout = timeout
         self._may_ask = may_ask
@@ -299,7 +289,7 @@ class SecondOpinion:
             worker = await self._worker()
         except (OSError, TimeoutError) as error:
             return DriverOpinion("not_asked", error=f"no worker for the official driver: {error}")
-        if not self._scope.permits(target, self._wall()):  # the last door, with nothing left in between
+        if not self._permits(target):  # the last door, with nothing left in between
             self._idle.append(worker)
             return DriverOpinion("not_asked", error=f"{target} is outside the scope")
         started = time.monotonic()
@@ -336,17 +326,3 @@ class SecondOpinion:
         if worker in self._idle:
             self._idle.remove(worker)
         await worker.stop(grace=grace)
-
-
-async def second_opinion(
-    target: Target,
-    *,
-    tls: bool,
-    timeout: float,  # noqa: ASYNC109 - it is the driver's, and crosses a process border
-    app_name: str,
-    scope: Permits,
-    wall: Callable[[], float],
-) -> DriverOpinion:
-    """Ask about one target with a worker of its own. For many targets keep a `SecondOpinion`."""
-    async with SecondOpinion(scope, wall, app_name=app_name, timeout=timeout, workers=1) as opinions:
-        return await opinions.ask(target, tls=tls)

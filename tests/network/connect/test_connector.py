@@ -171,8 +171,8 @@ async def test_a_reused_socket_goes_to_the_next_target_only(make: Callable[..., 
         allowed = scope(port)
         connector = make(notes, allowed, capacity=1)
         with contextlib.closing(connector):
-            for host in ("127.0.0.8", "127.0.0.9", "127.0.0.10", "127.0.0.9"):
-                connector.connect(allowed.target(host, port), host)
+            for turn, host in enumerate(("127.0.0.8", "127.0.0.9", "127.0.0.10", "127.0.0.9")):
+                connector.connect(allowed.target(host, port), turn)
                 await notes.until(lambda: connector.free == 1)
     assert seen == ["127.0.0.9", "127.0.0.9"]
     assert notes.kinds() == ["failed", "connected", "received", "failed", "connected", "received"]

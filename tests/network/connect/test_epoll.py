@@ -27,7 +27,7 @@ async def test_too_few_descriptors_shrink_the_capacity_and_are_no_outcome(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And when descriptors are back, it grows again."""
-    monkeypatch.setattr("scanner.network.connect.clockwork.GROWTH_INTERVAL", 0.05)
+    monkeypatch.setattr("scanner.network.connect.epoll.GROWTH_INTERVAL", 0.05)
     notes, port = Notes(), closed_port()
     allowed = scope(port)
     connector = EpollConnector(

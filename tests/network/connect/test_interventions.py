@@ -80,7 +80,7 @@ async def test_a_loop_that_was_held_is_no_deadline(kind: Make) -> None:
         with contextlib.closing(
             build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 0.5, 9))
         ) as connector:
-            connector.connect(allowed.target("127.0.0.1", mute), "mute")
+            connector.connect(allowed.target("127.0.0.1", mute), 7)
             await notes.until(lambda: "connected" in notes.kinds())
             await asyncio.sleep(0.1)
             time.sleep(1.5)  # noqa: ASYNC251 - the loop is to be held
@@ -88,7 +88,7 @@ async def test_a_loop_that_was_held_is_no_deadline(kind: Make) -> None:
             assert "ended" not in notes.kinds()
             await notes.until(lambda: connector.busy == 0)
             assert connector.pauses == 1
-    assert ("ended", "mute", Ending.TIMEOUT) in [event[:3] for event in notes.events]
+    assert ("ended", 7, Ending.TIMEOUT) in [event[:3] for event in notes.events]
 
 
 async def test_time_that_stood_still_moves_every_deadline(kind: Make) -> None:

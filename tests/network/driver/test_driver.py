@@ -14,7 +14,7 @@ from bson.codec_options import CodecOptions
 
 from results.verdict import Verdict
 from scanner.engine.agreement import confirm
-from scanner.network.driver.driver import DriverOpinion, SecondOpinion, second_opinion
+from scanner.network.driver.driver import DriverOpinion, SecondOpinion
 from scanner.network.driver.worker import ADDRESS_SPACE
 from targets.entries import Entry
 from targets.scope import Scope
@@ -23,6 +23,8 @@ from tests.support.kinds import State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from targets.scope import Target
 
     Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -39,9 +41,9 @@ HELLO: dict[str, Any] = {
 }
 
 
-def wall() -> float:
-    """Now, for the fence."""
-    return SINCE
+def permits(scope: Scope) -> Callable[[Target], bool]:
+    """The scope as it stands now."""
+    return lambda target: scope.permits(target, SINCE)
 
 
 def lab_scope(*ports: int) -> Scope:
@@ -52,9 +54,8 @@ def lab_scope(*ports: int) -> Scope:
 async def opinion_of(port: int, *, tls: bool = False, seconds: float = 2.0) -> DriverOpinion:
     """One question to one port of loopback."""
     scope = lab_scope(port)
-    return await second_opinion(
-        scope.target("127.0.0.1", port), tls=tls, timeout=seconds, app_name="tests", scope=scope, wall=wall
-    )
+    async with SecondOpinion(permits(scope), app_name="tests", timeout=seconds, workers=1) as opinions:
+        return await opinions.ask(scope.target("127.0.0.1", port), tls=tls)
 
 
 @contextlib.asynccontextmanager
@@ -290,7 +291,7 @@ async def test_an_answer_that_would_fill_the_memory_ends_the_worker_only() -> No
 
     async with listening(flood) as port, listening(scripted({"listDatabases": databases("a")})) as good:
         scope = lab_scope(port, good)
-        async with SecondOpinion(scope, wall, workers=1, timeout=5.0) as opinions:
+        async with SecondOpinion(permits(scope), workers=1, timeout=5.0) as opinions:
             hostile = await opinions.ask(scope.target("127.0.0.1", port), tls=False)
             after = await opinions.ask(scope.target("127.0.0.1", good), tls=False)
     assert len(document) < ADDRESS_SPACE
@@ -307,7 +308,7 @@ async def test_asks_the_scope_at_the_last_door() -> None:
 
     async with listening(count) as port:
         target = lab_scope(port).target("127.0.0.1", port)
-        async with SecondOpinion(lab_scope(27017), wall, workers=1) as opinions:
+        async with SecondOpinion(permits(lab_scope(27017)), workers=1) as opinions:
             opinion = await opinions.ask(target, tls=False)
     assert opinion.verdict == "not_asked"
     assert "outside the scope" in opinion.error
@@ -326,7 +327,7 @@ async def test_a_target_that_is_held_back_waits_and_keeps_no_other_waiting() -> 
         first, second = (scope.target("127.0.0.1", number) for number in (port, other))
         held.add(port)
         async with SecondOpinion(
-            scope, wall, workers=1, may_ask=lambda target: target.port not in held
+            permits(scope), workers=1, may_ask=lambda target: target.port not in held
         ) as opinions:
             waiting = asyncio.create_task(opinions.ask(first, tls=False))
             assert (await opinions.ask(second, tls=False)).databases == ["b"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-from tests.network.driver.test_driver import databases, lab_scope, listening, scripted, wall
+from tests.network.driver.test_driver import databases, lab_scope, listening, permits, scripted
 
 
 async def test_workers_are_used_again_and_end_with_us() -> None:
@@ -27,7 +27,7 @@ async def test_workers_are_used_again_and_end_with_us() -> None:
     async with listening(scripted({"listDatabases": databases("a")})) as port:
         scope = lab_scope(port)
         target: Target = scope.target("127.0.0.1", port)
-        async with SecondOpinion(scope, wall, workers=2) as opinions:
+        async with SecondOpinion(permits(scope), workers=2) as opinions:
             seen = [(await opinions.ask(target, tls=False)).verdict for _ in range(60)]
             (worker,) = opinions._all
             pid = worker.process.pid
@@ -50,7 +50,7 @@ async def test_a_cancelled_question_leaves_no_process() -> None:
 
     async with listening(silent) as port:
         scope = lab_scope(port)
-        async with SecondOpinion(scope, wall, workers=1, timeout=30) as opinions:
+        async with SecondOpinion(permits(scope), workers=1, timeout=30) as opinions:
             task = asyncio.create_task(opinions.ask(scope.target("127.0.0.1", port), tls=False))
             await arrived.wait()
             (worker,) = opinions._all

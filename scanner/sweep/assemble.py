@@ -1,0 +1,292 @@
+"""Puts a sweep together: first everything that can be refused, then the parts, introduced to each other."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from results.sinks.stdout import Follower, follow_journal
+from results.verdict import Verdict
+from scanner.engine.accounts import Accounts
+from scanner.engine.dialogues import client_of, dialogue_maker
+from scanner.engine.engine import Engine
+from scanner.engine.failure import FirstFailure
+from scanner.engine.loss import SecondLook
+from scanner.engine.observe import Vantage
+from scanner.engine.order import Order
+from scanner.engine.pace import Pace, PrefixCaps
+from scanner.engine.probe import Probe
+from scanner.engine.recorder import Scribe
+from scanner.engine.response_cache import Twins
+from scanner.network.connect.base import Timeouts
+from scanner.network.connect.choose import make_connector, raise_descriptor_limit
+from scanner.network.guard import Door
+from scanner.network.uplink import Uplink, spread
+from scanner.setup.blackout import ActiveBlackouts
+from scanner.sweep.begin import begin
+from scanner.sweep.canary import Canaries, configured, own_server
+from scanner.sweep.checkpoint import Checkpoint
+from scanner.sweep.close import LastingFacts, RunFacts, lasting_faults
+from scanner.sweep.control import Pauses
+from scanner.sweep.meter import Meter
+from scanner.sweep.open_source import open_source
+from scanner.sweep.persistence import Persistence
+
+if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
+    from results.files import FileSystem
+    from results.journal import JournalWriter
+    from scanner.clock import Clock
+    from scanner.engine.sources import Source
+    from scanner.network.connect.base import Connector
+    from scanner.network.driver.driver import SecondOpinion
+    from scanner.setup.settings import Settings, SweepOptions
+    from scanner.sweep.begin import Beginning
+    from scanner.sweep.progress import Screen
+    from scanner.sweep.syn_source import RawStage
+    from targets.scope import Scope, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a sweep is given: what was asked for, who watches, and the world it runs in."""
+
+    settings: Settings
+    scope: Scope
+    options: SweepOptions
+    screen: Screen
+    clock: Clock
+    fs: FileSystem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A run that may start: its directory is ours, and it is known where its targets come from."""
+
+    begun: Beginning
+    journal: JournalWriter
+    order: Order
+    source: Source
+    stage: RawStage | None
+    resumed: Checkpoint | None  # where an earlier start of the run was left
+    accounts: Accounts
+
+
+async def prepare(given: Inputs, stack: AsyncExitStack) -> Prepared:
+    """The run directory, then the source of targets: everything that can be refused is refused here, before
+    a packet leaves. What was opened is closed with `stack`."""
+    begun = begin(given.settings, given.scope, given.options, given.clock, given.fs)
+    stack.callback(begun.directory.close)
+    number, shards = given.options.shard
+    order = Order(len(given.scope), begun.seed, number - 1, shards)
+    opened = await open_source(begun, given.scope, order, given.settings, given.options)
+    if opened.stage is not None:
+        stack.push_async_callback(opened.stage.close)
+    for notice in opened.notices:
+        given.screen.notice(notice)
+    resumed = opened.checkpoint
+    accounts = Accounts(planned=order.count())
+    if resumed is not None:
+        accounts.outcomes.update(resumed.outcomes)
+        accounts.excluded = resumed.excluded_later
+    return Prepared(
+        begun=replace(begun, stage_before=None),  # megabytes that nobody needs again
+        journal=begun.directory.journal(),
+        order=order,
+        source=opened.source,
+        stage=opened.stage,
+        resumed=resumed,
+        accounts=accounts,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of one sweep that is under way, and what they have to say together."""
+
+    given: Inputs
+    prepared: Prepared
+    failure: FirstFailure
+    engine: Engine
+    recorder: Scribe
+    loss: SecondLook
+    canaries: Canaries
+    control: Pauses
+    meter: Meter
+    follower: Follower | None  # copies the journal to stdout
+
+    def lasting(self) -> LastingFacts:
+        """What no resume can mend, as far as it is known now. Asked for at every checkpoint."""
+        resumed, stage = self.prepared.resumed, self.prepared.stage
+        silent_before = resumed.outcomes.get(Verdict.FILTERED, 0) if resumed is not None else 0
+        return LastingFacts(
+            spoiled=tuple(resumed.spoiled) if resumed is not None else (),
+            canary_failures=tuple(self.canaries.failures),
+            unlooked=self.loss.unlooked(silent_before),
+            stage_ran=stage is not None and stage.ran,
+            outages=tuple(self.control.outages),
+            outage=self.control.outage,
+            bugs=self.engine.retries.bugs,
+        )
+
+    def facts(self, not_reached: int) -> RunFacts:
+        """Everything that the run is judged by, once it is known how many targets were not reached."""
+        engine, stage = self.engine, self.prepared.stage
+        faults = engine.accounts.faults.most_common(1)
+        return RunFacts(
+            lasting=self.lasting(),
+            not_reached=not_reached,
+            given_up=len(engine.retries.given_up),
+            excluded=engine.accounts.excluded,
+            interrupted=self.control.interrupted.is_set(),
+            stop_reason=engine.stop_reason,
+            local_fault=faults[0][0] if faults else "",
+            recall=self.loss.recall,
+            loss=self.loss.words,
+            stage_trouble=stage.trouble if stage is not None else "",
+            stage_recall=stage.recall if stage is not None else 1.0,
+            masked=tuple(self.recorder.prefixes.masked()),
+            suspensions=engine.connector.pauses,
+            halvings=engine.halvings,
+            stdout_lost=self.follower.lost if self.follower is not None else "",
+        )
+
+    def checkpoint(self, sequence: int) -> Checkpoint:
+        """Where the sweep stands at this moment."""
+        engine, begun, scope = self.engine, self.prepared.begun, self.given.scope
+        return Checkpoint(
+            run_id=begun.directory.run_id,
+            scope_digest=scope.digest,
+            settings_digest=begun.settings_digest,
+            seed=begun.seed,
+            shard=self.given.options.shard,
+            after=engine.source.after,
+            in_flight=sorted({*engine.in_flight, *engine.source.waiting}),
+            outcomes=dict(engine.accounts.outcomes),
+            excluded_later=engine.accounts.excluded,
+            elapsed=self.meter.elapsed,
+            sequence=sequence,
+            spoiled=lasting_faults(self.lasting()),
+            mute_prefixes=self.recorder.prefixes.state(),
+            second_look=self.loss.memory(engine.in_flight),
+        )
+
+    def persistence(self) -> Persistence:
+        """Who keeps them durable."""
+        prepared = self.prepared
+        return Persistence(
+            prepared.begun.directory,
+            prepared.journal,
+            self.given.fs,
+            prepared.stage,
+            self.checkpoint,
+            self.failure,
+            prepared.resumed,
+        )
+
+
+async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> Parts:
+    """Make every part; nothing has been sent when this returns. What was opened is closed with `stack`."""
+    loop = asyncio.get_running_loop()
+    failure, twins, guard = FirstFailure(), Twins(), Door(given.scope, given.clock)
+    blackouts = ActiveBlackouts(given.settings.blackout)
+    blackouts.refresh(given.clock.wall())
+    pauses: set[str] = set()
+    opinions = await _opinions(given, guard, pauses, blackouts, stack)
+    recorder = Scribe(
+        prepared.journal,
+        Vantage(prepared.begun.directory.run_id, given.scope),
+        given.clock,
+        twins,
+        everything=given.options.everything,
+        opinions=opinions,
+        found=given.screen.found,
+        wants_found=lambda: given.screen.wants_found,
+        failure=failure,
+    )
+    loss = SecondLook(prepared.accounts.planned, prepared.begun.seed)
+    resumed = prepared.resumed
+    if resumed is not None:
+        recorder.prefixes.restore(resumed.mute_prefixes)
+        loss.restore(resumed.second_look, resumed.in_flight)
+    sweep = given.settings.sweep
+    engine = Engine(
+        loop,
+        prepared.source,
+        guard,
+        Pace(sweep.rate, loop.time()),
+        PrefixCaps(sweep.per_prefix_rate, sweep.per_prefix_length, sweep.per_prefix_length_v6),
+        prepared.accounts,
+        recorder,
+        lambda engine: _connector(given, guard, twins, engine),
+        failure=failure,
+        blackouts=blackouts,
+        pauses=pauses,
+        half_open_limit=sweep.half_open_limit,
+        again=resumed.in_flight if resumed is not None else (),
+        second_look=loss,
+    )
+    stack.callback(engine.connector.close)
+    server, own = await own_server(guard)
+    stack.push_async_callback(server.stop)
+    known = configured(given.scope, given.settings.canary, given.clock.wall())
+    uplink = Uplink(spread(given.scope))
+    stack.callback(uplink.close)
+    reload = given.options.reload_scope
+    control = Pauses(
+        engine,
+        guard,
+        given.clock,
+        blackouts,
+        given.settings.pause.stop_file,
+        None if reload is None else lambda names: reload(given.clock.wall(), names),
+        given.screen.notice,
+        uplink,
+    )
+    return Parts(
+        given=given,
+        prepared=prepared,
+        failure=failure,
+        engine=engine,
+        recorder=recorder,
+        loss=loss,
+        canaries=Canaries(engine, [own, *known]),
+        control=control,
+        meter=Meter(engine, recorder, loop.time, resumed.elapsed if resumed is not None else 0.0),
+        follower=_follower(given, prepared, stack),
+    )
+
+
+def _connector(given: Inputs, guard: Door, twins: Twins, engine: Engine) -> Connector:
+    loop, sweep = asyncio.get_running_loop(), given.settings.sweep
+    capacity, note = raise_descriptor_limit(sweep.concurrency)
+    if note:
+        given.screen.notice(note)
+    timeouts = Timeouts(sweep.connect_timeout, sweep.reply_timeout, sweep.host_timeout)
+    probe = Probe(engine, dialogue_maker(given.settings, given.options, given.clock), loop.time, twins)
+    return make_connector(loop, probe, guard.permits, timeouts, capacity, engine.pump)
+
+
+async def _opinions(
+    given: Inputs, guard: Door, pauses: set[str], blackouts: ActiveBlackouts, stack: AsyncExitStack
+) -> SecondOpinion | None:
+    """The official driver's, where it was asked for."""
+    if not given.options.confirm:
+        return None
+    from scanner.network.driver.driver import SecondOpinion
+
+    def may_ask(target: Target) -> bool:
+        return not (pauses or blackouts.cover(target.version, target.address))
+
+    name = str(client_of(given.settings)["application"]["name"])
+    opinions = SecondOpinion(guard.permits, app_name=name, may_ask=may_ask)
+    return await stack.enter_async_context(opinions)
+
+
+def _follower(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> Follower | None:
+    if not given.options.stdout_lines:
+        return None
+    directory = prepared.begun.directory.path
+    return stack.enter_context(follow_journal(directory, prepared.journal.path))

@@ -1,0 +1,148 @@
+"""Keeps a run durable: the journal's fsync each second, checkpoints that cover only what is written, its end.
+
+While a sweep turns this happens on one thread of its own, so that a slow disk never slows a probe, and always
+in one order:
+evidence first, then the SYN stage's marks, then the checkpoint that rests on both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from results.files import write_durably
+from results.summary import Coverage
+from scanner.sweep.close import judge_run, lasting_faults
+from scanner.sweep.stage_marks import Kept, forget_others, with_marks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from results.files import FileSystem
+    from results.journal import JournalWriter
+    from results.manifest import State
+    from results.run import RunDirectory
+    from scanner.engine.accounts import Accounts
+    from scanner.engine.failure import FirstFailure
+    from scanner.sweep.checkpoint import Checkpoint
+    from scanner.sweep.close import RunFacts
+    from scanner.sweep.syn_source import RawStage
+
+SYNC_INTERVAL = 1.0  # seconds between two fsyncs of the journal
+CHECKPOINT_EVERY = 5  # fsyncs
+
+
+class Persistence:
+    """Writes one run's checkpoints. `take` makes one of this moment, with the number that it is given."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        journal: JournalWriter,
+        fs: FileSystem,
+        stage: RawStage | None,
+        take: Callable[[int], Checkpoint],
+        failure: FirstFailure,
+        resumed: Checkpoint | None,
+    ) -> None:
+        self._directory = directory
+        self._journal = journal
+        self._fs = fs
+        self._stage = stage
+        self._take = take
+        self._failure = failure
+        self._sequence = resumed.sequence if resumed is not None else 0
+        self._durable = resumed  # the last checkpoint on the disk
+        self._writing: Future[None] | None = None  # the last job given to the disk's thread
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+
+    def checkpoint(self) -> Checkpoint:
+        """The run as it stands. Taken on the loop, before the fsync that covers all it counts."""
+        self._sequence += 1
+        return self._take(self._sequence)
+
+    async def keep(self) -> None:
+        """Fsync the journal every second, and write a checkpoint every few times. Any failure is final."""
+        rounds = 0
+        while True:
+            await asyncio.sleep(SYNC_INTERVAL)
+            rounds += 1
+            due = self._due(rounds % CHECKPOINT_EVERY == 0)
+            self._writing = self._disk.submit(self.write, *due)
+            try:
+                await asyncio.wrap_future(self._writing)
+            except Exception as error:  # noqa: BLE001 - reported as the sweep's own failure
+                self._failure.report(error)
+                return
+
+    async def settle(self) -> None:
+        """Let the disk finish: whoever closes the accounts must be alone with the files, and know how the
+        last write ended."""
+        await asyncio.get_running_loop().run_in_executor(self._disk, lambda: None)
+        if self._writing is not None and not self._writing.cancelled():
+            error = self._writing.exception()
+            if error is not None:
+                self._failure.report(error)
+
+    def close(self) -> None:
+        """End the disk's thread."""
+        self._disk.shutdown()
+
+    def _due(self, regular: bool) -> Kept | tuple[None, None]:
+        """The checkpoint to write now, with the marks of the SYN stage. While that runs, it sets the pace."""
+        if self._stage is not None and not self._stage.over:
+            return self._stage.due() or (None, None)
+        return self._present() if regular else (None, None)
+
+    def _present(self) -> Kept:
+        checkpoint = self.checkpoint()
+        return self._stage.now(checkpoint) if self._stage is not None else Kept(checkpoint, None)
+
+    def write(self, checkpoint: Checkpoint | None, marks: bytes | None = None) -> None:
+        """Make everything durable that is in the journal now, then `checkpoint`, if there is one to write.
+        Raises StorageError."""
+        self._journal.sync()
+        self._directory.check_in_place()
+        if checkpoint is None:
+            return
+        written = checkpoint.after_evidence(self._journal.position)
+        if marks is not None:
+            written = with_marks(self._fs, self._directory.path, written, marks)
+        write_durably(self._fs, self._directory.checkpoint_path, written.encode())
+        before, self._durable = self._durable, written
+        forget_others(self._fs, self._directory.path, (before, written))
+
+    def write_last(self, spoiled: list[str]) -> None:
+        """The last checkpoint of a run that is not complete; `spoiled` is what no resume can mend. Where the
+        SYN stage broke off, the one before holds still, but that must stand in it."""
+        if self._stage is None or self._stage.over:
+            self.write(*self._present())
+            return
+        last = self._stage.due() or (Kept(self._durable, None) if self._durable is not None else None)
+        if last is not None:
+            self.write(msgspec.structs.replace(last.checkpoint, spoiled=spoiled), last.marks)
+
+    def seal(self, facts: RunFacts, accounts: Accounts, ended_at: str) -> tuple[State, list[str]]:
+        """Judge the run and write its end, after the last checkpoint where one is needed. Returns the state
+        and the reasons for it. Raises StorageError."""
+        state, reasons = judge_run(facts)
+        if state != "complete":  # even when all is reached: a resume must not forget why it was degraded
+            self.write_last(lasting_faults(facts.lasting))
+        self._directory.finish(
+            state,
+            ended_at=ended_at,
+            coverage=Coverage(
+                planned=accounts.planned,
+                outcomes=accounts.done,
+                excluded=accounts.excluded,
+                not_reached=facts.not_reached,
+            ),
+            outcomes=accounts.by_name,
+            reasons=reasons,
+        )
+        if state == "complete":
+            forget_others(self._fs, self._directory.path, ())  # nobody goes on from here
+        return state, reasons
