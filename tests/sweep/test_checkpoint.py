@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from scanner.engine.sources import FeedSource
-from scanner.network.syn.messages import Progress
+from scanner.network.syn.messages import Progress, Stats
 from scanner.sweep.checkpoint import Checkpoint, StagePoint, decode
 from scanner.sweep.stage_marks import load_marks
 from tests.support.faulty_files import DiedError, DyingFileSystem, PowerLossFileSystem, Wrapping
@@ -192,6 +192,39 @@ def test_a_checkpoint_of_an_older_kind_is_not_believed(tmp_path: Path) -> None:
     path.write_bytes(older.encode())
 
     assert believed(tmp_path) == (None, b"")
+
+
+def test_counts_that_are_no_longer_kept_do_not_harm_an_older_checkpoint() -> None:
+    """Its stage also counted resets, repeated answers and invalid ones."""
+    body = (
+        b'{"format":"mongosweep.checkpoint/2","run_id":"r","scope_digest":"s","settings_digest":"t","seed":1,'
+        b'"shard":[1,1],"after":-1,"in_flight":[3],"outcomes":{"open":1},"stage":{"progress":{"attempt":1,'
+        b'"position":77,"targets":5,"sent_by_round":[5,2],"dropped":3,"pieces":2},"direct":[[0,4]],"fed":2,'
+        b'"last_word":{"targets":5,"sent":7,"sent_by_round":[5,2],"resets_sent":1,"live":1,"refused":2,'
+        b'"repeated":4,"invalid":6,"dropped":3,"congestion":8,"position":9,"elapsed":1.5,"rate":4.25,'
+        b'"slowed_by":"x","ended":"complete"},"marks":{"name":"stage-1.marks","bytes":1,"sha256":"ab"}}}'
+    )
+    stage = decode(body + b"\n%08x\n" % zlib.crc32(body)).stage
+
+    assert stage is not None
+    assert stage.progress == Progress(
+        attempt=1, position=77, targets=5, sent_by_round=[5, 2], dropped=3, pieces=2
+    )
+    assert stage.direct == [(0, 4)]
+    assert stage.last_word == Stats(
+        targets=5,
+        sent=7,
+        sent_by_round=[5, 2],
+        live=1,
+        refused=2,
+        dropped=3,
+        congestion=8,
+        position=9,
+        elapsed=1.5,
+        rate=4.25,
+        slowed_by="x",
+        ended="complete",
+    )
 
 
 def test_who_was_announced_and_not_yet_handed_out_is_in_flight(tmp_path: Path) -> None:

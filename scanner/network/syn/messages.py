@@ -28,7 +28,7 @@ LIVE, REFUSED, WAITING = (
 class Kind(Enum):
     """What a message from the stage holds."""
 
-    READY = b"y"  # JSON: pid, lanes, direct, notes, connects; privileges are gone, nothing was sent
+    READY = b"y"  # JSON: lanes, direct, notes; privileges are gone, nothing was sent
     LIVE = b"l"  # indices of targets that answered SYN-ACK, 8 bytes each, little-endian
     REFUSED = b"r"  # the same for RST
     STATS = b"s"  # JSON: Stats, now and then
@@ -102,11 +102,8 @@ class Stats:
     targets: int = 0  # that go by a lane: those left to the connect engine are not in any number here
     sent: int = 0  # SYNs, all rounds
     sent_by_round: list[int] = field(default_factory=list)
-    resets_sent: int = 0  # RSTs that closed half-open connections
     live: int = 0
     refused: int = 0
-    repeated: int = 0  # valid answers that were known already
-    invalid: int = 0  # answers whose cookie or address was wrong
     dropped: int = 0  # answers lost because the receive ring was full
     congestion: int = 0  # how often the device had no room for a frame
     position: int = 0  # how far the first round has walked; all positions below it have been sent

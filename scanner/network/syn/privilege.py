@@ -95,11 +95,3 @@ def renounce_net_raw() -> None:
     keep = ~(1 << CAP_NET_RAW) & 0xFFFFFFFF
     words = _capabilities()
     _set_capabilities([word & keep for word in words[:3]] + words[3:])
-
-
-def effective_of(process: int | str = "self") -> int:
-    """CapEff of a process as the kernel shows it; 0 means that it has no capability at all."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("CapEff:"):
-            return int(line.split()[1], 16)
-    raise StillPrivileged(f"/proc/{process}/status shows no capabilities")

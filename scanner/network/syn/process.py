@@ -186,8 +186,7 @@ def _run(pipe: Pipe, job: Job, pieces: bytes) -> None:
     sweep = Sweep(job, equipment, pipe, pieces)
     direct = [(piece.begin, piece.segment.targets) for piece in plan.direct]
     lanes = [f"{lane.name} from {lane.path.source}" for lane in plan.lanes]
-    ready = {"pid": os.getpid(), "lanes": lanes, "direct": direct, "notes": plan.notes}
-    pipe.put(Kind.READY, text(**ready, connects=len(plan.resolved_by_connect)))
+    pipe.put(Kind.READY, text(lanes=lanes, direct=direct, notes=plan.notes))
     stats = sweep.run()
     for opened in (equipment.lines, equipment.receivers, held):
         for each in opened:

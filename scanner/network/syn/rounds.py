@@ -297,8 +297,6 @@ class Sweep:
         refused = refused[~self._live.has(refused)]
         self.stats.live += len(live)
         self.stats.refused += len(refused) - int(self._refused.has(live).sum())
-        self.stats.invalid += len(valid) - len(opened) - len(closed)
-        self.stats.repeated += len(opened) + len(closed) - len(live) - len(refused)
         if len(live):
             self._outlet.put(Kind.LIVE, live.astype("<u8").tobytes())
         if len(refused) and self._job.report_refused:
@@ -311,7 +309,6 @@ class Sweep:
         for batch in self._targets.batches(index):
             sequence, our_port = self._cookies.make(batch.to, batch.port)
             self._lines[batch.lane].send(RST, batch.to, our_port, batch.port, sequence + np.uint32(1))
-            self.stats.resets_sent += len(index)
 
 
 def segments_of(job: Job) -> list[Segment]:

@@ -54,7 +54,6 @@ class Plan(NamedTuple):
     pieces: list[Piece]
     direct: list[Piece]  # their `lane` is -1
     notes: list[str]
-    resolved_by_connect: list[str]  # next hops whose MAC had to be provoked
 
 
 class _Way(NamedTuple):
@@ -108,7 +107,7 @@ class _Resolver:
         self._tables = tables
         self._ways: dict[_Way, int] = {}
         self._asked = 0
-        self.result = Plan([], [], [], [], [])
+        self.result = Plan([], [], [], [])
 
     def add(self, part: Segment, begin: int) -> None:
         self._asked += 1
@@ -185,7 +184,6 @@ class _Resolver:
 
     def _provoke(self, way: _Way, part: Segment) -> str:
         family = socket.AF_INET if part.version == 4 else socket.AF_INET6
-        self.result.resolved_by_connect.append(way.gateway)
         with socket.socket(family, socket.SOCK_STREAM) as client:
             client.setblocking(False)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # close by RST

@@ -117,9 +117,6 @@ class SynStage:
         self.direct: list[tuple[int, int]] = []  # (first index, count) of targets left to the connect engine
         self.lanes: list[str] = []
         self.notes: list[str] = []
-        self.connects = (
-            0  # begun and reset to learn a next hop's MAC: at most one SYN a lane beside stats.sent
-        )
 
     @property
     def pid(self) -> int:
@@ -153,7 +150,7 @@ class SynStage:
             raise StageTrouble("the SYN stage ended before it was ready")
         ready = json.loads(payload)
         self.direct = [(begin, count) for begin, count in ready["direct"]]
-        self.lanes, self.notes, self.connects = ready["lanes"], ready["notes"], ready["connects"]
+        self.lanes, self.notes = ready["lanes"], ready["notes"]
 
     async def _message(self) -> tuple[Kind, bytes]:
         assert self._process is not None
