@@ -6,11 +6,9 @@ its standard input and writes messages to its standard output; see `scanner.netw
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import resource
-import select
 import signal
 import socket
 import sys
@@ -21,14 +19,14 @@ from typing import TYPE_CHECKING
 from scanner.network.syn import filters, privilege, routes
 from scanner.network.syn.cookie import KEY_BYTES, Cookies
 from scanner.network.syn.fence import Fence, Targets
-from scanner.network.syn.messages import Job, Kind, frame, text
+from scanner.network.syn.messages import Job, Kind, text
+from scanner.network.syn.pipe import Pipe
 from scanner.network.syn.ring import FramesRefused, ReceiveRing
 from scanner.network.syn.rounds import Equipment, Line, ScopeBreach, Sweep, segments_of
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
-_MOST_QUEUED = 1 << 19  # bytes that wait for the parent before sending pauses
 _LOWEST_PORT = 10_000
 _PORT_TRIES = 50
 
@@ -39,68 +37,6 @@ class Trouble(Exception):  # noqa: N818 — becomes a message, see Kind.TROUBLE
     def __init__(self, what: str, message: str) -> None:
         super().__init__(message)
         self.what = what
-
-
-class Pipe:
-    """The way to the parent and back: never blocks, and says when the parent lags behind or is gone."""
-
-    def __init__(self, orders: int, messages: int) -> None:
-        self._orders, self._messages = orders, messages
-        self._queue = bytearray()
-        self._line = b""
-        self.stopped = False
-        os.set_blocking(orders, False)
-        os.set_blocking(messages, False)
-
-    @property
-    def full(self) -> bool:
-        """True while the parent does not read."""
-        return len(self._queue) > _MOST_QUEUED
-
-    @property
-    def queued(self) -> int:
-        """Bytes that wait for the parent."""
-        return len(self._queue)
-
-    def put(self, kind: Kind, payload: bytes) -> None:
-        """Queue one message; statistics are left out while the parent does not read."""
-        if kind is not Kind.STATS or not self.full:
-            self._queue += frame(kind, payload)
-
-    def serve(self, seconds: float) -> list[float | None]:
-        """Write and read what is possible within `seconds`; return the rates that were ordered."""
-        readable, writable, _ = select.select(
-            [] if self.stopped else [self._orders], [self._messages] if self._queue else [], [], seconds
-        )
-        if writable:
-            self._write()
-        return self._read() if readable else []
-
-    def _write(self) -> None:
-        try:
-            written = os.write(self._messages, self._queue[:65536])
-            del self._queue[:written]
-        except BlockingIOError:
-            pass
-        except BrokenPipeError:
-            self.stopped = True
-            self._queue.clear()
-
-    def _read(self) -> list[float | None]:
-        data = os.read(self._orders, 4096)
-        if not data:
-            self.stopped = True
-            return []
-        *lines, self._line = (self._line + data).split(b"\n")
-        orders = [json.loads(line) for line in lines]
-        self.stopped = self.stopped or any(order.get("stop") for order in orders)
-        return [order["rate"] for order in orders if "rate" in order]
-
-    def finish(self) -> None:
-        """Write all that is left; give up only when the parent is gone."""
-        while self._queue:
-            select.select([], [self._messages], [], 1.0)
-            self._write()
 
 
 def _listeners(sources: set[IPv4Address | IPv6Address], base: int, count: int) -> list[socket.socket]:

@@ -8,7 +8,7 @@ two bits. What a later start would need is sent to the parent now and then
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scanner.network.syn.cookie import U16, U32, U64, Addresses, Cookies
+    from scanner.network.syn.pipe import Pipe
 
 BLOCK = 4096  # SYNs in one go at most: larger ones gain little, and answers wait longer
 _STATS_EVERY = 0.25  # seconds
@@ -35,28 +36,6 @@ _MOST_WAITING = 1 << 16  # targets that wait for their prefix before the walk it
 
 class ScopeBreach(Exception):  # noqa: N818 — the name says what was about to happen
     """A finished frame had a destination outside the scope. Nothing of its batch was sent. A bug of ours."""
-
-
-class Outlet(Protocol):
-    """The pipe to the parent."""
-
-    @property
-    def full(self) -> bool:
-        """True while the parent does not read: no new SYN leaves."""
-
-    @property
-    def queued(self) -> int:
-        """Bytes that wait for the parent to read."""
-
-    @property
-    def stopped(self) -> bool:
-        """True once the parent asked to stop, or is gone."""
-
-    def put(self, kind: Kind, payload: bytes) -> None:
-        """Queue one message."""
-
-    def serve(self, seconds: float) -> list[float | None]:
-        """Write what can be written and read orders for up to `seconds`; return new rates."""
 
 
 class Line:
@@ -116,10 +95,10 @@ class Sweep:
     """One run of the stage from its first frame to its last statistics. `pieces`: the marks of an earlier
     start, where the job has one; raises ValueError when they do not fit."""
 
-    def __init__(self, job: Job, equipment: Equipment, outlet: Outlet, pieces: bytes = b"") -> None:
+    def __init__(self, job: Job, equipment: Equipment, pipe: Pipe, pieces: bytes = b"") -> None:
         self._job = job
         self._lines, self._receivers, self._targets, self._fence, self._cookies = equipment
-        self._outlet = outlet
+        self._pipe = pipe
         steps = Steps(*job.steps)
         self._walk = Walk(steps, BLOCK)
         self._live, self._refused = Marks(steps.size), Marks(steps.size)
@@ -137,7 +116,7 @@ class Sweep:
         if job.resume is not None:
             self._take_up(job.resume, pieces)
         self._trail = Trail(job.wait, self._step())
-        self._snapshots = Snapshots(outlet, job.snapshots, now)
+        self._snapshots = Snapshots(pipe, job.snapshots, now)
 
     def _take_up(self, before: Progress, pieces: bytes) -> None:
         """Stand where an earlier start stood."""
@@ -191,7 +170,7 @@ class Sweep:
             self.stats.sent_by_round.append(0)
         while not self._over() and (self._waiting or not self._walk.ended):
             now = time.monotonic()
-            allowed = 0 if self._outlet.full else self._meter.available(now)
+            allowed = 0 if self._pipe.full else self._meter.available(now)
             sent = self._send(self._next(allowed, attempt > 0), now) if allowed else 0
             if attempt == 0:
                 self.stats.targets += sent
@@ -233,7 +212,7 @@ class Sweep:
     # -- between batches
 
     def _over(self) -> bool:
-        if self._outlet.stopped:
+        if self._pipe.stopped:
             self.stats.ended = "stopped"
         elif self._job.until is not None and time.time() >= self._job.until:
             self.stats.ended = "scope expired"
@@ -243,14 +222,14 @@ class Sweep:
         """Listen for a while; after a stop only as long as it takes to close what was opened."""
         until = time.monotonic() + (_AFTER_STOP if self.stats.ended else seconds)
         while (now := time.monotonic()) < until:
-            if self._outlet.stopped and not self.stats.ended:
+            if self._pipe.stopped and not self.stats.ended:
                 self._over()
                 until = min(until, now + _AFTER_STOP)
             self._turn(_LONGEST_PAUSE)
 
     def _turn(self, seconds: float) -> None:
         """Everything that is not sending SYNs: the parent, the answers, the statistics."""
-        for rate in self._outlet.serve(seconds):
+        for rate in self._pipe.serve(seconds):
             self._meter.set_ceiling(rate)
         now = time.monotonic()
         if self._meter.rate is None or now - self._drained_at >= _LONGEST_PAUSE:
@@ -262,7 +241,7 @@ class Sweep:
             self._meter.review(
                 now, self.stats.dropped - self._dropped_before, "answers found the receive ring full"
             )
-            self._outlet.put(Kind.STATS, self.stats.encode())
+            self._pipe.put(Kind.STATS, self.stats.encode())
         self._trail.note(now, self._step)
         self._snapshots.turn(now)
         if self._snapshots.due(now):
@@ -298,9 +277,9 @@ class Sweep:
         self.stats.live += len(live)
         self.stats.refused += len(refused) - int(self._refused.has(live).sum())
         if len(live):
-            self._outlet.put(Kind.LIVE, live.astype("<u8").tobytes())
+            self._pipe.put(Kind.LIVE, live.astype("<u8").tobytes())
         if len(refused) and self._job.report_refused:
-            self._outlet.put(Kind.REFUSED, refused.astype("<u8").tobytes())
+            self._pipe.put(Kind.REFUSED, refused.astype("<u8").tobytes())
         if len(opened):
             self._close(distinct(opened))
 

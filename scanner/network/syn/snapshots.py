@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from scanner.network.syn.cookie import U64
     from scanner.network.syn.marks import Marks
-    from scanner.network.syn.rounds import Outlet
+    from scanner.network.syn.pipe import Pipe
 
 PIECE_BYTES = 1 << 15  # of a bitmap in one message: copied and written in far less than a batch of SYNs takes
 _ROOM = 1 << 17  # bytes waiting for the parent up to which another piece is queued
@@ -58,8 +58,8 @@ class Trail:
 class Snapshots:
     """Sends the parent a snapshot every `every` seconds (None: never), a piece at a time between batches."""
 
-    def __init__(self, outlet: Outlet, every: float | None, now: float) -> None:
-        self._outlet = outlet
+    def __init__(self, pipe: Pipe, every: float | None, now: float) -> None:
+        self._pipe = pipe
         self._every = every
         self._due_at = now + (every or 0.0)
         self._pieces: deque[bytes] = deque()
@@ -67,7 +67,7 @@ class Snapshots:
 
     def due(self, now: float) -> bool:
         """Whether a new one should begin."""
-        return self._every is not None and not self._pieces and now >= self._due_at and not self._outlet.full
+        return self._every is not None and not self._pieces and now >= self._due_at and not self._pipe.full
 
     def begin(self, now: float, step: Step, dropped: int, live: Marks, refused: Marks) -> None:
         """Copy the marks; the message that says so is queued behind everything that was found before."""
@@ -81,13 +81,13 @@ class Snapshots:
             pieces=len(self._pieces),
         )
         self._began = now
-        self._outlet.put(Kind.SNAPSHOT, progress.encode())
+        self._pipe.put(Kind.SNAPSHOT, progress.encode())
         self._plan(now)
 
     def turn(self, now: float) -> None:
         """Queue another piece, when the parent reads them."""
-        if self._pieces and self._outlet.queued < _ROOM:
-            self._outlet.put(Kind.MARKS, self._pieces.popleft())
+        if self._pieces and self._pipe.queued < _ROOM:
+            self._pipe.put(Kind.MARKS, self._pieces.popleft())
             self._plan(now)
 
     def finish(self, now: float, step: Step, dropped: int, live: Marks, refused: Marks) -> None:
@@ -100,7 +100,7 @@ class Snapshots:
 
     def _flush(self) -> None:
         while self._pieces:
-            self._outlet.put(Kind.MARKS, self._pieces.popleft())
+            self._pipe.put(Kind.MARKS, self._pieces.popleft())
 
     def _plan(self, now: float) -> None:
         self._due_at = now + max(self._every or 0.0, _SHARE * (now - self._began))

@@ -26,9 +26,8 @@ def marks_of(size: int, indices: set[int]) -> Marks:
 
 
 class Box:
-    """An outlet that keeps what it gets; `queued` is set by the test."""
+    """A pipe that keeps what it gets; `queued` is set by the test."""
 
-    stopped = False
     full = False
     queued = 0
 
@@ -38,12 +37,14 @@ class Box:
     def put(self, kind: Kind, payload: bytes) -> None:
         self.messages.append((kind, payload))
 
-    def serve(self, seconds: float) -> list[float | None]:
-        return []
-
     @property
     def pieces(self) -> bytes:
         return b"".join(payload for kind, payload in self.messages if kind is Kind.MARKS)
+
+
+def snapshots_into(box: Box, every: float | None = 1.0) -> Snapshots:
+    pipe: Any = box
+    return Snapshots(pipe, every, 0.0)
 
 
 STEP = Step(1, 77, (), 5, (5, 2))
@@ -58,7 +59,7 @@ class TestTheSnapshot:
         box = Box()
         columns = tuple(np.array(part, dtype=np.uint64) for part in (waiting[:7], waiting[7:]))
         step = STEP._replace(waiting=columns)
-        Snapshots(box, 1.0, 0.0).finish(0.0, step, 3, marks_of(10_000, live), marks_of(10_000, refused))
+        snapshots_into(box).finish(0.0, step, 3, marks_of(10_000, live), marks_of(10_000, refused))
 
         found = Marks(10_000), Marks(10_000)
         assert restore(box.pieces, *found).tolist() == waiting
@@ -75,7 +76,7 @@ class TestTheSnapshot:
     def test_it_is_of_one_moment_though_it_is_sent_in_pieces(self) -> None:
         box, size = Box(), 40 * PIECE_BYTES
         live, refused = marks_of(size, {0, size - 1}), Marks(size)
-        snapshots = Snapshots(box, 1.0, 0.0)
+        snapshots = snapshots_into(box)
         snapshots.begin(1.0, STEP, 0, live, refused)
         live.add(np.arange(size, dtype=np.uint64))
         box.queued = 1 << 20
@@ -94,7 +95,7 @@ class TestTheSnapshot:
 
     def test_one_at_a_time_and_no_more_than_a_share_of_the_time(self) -> None:
         box = Box()
-        snapshots = Snapshots(box, 1.0, 0.0)
+        snapshots = snapshots_into(box)
         assert [snapshots.due(now) for now in (0.9, 1.0)] == [False, True]
         snapshots.begin(1.0, STEP, 0, marks_of(10, {1}), Marks(10))
         assert not snapshots.due(9.0), "its pieces are not sent yet"
@@ -102,18 +103,18 @@ class TestTheSnapshot:
         assert [snapshots.due(now) for now in (12.9, 13.0)] == [False, True]
         box.full = True
         assert not snapshots.due(50.0)
-        assert not Snapshots(box, None, 0.0).due(50.0)
+        assert not snapshots_into(box, None).due(50.0)
 
     @pytest.mark.parametrize("cut", [1, PIECE.size, PIECE.size + 1])
     def test_half_a_piece_is_refused(self, cut: int) -> None:
         box = Box()
-        Snapshots(box, 1.0, 0.0).finish(0.0, STEP, 0, marks_of(900, {8}), marks_of(900, {9}))
+        snapshots_into(box).finish(0.0, STEP, 0, marks_of(900, {8}), marks_of(900, {9}))
         with pytest.raises(ValueError, match="in the middle of a piece"):
             restore(box.pieces[:-cut], Marks(900), Marks(900))
 
     def test_marks_of_another_size_are_refused(self) -> None:
         box = Box()
-        Snapshots(box, 1.0, 0.0).finish(0.0, STEP, 0, marks_of(90_000, {8}), Marks(90_000))
+        snapshots_into(box).finish(0.0, STEP, 0, marks_of(90_000, {8}), Marks(90_000))
         with pytest.raises(ValueError, match="marks up to byte"):
             restore(box.pieces, Marks(900), Marks(900))
 

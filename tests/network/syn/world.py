@@ -163,7 +163,7 @@ class Parent:
         return self.queued > 1 << 19
 
     def put(self, kind: Kind, payload: bytes) -> None:
-        """See `Outlet.put`."""
+        """See `Pipe.put`."""
         self.queue.append((kind, payload))
 
     def serve(self, seconds: float) -> list[float | None]:
@@ -249,8 +249,9 @@ def live_once(
     targets = Targets([Piece(segments[0], 0, 0)])
     equipment = Equipment(lines, receivers, targets, Fence(segments), Cookies(os.urandom(16), BASE, 64))
     parent = Parent(clock, world.random, kept, life, gently=gently)
+    pipe: Any = parent
     try:
-        stats = Sweep(job, equipment, parent, kept.marks).run()
+        stats = Sweep(job, equipment, pipe, kept.marks).run()
     except KilledError:
         return Life(parent.kept, parent.announced, None)
     parent.read(len(parent.queue))
