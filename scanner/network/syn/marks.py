@@ -9,8 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scanner.network.syn.cookie import U64
-    from scanner.network.syn.fence import Bools
+    from scanner.network.syn.cookie import U64, Bools
 
 
 def distinct(column: U64) -> U64:

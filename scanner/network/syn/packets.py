@@ -123,7 +123,7 @@ class Frames:
         self._sequence[place] = _raw(sequence.astype(">u4"), 2)
 
     def destinations(self, place: slice) -> Addresses:
-        """The destinations as they now stand in the frames: what the fence asks about."""
+        """The destinations as they now stand in the frames: what the scope filter is asked about."""
         raw = np.ascontiguousarray(self._to[place])
         if self.version == 4:
             return Addresses(raw.view(">u4").ravel().astype(np.uint64))

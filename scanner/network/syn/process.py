@@ -16,13 +16,14 @@ import traceback
 from pathlib import Path as File
 from typing import TYPE_CHECKING
 
-from scanner.network.syn import filters, privilege, routes
+from scanner.network.syn import bpf, privilege, routes
 from scanner.network.syn.cookie import KEY_BYTES, Cookies
-from scanner.network.syn.fence import Fence, Targets
 from scanner.network.syn.messages import Job, Kind, text
 from scanner.network.syn.pipe import Pipe
 from scanner.network.syn.ring import FramesRefused, ReceiveRing
-from scanner.network.syn.rounds import Equipment, Line, ScopeBreach, Sweep, segments_of
+from scanner.network.syn.rounds import Equipment, Line, ScopeBreach, Sweep, ranges_of
+from scanner.network.syn.scope_filter import ScopeFilter
+from scanner.network.syn.target_table import TargetTable
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -51,7 +52,7 @@ def _listeners(sources: set[IPv4Address | IPv6Address], base: int, count: int) -
             family = socket.AF_INET if source.version == 4 else socket.AF_INET6
             for port in range(base, base + count):
                 made.append(sock := socket.socket(family, socket.SOCK_STREAM))
-                filters.attach(sock, filters.DROP_ALL)
+                bpf.attach(sock, bpf.DROP_ALL)
                 sock.bind((str(source), port))
                 sock.listen(1)
     except OSError:
@@ -87,26 +88,26 @@ def _allow_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _prepare(job: Job) -> tuple[Equipment, routes.Plan, list[socket.socket]]:
+def _prepare(job: Job) -> tuple[Equipment, routes.RoutePlan, list[socket.socket]]:
     """Everything that needs a privilege or a descriptor."""
     if not privilege.has_net_raw():
         raise Trouble("no raw sockets", "the capability CAP_NET_RAW is missing")
     _allow_descriptors()
-    segments = segments_of(job)
-    plan = routes.plan(segments)
+    ranges = ranges_of(job)
+    plan = routes.plan(ranges)
     if not plan.lanes:
         raise Trouble(
             "no lanes", "The SYN stage has nothing to ask: no part of the scope lies behind a gateway."
         )
     sources = {lane.path.source for lane in plan.lanes}
     base, held = _take_ports(job, sources)
-    fence = Fence(segments)
+    scope_filter = ScopeFilter(ranges)
     slots = 8192 if len(plan.lanes) <= 8 else 4096
-    lines = [Line(lane.interface, lane.path, fence, slots) for lane in plan.lanes]
+    lines = [Line(lane.interface, lane.path, scope_filter, slots) for lane in plan.lanes]
     ways = {(lane.interface, lane.path.source) for lane in plan.lanes}
     receivers = [ReceiveRing(interface, source, base, job.source_ports) for interface, source in ways]
     cookies = Cookies(os.urandom(KEY_BYTES), base, job.source_ports)
-    return Equipment(lines, receivers, Targets(plan.pieces), fence, cookies), plan, held
+    return Equipment(lines, receivers, TargetTable(plan.parts), scope_filter, cookies), plan, held
 
 
 def _run(pipe: Pipe, job: Job, pieces: bytes) -> None:
@@ -120,7 +121,7 @@ def _run(pipe: Pipe, job: Job, pieces: bytes) -> None:
         raise Trouble("local", f"the stage could not open what it needs: {error}") from None
     privilege.drop_everything()
     sweep = Sweep(job, equipment, pipe, pieces)
-    direct = [(piece.begin, piece.segment.targets) for piece in plan.direct]
+    direct = [(part.begin, part.range.targets) for part in plan.direct]
     lanes = [f"{lane.name} from {lane.path.source}" for lane in plan.lanes]
     pipe.put(Kind.READY, text(lanes=lanes, direct=direct, notes=plan.notes))
     stats = sweep.run()

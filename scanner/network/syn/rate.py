@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from scanner.network.syn.cookie import U64
-    from scanner.network.syn.fence import Batch, Bools
+    from scanner.network.syn.cookie import U64, Bools
+    from scanner.network.syn.target_table import Batch
 
 _BATCH_SECONDS = 0.002  # a batch is this much of a second's rate …
 _SAVED_SECONDS = (

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from scanner.network.syn import filters
+from scanner.network.syn import bpf
 from scanner.network.syn.cookie import U16, U32, Addresses
 from scanner.network.syn.packets import SLOT
 
@@ -156,7 +156,7 @@ class ReceiveRing:
         self._socket, ring = _open(_RX_RING, slots, size)
         try:
             snap = 14 + (40 if self._six else 20) + 20
-            filters.attach(self._socket, filters.answers(source, base_port, spread, snap))
+            bpf.attach(self._socket, bpf.answers(source, base_port, spread, snap))
             self._socket.setsockopt(SOL_PACKET, _IGNORE_OUTGOING, 1)
             ethertype = 0x86DD if self._six else 0x0800
             self._socket.bind((socket.if_indextoname(interface), ethertype))

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from scanner.network.syn.fence import Batch, Fence, Segment, Targets
 from scanner.network.syn.marks import Marks, distinct
 from scanner.network.syn.messages import Job, Kind, Progress, Stats
 from scanner.network.syn.packets import RST, SYN, Frames, Path
 from scanner.network.syn.rate import Meter, PrefixCap
 from scanner.network.syn.ring import TRANSMIT_START, Answers, ReceiveRing, TransmitRing
 from scanner.network.syn.snapshots import Snapshots, Step, Trail, restore
+from scanner.network.syn.target_table import Batch, TargetRange, TargetTable
 from scanner.network.syn.walk import Steps, Walk
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from scanner.network.syn.cookie import U16, U32, U64, Addresses, Cookies
     from scanner.network.syn.pipe import Pipe
+    from scanner.network.syn.scope_filter import ScopeFilter
 
 BLOCK = 4096  # SYNs in one go at most: larger ones gain little, and answers wait longer
 _STATS_EVERY = 0.25  # seconds
@@ -39,10 +40,10 @@ class ScopeBreach(Exception):  # noqa: N818 — the name says what was about to 
 
 
 class Line:
-    """One lane's two transmit rings, and the fence at their door."""
+    """One lane's two transmit rings, and the scope filter that each frame must pass."""
 
-    def __init__(self, interface: int, path: Path, fence: Fence, slots: int) -> None:
-        self._fence = fence
+    def __init__(self, interface: int, path: Path, scope_filter: ScopeFilter, slots: int) -> None:
+        self._scope_filter = scope_filter
         self._kinds: dict[int, tuple[TransmitRing, Frames]] = {}
         for flags, size in ((SYN, slots), (RST, max(1024, slots // 4))):
             length = len_of(path, flags)
@@ -57,7 +58,7 @@ class Line:
             place = ring.place(count - done)
             part = slice(done, done + place.stop - place.start)
             frames.fill(place, to.where(part), our_port[part], port[part], sequence[part])
-            inside = self._fence.permits(frames.destinations(place), port[part])
+            inside = self._scope_filter.permits(frames.destinations(place), port[part])
             if not inside.all():
                 raise ScopeBreach(
                     f"{int((~inside).sum())} of {len(inside)} frames had a destination out of scope"
@@ -86,8 +87,8 @@ class Equipment(NamedTuple):
 
     lines: Sequence[Line]
     receivers: Sequence[ReceiveRing]
-    targets: Targets
-    fence: Fence
+    targets: TargetTable
+    scope_filter: ScopeFilter
     cookies: Cookies
 
 
@@ -97,7 +98,7 @@ class Sweep:
 
     def __init__(self, job: Job, equipment: Equipment, pipe: Pipe, pieces: bytes = b"") -> None:
         self._job = job
-        self._lines, self._receivers, self._targets, self._fence, self._cookies = equipment
+        self._lines, self._receivers, self._targets, self._scope_filter, self._cookies = equipment
         self._pipe = pipe
         steps = Steps(*job.steps)
         self._walk = Walk(steps, BLOCK)
@@ -267,7 +268,7 @@ class Sweep:
     def _judge(self, answers: Answers) -> None:
         """Believe what repeats a cookie and stands in the scope; report what is new; close what is open."""
         valid = self._cookies.valid(answers.by, answers.port, answers.our_port, answers.acknowledged)
-        index, inside = self._fence.locate(answers.by, answers.port)
+        index, inside = self._scope_filter.locate(answers.by, answers.port)
         valid &= inside
         reset = (answers.flags & np.uint8(RST)).astype(np.bool_)
         opened, closed = index[valid & ~reset], index[valid & reset]
@@ -290,6 +291,6 @@ class Sweep:
             self._lines[batch.lane].send(RST, batch.to, our_port, batch.port, sequence + np.uint32(1))
 
 
-def segments_of(job: Job) -> list[Segment]:
-    """The scope as the fence wants it."""
-    return [Segment(version, first, last, tuple(ports)) for version, first, last, ports in job.segments]
+def ranges_of(job: Job) -> list[TargetRange]:
+    """The scope as the scope filter wants it."""
+    return [TargetRange(version, first, last, tuple(ports)) for version, first, last, ports in job.segments]

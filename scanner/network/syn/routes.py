@@ -1,6 +1,6 @@
 """Which way frames leave: interface, our address and the next hop's MAC, from the kernel's own tables.
 
-A segment is cut where any route or rule begins or ends, and the kernel is asked once for each part ("ip
+A range is cut where any route or rule begins or ends, and the kernel is asked once for each part ("ip
 route get"), so policy rules, metrics and prohibitions all count as they do for a connect. Only parts behind
 a gateway on an Ethernet-like link become lanes. Local addresses, neighbours on our own link (each would
 need its own ARP request, and the neighbour table is small) and tunnels are left to the connect engine:
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pyroute2 import IPRoute  # type: ignore[import-untyped]  # it ships no types
 from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]  # likewise
 
-from scanner.network.syn.fence import Piece, Segment
 from scanner.network.syn.packets import Path
+from scanner.network.syn.target_table import LaneRange, TargetRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,12 +47,12 @@ class Lane(NamedTuple):
     path: Path
 
 
-class Plan(NamedTuple):
+class RoutePlan(NamedTuple):
     """Where every target goes: by a lane, or to the connect engine. `notes` say why, for people."""
 
     lanes: list[Lane]
-    pieces: list[Piece]
-    direct: list[Piece]  # their `lane` is -1
+    parts: list[LaneRange]
+    direct: list[LaneRange]  # their `lane` is -1
     notes: list[str]
 
 
@@ -64,14 +64,14 @@ class _Way(NamedTuple):
     source: str
 
 
-def plan(segments: Sequence[Segment]) -> Plan:
-    """Resolve every segment; sends nothing but the connects described above. Raises RouteForbidden."""
+def plan(ranges: Sequence[TargetRange]) -> RoutePlan:
+    """Resolve every range; sends nothing but the connects described above. Raises RouteForbidden."""
     with IPRoute() as tables:
-        cuts = {version: _boundaries(tables, version) for version in {s.version for s in segments}}
+        cuts = {version: _boundaries(tables, version) for version in {span.version for span in ranges}}
         resolver = _Resolver(tables)
         begin = 0
-        for segment in segments:
-            for part in _parts(segment, cuts[segment.version]):
+        for span in ranges:
+            for part in _parts(span, cuts[span.version]):
                 resolver.add(part, begin)
                 begin += part.targets
         return resolver.result
@@ -90,49 +90,49 @@ def _boundaries(tables: Any, version: int) -> list[int]:
     return sorted(found)
 
 
-def _parts(segment: Segment, cuts: list[int]) -> Iterable[Segment]:
-    first = segment.first
+def _parts(span: TargetRange, cuts: list[int]) -> Iterable[TargetRange]:
+    first = span.first
     at = bisect_right(cuts, first)
-    while at < len(cuts) and cuts[at] <= segment.last:
-        yield segment._replace(first=first, last=cuts[at] - 1)
+    while at < len(cuts) and cuts[at] <= span.last:
+        yield span._replace(first=first, last=cuts[at] - 1)
         first = cuts[at]
         at += 1
-    yield segment._replace(first=first)
+    yield span._replace(first=first)
 
 
 class _Resolver:
-    """Collects lanes and pieces; neighbouring parts with the same way become one piece again."""
+    """Collects lanes and parts; neighbouring parts with the same way become one again."""
 
     def __init__(self, tables: Any) -> None:
         self._tables = tables
         self._ways: dict[_Way, int] = {}
         self._asked = 0
-        self.result = Plan([], [], [], [])
+        self.result = RoutePlan([], [], [], [])
 
-    def add(self, part: Segment, begin: int) -> None:
+    def add(self, part: TargetRange, begin: int) -> None:
         self._asked += 1
         if self._asked > _MOST_PARTS:
             raise RouteForbidden(
                 f"the scope crosses more than {_MOST_PARTS} routes; sweep it in smaller parts"
             )
         lane = self._lane(part)
-        known = self.result.direct if lane < 0 else self.result.pieces
+        known = self.result.direct if lane < 0 else self.result.parts
         if known and self._continues(known[-1], part, begin, lane):
             last = known[-1]
-            known[-1] = last._replace(segment=last.segment._replace(last=part.last))
+            known[-1] = last._replace(range=last.range._replace(last=part.last))
         else:
-            known.append(Piece(part, begin, lane))
+            known.append(LaneRange(part, begin, lane))
 
     @staticmethod
-    def _continues(last: Piece, part: Segment, begin: int, lane: int) -> bool:
-        before = last.segment
+    def _continues(last: LaneRange, part: TargetRange, begin: int, lane: int) -> bool:
+        before = last.range
         return (
             last.lane == lane
             and last.begin + before.targets == begin
             and (before.version, before.last + 1, before.ports) == (part.version, part.first, part.ports)
         )
 
-    def _lane(self, part: Segment) -> int:
+    def _lane(self, part: TargetRange) -> int:
         way = self._ask(part)
         if way is None:
             return -1
@@ -140,7 +140,7 @@ class _Resolver:
             self._ways[way] = self._open(way, part)
         return self._ways[way]
 
-    def _ask(self, part: Segment) -> _Way | None:
+    def _ask(self, part: TargetRange) -> _Way | None:
         """The way to the part's first address; None when it is not behind a gateway."""
         address = _address(part.version, part.first)
         try:
@@ -158,7 +158,7 @@ class _Resolver:
             return None
         return _Way(interface, gateway, source)
 
-    def _open(self, way: _Way, part: Segment) -> int:
+    def _open(self, way: _Way, part: TargetRange) -> int:
         """Make the lane of a new way, or -1 with a note when it cannot be one."""
         link = next(iter(self._tables.get_links(way.interface)))
         name, our_mac = link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_ADDRESS")
@@ -182,7 +182,7 @@ class _Resolver:
                 return str(entry.get_attr("NDA_LLADDR") or "")
         return ""
 
-    def _provoke(self, way: _Way, part: Segment) -> str:
+    def _provoke(self, way: _Way, part: TargetRange) -> str:
         family = socket.AF_INET if part.version == 4 else socket.AF_INET6
         with socket.socket(family, socket.SOCK_STREAM) as client:
             client.setblocking(False)

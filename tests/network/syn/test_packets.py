@@ -82,7 +82,7 @@ def test_the_destination_is_read_back_from_the_frame_itself(path: Path) -> None:
     assert [h << 64 | n for h, n in zip(high, seen.low.tolist(), strict=True)] == numbers
 
     last_byte = 32 + 14 + (19 if path is FOUR else 39)
-    slots[2, last_byte] ^= 0xFF  # a bug, or a stray write: the fence must see it
+    slots[2, last_byte] ^= 0xFF  # a bug, or a stray write: the scope filter must see it
     assert frames.destinations(slice(1, 3)).low.tolist()[1] == numbers[1] % 2**64 ^ 0xFF
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from scanner.network.syn.cookie import Addresses
-from scanner.network.syn.fence import Batch
 from scanner.network.syn.rate import Meter, PrefixCap
+from scanner.network.syn.target_table import Batch
 
 
 def drive(rate: float, seconds: float, naps: list[float]) -> list[tuple[float, int]]:

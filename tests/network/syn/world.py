@@ -15,11 +15,12 @@ import numpy as np
 
 from scanner.engine.order import Order
 from scanner.network.syn.cookie import Addresses, Cookies
-from scanner.network.syn.fence import Fence, Piece, Targets
 from scanner.network.syn.messages import Job, Kind, Progress, Stats
 from scanner.network.syn.packets import RST, SYN
 from scanner.network.syn.ring import Answers
-from scanner.network.syn.rounds import Equipment, Sweep, segments_of
+from scanner.network.syn.rounds import Equipment, Sweep, ranges_of
+from scanner.network.syn.scope_filter import ScopeFilter
+from scanner.network.syn.target_table import LaneRange, TargetTable
 
 if TYPE_CHECKING:
     from random import Random
@@ -243,11 +244,11 @@ def live_once(
         resume=kept.progress,
         **{"rate": 3000.0, **fields},
     )
-    segments = segments_of(job)
+    ranges = ranges_of(job)
     lines: Any = [Line(world, clock)]
     receivers: Any = [Receiver(world, clock)]
-    targets = Targets([Piece(segments[0], 0, 0)])
-    equipment = Equipment(lines, receivers, targets, Fence(segments), Cookies(os.urandom(16), BASE, 64))
+    targets = TargetTable([LaneRange(ranges[0], 0, 0)])
+    equipment = Equipment(lines, receivers, targets, ScopeFilter(ranges), Cookies(os.urandom(16), BASE, 64))
     parent = Parent(clock, world.random, kept, life, gently=gently)
     pipe: Any = parent
     try:

@@ -1,4 +1,4 @@
-"""The stage's copy of the scope: numbered as the Scope is, and a fence that a naive set agrees with."""
+"""The stage's copy of the scope: numbered as the Scope is, and filtered as a naive set does it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.network.syn.fence import Fence, Piece, Segment, Targets
+from scanner.network.syn.scope_filter import ScopeFilter
+from scanner.network.syn.target_table import LaneRange, TargetRange, TargetTable
 from tests.network.syn.test_cookie import columns
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ PORTS = st.lists(st.integers(1, 65535), min_size=1, max_size=3, unique=True).map
 
 
 @st.composite
-def scopes(draw: st.DrawFn) -> list[Segment]:
-    """Sorted disjoint segments of both families, near the edges of the address space and of 64 bits."""
-    found: list[Segment] = []
+def scopes(draw: st.DrawFn) -> list[TargetRange]:
+    """Sorted disjoint ranges of both families, near the edges of the address space and of 64 bits."""
+    found: list[TargetRange] = []
     for version in (4, 6):
         base = draw(st.sampled_from(EDGES[version]))
         at = max(0, base - 40)
@@ -31,14 +32,14 @@ def scopes(draw: st.DrawFn) -> list[Segment]:
             first = at + draw(st.integers(0, 12))
             last = min(first + draw(st.integers(0, 12)), EDGES[version][-1] - 1)
             if first <= last:
-                found.append(Segment(version, first, last, draw(PORTS)))
+                found.append(TargetRange(version, first, last, draw(PORTS)))
             at = last + 1
     return found
 
 
-def everything(segments: list[Segment]) -> list[tuple[int, int, int]]:
+def everything(ranges: list[TargetRange]) -> list[tuple[int, int, int]]:
     """Every target in order, one by one."""
-    return [(s.version, a, port) for s in segments for a in range(s.first, s.last + 1) for port in s.ports]
+    return [(s.version, a, port) for s in ranges for a in range(s.first, s.last + 1) for port in s.ports]
 
 
 def rows(to: Addresses) -> list[int]:
@@ -46,12 +47,12 @@ def rows(to: Addresses) -> list[int]:
     return [h << 64 | low for h, low in zip(high, to.low.tolist(), strict=True)]
 
 
-def whole(segments: list[Segment]) -> list[Piece]:
-    begin, pieces = 0, []
-    for segment in segments:
-        pieces.append(Piece(segment, begin, segment.version))
-        begin += segment.targets
-    return pieces
+def whole(ranges: list[TargetRange]) -> list[LaneRange]:
+    begin, parts = 0, []
+    for span in ranges:
+        parts.append(LaneRange(span, begin, span.version))
+        begin += span.targets
+    return parts
 
 
 def numbers(values: list[int]) -> U64:
@@ -59,17 +60,17 @@ def numbers(values: list[int]) -> U64:
 
 
 @given(scopes().filter(bool), st.randoms())
-def test_indices_and_targets_are_one_to_one(segments: list[Segment], chance: object) -> None:
-    expected = everything(segments)
+def test_indices_and_targets_are_one_to_one(ranges: list[TargetRange], chance: object) -> None:
+    expected = everything(ranges)
     order = list(range(len(expected)))
     chance.shuffle(order)  # type: ignore[attr-defined]  # a random.Random
 
     seen: dict[int, tuple[int, int, int]] = {}
-    fence = Fence(segments)
-    for batch in Targets(whole(segments)).batches(numbers(order)):
+    scope_filter = ScopeFilter(ranges)
+    for batch in TargetTable(whole(ranges)).batches(numbers(order)):
         triples = zip(rows(batch.to), batch.port.tolist(), strict=True)
         seen.update(zip(batch.indices.tolist(), ((batch.lane, a, p) for a, p in triples), strict=True))
-        where, inside = fence.locate(batch.to, batch.port)
+        where, inside = scope_filter.locate(batch.to, batch.port)
         assert inside.all()
         assert where.tolist() == batch.indices.tolist()
 
@@ -77,16 +78,16 @@ def test_indices_and_targets_are_one_to_one(segments: list[Segment], chance: obj
 
 
 @given(scopes(), st.data())
-def test_the_fence_agrees_with_a_set(segments: list[Segment], data: st.DataObject) -> None:
-    inside = set(everything(segments))
+def test_the_filter_agrees_with_a_set(ranges: list[TargetRange], data: st.DataObject) -> None:
+    inside = set(everything(ranges))
     version = data.draw(st.sampled_from([4, 6]))
     near = [n for edge in EDGES[version] for n in range(edge - 60, edge + 60) if 0 <= n < EDGES[version][-1]]
     address = data.draw(st.sampled_from(near))
-    ports = sorted({port for segment in segments for port in segment.ports}) or [1]
+    ports = sorted({port for span in ranges for port in span.ports}) or [1]
     port = data.draw(st.one_of(st.sampled_from(ports), st.integers(1, 65535)))
 
     text = IPv4Address(address) if version == 4 else IPv6Address(address)
-    verdict = Fence(segments).permits(columns(text), np.array([port], dtype=np.uint16))
+    verdict = ScopeFilter(ranges).permits(columns(text), np.array([port], dtype=np.uint16))
 
     assert bool(verdict[0]) == ((version, address, port) in inside)
 
@@ -99,9 +100,9 @@ def test_the_numbering_is_that_of_the_scope() -> None:
     entry = Entry(span=parse_span("10.9.0.0/29"), text="10.9.0.0/29", owner="x")
     deny = Deny(span=parse_span("10.9.0.3"), text="10.9.0.3", reason="never")
     scope = Scope([entry], [deny], ports=(27017, 27018))
-    segments = [Segment(v, s.first, s.last, tuple(s.ports)) for v in (4, 6) for s in scope.segments(v)]
+    ranges = [TargetRange(v, s.first, s.last, tuple(s.ports)) for v in (4, 6) for s in scope.segments(v)]
 
-    (batch,) = Targets(whole(segments)).batches(numbers(list(range(len(scope)))))
+    (batch,) = TargetTable(whole(ranges)).batches(numbers(list(range(len(scope)))))
 
     picked = [scope.pick(index) for index in range(len(scope))]
     assert [(t.address, t.port) for t in picked] == list(
@@ -110,15 +111,15 @@ def test_the_numbering_is_that_of_the_scope() -> None:
 
 
 def test_targets_of_no_lane_are_left_out() -> None:
-    first, second = Segment(4, 100, 109, (1,)), Segment(4, 120, 129, (1,))
+    first, second = TargetRange(4, 100, 109, (1,)), TargetRange(4, 120, 129, (1,))
 
-    batches = Targets([Piece(second, 10, 0)]).batches(numbers([3, 9, 10, 19, 20]))
+    batches = TargetTable([LaneRange(second, 10, 0)]).batches(numbers([3, 9, 10, 19, 20]))
 
     assert [batch.indices.tolist() for batch in batches] == [[10, 19]]
     assert rows(batches[0].to) == [120, 129]
-    assert Targets([Piece(first, 0, 0)]).batches(numbers([10, 11])) == []
+    assert TargetTable([LaneRange(first, 0, 0)]).batches(numbers([10, 11])) == []
 
 
-def test_a_fence_of_overlapping_segments_is_refused() -> None:
+def test_a_filter_of_overlapping_ranges_is_refused() -> None:
     with pytest.raises(ValueError, match="disjoint"):
-        Fence([Segment(4, 1, 5, (1,)), Segment(4, 5, 9, (1,))])
+        ScopeFilter([TargetRange(4, 1, 5, (1,)), TargetRange(4, 5, 9, (1,))])
