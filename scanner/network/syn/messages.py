@@ -68,7 +68,7 @@ class Job:
     """All that the stage needs to know. `segments` as (version, first, last, ports), in scope order."""
 
     segments: list[tuple[int, int, int, list[int]]]
-    steps: tuple[int, int, int, int, int, int]  # see scanner.network.syn.walk.Steps
+    steps: tuple[int, int, int, int, int, int]  # see scanner.network.syn.walk.OrderParameters
     rate: float | None = None  # SYNs a second; None: as fast as the machine can
     attempts: int = 2  # how often a silent target is asked
     wait: float = 2.0  # seconds of silence after each round

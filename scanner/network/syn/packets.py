@@ -29,7 +29,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class EgressPath:
     """How frames leave: two MACs and our own address. The same for all targets behind one next hop."""
 
     our_mac: bytes
@@ -55,7 +55,7 @@ def fold(total: U32) -> U16:
     return (~total).astype(np.uint16)
 
 
-def template(path: Path, flags: int) -> bytes:
+def template(path: EgressPath, flags: int) -> bytes:
     """One frame with zeros for all that differs from target to target."""
     ip_header = 20 if path.version == 4 else 40
     options = struct.pack(">BBH", 2, 4, path.mtu - ip_header - 20) if flags & SYN else b""
@@ -78,7 +78,7 @@ class Frames:
     `slots`: uint8 array of shape (n, SLOT), written in place. `start`: where the Ethernet header begins in
     a slot."""
 
-    def __init__(self, slots: Bytes, start: int, path: Path, flags: int) -> None:
+    def __init__(self, slots: Bytes, start: int, path: EgressPath, flags: int) -> None:
         frame = template(path, flags)
         self.length = len(frame)
         self.version = path.version

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import traceback
-from pathlib import Path as File
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scanner.network.syn import bpf, privilege, routes
@@ -21,7 +21,7 @@ from scanner.network.syn.cookie import KEY_BYTES, Cookies
 from scanner.network.syn.messages import Job, Kind, text
 from scanner.network.syn.pipe import Pipe
 from scanner.network.syn.ring import FramesRefused, ReceiveRing
-from scanner.network.syn.rounds import Equipment, Line, ScopeBreach, Sweep, ranges_of
+from scanner.network.syn.rounds import Resources, ScopeBreach, SynRounds, TransmitLane, ranges_of
 from scanner.network.syn.scope_filter import ScopeFilter
 from scanner.network.syn.target_table import TargetTable
 
@@ -32,7 +32,7 @@ _LOWEST_PORT = 10_000
 _PORT_TRIES = 50
 
 
-class Trouble(Exception):  # noqa: N818 — becomes a message, see Kind.TROUBLE
+class CannotStart(Exception):  # noqa: N818 — becomes a message, see Kind.TROUBLE
     """Why the stage cannot run: `what` is a word for the parent, the text is for people."""
 
     def __init__(self, what: str, message: str) -> None:
@@ -69,8 +69,8 @@ def _take_ports(job: Job, sources: set[IPv4Address | IPv6Address]) -> tuple[int,
             return job.source_port, _listeners(sources, job.source_port, job.source_ports)
         except OSError as error:
             wanted = f"{job.source_port}-{job.source_port + job.source_ports - 1}"
-            raise Trouble("ports", f"source ports {wanted} are not free here: {error.strerror}") from None
-    low, high = map(int, File("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+            raise CannotStart("ports", f"source ports {wanted} are not free here: {error.strerror}") from None
+    low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
     bases = [
         base
         for base in range(_LOWEST_PORT, 65536 - job.source_ports, job.source_ports)
@@ -79,7 +79,7 @@ def _take_ports(job: Job, sources: set[IPv4Address | IPv6Address]) -> tuple[int,
     for base in random.SystemRandom().sample(bases, min(_PORT_TRIES, len(bases))):
         with contextlib.suppress(OSError):
             return base, _listeners(sources, base, job.source_ports)
-    raise Trouble("ports", f"no {job.source_ports} free source ports in a row outside {low}-{high}")
+    raise CannotStart("ports", f"no {job.source_ports} free source ports in a row outside {low}-{high}")
 
 
 def _allow_descriptors() -> None:
@@ -88,44 +88,44 @@ def _allow_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _prepare(job: Job) -> tuple[Equipment, routes.RoutePlan, list[socket.socket]]:
+def _prepare(job: Job) -> tuple[Resources, routes.RoutePlan, list[socket.socket]]:
     """Everything that needs a privilege or a descriptor."""
     if not privilege.has_net_raw():
-        raise Trouble("no raw sockets", "the capability CAP_NET_RAW is missing")
+        raise CannotStart("no raw sockets", "the capability CAP_NET_RAW is missing")
     _allow_descriptors()
     ranges = ranges_of(job)
     plan = routes.plan(ranges)
     if not plan.lanes:
-        raise Trouble(
+        raise CannotStart(
             "no lanes", "The SYN stage has nothing to ask: no part of the scope lies behind a gateway."
         )
     sources = {lane.path.source for lane in plan.lanes}
     base, held = _take_ports(job, sources)
     scope_filter = ScopeFilter(ranges)
     slots = 8192 if len(plan.lanes) <= 8 else 4096
-    lines = [Line(lane.interface, lane.path, scope_filter, slots) for lane in plan.lanes]
-    ways = {(lane.interface, lane.path.source) for lane in plan.lanes}
-    receivers = [ReceiveRing(interface, source, base, job.source_ports) for interface, source in ways]
+    lanes = [TransmitLane(lane.interface, lane.path, scope_filter, slots) for lane in plan.lanes]
+    receiving = {(lane.interface, lane.path.source) for lane in plan.lanes}
+    receivers = [ReceiveRing(interface, source, base, job.source_ports) for interface, source in receiving]
     cookies = Cookies(os.urandom(KEY_BYTES), base, job.source_ports)
-    return Equipment(lines, receivers, TargetTable(plan.parts), scope_filter, cookies), plan, held
+    return Resources(lanes, receivers, TargetTable(plan.parts), scope_filter, cookies), plan, held
 
 
 def _run(pipe: Pipe, job: Job, pieces: bytes) -> None:
     try:
-        equipment, plan, held = _prepare(job)
+        resources, plan, held = _prepare(job)
     except PermissionError as error:
-        raise Trouble("no raw sockets", f"packet sockets are forbidden here: {error.strerror}") from None
+        raise CannotStart("no raw sockets", f"packet sockets are forbidden here: {error.strerror}") from None
     except routes.RouteForbidden as error:
-        raise Trouble("fence", str(error)) from None
+        raise CannotStart("fence", str(error)) from None
     except OSError as error:
-        raise Trouble("local", f"the stage could not open what it needs: {error}") from None
+        raise CannotStart("local", f"the stage could not open what it needs: {error}") from None
     privilege.drop_everything()
-    sweep = Sweep(job, equipment, pipe, pieces)
+    rounds = SynRounds(job, resources, pipe, pieces)
     direct = [(part.begin, part.range.targets) for part in plan.direct]
     lanes = [f"{lane.name} from {lane.path.source}" for lane in plan.lanes]
     pipe.put(Kind.READY, text(lanes=lanes, direct=direct, notes=plan.notes))
-    stats = sweep.run()
-    for opened in (equipment.lines, equipment.receivers, held):
+    stats = rounds.run()
+    for opened in (resources.lanes, resources.receivers, held):
         for each in opened:
             each.close()
     pipe.put(Kind.DONE, stats.encode())
@@ -143,7 +143,7 @@ def main() -> int:
     pipe = Pipe(0, 1)
     try:
         _run(pipe, job, pieces)
-    except Trouble as trouble:
+    except CannotStart as trouble:
         pipe.put(Kind.TROUBLE, text(what=trouble.what, text=str(trouble)))
     except FramesRefused as refused:
         pipe.put(Kind.TROUBLE, text(what="refused", text=str(refused)))

@@ -21,7 +21,7 @@ _LOWEST_SHARE = 1 / 64
 _REVIEW_SECONDS = 0.5
 
 
-class Meter:
+class RateLimiter:
     """A token bucket with a small depth. `rate` None means as fast as the machine can."""
 
     def __init__(self, rate: float | None, block: int, now: float) -> None:

@@ -14,12 +14,12 @@ import numpy as np
 
 from scanner.network.syn.marks import Marks, distinct
 from scanner.network.syn.messages import Job, Kind, Progress, Stats
-from scanner.network.syn.packets import RST, SYN, Frames, Path
-from scanner.network.syn.rate import Meter, PrefixCap
+from scanner.network.syn.packets import RST, SYN, EgressPath, Frames
+from scanner.network.syn.rate import PrefixCap, RateLimiter
 from scanner.network.syn.ring import TRANSMIT_START, Answers, ReceiveRing, TransmitRing
-from scanner.network.syn.snapshots import Snapshots, Step, Trail, restore
+from scanner.network.syn.snapshots import SnapshotSender, WalkHistory, WalkState, restore
 from scanner.network.syn.target_table import Batch, TargetRange, TargetTable
-from scanner.network.syn.walk import Steps, Walk
+from scanner.network.syn.walk import OrderParameters, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,14 +39,14 @@ class ScopeBreach(Exception):  # noqa: N818 — the name says what was about to 
     """A finished frame had a destination outside the scope. Nothing of its batch was sent. A bug of ours."""
 
 
-class Line:
+class TransmitLane:
     """One lane's two transmit rings, and the scope filter that each frame must pass."""
 
-    def __init__(self, interface: int, path: Path, scope_filter: ScopeFilter, slots: int) -> None:
+    def __init__(self, interface: int, path: EgressPath, scope_filter: ScopeFilter, slots: int) -> None:
         self._scope_filter = scope_filter
         self._kinds: dict[int, tuple[TransmitRing, Frames]] = {}
         for flags, size in ((SYN, slots), (RST, max(1024, slots // 4))):
-            length = len_of(path, flags)
+            length = frame_length(path, flags)
             ring = TransmitRing(interface, length, size)
             self._kinds[flags] = ring, Frames(ring.slots, TRANSMIT_START, path, flags)
 
@@ -77,35 +77,35 @@ class Line:
             ring.close()
 
 
-def len_of(path: Path, flags: int) -> int:
+def frame_length(path: EgressPath, flags: int) -> int:
     """Bytes of one frame."""
     return (54 if path.version == 4 else 74) + (4 if flags & SYN else 0)
 
 
-class Equipment(NamedTuple):
+class Resources(NamedTuple):
     """What was opened while the process was still privileged."""
 
-    lines: Sequence[Line]
+    lanes: Sequence[TransmitLane]
     receivers: Sequence[ReceiveRing]
     targets: TargetTable
     scope_filter: ScopeFilter
     cookies: Cookies
 
 
-class Sweep:
+class SynRounds:
     """One run of the stage from its first frame to its last statistics. `pieces`: the marks of an earlier
     start, where the job has one; raises ValueError when they do not fit."""
 
-    def __init__(self, job: Job, equipment: Equipment, pipe: Pipe, pieces: bytes = b"") -> None:
+    def __init__(self, job: Job, resources: Resources, pipe: Pipe, pieces: bytes = b"") -> None:
         self._job = job
-        self._lines, self._receivers, self._targets, self._scope_filter, self._cookies = equipment
+        self._lanes, self._receivers, self._targets, self._scope_filter, self._cookies = resources
         self._pipe = pipe
-        steps = Steps(*job.steps)
-        self._walk = Walk(steps, BLOCK)
-        self._live, self._refused = Marks(steps.size), Marks(steps.size)
+        parameters = OrderParameters(*job.steps)
+        self._walk = Walk(parameters, BLOCK)
+        self._live, self._refused = Marks(parameters.size), Marks(parameters.size)
         self._waiting: list[U64] = []  # indices whose prefix was busy
         now = time.monotonic()
-        self._meter = Meter(job.rate, BLOCK, now)
+        self._limiter = RateLimiter(job.rate, BLOCK, now)
         self._caps = PrefixCap(job.prefix_rate) if job.prefix_rate else None
         self.stats = Stats()
         self._began = now
@@ -115,11 +115,11 @@ class Sweep:
         self._dropped_before = 0
         self.stats.sent_by_round.append(0)
         if job.resume is not None:
-            self._take_up(job.resume, pieces)
-        self._trail = Trail(job.wait, self._step())
-        self._snapshots = Snapshots(pipe, job.snapshots, now)
+            self._resume(job.resume, pieces)
+        self._history = WalkHistory(job.wait, self._walk_state())
+        self._snapshots = SnapshotSender(pipe, job.snapshots, now)
 
-    def _take_up(self, before: Progress, pieces: bytes) -> None:
+    def _resume(self, before: Progress, pieces: bytes) -> None:
         """Stand where an earlier start stood."""
         waiting = restore(pieces, self._live, self._refused)
         self._waiting = [waiting] if len(waiting) else []
@@ -141,15 +141,15 @@ class Sweep:
             self._drain()  # whatever held this process up, an answer that is in the ring is heard
             if self.stats.ended:
                 now = time.monotonic()
-                self._snapshots.finish(now, self._trail.settled(now), *self._kept())
+                self._snapshots.finish(now, self._history.settled(now), *self._kept())
                 break
         self.stats.ended = self.stats.ended or "complete"
         self._count()
         return self.stats
 
-    def _step(self) -> Step:
+    def _walk_state(self) -> WalkState:
         stats = self.stats
-        return Step(
+        return WalkState(
             self._attempt,
             self._walk.position,
             tuple(self._waiting),
@@ -171,12 +171,12 @@ class Sweep:
             self.stats.sent_by_round.append(0)
         while not self._over() and (self._waiting or not self._walk.ended):
             now = time.monotonic()
-            allowed = 0 if self._pipe.full else self._meter.available(now)
+            allowed = 0 if self._pipe.full else self._limiter.available(now)
             sent = self._send(self._next(allowed, attempt > 0), now) if allowed else 0
             if attempt == 0:
                 self.stats.targets += sent
                 self.stats.position = self._walk.position
-            self._turn(0.0 if sent else max(0.0002, min(self._meter.pause(now), _LONGEST_PAUSE)))
+            self._turn(0.0 if sent else max(0.0002, min(self._limiter.pause(now), _LONGEST_PAUSE)))
 
     def _next(self, count: int, skip_answered: bool) -> U64:
         """The next indices, those that had to wait first; fewer or none where many have answered."""
@@ -197,9 +197,9 @@ class Sweep:
                 batch = self._hold_back(batch, self._caps.admit(batch, now))
             if len(batch.indices):
                 sequence, our_port = self._cookies.make(batch.to, batch.port)
-                self._lines[batch.lane].send(SYN, batch.to, our_port, batch.port, sequence)
+                self._lanes[batch.lane].send(SYN, batch.to, our_port, batch.port, sequence)
                 sent += len(batch.indices)
-        self._meter.take(sent)
+        self._limiter.take(sent)
         self.stats.sent += sent
         self.stats.sent_by_round[-1] += sent
         return sent
@@ -231,31 +231,31 @@ class Sweep:
     def _turn(self, seconds: float) -> None:
         """Everything that is not sending SYNs: the parent, the answers, the statistics."""
         for rate in self._pipe.serve(seconds):
-            self._meter.set_ceiling(rate)
+            self._limiter.set_ceiling(rate)
         now = time.monotonic()
-        if self._meter.rate is None or now - self._drained_at >= _LONGEST_PAUSE:
+        if self._limiter.rate is None or now - self._drained_at >= _LONGEST_PAUSE:
             self._drained_at = now
             self._drain()
         if now >= self._stats_at:
             self._stats_at = now + _STATS_EVERY
             self._count()
-            self._meter.review(
+            self._limiter.review(
                 now, self.stats.dropped - self._dropped_before, "answers found the receive ring full"
             )
             self._pipe.put(Kind.STATS, self.stats.encode())
-        self._trail.note(now, self._step)
+        self._history.note(now, self._walk_state)
         self._snapshots.turn(now)
         if self._snapshots.due(now):
             self._drain()  # the settled step's answers are in the ring at the latest
-            self._snapshots.begin(now, self._trail.settled(now), *self._kept())
+            self._snapshots.begin(now, self._history.settled(now), *self._kept())
 
     def _count(self) -> None:
         stats = self.stats
         stats.elapsed = time.monotonic() - self._began
         drops = sum(receiver.count_drops() for receiver in self._receivers)
         stats.dropped = self._dropped_before + drops
-        stats.congestion = sum(line.congestion for line in self._lines)
-        stats.slowed_by = self._meter.slowed_by
+        stats.congestion = sum(lane.congestion for lane in self._lanes)
+        stats.slowed_by = self._limiter.slowed_by
         stats.rate = stats.sent / (self._sending or stats.elapsed or 1.0)
 
     # -- receiving
@@ -288,7 +288,7 @@ class Sweep:
         """RST for each half-open connection, so that no target keeps an entry or sends its SYN-ACK again."""
         for batch in self._targets.batches(index):
             sequence, our_port = self._cookies.make(batch.to, batch.port)
-            self._lines[batch.lane].send(RST, batch.to, our_port, batch.port, sequence + np.uint32(1))
+            self._lanes[batch.lane].send(RST, batch.to, our_port, batch.port, sequence + np.uint32(1))
 
 
 def ranges_of(job: Job) -> list[TargetRange]:

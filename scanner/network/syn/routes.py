@@ -1,4 +1,4 @@
-"""Which way frames leave: interface, our address and the next hop's MAC, from the kernel's own tables.
+"""By which route frames leave: interface, our address and the next hop's MAC, from the kernel's own tables.
 
 A range is cut where any route or rule begins or ends, and the kernel is asked once for each part ("ip
 route get"), so policy rules, metrics and prohibitions all count as they do for a connect. Only parts behind
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pyroute2 import IPRoute  # type: ignore[import-untyped]  # it ships no types
 from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]  # likewise
 
-from scanner.network.syn.packets import Path
+from scanner.network.syn.packets import EgressPath
 from scanner.network.syn.target_table import LaneRange, TargetRange
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Lane(NamedTuple):
 
     interface: int
     name: str
-    path: Path
+    path: EgressPath
 
 
 class RoutePlan(NamedTuple):
@@ -56,7 +56,7 @@ class RoutePlan(NamedTuple):
     notes: list[str]
 
 
-class _Way(NamedTuple):
+class _Route(NamedTuple):
     """The kernel's answer for one part, as far as it matters here."""
 
     interface: int
@@ -101,11 +101,11 @@ def _parts(span: TargetRange, cuts: list[int]) -> Iterable[TargetRange]:
 
 
 class _Resolver:
-    """Collects lanes and parts; neighbouring parts with the same way become one again."""
+    """Collects lanes and parts; neighbouring parts with the same route become one again."""
 
     def __init__(self, tables: Any) -> None:
         self._tables = tables
-        self._ways: dict[_Way, int] = {}
+        self._lanes: dict[_Route, int] = {}
         self._asked = 0
         self.result = RoutePlan([], [], [], [])
 
@@ -133,15 +133,15 @@ class _Resolver:
         )
 
     def _lane(self, part: TargetRange) -> int:
-        way = self._ask(part)
-        if way is None:
+        route = self._ask(part)
+        if route is None:
             return -1
-        if way not in self._ways:
-            self._ways[way] = self._open(way, part)
-        return self._ways[way]
+        if route not in self._lanes:
+            self._lanes[route] = self._open(route, part)
+        return self._lanes[route]
 
-    def _ask(self, part: TargetRange) -> _Way | None:
-        """The way to the part's first address; None when it is not behind a gateway."""
+    def _ask(self, part: TargetRange) -> _Route | None:
+        """The route to the part's first address; None when it is not behind a gateway."""
         address = _address(part.version, part.first)
         try:
             answer = next(iter(self._tables.route("get", dst=str(address))))
@@ -156,40 +156,42 @@ class _Resolver:
         source, interface = answer.get_attr("RTA_PREFSRC"), answer.get_attr("RTA_OIF")
         if answer["type"] != _UNICAST or not gateway or not source or not interface:
             return None
-        return _Way(interface, gateway, source)
+        return _Route(interface, gateway, source)
 
-    def _open(self, way: _Way, part: TargetRange) -> int:
-        """Make the lane of a new way, or -1 with a note when it cannot be one."""
-        link = next(iter(self._tables.get_links(way.interface)))
+    def _open(self, route: _Route, part: TargetRange) -> int:
+        """Make the lane of a new route, or -1 with a note when it cannot be one."""
+        link = next(iter(self._tables.get_links(route.interface)))
         name, our_mac = link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_ADDRESS")
         if link["ifi_type"] != _ETHERNET or not our_mac:
             self.result.notes.append(f"{name} is not an Ethernet-like device: its targets are connected to")
             return -1
-        mac = self._mac(way) or self._provoke(way, part)
+        mac = self._mac(route) or self._resolve_by_connect(route, part)
         if not mac:
             self.result.notes.append(
-                f"the next hop {way.gateway} on {name} does not answer: its targets are connected to"
+                f"the next hop {route.gateway} on {name} does not answer: its targets are connected to"
             )
             return -1
-        path = Path(_bytes(our_mac), _bytes(mac), ip_address(way.source), link.get_attr("IFLA_MTU") or 1500)
-        self.result.lanes.append(Lane(way.interface, name, path))
+        path = EgressPath(
+            _bytes(our_mac), _bytes(mac), ip_address(route.source), link.get_attr("IFLA_MTU") or 1500
+        )
+        self.result.lanes.append(Lane(route.interface, name, path))
         return len(self.result.lanes) - 1
 
-    def _mac(self, way: _Way) -> str:
-        family = socket.AF_INET6 if ":" in way.gateway else socket.AF_INET
-        for entry in self._tables.get_neighbours(family=family, ifindex=way.interface):
-            if entry.get_attr("NDA_DST") == way.gateway and entry["state"] & _USABLE:
+    def _mac(self, route: _Route) -> str:
+        family = socket.AF_INET6 if ":" in route.gateway else socket.AF_INET
+        for entry in self._tables.get_neighbours(family=family, ifindex=route.interface):
+            if entry.get_attr("NDA_DST") == route.gateway and entry["state"] & _USABLE:
                 return str(entry.get_attr("NDA_LLADDR") or "")
         return ""
 
-    def _provoke(self, way: _Way, part: TargetRange) -> str:
+    def _resolve_by_connect(self, route: _Route, part: TargetRange) -> str:
         family = socket.AF_INET if part.version == 4 else socket.AF_INET6
         with socket.socket(family, socket.SOCK_STREAM) as client:
             client.setblocking(False)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # close by RST
             client.connect_ex((str(_address(part.version, part.first)), part.ports[0]))
             deadline = time.monotonic() + _RESOLVE_SECONDS
-            while not (mac := self._mac(way)) and time.monotonic() < deadline:
+            while not (mac := self._mac(route)) and time.monotonic() < deadline:
                 time.sleep(0.02)
         return mac
 

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 1 << 15  # of a bitmap in one message: copied and written in far less than a batch of SYNs takes
 _ROOM = 1 << 17  # bytes waiting for the parent up to which another piece is queued
-_STEPS = 8  # positions noted in the time that an answer has
+_STATES = 8  # states noted in the time that an answer has
 _SHARE = 5  # a snapshot may be under way for one part in so many of the time
 
 
-class Step(NamedTuple):
+class WalkState(NamedTuple):
     """Where the walk stood: everything before it was asked, except `waiting`. Counts as in Progress."""
 
     attempt: int
@@ -32,30 +32,31 @@ class Step(NamedTuple):
     sent_by_round: tuple[int, ...]
 
 
-class Trail:
-    """The steps of the last seconds. An answer has `wait` seconds, so only what lies so long ago is settled:
-    a stage that went on from where the last one stood would never hear the answers to its last SYNs."""
+class WalkHistory:
+    """Where the walk stood in the last seconds. An answer has `wait` seconds, so only what lies so long ago
+    is settled: a stage that went on from where the last one stood would never hear the answers to its last
+    SYNs."""
 
-    def __init__(self, wait: float, start: Step) -> None:
+    def __init__(self, wait: float, start: WalkState) -> None:
         self._wait = wait
-        self._steps: deque[tuple[float, Step]] = deque()
+        self._states: deque[tuple[float, WalkState]] = deque()
         self._settled = start
         self._next = 0.0
 
-    def note(self, now: float, step: Callable[[], Step]) -> None:
+    def note(self, now: float, state: Callable[[], WalkState]) -> None:
         """Remember where the walk stands now; called often."""
         if now >= self._next:
-            self._next = now + self._wait / _STEPS
-            self._steps.append((now, step()))
+            self._next = now + self._wait / _STATES
+            self._states.append((now, state()))
 
-    def settled(self, now: float) -> Step:
-        """The last step that is `wait` seconds old."""
-        while self._steps and self._steps[0][0] <= now - self._wait:
-            self._settled = self._steps.popleft()[1]
+    def settled(self, now: float) -> WalkState:
+        """The last state that is `wait` seconds old."""
+        while self._states and self._states[0][0] <= now - self._wait:
+            self._settled = self._states.popleft()[1]
         return self._settled
 
 
-class Snapshots:
+class SnapshotSender:
     """Sends the parent a snapshot every `every` seconds (None: never), a piece at a time between batches."""
 
     def __init__(self, pipe: Pipe, every: float | None, now: float) -> None:
@@ -69,14 +70,14 @@ class Snapshots:
         """Whether a new one should begin."""
         return self._every is not None and not self._pieces and now >= self._due_at and not self._pipe.full
 
-    def begin(self, now: float, step: Step, dropped: int, live: Marks, refused: Marks) -> None:
+    def begin(self, now: float, state: WalkState, dropped: int, live: Marks, refused: Marks) -> None:
         """Copy the marks; the message that says so is queued behind everything that was found before."""
-        self._pieces = deque(_pieces(step.waiting, live, refused))
+        self._pieces = deque(_pieces(state.waiting, live, refused))
         progress = Progress(
-            attempt=step.attempt,
-            position=step.position,
-            targets=step.targets,
-            sent_by_round=list(step.sent_by_round),
+            attempt=state.attempt,
+            position=state.position,
+            targets=state.targets,
+            sent_by_round=list(state.sent_by_round),
             dropped=dropped,
             pieces=len(self._pieces),
         )
@@ -90,12 +91,12 @@ class Snapshots:
             self._pipe.put(Kind.MARKS, self._pieces.popleft())
             self._plan(now)
 
-    def finish(self, now: float, step: Step, dropped: int, live: Marks, refused: Marks) -> None:
+    def finish(self, now: float, state: WalkState, dropped: int, live: Marks, refused: Marks) -> None:
         """The last one, at once and whole."""
         if self._every is None:
             return
         self._flush()
-        self.begin(now, step, dropped, live, refused)
+        self.begin(now, state, dropped, live, refused)
         self._flush()
 
     def _flush(self) -> None:

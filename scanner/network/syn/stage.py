@@ -55,8 +55,8 @@ class NoRawSockets(StageTrouble):
 def job_for(
     scope: Scope, steps: Sequence[int], *, rate: float | None, attempts: int = 2, wait: float = 2.0
 ) -> Job:
-    """The job for a whole scope; `steps` as in `scanner.network.syn.walk.Steps`. Other fields may be set on
-    the result."""
+    """The job for a whole scope; `steps` as in `scanner.network.syn.walk.OrderParameters`. Other fields may
+    be set on the result."""
     segments = [
         (version, segment.first, segment.last, list(segment.ports))
         for version in (4, 6)
@@ -85,7 +85,7 @@ class Keeper(Protocol):
         decompressed (zlib)."""
 
 
-class Snapshot:
+class IncomingSnapshot:
     """The pieces of the stage's marks, compressed as they come: most of them are empty."""
 
     def __init__(self, progress: Progress) -> None:
@@ -111,7 +111,7 @@ class SynStage:
         self._job = replace(job, marks_bytes=len(marks))
         self._marks = marks
         self._keeper = keeper
-        self._coming: Snapshot | None = None  # of which pieces are missing
+        self._coming: IncomingSnapshot | None = None  # of which pieces are missing
         self._process: asyncio.subprocess.Process | None = None
         self.stats = Stats()
         self.direct: list[tuple[int, int]] = []  # (first index, count) of targets left to the connect engine
@@ -200,7 +200,7 @@ class SynStage:
 
     def _keep(self, kind: Kind, payload: bytes) -> None:
         if kind is Kind.SNAPSHOT:
-            self._coming = Snapshot(Progress.decode(payload))
+            self._coming = IncomingSnapshot(Progress.decode(payload))
             if self._keeper is not None:
                 self._keeper.begun()
         elif self._coming is not None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MOST_TARGETS = (1 << 32) - 100
 
 
-class Steps(NamedTuple):
+class OrderParameters(NamedTuple):
     """The numbers that fix a walk: `size` targets, the group, and which steps of it are ours."""
 
     size: int
@@ -29,19 +29,19 @@ class Walk:
     """Blocks of the walk. `position` is that of the next step; `positions` is the length of the whole
     walk."""
 
-    def __init__(self, steps: Steps, block: int) -> None:
-        if steps.size > MOST_TARGETS:
-            raise ValueError(f"{steps.size} targets in one go: at most {MOST_TARGETS}; use shards")
-        self._steps = steps
-        self.positions = steps.prime - 1
-        stride = pow(steps.generator, steps.stride, steps.prime)
+    def __init__(self, parameters: OrderParameters, block: int) -> None:
+        if parameters.size > MOST_TARGETS:
+            raise ValueError(f"{parameters.size} targets in one go: at most {MOST_TARGETS}; use shards")
+        self._parameters = parameters
+        self.positions = parameters.prime - 1
+        stride = pow(parameters.generator, parameters.stride, parameters.prime)
         powers = np.empty(block, dtype=np.uint64)
         powers[0] = 1
         filled = 1
         while filled < block:
             more = min(filled, block - filled)
-            jump = np.uint64(pow(stride, filled, steps.prime))
-            powers[filled : filled + more] = powers[:more] * jump % np.uint64(steps.prime)
+            jump = np.uint64(pow(stride, filled, parameters.prime))
+            powers[filled : filled + more] = powers[:more] * jump % np.uint64(parameters.prime)
             filled += more
         self._powers = powers
         self._stride = stride
@@ -49,13 +49,15 @@ class Walk:
 
     def restart(self) -> None:
         """Go back to the first step."""
-        self.go_on(self._steps.first)
+        self.go_on(self._parameters.first)
 
     def go_on(self, position: int) -> None:
         """Stand before the step at `position`, which a walk of the same steps has come to."""
-        steps = self._steps
+        parameters = self._parameters
         self.position = position
-        self._element = steps.start * pow(steps.generator, position, steps.prime) % steps.prime
+        self._element = (
+            parameters.start * pow(parameters.generator, position, parameters.prime) % parameters.prime
+        )
 
     @property
     def ended(self) -> bool:
@@ -64,12 +66,12 @@ class Walk:
 
     def take(self, count: int) -> U64:
         """The indices of the next `count` steps (at most one block); fewer where steps are stepped over."""
-        steps = self._steps
-        left = -(-(self.positions - self.position) // steps.stride)
+        parameters = self._parameters
+        left = -(-(self.positions - self.position) // parameters.stride)
         count = min(count, left, len(self._powers))
-        elements = self._powers[:count] * np.uint64(self._element) % np.uint64(steps.prime)
-        self._element = self._element * pow(self._stride, count, steps.prime) % steps.prime
-        self.position += count * steps.stride
-        if steps.size < self.positions:
-            elements = elements[elements <= np.uint64(steps.size)]
+        elements = self._powers[:count] * np.uint64(self._element) % np.uint64(parameters.prime)
+        self._element = self._element * pow(self._stride, count, parameters.prime) % parameters.prime
+        self.position += count * parameters.stride
+        if parameters.size < self.positions:
+            elements = elements[elements <= np.uint64(parameters.size)]
         return elements - np.uint64(1)

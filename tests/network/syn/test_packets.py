@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.network.syn.cookie import Addresses
-from scanner.network.syn.packets import RST, SLOT, SYN, Frames, Path
+from scanner.network.syn.packets import RST, SLOT, SYN, EgressPath, Frames
 from tests.network.syn import independent
 from tests.network.syn.test_cookie import columns
 
 U16, U32 = st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1)
-FOUR = Path(b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02", IPv4Address("198.18.0.1"))
-SIX = Path(b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02", IPv6Address("fd77::1"), mtu=9000)
+FOUR = EgressPath(b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02", IPv4Address("198.18.0.1"))
+SIX = EgressPath(b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02", IPv6Address("fd77::1"), mtu=9000)
 
 
-def one(path: Path, flags: int, to: Addresses, our_port: int, port: int, sequence: int) -> bytes:
+def one(path: EgressPath, flags: int, to: Addresses, our_port: int, port: int, sequence: int) -> bytes:
     """The bytes of one frame, made in the second of three slots."""
     slots = np.full((3, SLOT), 0xEE, dtype=np.uint8)
     frames = Frames(slots, 32, path, flags)
@@ -60,7 +60,7 @@ def test_an_ipv6_frame(to: IPv6Address, our_port: int, port: int, sequence: int,
 
 
 @pytest.mark.parametrize(("path", "mss"), [(FOUR, 1460), (SIX, 8940)])
-def test_only_a_syn_offers_a_segment_size(path: Path, mss: int) -> None:
+def test_only_a_syn_offers_a_segment_size(path: EgressPath, mss: int) -> None:
     to = columns(IPv4Address("10.0.0.1") if path is FOUR else IPv6Address("fd00::1"))
 
     assert one(path, SYN, to, 1, 2, 3)[-4:] == struct.pack(">BBH", 2, 4, mss)
@@ -68,7 +68,7 @@ def test_only_a_syn_offers_a_segment_size(path: Path, mss: int) -> None:
 
 
 @pytest.mark.parametrize("path", [FOUR, SIX])
-def test_the_destination_is_read_back_from_the_frame_itself(path: Path) -> None:
+def test_the_destination_is_read_back_from_the_frame_itself(path: EgressPath) -> None:
     slots = np.zeros((4, SLOT), dtype=np.uint8)
     frames = Frames(slots, 32, path, SYN)
     numbers = [10 << 24 | 5, 10 << 24 | 6] if path is FOUR else [0xFD << 120 | 5, 0xFD << 120 | 1 << 70]

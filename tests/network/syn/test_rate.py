@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from scanner.network.syn.cookie import Addresses
-from scanner.network.syn.rate import Meter, PrefixCap
+from scanner.network.syn.rate import PrefixCap, RateLimiter
 from scanner.network.syn.target_table import Batch
 
 
 def drive(rate: float, seconds: float, naps: list[float]) -> list[tuple[float, int]]:
     """(time, SYNs) of every batch; the loop wakes when told, late by the naps in turn."""
     now, sent, turn = 0.0, [], 0
-    meter = Meter(rate, 2048, now)
+    limiter = RateLimiter(rate, 2048, now)
     while now < seconds:
-        if count := meter.available(now):
-            meter.take(count)
+        if count := limiter.available(now):
+            limiter.take(count)
             sent.append((now, count))
-        now += max(0.0002, meter.pause(now)) + naps[turn % len(naps)]
+        now += max(0.0002, limiter.pause(now)) + naps[turn % len(naps)]
         turn += 1
     return sent
 
@@ -45,26 +45,26 @@ def test_no_second_gets_more_than_one_percent_above_the_rate() -> None:
 
 
 def test_drops_halve_the_rate_and_quiet_brings_it_back() -> None:
-    meter = Meter(10_000, 2048, 0.0)
-    meter.take(5_000)
-    meter.review(0.5, 7, "answers found the receive ring full")
-    assert meter.rate == pytest.approx(5_000)
-    assert meter.slowed_by == "7 answers found the receive ring full"
+    limiter = RateLimiter(10_000, 2048, 0.0)
+    limiter.take(5_000)
+    limiter.review(0.5, 7, "answers found the receive ring full")
+    assert limiter.rate == pytest.approx(5_000)
+    assert limiter.slowed_by == "7 answers found the receive ring full"
 
     for turn in range(2, 30):
-        meter.review(turn * 0.5, 7, "…")
-    assert meter.rate == 10_000
-    assert meter.slowed_by == ""
+        limiter.review(turn * 0.5, 7, "…")
+    assert limiter.rate == 10_000
+    assert limiter.slowed_by == ""
 
 
 def test_without_a_rate_drops_set_one_from_what_was_measured() -> None:
-    meter = Meter(None, 2048, 0.0)
-    assert meter.available(0.1) == 2048
-    meter.take(200_000)
+    limiter = RateLimiter(None, 2048, 0.0)
+    assert limiter.available(0.1) == 2048
+    limiter.take(200_000)
 
-    meter.review(0.5, 1, "…")
+    limiter.review(0.5, 1, "…")
 
-    assert meter.rate == pytest.approx(200_000)
+    assert limiter.rate == pytest.approx(200_000)
 
 
 def test_no_prefix_gets_more_than_its_cap_in_any_window() -> None:

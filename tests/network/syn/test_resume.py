@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scanner.engine.order import Order
 from scanner.network.syn.marks import Marks
 from scanner.network.syn.messages import PIECE, Job, Kind, Progress
-from scanner.network.syn.snapshots import PIECE_BYTES, Snapshots, Step, Trail, restore
+from scanner.network.syn.snapshots import PIECE_BYTES, SnapshotSender, WalkHistory, WalkState, restore
 from tests.network.syn.world import ATTEMPTS, SNAPSHOTS, WAIT, Kept, World, live_once
 
 SIZE = 700
@@ -42,12 +42,12 @@ class Box:
         return b"".join(payload for kind, payload in self.messages if kind is Kind.MARKS)
 
 
-def snapshots_into(box: Box, every: float | None = 1.0) -> Snapshots:
+def snapshots_into(box: Box, every: float | None = 1.0) -> SnapshotSender:
     pipe: Any = box
-    return Snapshots(pipe, every, 0.0)
+    return SnapshotSender(pipe, every, 0.0)
 
 
-STEP = Step(1, 77, (), 5, (5, 2))
+STATE = WalkState(1, 77, (), 5, (5, 2))
 indices = st.sets(st.integers(0, 9_999), max_size=60)
 
 
@@ -58,8 +58,8 @@ class TestTheSnapshot:
     ) -> None:
         box = Box()
         columns = tuple(np.array(part, dtype=np.uint64) for part in (waiting[:7], waiting[7:]))
-        step = STEP._replace(waiting=columns)
-        snapshots_into(box).finish(0.0, step, 3, marks_of(10_000, live), marks_of(10_000, refused))
+        state = STATE._replace(waiting=columns)
+        snapshots_into(box).finish(0.0, state, 3, marks_of(10_000, live), marks_of(10_000, refused))
 
         found = Marks(10_000), Marks(10_000)
         assert restore(box.pieces, *found).tolist() == waiting
@@ -77,7 +77,7 @@ class TestTheSnapshot:
         box, size = Box(), 40 * PIECE_BYTES
         live, refused = marks_of(size, {0, size - 1}), Marks(size)
         snapshots = snapshots_into(box)
-        snapshots.begin(1.0, STEP, 0, live, refused)
+        snapshots.begin(1.0, STATE, 0, live, refused)
         live.add(np.arange(size, dtype=np.uint64))
         box.queued = 1 << 20
         snapshots.turn(1.1)
@@ -97,7 +97,7 @@ class TestTheSnapshot:
         box = Box()
         snapshots = snapshots_into(box)
         assert [snapshots.due(now) for now in (0.9, 1.0)] == [False, True]
-        snapshots.begin(1.0, STEP, 0, marks_of(10, {1}), Marks(10))
+        snapshots.begin(1.0, STATE, 0, marks_of(10, {1}), Marks(10))
         assert not snapshots.due(9.0), "its pieces are not sent yet"
         snapshots.turn(3.0)
         assert [snapshots.due(now) for now in (12.9, 13.0)] == [False, True]
@@ -108,29 +108,29 @@ class TestTheSnapshot:
     @pytest.mark.parametrize("cut", [1, PIECE.size, PIECE.size + 1])
     def test_half_a_piece_is_refused(self, cut: int) -> None:
         box = Box()
-        snapshots_into(box).finish(0.0, STEP, 0, marks_of(900, {8}), marks_of(900, {9}))
+        snapshots_into(box).finish(0.0, STATE, 0, marks_of(900, {8}), marks_of(900, {9}))
         with pytest.raises(ValueError, match="in the middle of a piece"):
             restore(box.pieces[:-cut], Marks(900), Marks(900))
 
     def test_marks_of_another_size_are_refused(self) -> None:
         box = Box()
-        snapshots_into(box).finish(0.0, STEP, 0, marks_of(90_000, {8}), Marks(90_000))
+        snapshots_into(box).finish(0.0, STATE, 0, marks_of(90_000, {8}), Marks(90_000))
         with pytest.raises(ValueError, match="marks up to byte"):
             restore(box.pieces, Marks(900), Marks(900))
 
 
 @given(st.lists(st.floats(0.001, 3.0), min_size=1, max_size=60))
 def test_no_step_is_settled_before_its_answers_have_had_their_time(naps: list[float]) -> None:
-    trail, now, noted = Trail(2.0, STEP._replace(position=-1)), 0.0, {-1: float("-inf")}
+    history, now, noted = WalkHistory(2.0, STATE._replace(position=-1)), 0.0, {-1: float("-inf")}
     for number, nap in enumerate(naps):
         now += nap
 
-        def step(number: int = number, now: float = now) -> Step:
+        def state(number: int = number, now: float = now) -> WalkState:
             noted[number] = now
-            return STEP._replace(position=number)
+            return STATE._replace(position=number)
 
-        trail.note(now, step)
-        settled = trail.settled(now).position
+        history.note(now, state)
+        settled = history.settled(now).position
         assert noted[settled] <= now - 2.0
         assert all(at > now - 2.0 for position, at in noted.items() if position > settled), "it lags too far"
 

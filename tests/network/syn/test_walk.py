@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scanner.engine.order import Order
 from scanner.network.syn.marks import Marks, distinct
-from scanner.network.syn.walk import MOST_TARGETS, Steps, Walk
+from scanner.network.syn.walk import MOST_TARGETS, OrderParameters, Walk
 
 
 def blocks(walk: Walk, count: int) -> list[int]:
@@ -19,8 +19,8 @@ def blocks(walk: Walk, count: int) -> list[int]:
     return found
 
 
-def steps_of(order: Order, shards: int = 1) -> Steps:
-    return Steps(order.size, order.prime, order.generator, order.start, order.shard, shards)
+def parameters_of(order: Order, shards: int = 1) -> OrderParameters:
+    return OrderParameters(order.size, order.prime, order.generator, order.start, order.shard, shards)
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 64))
@@ -28,7 +28,7 @@ def test_blocks_are_the_order(size: int, seed: int, shards: int, block: int) -> 
     union: list[int] = []
     for shard in range(shards):
         order = Order(size=size, seed=seed, shard=shard, shards=shards)
-        mine = blocks(Walk(steps_of(order, shards), 50), block)
+        mine = blocks(Walk(parameters_of(order, shards), 50), block)
         assert mine == [index for _, index in order.walk()]
         union += mine
 
@@ -38,13 +38,13 @@ def test_blocks_are_the_order(size: int, seed: int, shards: int, block: int) -> 
 def test_a_walk_goes_on_from_a_position() -> None:
     order = Order(size=1000, seed=7)
 
-    late = Walk(steps_of(order)._replace(first=600), 100)
+    late = Walk(parameters_of(order)._replace(first=600), 100)
 
     assert blocks(late, 100) == [index for _, index in order.walk(after=599)]
 
 
 def test_a_restarted_walk_is_the_same_again() -> None:
-    walk = Walk(steps_of(Order(size=500, seed=1)), 64)
+    walk = Walk(parameters_of(Order(size=500, seed=1)), 64)
     first = blocks(walk, 64)
     walk.restart()
 
@@ -54,14 +54,14 @@ def test_a_restarted_walk_is_the_same_again() -> None:
 def test_the_largest_order_does_not_overflow() -> None:
     size = MOST_TARGETS
     order = Order(size=size, seed=3)
-    walk = Walk(steps_of(order), 512)
+    walk = Walk(parameters_of(order), 512)
 
     some = walk.take(512).tolist()
 
     expected = [order.at(position) for position in range(512)]
     assert some == [index for index in expected if index is not None]
     with pytest.raises(ValueError, match="use shards"):
-        Walk(steps_of(order)._replace(size=size + 1), 512)
+        Walk(parameters_of(order)._replace(size=size + 1), 512)
 
 
 @given(st.lists(st.lists(st.integers(0, 200), max_size=40), max_size=8))

@@ -1,6 +1,6 @@
 """A network of arrays on a turned clock, so that a stage can be killed and taken up again hundreds of times.
 
-The stage is the real one but for its rings: the line hands its SYNs to the world, the world's answers come
+The stage is the real one but for its rings: the lane hands its SYNs to the world, the world's answers come
 back some time later, and what was on its way when the stage dies is gone.
 """
 
@@ -18,7 +18,7 @@ from scanner.network.syn.cookie import Addresses, Cookies
 from scanner.network.syn.messages import Job, Kind, Progress, Stats
 from scanner.network.syn.packets import RST, SYN
 from scanner.network.syn.ring import Answers
-from scanner.network.syn.rounds import Equipment, Sweep, ranges_of
+from scanner.network.syn.rounds import Resources, SynRounds, ranges_of
 from scanner.network.syn.scope_filter import ScopeFilter
 from scanner.network.syn.target_table import LaneRange, TargetTable
 
@@ -99,7 +99,7 @@ class World:
         return found
 
 
-class Line:
+class Lane:
     """Stands where the transmit rings stand."""
 
     congestion = 0
@@ -108,7 +108,7 @@ class Line:
         self._world, self._clock = world, clock
 
     def send(self, flags: int, to: Addresses, our_port: U16, port: U16, sequence: U32) -> None:
-        """See `scanner.network.syn.rounds.Line.send`."""
+        """See `scanner.network.syn.rounds.TransmitLane.send`."""
         if flags == SYN:
             assert (port == PORT).all()
             for address, source, number in zip(to.low, our_port, sequence, strict=True):
@@ -245,14 +245,14 @@ def live_once(
         **{"rate": 3000.0, **fields},
     )
     ranges = ranges_of(job)
-    lines: Any = [Line(world, clock)]
+    lanes: Any = [Lane(world, clock)]
     receivers: Any = [Receiver(world, clock)]
     targets = TargetTable([LaneRange(ranges[0], 0, 0)])
-    equipment = Equipment(lines, receivers, targets, ScopeFilter(ranges), Cookies(os.urandom(16), BASE, 64))
+    resources = Resources(lanes, receivers, targets, ScopeFilter(ranges), Cookies(os.urandom(16), BASE, 64))
     parent = Parent(clock, world.random, kept, life, gently=gently)
     pipe: Any = parent
     try:
-        stats = Sweep(job, equipment, pipe, kept.marks).run()
+        stats = SynRounds(job, resources, pipe, kept.marks).run()
     except KilledError:
         return Life(parent.kept, parent.announced, None)
     parent.read(len(parent.queue))
