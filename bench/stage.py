@@ -12,16 +12,16 @@ import json
 import sys
 
 from scanner.engine.order import Order
-from scanner.network.syn.messages import Job
+from scanner.network.syn.messages import Job, OrderParameters, TargetRange
 from scanner.network.syn.stage import SynStage
 
 
 async def sweep(first: int, count: int, port: int, attempts: int) -> dict[str, float]:
     """One run as fast as the machine can."""
     order = Order(size=count, seed=1)
-    steps = (count, order.prime, order.generator, order.start, 0, 1)
-    segments = [(4, first, first + count - 1, [port])]
-    stage = SynStage(Job(segments=segments, steps=steps, attempts=attempts, wait=1.0))
+    parameters = OrderParameters(count, order.prime, order.generator, order.start)
+    ranges = [TargetRange(4, first, first + count - 1, (port,))]
+    stage = SynStage(Job(ranges=ranges, order=parameters, attempts=attempts, wait=1.0))
     found = 0
     try:
         await stage.start()

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import os
 import sys
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ import msgspec
 
 from results.verdict import Verdict
 from scanner.engine.loss import recall_of_rounds
-from scanner.network.syn.messages import Progress, Stats
+from scanner.network.syn.messages import OrderParameters, Progress, Stats
 from scanner.network.syn.stage import StageTrouble, SynStage, job_for
 from scanner.sweep.checkpoint import StagePoint
 from scanner.sweep.stage_marks import Before, Kept
@@ -60,10 +59,14 @@ class RawStage:
         source: FeedSource,
         before: Before | None = None,
     ) -> None:
-        steps = (order.size, order.prime, order.generator, order.start, order.shard, order.shards)
+        parameters = OrderParameters(
+            order.size, order.prime, order.generator, order.start, order.shard, order.shards
+        )
         # It stands still until `run`: nothing may be sent before the reasons to pause were looked at.
-        job = job_for(scope, steps, rate=STILL, wait=max(LEAST_WAIT, sweep.connect_timeout))
-        self._job = replace(job, prefix_rate=sweep.per_prefix_rate, snapshots=SNAPSHOT_INTERVAL)
+        job = job_for(scope, parameters, rate=STILL, wait=max(LEAST_WAIT, sweep.connect_timeout))
+        self._job = msgspec.structs.replace(
+            job, prefix_rate=sweep.per_prefix_rate, snapshots=SNAPSHOT_INTERVAL
+        )
         self._before = before
         self._stage: SynStage | None = None  # None: an earlier start's has asked everything
         self._stats = Stats()
@@ -110,7 +113,9 @@ class RawStage:
             self._judge_losses()
             self.over = True
             return
-        job = self._job if before is None else replace(self._job, resume=before.point.progress)
+        job = (
+            self._job if before is None else msgspec.structs.replace(self._job, resume=before.point.progress)
+        )
         self._stage = SynStage(job, before.marks if before is not None else b"", self)
         await self._stage.start()
         if before is not None and self._stage.direct != before.point.direct:

@@ -1,17 +1,18 @@
-"""What stage and parent say to each other: a job and orders one way, framed messages the other. No pickle.
+"""What stage and parent say to each other: a job and commands one way, framed messages the other. No pickle.
 
 Down (the stage's standard input): one JSON line with the job, the marks of an earlier start if it names any,
-then orders, one JSON line each; the end of the input means stop. Up (its standard output): kind (1 byte),
-length (4 bytes, little-endian), payload.
+then commands, one JSON line each; the end of the input means stop. Up (its standard output): kind (1 byte),
+length (4 bytes, little-endian), payload. Anything else is a ValueError where it is decoded.
 Imports no numpy, because the parent reads it."""
 
 from __future__ import annotations
 
-import json
 import struct
-from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import Any
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
 
 HEADER = struct.Struct("<cI")
 MOST_PAYLOAD = 1 << 20
@@ -28,18 +29,42 @@ LIVE, REFUSED, WAITING = (
 class Kind(Enum):
     """What a message from the stage holds."""
 
-    READY = b"y"  # JSON: lanes, direct, notes; privileges are gone, nothing was sent
+    READY = b"y"  # JSON: Ready; privileges are gone, nothing was sent
     LIVE = b"l"  # indices of targets that answered SYN-ACK, 8 bytes each, little-endian
     REFUSED = b"r"  # the same for RST
     STATS = b"s"  # JSON: Stats, now and then
     SNAPSHOT = b"p"  # JSON: Progress; so many MARKS follow, all as of this moment
     MARKS = b"m"  # one piece of the marks, see PIECE
     DONE = b"d"  # JSON: Stats, the last word
-    TROUBLE = b"e"  # JSON: what, text; the last word, too
+    TROUBLE = b"e"  # JSON: Trouble; the last word, too
 
 
-@dataclass(slots=True, kw_only=True)
-class Progress:
+class TargetRange(NamedTuple):
+    """Addresses `first` to `last` (inclusive) of one family, asked on `ports` (ascending)."""
+
+    version: int
+    first: int
+    last: int
+    ports: tuple[int, ...]
+
+    @property
+    def targets(self) -> int:
+        """How many (address, port) it holds."""
+        return (self.last - self.first + 1) * len(self.ports)
+
+
+class OrderParameters(NamedTuple):
+    """The numbers that fix a walk: `size` targets, the group, and which steps of it are ours."""
+
+    size: int
+    prime: int
+    generator: int
+    start: int
+    first: int = 0  # position of the first step: the shard's number, or where an earlier run stopped
+    stride: int = 1  # how many shards
+
+
+class Progress(Struct, frozen=True, kw_only=True):
     """How far a stage is: with its marks, all that a later one needs to go on from there.
 
     Every target whose step of the walk lies before `position`, and which is not among those that wait, was
@@ -53,22 +78,12 @@ class Progress:
     dropped: int = 0  # answers that were lost on this machine so far
     pieces: int = 0  # how many MARKS follow
 
-    def encode(self) -> bytes:
-        """The payload of SNAPSHOT."""
-        return json.dumps(asdict(self)).encode()
 
-    @classmethod
-    def decode(cls, payload: bytes) -> Progress:
-        """The inverse."""
-        return cls(**json.loads(payload))
+class Job(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that the stage needs to know. `ranges` are the whole scope, in its order."""
 
-
-@dataclass(slots=True, kw_only=True)
-class Job:
-    """All that the stage needs to know. `segments` as (version, first, last, ports), in scope order."""
-
-    segments: list[tuple[int, int, int, list[int]]]
-    steps: tuple[int, int, int, int, int, int]  # see scanner.network.syn.walk.OrderParameters
+    ranges: list[TargetRange]
+    order: OrderParameters
     rate: float | None = None  # SYNs a second; None: as fast as the machine can
     attempts: int = 2  # how often a silent target is asked
     wait: float = 2.0  # seconds of silence after each round
@@ -81,27 +96,41 @@ class Job:
     resume: Progress | None = None  # where an earlier start was
     marks_bytes: int = 0  # its marks, which follow the job's line
 
-    def encode(self) -> bytes:
-        """One line."""
-        return json.dumps(asdict(self)).encode() + b"\n"
 
-    @classmethod
-    def decode(cls, line: bytes) -> Job:
-        """The inverse. Raises ValueError on anything else."""
-        data = json.loads(line)
-        data["segments"] = [(v, a, b, [int(p) for p in ports]) for v, a, b, ports in data["segments"]]
-        data["steps"] = tuple(data["steps"])
-        data["resume"] = data["resume"] and Progress(**data["resume"])
-        return cls(**data)
+class SetRate(Struct, frozen=True, forbid_unknown_fields=True, tag="set rate"):
+    """A command: SYNs a second from now on; None: as fast as the machine can."""
+
+    rate: float | None
 
 
-@dataclass(slots=True, kw_only=True)
-class Stats:
+class Stop(Struct, frozen=True, forbid_unknown_fields=True, tag="stop"):
+    """A command: no SYN after this."""
+
+
+Command = SetRate | Stop
+
+
+class Ready(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the stage found on this machine: where targets go, and why, for people."""
+
+    lanes: list[str]
+    direct: list[tuple[int, int]]  # (first index, count) of targets that no lane reaches
+    notes: list[str]
+
+
+class Trouble(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why the stage ends: `what` is a word for the parent, `text` is for people."""
+
+    what: str
+    text: str
+
+
+class Stats(Struct, kw_only=True):
     """Counts of the whole stage so far. What is neither live nor refused at the end was silent."""
 
     targets: int = 0  # that go by a lane: those left to the connect engine are not in any number here
     sent: int = 0  # SYNs, all rounds
-    sent_by_round: list[int] = field(default_factory=list)
+    sent_by_round: list[int] = []
     live: int = 0
     refused: int = 0
     dropped: int = 0  # answers lost because the receive ring was full
@@ -117,21 +146,12 @@ class Stats:
         """Targets asked and not heard of; meaningful when `ended` is "complete"."""
         return self.targets - self.live - self.refused
 
-    def encode(self) -> bytes:
-        """The payload of STATS and DONE."""
-        return json.dumps(asdict(self)).encode()
-
-    @classmethod
-    def decode(cls, payload: bytes) -> Stats:
-        """The inverse."""
-        return cls(**json.loads(payload))
-
 
 def frame(kind: Kind, payload: bytes) -> bytes:
     """A whole message."""
     return HEADER.pack(kind.value, len(payload)) + payload
 
 
-def text(**fields: Any) -> bytes:
-    """A JSON payload."""
-    return json.dumps(fields).encode()
+def line(message: Job | Command) -> bytes:
+    """What goes down, as one line."""
+    return msgspec.json.encode(message) + b"\n"

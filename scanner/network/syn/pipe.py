@@ -1,25 +1,28 @@
-"""The pipe between the stage and its parent, at the stage's end: messages go up, orders come down."""
+"""The pipe between the stage and its parent, at the stage's end: messages go up, commands come down."""
 
 from __future__ import annotations
 
-import json
 import os
 import select
 
-from scanner.network.syn.messages import Kind, frame
+import msgspec
+
+from scanner.network.syn.messages import Command, Kind, SetRate, Stop, frame
 
 _MOST_QUEUED = 1 << 19  # bytes that wait for the parent before sending pauses
+# Made before the privileges go: a type is looked at when its decoder is made, and imports what it needs.
+_COMMAND = msgspec.json.Decoder(Command)
 
 
 class Pipe:
     """The way to the parent and back: never blocks, and says when the parent lags behind or is gone."""
 
-    def __init__(self, orders: int, messages: int) -> None:
-        self._orders, self._messages = orders, messages
+    def __init__(self, commands: int, messages: int) -> None:
+        self._commands, self._messages = commands, messages
         self._queue = bytearray()
         self._line = b""
         self.stopped = False
-        os.set_blocking(orders, False)
+        os.set_blocking(commands, False)
         os.set_blocking(messages, False)
 
     @property
@@ -38,9 +41,9 @@ class Pipe:
             self._queue += frame(kind, payload)
 
     def serve(self, seconds: float) -> list[float | None]:
-        """Write and read what is possible within `seconds`; return the rates that were ordered."""
+        """Write and read what is possible within `seconds`; return the rates that were set."""
         readable, writable, _ = select.select(
-            [] if self.stopped else [self._orders], [self._messages] if self._queue else [], [], seconds
+            [] if self.stopped else [self._commands], [self._messages] if self._queue else [], [], seconds
         )
         if writable:
             self._write()
@@ -57,14 +60,14 @@ class Pipe:
             self._queue.clear()
 
     def _read(self) -> list[float | None]:
-        data = os.read(self._orders, 4096)
+        data = os.read(self._commands, 4096)
         if not data:
             self.stopped = True
             return []
         *lines, self._line = (self._line + data).split(b"\n")
-        orders = [json.loads(line) for line in lines]
-        self.stopped = self.stopped or any(order.get("stop") for order in orders)
-        return [order["rate"] for order in orders if "rate" in order]
+        commands = [_COMMAND.decode(line) for line in lines]
+        self.stopped = self.stopped or any(isinstance(command, Stop) for command in commands)
+        return [command.rate for command in commands if isinstance(command, SetRate)]
 
     def finish(self) -> None:
         """Write all that is left; give up only when the parent is gone."""

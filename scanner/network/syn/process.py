@@ -16,12 +16,14 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from scanner.network.syn import bpf, privilege, routes
 from scanner.network.syn.cookie import KEY_BYTES, Cookies
-from scanner.network.syn.messages import Job, Kind, text
+from scanner.network.syn.messages import Job, Kind, Ready, Trouble
 from scanner.network.syn.pipe import Pipe
 from scanner.network.syn.ring import FramesRefused, ReceiveRing
-from scanner.network.syn.rounds import Resources, ScopeBreach, SynRounds, TransmitLane, ranges_of
+from scanner.network.syn.rounds import Resources, ScopeBreach, SynRounds, TransmitLane
 from scanner.network.syn.scope_filter import ScopeFilter
 from scanner.network.syn.target_table import TargetTable
 
@@ -93,15 +95,14 @@ def _prepare(job: Job) -> tuple[Resources, routes.RoutePlan, list[socket.socket]
     if not privilege.has_net_raw():
         raise CannotStart("no raw sockets", "the capability CAP_NET_RAW is missing")
     _allow_descriptors()
-    ranges = ranges_of(job)
-    plan = routes.plan(ranges)
+    plan = routes.plan(job.ranges)
     if not plan.lanes:
         raise CannotStart(
             "no lanes", "The SYN stage has nothing to ask: no part of the scope lies behind a gateway."
         )
     sources = {lane.path.source for lane in plan.lanes}
     base, held = _take_ports(job, sources)
-    scope_filter = ScopeFilter(ranges)
+    scope_filter = ScopeFilter(job.ranges)
     slots = 8192 if len(plan.lanes) <= 8 else 4096
     lanes = [TransmitLane(lane.interface, lane.path, scope_filter, slots) for lane in plan.lanes]
     receiving = {(lane.interface, lane.path.source) for lane in plan.lanes}
@@ -123,36 +124,40 @@ def _run(pipe: Pipe, job: Job, pieces: bytes) -> None:
     rounds = SynRounds(job, resources, pipe, pieces)
     direct = [(part.begin, part.range.targets) for part in plan.direct]
     lanes = [f"{lane.name} from {lane.path.source}" for lane in plan.lanes]
-    pipe.put(Kind.READY, text(lanes=lanes, direct=direct, notes=plan.notes))
+    pipe.put(Kind.READY, msgspec.json.encode(Ready(lanes=lanes, direct=direct, notes=plan.notes)))
     stats = rounds.run()
     for opened in (resources.lanes, resources.receivers, held):
         for each in opened:
             each.close()
-    pipe.put(Kind.DONE, stats.encode())
+    pipe.put(Kind.DONE, msgspec.json.encode(stats))
 
 
 def main() -> int:
     """Run one stage; the exit status is 0 also for trouble that was told to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what a Ctrl-C means
-    with open(0, "rb", closefd=False) as orders:
-        line = orders.readline()
+    with open(0, "rb", closefd=False) as parent:
+        line = parent.readline()
         if not line:
             return 0
-        job = Job.decode(line)
-        pieces = orders.read(job.marks_bytes)  # no order comes before READY
+        job = msgspec.json.decode(line, type=Job)
+        pieces = parent.read(job.marks_bytes)  # no command comes before READY
     pipe = Pipe(0, 1)
     try:
         _run(pipe, job, pieces)
-    except CannotStart as trouble:
-        pipe.put(Kind.TROUBLE, text(what=trouble.what, text=str(trouble)))
+    except CannotStart as reason:
+        _tell(pipe, reason.what, str(reason))
     except FramesRefused as refused:
-        pipe.put(Kind.TROUBLE, text(what="refused", text=str(refused)))
+        _tell(pipe, "refused", str(refused))
     except (ScopeBreach, privilege.StillPrivileged) as bug:
-        pipe.put(Kind.TROUBLE, text(what="bug", text=str(bug)))
+        _tell(pipe, "bug", str(bug))
     except Exception:  # noqa: BLE001 — nothing else can tell it: this process may no longer write any file
-        pipe.put(Kind.TROUBLE, text(what="bug", text=traceback.format_exc(limit=-4)))
+        _tell(pipe, "bug", traceback.format_exc(limit=-4))
     pipe.finish()
     return 0
+
+
+def _tell(pipe: Pipe, what: str, text: str) -> None:
+    pipe.put(Kind.TROUBLE, msgspec.json.encode(Trouble(what=what, text=text)))
 
 
 if __name__ == "__main__":

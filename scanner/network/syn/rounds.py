@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
 
 from scanner.network.syn.marks import Marks, distinct
@@ -18,8 +19,8 @@ from scanner.network.syn.packets import RST, SYN, EgressPath, Frames
 from scanner.network.syn.rate import PrefixCap, RateLimiter
 from scanner.network.syn.ring import TRANSMIT_START, Answers, ReceiveRing, TransmitRing
 from scanner.network.syn.snapshots import SnapshotSender, WalkHistory, WalkState, restore
-from scanner.network.syn.target_table import Batch, TargetRange, TargetTable
-from scanner.network.syn.walk import OrderParameters, Walk
+from scanner.network.syn.target_table import Batch, TargetTable
+from scanner.network.syn.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,9 +101,8 @@ class SynRounds:
         self._job = job
         self._lanes, self._receivers, self._targets, self._scope_filter, self._cookies = resources
         self._pipe = pipe
-        parameters = OrderParameters(*job.steps)
-        self._walk = Walk(parameters, BLOCK)
-        self._live, self._refused = Marks(parameters.size), Marks(parameters.size)
+        self._walk = Walk(job.order, BLOCK)
+        self._live, self._refused = Marks(job.order.size), Marks(job.order.size)
         self._waiting: list[U64] = []  # indices whose prefix was busy
         now = time.monotonic()
         self._limiter = RateLimiter(job.rate, BLOCK, now)
@@ -242,7 +242,7 @@ class SynRounds:
             self._limiter.review(
                 now, self.stats.dropped - self._dropped_before, "answers found the receive ring full"
             )
-            self._pipe.put(Kind.STATS, self.stats.encode())
+            self._pipe.put(Kind.STATS, msgspec.json.encode(self.stats))
         self._history.note(now, self._walk_state)
         self._snapshots.turn(now)
         if self._snapshots.due(now):
@@ -289,8 +289,3 @@ class SynRounds:
         for batch in self._targets.batches(index):
             sequence, our_port = self._cookies.make(batch.to, batch.port)
             self._lanes[batch.lane].send(RST, batch.to, our_port, batch.port, sequence + np.uint32(1))
-
-
-def ranges_of(job: Job) -> list[TargetRange]:
-    """The scope as the scope filter wants it."""
-    return [TargetRange(version, first, last, tuple(ports)) for version, first, last, ports in job.segments]

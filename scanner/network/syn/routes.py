@@ -23,10 +23,12 @@ from pyroute2 import IPRoute  # type: ignore[import-untyped]  # it ships no type
 from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]  # likewise
 
 from scanner.network.syn.packets import EgressPath
-from scanner.network.syn.target_table import LaneRange, TargetRange
+from scanner.network.syn.target_table import LaneRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from scanner.network.syn.messages import TargetRange
 
 _UNICAST = 1  # RTN_UNICAST
 _ETHERNET = 1  # ARPHRD_ETHER

@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from scanner.network.syn.cookie import U16, U64, Addresses, Bools
-from scanner.network.syn.target_table import LOW_HALF, TargetRange, port_table
+from scanner.network.syn.target_table import LOW_HALF, port_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from scanner.network.syn.messages import TargetRange
 
 
 def _starts(ranges: Sequence[TargetRange]) -> U64:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
 
 from scanner.network.syn.messages import LIVE, PIECE, REFUSED, WAITING, Kind, Progress
@@ -82,7 +83,7 @@ class SnapshotSender:
             pieces=len(self._pieces),
         )
         self._began = now
-        self._pipe.put(Kind.SNAPSHOT, progress.encode())
+        self._pipe.put(Kind.SNAPSHOT, msgspec.json.encode(progress))
         self._plan(now)
 
     def turn(self, now: float) -> None:

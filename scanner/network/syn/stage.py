@@ -11,18 +11,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
 import zlib
 from array import array
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from scanner.network.syn.messages import HEADER, MOST_PAYLOAD, Job, Kind, Progress, Stats
+import msgspec
+
+from scanner.network.syn.messages import (
+    HEADER,
+    MOST_PAYLOAD,
+    Command,
+    Job,
+    Kind,
+    OrderParameters,
+    Progress,
+    Ready,
+    SetRate,
+    Stats,
+    Stop,
+    TargetRange,
+    Trouble,
+    line,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
     from targets.scope import Scope
 
@@ -53,25 +68,16 @@ class NoRawSockets(StageTrouble):
 
 
 def job_for(
-    scope: Scope, steps: Sequence[int], *, rate: float | None, attempts: int = 2, wait: float = 2.0
+    scope: Scope, order: OrderParameters, *, rate: float | None, attempts: int = 2, wait: float = 2.0
 ) -> Job:
-    """The job for a whole scope; `steps` as in `scanner.network.syn.walk.OrderParameters`. Other fields may
-    be set on the result."""
-    segments = [
-        (version, segment.first, segment.last, list(segment.ports))
+    """The job for a whole scope. Other fields may be set on a copy of the result."""
+    ranges = [
+        TargetRange(version, segment.first, segment.last, tuple(segment.ports))
         for version in (4, 6)
         for segment in scope.segments(version)
     ]
-    size, prime, generator, start, first, stride = steps
     until = None if scope.expires == float("inf") else scope.expires
-    return Job(
-        segments=segments,
-        steps=(size, prime, generator, start, first, stride),
-        rate=rate,
-        attempts=attempts,
-        wait=wait,
-        until=until,
-    )
+    return Job(ranges=ranges, order=order, rate=rate, attempts=attempts, wait=wait, until=until)
 
 
 class Keeper(Protocol):
@@ -108,7 +114,7 @@ class SynStage:
     """One run of the stage's process; `marks` as a keeper got them, decompressed, for a job that goes on."""
 
     def __init__(self, job: Job, marks: bytes = b"", keeper: Keeper | None = None) -> None:
-        self._job = replace(job, marks_bytes=len(marks))
+        self._job = msgspec.structs.replace(job, marks_bytes=len(marks))
         self._marks = marks
         self._keeper = keeper
         self._coming: IncomingSnapshot | None = None  # of which pieces are missing
@@ -138,7 +144,7 @@ class SynStage:
             env=environment,
         )
         assert self._process.stdin is not None
-        self._process.stdin.write(self._job.encode() + self._marks)
+        self._process.stdin.write(line(self._job) + self._marks)
         self._marks = b""
         try:
             kind, payload = await asyncio.wait_for(self._message(), _READY_SECONDS)
@@ -148,9 +154,8 @@ class SynStage:
         if kind is not Kind.READY:
             await self.close()
             raise StageTrouble("the SYN stage ended before it was ready")
-        ready = json.loads(payload)
-        self.direct = [(begin, count) for begin, count in ready["direct"]]
-        self.lanes, self.notes = ready["lanes"], ready["notes"]
+        ready = msgspec.json.decode(payload, type=Ready)
+        self.direct, self.lanes, self.notes = ready.direct, ready.lanes, ready.notes
 
     async def _message(self) -> tuple[Kind, bytes]:
         assert self._process is not None
@@ -165,11 +170,11 @@ class SynStage:
             raise StageTrouble(f"the SYN stage ended without a last word (status {status})", "bug") from None
         kind = Kind(kind)
         if kind is Kind.TROUBLE:
-            trouble = json.loads(payload)
+            trouble = msgspec.json.decode(payload, type=Trouble)
             await self.close()
-            if trouble["what"] == "no raw sockets":
-                raise NoRawSockets(trouble["text"])
-            raise StageTrouble(trouble["text"], trouble["what"])
+            if trouble.what == "no raw sockets":
+                raise NoRawSockets(trouble.text)
+            raise StageTrouble(trouble.text, trouble.what)
         return kind, payload
 
     async def live(self) -> AsyncIterator[array[int]]:
@@ -193,14 +198,14 @@ class SynStage:
             elif kind in (Kind.SNAPSHOT, Kind.MARKS):
                 self._keep(kind, payload)
             else:
-                self.stats = Stats.decode(payload)
+                self.stats = msgspec.json.decode(payload, type=Stats)
                 if kind is Kind.DONE:
                     await self.close()
                     return
 
     def _keep(self, kind: Kind, payload: bytes) -> None:
         if kind is Kind.SNAPSHOT:
-            self._coming = IncomingSnapshot(Progress.decode(payload))
+            self._coming = IncomingSnapshot(msgspec.json.decode(payload, type=Progress))
             if self._keeper is not None:
                 self._keeper.begun()
         elif self._coming is not None:
@@ -212,16 +217,16 @@ class SynStage:
 
     def set_rate(self, rate: float | None) -> None:
         """SYNs a second from now on; None: as fast as the machine can."""
-        self._order({"rate": rate})
+        self._command(SetRate(rate))
 
     def stop(self) -> None:
         """No SYN after this has been read (milliseconds). `live` then ends by itself."""
-        self._order({"stop": True})
+        self._command(Stop())
 
-    def _order(self, order: dict[str, object]) -> None:
+    def _command(self, command: Command) -> None:
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(ConnectionError, RuntimeError):
-                self._process.stdin.write(json.dumps(order).encode() + b"\n")
+                self._process.stdin.write(line(command))
 
     async def close(self) -> None:
         """Make sure that the process is gone. Safe to call twice, and in a `finally`."""

@@ -15,21 +15,9 @@ from scanner.network.syn.cookie import U16, U64, Addresses
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scanner.network.syn.messages import TargetRange
+
 LOW_HALF = (1 << 64) - 1
-
-
-class TargetRange(NamedTuple):
-    """Addresses `first` to `last` (inclusive) of one family, asked on `ports` (ascending)."""
-
-    version: int
-    first: int
-    last: int
-    ports: tuple[int, ...]
-
-    @property
-    def targets(self) -> int:
-        """How many (address, port) it holds."""
-        return (self.last - self.first + 1) * len(self.ports)
 
 
 class LaneRange(NamedTuple):

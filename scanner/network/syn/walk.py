@@ -3,26 +3,16 @@ at once."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from scanner.network.syn.cookie import U64
+    from scanner.network.syn.messages import OrderParameters
 
 # One product of two residues has to fit into 64 bits.
 MOST_TARGETS = (1 << 32) - 100
-
-
-class OrderParameters(NamedTuple):
-    """The numbers that fix a walk: `size` targets, the group, and which steps of it are ours."""
-
-    size: int
-    prime: int
-    generator: int
-    start: int
-    first: int = 0  # position of the first step: the shard's number, or where an earlier run stopped
-    stride: int = 1  # how many shards
 
 
 class Walk:

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from scanner.engine.order import Order
-from scanner.network.syn.messages import Job, Kind, Stats
+from scanner.network.syn.messages import Job, Kind, OrderParameters, Stats, TargetRange
 from scanner.network.syn.stage import SynStage
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ class Outcome:
 def job(*prefixes: str, ports: tuple[int, ...] = (27017,), seed: int = 1, **fields: Any) -> Job:
     """A job for whole prefixes; `fields` are the job's own."""
     networks = [ip_network(prefix) for prefix in prefixes]
-    segments = [(n.version, int(n[0]), int(n[-1]), list(ports)) for n in networks]
+    ranges = [TargetRange(n.version, int(n[0]), int(n[-1]), ports) for n in networks]
     order = Order(size=sum(n.num_addresses for n in networks) * len(ports), seed=seed)
-    steps = (order.size, order.prime, order.generator, order.start, 0, 1)
-    return Job(**{"segments": segments, "steps": steps, "wait": 0.5, **fields})
+    parameters = OrderParameters(order.size, order.prime, order.generator, order.start)
+    return Job(**{"ranges": ranges, "order": parameters, "wait": 0.5, **fields})
 
 
 async def collect(stage: SynStage, started: Callable[[SynStage], None] | None = None) -> Outcome:

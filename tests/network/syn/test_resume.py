@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from scanner.engine.order import Order
 from scanner.network.syn.marks import Marks
-from scanner.network.syn.messages import PIECE, Job, Kind, Progress
+from scanner.network.syn.messages import PIECE, Job, Kind, OrderParameters, Progress, TargetRange, line
 from scanner.network.syn.snapshots import PIECE_BYTES, SnapshotSender, WalkHistory, WalkState, restore
 from tests.network.syn.world import ATTEMPTS, SNAPSHOTS, WAIT, Kept, World, live_once
 
@@ -65,7 +66,7 @@ class TestTheSnapshot:
         assert restore(box.pieces, *found).tolist() == waiting
         assert [{i for i in range(10_000) if i in marks} for marks in found] == [live, refused]
         kind, payload = box.messages[0]
-        progress = Progress.decode(payload)
+        progress = msgspec.json.decode(payload, type=Progress)
         assert kind is Kind.SNAPSHOT
         assert (progress.attempt, progress.position, progress.dropped) == (1, 77, 3)
         assert (progress.targets, progress.sent_by_round) == (5, [5, 2])
@@ -89,7 +90,7 @@ class TestTheSnapshot:
         found = Marks(size)
         restore(box.pieces, found, Marks(size))
         assert found.count() == 2
-        assert Progress.decode(box.messages[0][1]).pieces == len(box.messages) - 1 == 2, (
+        assert msgspec.json.decode(box.messages[0][1], type=Progress).pieces == len(box.messages) - 1 == 2, (
             "empty pieces stay away"
         )
 
@@ -137,9 +138,10 @@ def test_no_step_is_settled_before_its_answers_have_had_their_time(naps: list[fl
 
 def test_a_job_that_goes_on_survives_its_line() -> None:
     progress = Progress(attempt=1, position=9, targets=4, sent_by_round=[4, 1], dropped=2, pieces=3)
-    job = Job(segments=[(4, 1, 2, [27017])], steps=(2, 3, 2, 1, 0, 1), resume=progress, marks_bytes=7)
+    ranges, order = [TargetRange(4, 1, 2, (27017,))], OrderParameters(2, 3, 2, 1, 0, 1)
+    job = Job(ranges=ranges, order=order, resume=progress, marks_bytes=7)
 
-    assert Job.decode(job.encode()) == job
+    assert msgspec.json.decode(line(job), type=Job) == job
 
 
 @pytest.mark.parametrize("seed", range(14))

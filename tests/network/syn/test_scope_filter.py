@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scanner.network.syn.messages import TargetRange
 from scanner.network.syn.scope_filter import ScopeFilter
-from scanner.network.syn.target_table import LaneRange, TargetRange, TargetTable
+from scanner.network.syn.target_table import LaneRange, TargetTable
 from tests.network.syn.test_cookie import columns
 
 if TYPE_CHECKING:

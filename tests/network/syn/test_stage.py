@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scanner.network.syn.messages import line
 from scanner.network.syn.stage import NoRawSockets, StageTrouble, SynStage
 from tests.network.syn.running import job, run
 from tests.support import netns
@@ -277,7 +278,7 @@ class TestTheProcess:
                 stdout=-1,
             )
             assert process.stdin is not None
-            process.stdin.write(job("10.77.0.0/16", rate=500).encode())
+            process.stdin.write(line(job("10.77.0.0/16", rate=500)))
             process.stdin.close()
             with contextlib.closing(process.stdout):  # type: ignore[type-var]  # a pipe was asked for
                 assert process.wait(timeout=10) == 0

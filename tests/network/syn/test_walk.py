@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from scanner.engine.order import Order
 from scanner.network.syn.marks import Marks, distinct
-from scanner.network.syn.walk import MOST_TARGETS, OrderParameters, Walk
+from scanner.network.syn.messages import OrderParameters
+from scanner.network.syn.walk import MOST_TARGETS, Walk
 
 
 def blocks(walk: Walk, count: int) -> list[int]:

@@ -11,14 +11,15 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from scanner.engine.order import Order
 from scanner.network.syn.cookie import Addresses, Cookies
-from scanner.network.syn.messages import Job, Kind, Progress, Stats
+from scanner.network.syn.messages import Job, Kind, OrderParameters, Progress, Stats, TargetRange
 from scanner.network.syn.packets import RST, SYN
 from scanner.network.syn.ring import Answers
-from scanner.network.syn.rounds import Resources, SynRounds, ranges_of
+from scanner.network.syn.rounds import Resources, SynRounds
 from scanner.network.syn.scope_filter import ScopeFilter
 from scanner.network.syn.target_table import LaneRange, TargetTable
 
@@ -191,7 +192,7 @@ class Parent:
             self.announced |= set(found)
         elif kind is Kind.SNAPSHOT:
             assert self._coming is None, "a snapshot within a snapshot"
-            self._coming = Progress.decode(payload), set(self.announced), []
+            self._coming = msgspec.json.decode(payload, type=Progress), set(self.announced), []
         elif kind is Kind.MARKS:
             assert self._coming is not None
             self._coming[2].append(payload)
@@ -236,19 +237,20 @@ def live_once(
     world.on_the_way.clear()
     order = Order(world.size, seed, *shard)
     job = Job(
-        segments=[(4, FIRST, FIRST + world.size - 1, [PORT])],
-        steps=(order.size, order.prime, order.generator, order.start, *shard),
+        ranges=[TargetRange(4, FIRST, FIRST + world.size - 1, (PORT,))],
+        order=OrderParameters(order.size, order.prime, order.generator, order.start, *shard),
         attempts=ATTEMPTS,
         wait=WAIT,
         snapshots=SNAPSHOTS,
         resume=kept.progress,
         **{"rate": 3000.0, **fields},
     )
-    ranges = ranges_of(job)
     lanes: Any = [Lane(world, clock)]
     receivers: Any = [Receiver(world, clock)]
-    targets = TargetTable([LaneRange(ranges[0], 0, 0)])
-    resources = Resources(lanes, receivers, targets, ScopeFilter(ranges), Cookies(os.urandom(16), BASE, 64))
+    targets = TargetTable([LaneRange(job.ranges[0], 0, 0)])
+    resources = Resources(
+        lanes, receivers, targets, ScopeFilter(job.ranges), Cookies(os.urandom(16), BASE, 64)
+    )
     parent = Parent(clock, world.random, kept, life, gently=gently)
     pipe: Any = parent
     try:
