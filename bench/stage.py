@@ -13,7 +13,7 @@ import sys
 
 from scanner.engine.order import Order
 from scanner.network.syn.messages import Job, OrderParameters, TargetRange
-from scanner.network.syn.stage import SynStage
+from scanner.network.syn.stage import LiveTargets, SynStage
 
 
 async def sweep(first: int, count: int, port: int, attempts: int) -> dict[str, float]:
@@ -25,8 +25,9 @@ async def sweep(first: int, count: int, port: int, attempts: int) -> dict[str, f
     found = 0
     try:
         await stage.start()
-        async for indices in stage.live():
-            found += len(indices)
+        async for event in stage.events():
+            if isinstance(event, LiveTargets):
+                found += len(event.indices)
     finally:
         await stage.close()
     return {"found": found, "refused": stage.stats.refused, "rate": stage.stats.rate}

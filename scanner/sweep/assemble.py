@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from scanner.setup.settings import Settings, SweepOptions
     from scanner.sweep.begin import Beginning
     from scanner.sweep.progress import Screen
-    from scanner.sweep.syn_source import RawStage
+    from scanner.sweep.syn_source import SynSource
     from targets.scope import Scope, Target
 
 
@@ -69,7 +69,7 @@ class Prepared:
     journal: JournalWriter
     order: Order
     source: Source
-    stage: RawStage | None
+    stage: SynSource | None
     resumed: Checkpoint | None  # where an earlier start of the run was left
     accounts: Accounts
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scanner.engine.failure import FirstFailure
     from scanner.sweep.checkpoint import Checkpoint
     from scanner.sweep.close import RunFacts
-    from scanner.sweep.syn_source import RawStage
+    from scanner.sweep.syn_source import SynSource
 
 SYNC_INTERVAL = 1.0  # seconds between two fsyncs of the journal
 CHECKPOINT_EVERY = 5  # fsyncs
@@ -43,7 +43,7 @@ class Persistence:
         directory: RunDirectory,
         journal: JournalWriter,
         fs: FileSystem,
-        stage: RawStage | None,
+        stage: SynSource | None,
         take: Callable[[int], Checkpoint],
         failure: FirstFailure,
         resumed: Checkpoint | None,

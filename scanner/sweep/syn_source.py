@@ -20,7 +20,14 @@ import msgspec
 from results.verdict import Verdict
 from scanner.engine.loss import recall_of_rounds
 from scanner.network.syn.messages import OrderParameters, Progress, Stats
-from scanner.network.syn.stage import StageTrouble, SynStage, job_for
+from scanner.network.syn.stage import (
+    LiveTargets,
+    SnapshotBegun,
+    SnapshotWhole,
+    StageTrouble,
+    SynStage,
+    job_for,
+)
 from scanner.sweep.checkpoint import StagePoint
 from scanner.sweep.stage_marks import Before, Kept
 
@@ -44,7 +51,7 @@ SNAPSHOT_INTERVAL = (
 )
 
 
-class RawStage:
+class SynSource:
     """One run of the stage for one sweep. `start` raises StageTrouble when this machine cannot.
 
     What a checkpoint counts and the stage's marks must be of one moment: a live target has an outcome, or is
@@ -74,8 +81,6 @@ class RawStage:
         self._until = scope.expires
         self._order = order
         self._source = source
-        self._take: Callable[[], Checkpoint] | None = None  # these two from `run` on
-        self._engine: Engine | None = None
         self._direct: list[tuple[int, int]] = []
         self._fed = 0  # of the direct targets, how many the engine has got
         self._coming: tuple[Checkpoint, int, bool] | None = None  # at the beginning of a snapshot
@@ -116,7 +121,7 @@ class RawStage:
         job = (
             self._job if before is None else msgspec.structs.replace(self._job, resume=before.point.progress)
         )
-        self._stage = SynStage(job, before.marks if before is not None else b"", self)
+        self._stage = SynStage(job, before.marks if before is not None else b"")
         await self._stage.start()
         if before is not None and self._stage.direct != before.point.direct:
             # Who asks which target has changed, and nobody knows which of them the other has asked.
@@ -154,11 +159,10 @@ class RawStage:
     ) -> None:
         """Feed the engine until the stage has ended, then settle the accounts. `take` makes the sweep's
         checkpoint of this moment."""
-        self._engine, self._take = engine, take
         direct = asyncio.get_running_loop().create_task(self._feed_direct(engine))
         try:
             if self._stage is not None:
-                await self._listen(self._stage, engine, notice)
+                await self._listen(self._stage, engine, notice, take)
             await direct
         finally:
             direct.cancel()
@@ -166,12 +170,26 @@ class RawStage:
             with contextlib.suppress(OSError):
                 await self.close()
 
-    async def _listen(self, stage: SynStage, engine: Engine, notice: Callable[[str], None]) -> None:
+    async def _listen(
+        self,
+        stage: SynStage,
+        engine: Engine,
+        notice: Callable[[str], None],
+        take: Callable[[], Checkpoint],
+    ) -> None:
         watcher = asyncio.get_running_loop().create_task(self._obey(stage, engine))
         try:
-            async for indices in stage.live():
-                self._source.add(indices)
-                await self._room(engine)
+            async for event in stage.events():
+                match event:
+                    case LiveTargets(indices):
+                        self._source.add(indices)
+                        await self._room(engine)
+                    case SnapshotBegun():
+                        # No await before it: see `SynStage.events`. While our own link is down the answers
+                        # to what was just sent are lost, and nothing moves anyway.
+                        self._coming = take(), self._fed, bool(engine.pauses)
+                    case SnapshotWhole():
+                        self._finish_snapshot(event)
             self._stats = stage.stats
             self._settle(engine)
             self.over = True
@@ -228,21 +246,13 @@ class RawStage:
 
     # --- checkpoints -------------------------------------------------------------------------------
 
-    def begun(self) -> None:
-        """See `Keeper.begun`."""
-        # While our own link is down the answers to what was just sent are lost, and nothing moves anyway.
-        paused = self._engine is not None and bool(self._engine.pauses)
-        assert self._take is not None
-        self._coming = self._take(), self._fed, paused
-
-    def whole(self, progress: Progress, marks: bytes) -> None:
-        """See `Keeper.whole`."""
+    def _finish_snapshot(self, snapshot: SnapshotWhole) -> None:
         assert self._coming is not None
         checkpoint, fed, paused = self._coming
-        self._progress, self._marks = progress, marks
+        self._progress, self._marks = snapshot.progress, snapshot.marks
         if not paused:
-            point = StagePoint(progress=progress, direct=self._direct, fed=fed)
-            self._kept = Kept(msgspec.structs.replace(checkpoint, stage=point), marks)
+            point = StagePoint(progress=snapshot.progress, direct=self._direct, fed=fed)
+            self._kept = Kept(msgspec.structs.replace(checkpoint, stage=point), snapshot.marks)
 
     def due(self) -> Kept | None:
         """The newest snapshot's checkpoint, once."""
@@ -250,8 +260,8 @@ class RawStage:
         return kept
 
     def now(self, checkpoint: Checkpoint) -> Kept:
-        """The checkpoint of this moment with where the stage is; only when the stage is `over`, for then its
-        last snapshot holds."""
+        """The checkpoint of this moment with where the stage is; only when that is `over`, for then its last
+        snapshot holds."""
         assert self.over
         stats = self._stats
         if stats.ended == "complete":

@@ -1,10 +1,10 @@
-"""The stage as the engine sees it: starts the process, gives live targets while it runs. Imports no numpy.
+"""The stage as the engine sees it: starts the process, gives what it finds while it runs. Imports no numpy.
 
 stage = SynStage(Job(...))
 await stage.start()                   # NoRawSockets, StageTrouble: the sweep goes on with the connect engine
-async for indices in stage.live():    # array('Q'), as they come; reading slowly slows the stage down
+async for event in stage.events():    # LiveTargets and others, as they come; reading slowly slows the stage
     ...
-stage.stats                           # final once live() has ended; stage.direct: what it could not ask
+stage.stats                           # final once events() has ended; stage.direct: what it could not ask
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import sys
 import zlib
 from array import array
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -80,15 +80,31 @@ def job_for(
     return Job(ranges=ranges, order=order, rate=rate, attempts=attempts, wait=wait, until=until)
 
 
-class Keeper(Protocol):
-    """Keeps snapshots, for a job that has them. Both are called between two batches of answers."""
+class LiveTargets(NamedTuple):
+    """Indices of targets that accept connections, each once in the life of a stage."""
 
-    def begun(self) -> None:
-        """A snapshot holds exactly the live targets that were given out before this call."""
+    indices: array[int]
 
-    def whole(self, progress: Progress, marks: bytes) -> None:
-        """And now all of it has come; a later stage goes on from `progress` with `marks`, once these are
-        decompressed (zlib)."""
+
+class RefusedTargets(NamedTuple):
+    """Indices of targets that refuse connections; only when the job says `report_refused`."""
+
+    indices: array[int]
+
+
+class SnapshotBegun(NamedTuple):
+    """A snapshot holds exactly the live targets that came before this event."""
+
+
+class SnapshotWhole(NamedTuple):
+    """And now all of it has come; a later stage goes on from `progress` with `marks`, once these are
+    decompressed (zlib)."""
+
+    progress: Progress
+    marks: bytes
+
+
+Event = LiveTargets | RefusedTargets | SnapshotBegun | SnapshotWhole
 
 
 class IncomingSnapshot:
@@ -111,12 +127,11 @@ class IncomingSnapshot:
 
 
 class SynStage:
-    """One run of the stage's process; `marks` as a keeper got them, decompressed, for a job that goes on."""
+    """One run of the stage's process; `marks` of a `SnapshotWhole`, decompressed, for a job that goes on."""
 
-    def __init__(self, job: Job, marks: bytes = b"", keeper: Keeper | None = None) -> None:
+    def __init__(self, job: Job, marks: bytes = b"") -> None:
         self._job = msgspec.structs.replace(job, marks_bytes=len(marks))
         self._marks = marks
-        self._keeper = keeper
         self._coming: IncomingSnapshot | None = None  # of which pieces are missing
         self._process: asyncio.subprocess.Process | None = None
         self.stats = Stats()
@@ -177,50 +192,41 @@ class SynStage:
             raise StageTrouble(trouble.text, trouble.what)
         return kind, payload
 
-    async def live(self) -> AsyncIterator[array[int]]:
-        """Indices of targets that accept connections, in batches as they come, each once.
+    async def events(self) -> AsyncIterator[Event]:
+        """What the stage says, in its order. Ends when the stage has ended; then `stats` is final. Raises
+        StageTrouble when it broke off.
 
-        Ends when the stage has ended; then `stats` is final. Raises StageTrouble when it broke off.
+        Nothing else of the loop runs between the reading of a message and its event: whoever handles a
+        SnapshotBegun without an await has the state that all events before it have led to, and no other.
         """
-        async for kind, indices in self.answers():
-            if kind is Kind.LIVE:
-                yield indices
-
-    async def answers(self) -> AsyncIterator[tuple[Kind, array[int]]]:
-        """Like `live`, but with Kind.REFUSED batches as well when the job says `report_refused`."""
         while True:
             kind, payload = await self._message()
             if kind in (Kind.LIVE, Kind.REFUSED):
                 indices = array("Q", payload)
                 if sys.byteorder == "big":
                     indices.byteswap()
-                yield kind, indices
-            elif kind in (Kind.SNAPSHOT, Kind.MARKS):
-                self._keep(kind, payload)
+                yield LiveTargets(indices) if kind is Kind.LIVE else RefusedTargets(indices)
+            elif kind is Kind.SNAPSHOT:
+                self._coming = IncomingSnapshot(msgspec.json.decode(payload, type=Progress))
+                yield SnapshotBegun()
+            elif kind is Kind.MARKS:
+                if self._coming is not None:
+                    self._coming.add(payload)
             else:
                 self.stats = msgspec.json.decode(payload, type=Stats)
                 if kind is Kind.DONE:
                     await self.close()
                     return
-
-    def _keep(self, kind: Kind, payload: bytes) -> None:
-        if kind is Kind.SNAPSHOT:
-            self._coming = IncomingSnapshot(msgspec.json.decode(payload, type=Progress))
-            if self._keeper is not None:
-                self._keeper.begun()
-        elif self._coming is not None:
-            self._coming.add(payload)
-        if self._coming is not None and not self._coming.missing:
-            coming, self._coming = self._coming, None
-            if self._keeper is not None:
-                self._keeper.whole(coming.progress, coming.packed())
+            if self._coming is not None and not self._coming.missing:
+                coming, self._coming = self._coming, None
+                yield SnapshotWhole(coming.progress, coming.packed())
 
     def set_rate(self, rate: float | None) -> None:
         """SYNs a second from now on; None: as fast as the machine can."""
         self._command(SetRate(rate))
 
     def stop(self) -> None:
-        """No SYN after this has been read (milliseconds). `live` then ends by itself."""
+        """No SYN after this has been read (milliseconds). `events` then ends by itself."""
         self._command(Stop())
 
     def _command(self, command: Command) -> None:

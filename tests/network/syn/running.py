@@ -8,8 +8,8 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from scanner.engine.order import Order
-from scanner.network.syn.messages import Job, Kind, OrderParameters, Stats, TargetRange
-from scanner.network.syn.stage import SynStage
+from scanner.network.syn.messages import Job, OrderParameters, Stats, TargetRange
+from scanner.network.syn.stage import LiveTargets, RefusedTargets, SynStage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +46,9 @@ async def collect(stage: SynStage, started: Callable[[SynStage], None] | None = 
         if started:
             started(stage)
         outcome.direct, outcome.lanes, outcome.notes = stage.direct, stage.lanes, stage.notes
-        async for kind, indices in stage.answers():
-            (outcome.live if kind is Kind.LIVE else outcome.refused).extend(indices)
+        async for event in stage.events():
+            if isinstance(event, LiveTargets | RefusedTargets):
+                (outcome.live if isinstance(event, LiveTargets) else outcome.refused).extend(event.indices)
     finally:
         await stage.close()
     outcome.stats = stage.stats
