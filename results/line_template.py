@@ -1,4 +1,4 @@
-"""Lines that are like another line: only what is the target's own is written anew, the rest is kept bytes."""
+"""Templates of lines that are alike: only what is a target's own is written anew, the rest is kept bytes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _ORDER: Final = (
 _encode = msgspec.json.Encoder().encode
 
 
-class Mould:
-    """Casts the lines of observations that differ from one another in those seven values alone."""
+class LineTemplate:
+    """Renders the lines of observations that differ from one another in those seven values alone."""
 
     __slots__ = ("_parts", "_started_at")
 
@@ -40,8 +40,8 @@ class Mould:
         self._started_at = started_at
 
     @classmethod
-    def of(cls, observation: Observation) -> Mould | None:
-        """The mould of an observation; None where one of the names stands elsewhere too, such as a label."""
+    def of(cls, observation: Observation) -> LineTemplate | None:
+        """The template of an observation; None where one of the names stands elsewhere too, as in a label."""
         line = to_json(observation)
         found = list(_OWN.finditer(line))
         if tuple(match[1] for match in found) != _ORDER:
@@ -53,7 +53,7 @@ class Mould:
             parts[place + 1] = b'"' + parts[place + 1]
         return cls(parts, found[3][2])
 
-    def cast(
+    def render(
         self,
         event_id: bytes,
         observed_at: bytes,
@@ -64,7 +64,7 @@ class Mould:
         total_ms: float,
     ) -> bytes | None:
         """The line for these values (text in ASCII); None when it would be too long. `started_at` None: as
-        in the mould."""
+        in the template."""
         a, b, c, d, e, f, g, h = self._parts
         started = self._started_at if started_at is None else _encode(started_at)
         skew, connect, total = _encode(clock_skew_seconds), _encode(connect_ms), _encode(total_ms)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from results.line_template import Mould
+from results.line_template import LineTemplate
 from results.record import Endpoint, Evidence, Observation, Owner, Timing, Tls, event_id
 from results.verdict import MEANING, Verdict
 from scanner.clock import timestamp
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from targets.scope import Scope, Target
 
 
-MOULDS_KEPT = 256  # of one kind of answer: entries of the allow-list that have such a server
+TEMPLATES_KEPT = 256  # of one kind of answer: entries of the allow-list that have such a server
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -
 
 
 def lines_of_twins(vantage: Vantage, batch: Iterable[Answered], wall: float) -> list[bytes | None]:
-    """The line of what `observe_twin` makes, for each of them; None where there is no mould for it."""
+    """The line of what `observe_twin` makes, for each of them; None where there is no template for it."""
     run_id, entry_of = vantage.run_id, vantage.scope.owner_of
     observed_at = timestamp(wall).encode()
     lines: list[bytes | None] = []
@@ -113,17 +113,17 @@ def lines_of_twins(vantage: Vantage, batch: Iterable[Answered], wall: float) -> 
         assert alike is not None
         _, address, port = target
         place = id(entry_of(address, target[0])), port
-        mould = twin.moulds.get(place)
-        if mould is None:
-            mould = _mould(vantage, target, talk, twin, wall, place)
-            if mould is None:
+        template = twin.templates.get(place)
+        if template is None:
+            template = _template_of(vantage, target, talk, twin, wall, place)
+            if template is None:
                 lines.append(None)
                 continue
         local_time, started = alike.local_time, None
         if twin.tells_start:
             started = start_of(twin.server, alike)
         lines.append(
-            mould.cast(
+            template.render(
                 event_id(run_id, target.packed, port).encode(),
                 observed_at,
                 target.ip.encode(),
@@ -136,14 +136,14 @@ def lines_of_twins(vantage: Vantage, batch: Iterable[Answered], wall: float) -> 
     return lines
 
 
-def _mould(
+def _template_of(
     vantage: Vantage, target: Target, talk: Conversation, twin: Twin, wall: float, place: tuple[int, int]
-) -> Mould | None:
-    if place not in twin.moulds:
-        if len(twin.moulds) >= MOULDS_KEPT:
+) -> LineTemplate | None:
+    if place not in twin.templates:
+        if len(twin.templates) >= TEMPLATES_KEPT:
             return None
-        twin.moulds[place] = Mould.of(observe_twin(vantage, target, talk, twin, wall))
-    return twin.moulds[place]
+        twin.templates[place] = LineTemplate.of(observe_twin(vantage, target, talk, twin, wall))
+    return twin.templates[place]
 
 
 def observe_twin(

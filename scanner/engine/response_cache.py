@@ -15,7 +15,7 @@ from results.verdict import Verdict
 from scanner.mongo.fingerprint import likeness, shaped
 
 if TYPE_CHECKING:
-    from results.line_template import Mould
+    from results.line_template import LineTemplate
     from results.record import Observation, Server
     from scanner.mongo.fingerprint import Likeness, Shape
 
@@ -24,9 +24,9 @@ _WORTH = frozenset({Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED})
 
 
 class Twin:
-    """An observation that others are like, and the moulds of its lines by allow-list entry and port."""
+    """An observation that others are like, and the templates of its lines by allow-list entry and port."""
 
-    __slots__ = ("is_open", "moulds", "observation", "server", "tells_start", "verdict")
+    __slots__ = ("is_open", "observation", "server", "tells_start", "templates", "verdict")
 
     def __init__(self, observation: Observation, server: Server) -> None:
         self.observation = observation
@@ -34,7 +34,7 @@ class Twin:
         self.verdict = observation.verdict.value
         self.is_open = observation.verdict.is_open
         self.tells_start = server.started_at is not None
-        self.moulds: dict[tuple[int, int], Mould | None] = {}
+        self.templates: dict[tuple[int, int], LineTemplate | None] = {}
 
 
 class Twins:

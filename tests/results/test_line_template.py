@@ -1,4 +1,4 @@
-"""A cast line is the line that the encoder writes, byte for byte, or there is no mould."""
+"""A rendered line is the line that the encoder writes, byte for byte, or there is no template."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.line_template import Mould
+from results.line_template import LineTemplate
 from results.record import MAX_LINE, Endpoint, Owner, Server, Timing, to_json
 from tests.results.examples import observation
 
@@ -27,13 +27,13 @@ skews = st.none() | st.floats(allow_nan=False, allow_infinity=False)
     total=milliseconds,
     ip=st.ip_addresses().map(str),
 )
-def test_cast_lines_are_those_of_the_encoder(
+def test_rendered_lines_are_those_of_the_encoder(
     version: str, started: datetime, skew: float | None, connect: float, total: float, ip: str
 ) -> None:
     server = Server(version=version, started_at=datetime(2026, 1, 1, tzinfo=UTC), clock_skew_seconds=0.5)
     first = observation("127.0.0.1", server=server)
-    mould = Mould.of(first)
-    assert mould is not None
+    template = LineTemplate.of(first)
+    assert template is not None
     other = msgspec.structs.replace(
         first,
         event_id="0" * 32,
@@ -42,31 +42,36 @@ def test_cast_lines_are_those_of_the_encoder(
         server=msgspec.structs.replace(server, started_at=started, clock_skew_seconds=skew),
         timing=Timing(connect_ms=connect, total_ms=total, connections=1, messages=4),
     )
-    line = mould.cast(b"0" * 32, other.observed_at.encode(), ip.encode(), started, skew, connect, total)
+    line = template.render(b"0" * 32, other.observed_at.encode(), ip.encode(), started, skew, connect, total)
     assert line == to_json(other)
 
 
 def test_without_a_start_the_mould_keeps_its_own() -> None:
     first = observation(server=Server(started_at=datetime(2026, 1, 1, tzinfo=UTC)))
-    mould = Mould.of(first)
-    assert mould is not None
-    line = mould.cast(first.event_id.encode(), first.observed_at.encode(), b"127.0.0.1", None, None, 0.4, 2.5)
+    template = LineTemplate.of(first)
+    assert template is not None
+    line = template.render(
+        first.event_id.encode(), first.observed_at.encode(), b"127.0.0.1", None, None, 0.4, 2.5
+    )
     assert line == to_json(first)
 
 
 def test_a_name_that_stands_elsewhere_too_makes_no_mould() -> None:
-    assert Mould.of(observation(owner=Owner(owner="x", labels={"ip": "10.0.0.1"}))) is None
-    assert Mould.of(observation(server=None)) is None
+    assert LineTemplate.of(observation(owner=Owner(owner="x", labels={"ip": "10.0.0.1"}))) is None
+    assert LineTemplate.of(observation(server=None)) is None
 
 
-def test_a_line_that_became_too_long_is_not_cast() -> None:
+def test_a_line_that_became_too_long_is_not_rendered() -> None:
     server = Server(version="7.0.5", modules=["m" * 60_000])
     line = to_json(observation(server=server))
     padding = MAX_LINE - len(line) - 40
     assert padding > 0
-    mould = Mould.of(observation(server=msgspec.structs.replace(server, set_name="s" * padding)))
-    assert mould is not None
-    assert mould.cast(b"0" * 32, b"2026-03-01T08:30:01.000Z", b"127.0.0.1", None, None, 0.4, 2.5) is not None
+    template = LineTemplate.of(observation(server=msgspec.structs.replace(server, set_name="s" * padding)))
+    assert template is not None
+    assert (
+        template.render(b"0" * 32, b"2026-03-01T08:30:01.000Z", b"127.0.0.1", None, None, 0.4, 2.5)
+        is not None
+    )
     long_ip = b"ffff:" * 7 + b"ffff"
     wide = (1e300, 1.2345678901234567e300)
-    assert mould.cast(b"0" * 32, b"2026-03-01T08:30:01.000Z", long_ip, None, None, *wide) is None
+    assert template.render(b"0" * 32, b"2026-03-01T08:30:01.000Z", long_ip, None, None, *wide) is None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from scanner.engine.accounts import Coverage
 from scanner.engine.order import Order
 from scanner.engine.sources import FeedSource
 from scanner.network.syn.messages import Kind, Stats, frame
@@ -84,10 +83,10 @@ def kept_of(
                 outcomes={},
             )
 
-        source = SynSource(SCOPE, Order(len(SCOPE), 1), SweepSettings(), feed, Coverage(planned=256), take)
+        source = SynSource(SCOPE, Order(len(SCOPE), 1), SweepSettings(), feed)
         source._stage = saying(script)
         whole: Any = engine
-        await asyncio.gather(source.run(whole, lambda _: None), engine.turn())
+        await asyncio.gather(source.run(whole, lambda _: None, take), engine.turn())
         return source.due(), engine.taken
 
     with pytest.MonkeyPatch.context() as patch:
