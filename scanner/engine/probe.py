@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scanner.contact import Token
     from scanner.engine.response_cache import Twin, Twins
     from scanner.mongo.dialogue import Dialogue
-    from scanner.mongo.fingerprint import Likeness
+    from scanner.mongo.fingerprint import Fingerprint
     from scanner.network.connect.base import Link
     from targets.scope import Target
 
@@ -53,7 +53,7 @@ class Conversation:
 
     # What most targets never have stands here: an object is made for every one that answers.
     begun = False
-    alike: Likeness | None = None  # of the first answer, while it is the only one
+    alike: Fingerprint | None = None  # of the first answer, while it is the only one
     twin: Twin | None = None  # what came of the same answer before
     tls: TlsLayer | None = None
     want_tls: tuple[bool, bool] = (False, False)  # (TLS, legacy TLS) for the next connection

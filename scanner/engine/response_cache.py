@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from results.verdict import Verdict
-from scanner.mongo.fingerprint import likeness, shaped
+from scanner.mongo.fingerprint import fingerprint, shaped
 
 if TYPE_CHECKING:
     from results.line_template import LineTemplate
     from results.record import Observation, Server
-    from scanner.mongo.fingerprint import Likeness, Shape
+    from scanner.mongo.fingerprint import Fingerprint, Shape
 
 REMEMBERED = 4096  # answers; an estate has few kinds of them, a liar could show many
 _WORTH = frozenset({Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED})
@@ -46,7 +46,7 @@ class Twins:
         self._known: dict[tuple[bool, Any], Twin] = {}
         self._shapes: dict[int, Shape] = {}  # by the answer's length: the newest that was remembered
 
-    def find(self, loopback: bool, data: bytes) -> tuple[Likeness | None, Twin | None]:
+    def find(self, loopback: bool, data: bytes) -> tuple[Fingerprint | None, Twin | None]:
         """What a first answer may be like, and what came of the same answer from the same side of loopback;
         None where it is like nothing, or was not seen before."""
         shape = self._shapes.get(len(data))
@@ -54,10 +54,10 @@ class Twins:
             twin = self._known.get((loopback, alike.key))
             if twin is not None:
                 return alike, twin
-        alike = likeness(data)
+        alike = fingerprint(data)
         return alike, None if alike is None else self._known.get((loopback, alike.key))
 
-    def remember(self, loopback: bool, alike: Likeness, observation: Observation) -> None:
+    def remember(self, loopback: bool, alike: Fingerprint, observation: Observation) -> None:
         """Keep an observation. The oldest one makes room."""
         if observation.verdict not in _WORTH or observation.server is None or observation.truncated:
             return
@@ -67,19 +67,19 @@ class Twins:
         self._shapes[alike.shape.around.size] = alike.shape
 
 
-def skew_of(alike: Likeness, wall: float) -> float | None:
+def skew_of(alike: Fingerprint, wall: float) -> float | None:
     """By how many seconds a server's clock is ahead of ours."""
     return None if alike.local_time is None else alike.local_time / 1000 - wall
 
 
-def start_of(twin: Server, alike: Likeness) -> datetime | None:
+def start_of(twin: Server, alike: Fingerprint) -> datetime | None:
     """When this server was started, where its twin's answer told."""
     if twin.started_at is None or alike.process_started is None:
         return twin.started_at
     return datetime.fromtimestamp(alike.process_started, UTC)
 
 
-def server_of(twin: Server, alike: Likeness, wall: float) -> Server:
+def server_of(twin: Server, alike: Fingerprint, wall: float) -> Server:
     """The twin's server with this one's clock and start."""
     return msgspec.structs.replace(
         twin, clock_skew_seconds=skew_of(alike, wall), started_at=start_of(twin, alike)

@@ -4,9 +4,9 @@ Most servers of an estate answer the three opening questions alike. What follows
 identity, advisories) need not be worked out again for each of them.
 
 Why this is safe: only values of fixed-length fields are left out, at the first place of each field's name.
-Two answers with the same likeness have the same bytes before that place, so a reader stands at the same point
-of the same structure there: what is a field in one is the same field in the other. A hostile server can write
-a field's name into a string; then it resembles itself, and nobody else.
+Two answers with the same fingerprint have the same bytes before that place, so a reader stands at the same
+point of the same structure there: what is a field in one is the same field in the other. A hostile server can
+write a field's name into a string; then it resembles itself, and nobody else.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Shape(NamedTuple):
     process_at: int
 
 
-class Likeness(NamedTuple):
+class Fingerprint(NamedTuple):
     """`key` compares: the shape, and all bytes but the answer's own values. Then two of these (milliseconds
     and seconds since 1970, or None), and where they stand."""
 
@@ -50,9 +50,9 @@ class Likeness(NamedTuple):
     shape: Shape
 
 
-def shaped(data: bytes, shape: Shape) -> Likeness | None:
-    """What `likeness` gives for an answer, of the same length, whose own values stand where those of another
-    one do. That they do stand there is known once the key is that other one's: then all around is equal.
+def shaped(data: bytes, shape: Shape) -> Fingerprint | None:
+    """What `fingerprint` gives for an answer, of the same length, whose own values stand where those of
+    another one do. That they do stand there is known once the key is that other one's: all around is equal.
     """
     around, at, process = shape
     local_time = _INT64(data, at)[0] if at >= 0 else None
@@ -60,11 +60,11 @@ def shaped(data: bytes, shape: Shape) -> Likeness | None:
         return None  # a time that is none is looked at closely
     started = int.from_bytes(data[process : process + 4], "big") if process >= 0 else None
     key = around.format, around.unpack(data)
-    return tuple.__new__(Likeness, (key, local_time, started, shape))  # half the price of Likeness(…)
+    return tuple.__new__(Fingerprint, (key, local_time, started, shape))  # half of the call's price
 
 
-def likeness(data: bytes) -> Likeness | None:
-    """The likeness of a first answer; None when it is not a few whole frames, or too long to be worth it."""
+def fingerprint(data: bytes) -> Fingerprint | None:
+    """The fingerprint of a first answer; None when it is no few whole frames, or too long to be worth it."""
     size = len(data)
     if size > MAX_BYTES:
         return None

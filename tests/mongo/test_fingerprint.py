@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scanner.mongo.commands import client_metadata
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Layer, Limits, Next
-from scanner.mongo.fingerprint import MAX_BYTES, likeness, shaped
+from scanner.mongo.fingerprint import MAX_BYTES, fingerprint, shaped
 from tests.support.replay import Replay
 
 CLIENT = client_metadata("Example", "soc@example.com", "0")
@@ -35,7 +35,7 @@ def test_times_and_counters_do_not_tell_servers_apart() -> None:
     data = first_answer("4.0.3", "auth_user")
     other = put(data, b"localTime\x00", struct.pack("<q", 1_700_000_000_123))
     other = other[:4] + b"\x77\x66\x55\x44" + other[8:]
-    one, two = likeness(data), likeness(other)
+    one, two = fingerprint(data), fingerprint(other)
     assert one is not None
     assert two is not None
     assert one.key == two.key
@@ -44,15 +44,15 @@ def test_times_and_counters_do_not_tell_servers_apart() -> None:
 
 
 @pytest.mark.parametrize("scenario", ["auth_user", "open_data", "open_empty", "rs_single"])
-def test_the_shape_of_another_answer_leads_to_the_same_likeness_or_to_none(scenario: str) -> None:
+def test_the_shape_of_another_answer_leads_to_the_same_fingerprint_or_to_none(scenario: str) -> None:
     """Every byte is flipped: with the first answer's shape the key is the first one's exactly when it is so
     without."""
     data = first_answer("7.1.0" if scenario != "rs_single" else "4.0.3", scenario)
-    first = likeness(data)
+    first = fingerprint(data)
     assert first is not None
     for at in range(len(data)):
         flipped = data[:at] + bytes([data[at] ^ 0x01]) + data[at + 1 :]
-        short, long = shaped(flipped, first.shape), likeness(flipped)
+        short, long = shaped(flipped, first.shape), fingerprint(flipped)
         if short is not None and short.key == first.key:
             assert short == long
         else:
@@ -61,14 +61,14 @@ def test_the_shape_of_another_answer_leads_to_the_same_likeness_or_to_none(scena
 
 @pytest.mark.parametrize("scenario", ["auth_user", "open_data", "open_empty", "rs_single"])
 def test_one_changed_byte_elsewhere_is_another_answer(scenario: str) -> None:
-    """Every byte outside the blanked values counts: flipping it gives another likeness or none."""
+    """Every byte outside the blanked values counts: flipping it gives another fingerprint or none."""
     data = first_answer("7.1.0" if scenario != "rs_single" else "4.0.3", scenario)
-    alike = likeness(data)
+    alike = fingerprint(data)
     assert alike is not None
     same = set()
     for at in range(len(data)):
         flipped = data[:at] + bytes([data[at] ^ 0x01]) + data[at + 1 :]
-        other = likeness(flipped)
+        other = fingerprint(flipped)
         if other is not None and other.key == alike.key:
             same.add(at)
     assert same == blanked_in(data)
@@ -76,7 +76,7 @@ def test_one_changed_byte_elsewhere_is_another_answer(scenario: str) -> None:
 
 def blanked_in(data: bytes) -> set[int]:
     """Where a flipped lowest bit may make no difference: three request ids, and three values if they are
-    there. (A flip that makes the time absurd gives no likeness: in the two highest bytes of it.)"""
+    there. (A flip that makes the time absurd gives no fingerprint: in the two highest bytes of it.)"""
     places, at = set(), 0
     while at < len(data):
         places |= set(range(at + 4, at + 8))
@@ -92,7 +92,7 @@ def blanked_in(data: bytes) -> set[int]:
     ("one", "two"), [("auth_user", "open_empty"), ("open_empty", "open_data"), ("auth_user", "open_data")]
 )
 def test_open_and_locked_servers_are_never_alike(one: str, two: str) -> None:
-    first, second = likeness(first_answer("7.1.0", one)), likeness(first_answer("7.1.0", two))
+    first, second = fingerprint(first_answer("7.1.0", one)), fingerprint(first_answer("7.1.0", two))
     assert first is not None
     assert second is not None
     assert first.key != second.key
@@ -101,21 +101,21 @@ def test_open_and_locked_servers_are_never_alike(one: str, two: str) -> None:
 def test_a_time_that_is_none_is_looked_at_closely() -> None:
     data = first_answer("4.0.3", "auth_user")
     for odd in (-1, 10**18):
-        assert likeness(put(data, b"localTime\x00", struct.pack("<q", odd))) is None
+        assert fingerprint(put(data, b"localTime\x00", struct.pack("<q", odd))) is None
 
 
 @given(st.binary(max_size=400))
-def test_anything_at_all_has_a_likeness_or_none(data: bytes) -> None:
-    alike = likeness(data)
+def test_anything_at_all_has_a_fingerprint_or_none(data: bytes) -> None:
+    alike = fingerprint(data)
     assert alike is None or alike.shape.around.size == len(data)
     assert alike is None or alike == shaped(data, alike.shape)
 
 
 def test_half_an_answer_and_a_long_one_are_like_nothing() -> None:
     data = first_answer("4.0.3", "auth_user")
-    assert likeness(data[:-1]) is None
-    assert likeness(data + data) is None
-    assert likeness(data + bytes(MAX_BYTES)) is None
+    assert fingerprint(data[:-1]) is None
+    assert fingerprint(data + data) is None
+    assert fingerprint(data + bytes(MAX_BYTES)) is None
 
 
 def test_servers_that_are_alike_are_judged_alike() -> None:
