@@ -36,8 +36,8 @@ from scanner.mongo.questions import (
     MSG_ONLY,
     QUESTIONS,
     REOPENINGS,
+    DialogueState,
     Lost,
-    Talk,
 )
 from scanner.mongo.wire import Flaw, Form, WireError
 
@@ -65,7 +65,7 @@ class Dialogue:
         "_messages_sent",
         "_open",
         "_plan",
-        "_talk",
+        "_state",
         "_unanswered",
         "_waiting_for",
         "facts",
@@ -90,7 +90,7 @@ class Dialogue:
         self._depth = depth
         self._make_plan = plan_factory
         self._plan: Plan | None = None
-        self._talk = Talk(client, limits, self.facts, console)
+        self._state = DialogueState(client, limits, self.facts, console)
         self._channel = Channel(limits)
         self._unanswered: deque[Request] = deque()
         self._open = False
@@ -130,17 +130,17 @@ class Dialogue:
     def connected(self, layer: Layer, tls: TlsSession | None = None) -> bytes:
         """A new connection stands. Returns the bytes to write on it now."""
         self._begin(layer, tls)
-        talk = self._talk
-        if talk.opening is FIRST_WRITE:
-            self._ask("hello", is_master(talk.client), Form.OP_QUERY)
+        state = self._state
+        if state.opening is FIRST_WRITE:
+            self._ask("hello", is_master(state.client), Form.OP_QUERY)
             self._ask("build_info", build_info(), Form.OP_MSG)
             self._ask("list_databases", list_databases(), Form.OP_MSG)
-        elif talk.opening is CONSOLE:
+        elif state.opening is CONSOLE:
             return self._ask_console()
-        elif talk.opening is MSG_ONLY:
-            talk.form = Form.OP_MSG
-            talk.asked.add("hello")
-            self._ask("hello", hello(talk.client), Form.OP_MSG, "hello")
+        elif state.opening is MSG_ONLY:
+            state.form = Form.OP_MSG
+            state.asked.add("hello")
+            self._ask("hello", hello(state.client), Form.OP_MSG, "hello")
         else:
             self._resume()
         return self._channel.take_output()
@@ -153,10 +153,10 @@ class Dialogue:
         attempt.bytes_received += len(data)
         if len(attempt.first_bytes) < FIRST_BYTES_KEPT:
             attempt.first_bytes += data[: FIRST_BYTES_KEPT - len(attempt.first_bytes)]
-        if self.bytes_received > self._talk.limits.host_bytes:
+        if self.bytes_received > self._state.limits.host_bytes:
             self._lose(Ending.TOO_MUCH)
             return b""
-        if self._talk.opening is CONSOLE:
+        if self._state.opening is CONSOLE:
             self._read_console(data)
             return b""
         self._channel.feed(data)
@@ -191,17 +191,17 @@ class Dialogue:
     # Connections.
 
     def _begin(self, layer: Layer, tls: TlsSession | None) -> None:
-        talk = self._talk
-        talk.layer = layer
+        state = self._state
+        state.layer = layer
         if layer is Layer.TLS:
-            talk.tried_tls = True
-            talk.legacy_tls = self.next is Next.OPEN_TLS_LEGACY or bool(tls and tls.legacy)
-        if talk.opening is MSG_ONLY:
-            talk.tried_msg_only = True
+            state.tried_tls = True
+            state.legacy_tls = self.next is Next.OPEN_TLS_LEGACY or bool(tls and tls.legacy)
+        if state.opening is MSG_ONLY:
+            state.tried_msg_only = True
         self.facts.attempts.append(Attempt(layer=layer, tls=tls))
         self._messages_sent += self._channel.messages_sent
         self._bytes_sent += self._channel.bytes_sent
-        self._channel = Channel(talk.limits, self._channel.last_id)
+        self._channel = Channel(state.limits, self._channel.last_id)
         self._open = True
         self.next = Next.WAIT
 
@@ -210,15 +210,15 @@ class Dialogue:
         attempt = self.facts.attempts[-1]
         attempt.ending = ending
         self._open = False
-        talk, lost = self._talk, Lost(attempt, flaw, self._channel.owes)
+        state, lost = self._state, Lost(attempt, flaw, self._channel.owes)
         reason = attempt.protocol_error or (ending.value if ending else "")
         self._return_flights(reason, offender=offender and flaw is not None)
-        if len(self.facts.attempts) < talk.limits.connections:
+        if len(self.facts.attempts) < state.limits.connections:
             for row in REOPENINGS:
-                if row.when(talk, lost):
-                    talk.resumed = talk.resumed or row.same_server
-                    talk.opening = row.opening
-                    self.next = row.next(talk)
+                if row.when(state, lost):
+                    state.resumed = state.resumed or row.same_server
+                    state.opening = row.opening
+                    self.next = row.next(state)
                     self._waiting_for = f"a connection, because {row.name}"
                     return
         self._give_up(reason)
@@ -226,7 +226,7 @@ class Dialogue:
     def _return_flights(self, reason: str, *, offender: bool) -> None:
         """Plan requests in flight wait for the next connection; the one whose reply was no good does not."""
         for flight in self._channel.flights.values():
-            self._talk.asked.discard(flight.question)
+            self._state.asked.discard(flight.question)
             if flight.slot == _PLAN and self._plan is not None:
                 if offender:
                     self._plan.answered(flight.request, Reply(command=flight.request.command, error=reason))
@@ -252,12 +252,12 @@ class Dialogue:
 
     def _resume(self) -> None:
         """Handshake first, in the form that worked; then what is still unanswered."""
-        talk = self._talk
-        if talk.facts.hello is not None and talk.facts.hello.by == Form.OP_MSG:
-            self._ask(_HANDSHAKE, hello(talk.client), Form.OP_MSG)
+        state = self._state
+        if state.facts.hello is not None and state.facts.hello.by == Form.OP_MSG:
+            self._ask(_HANDSHAKE, hello(state.client), Form.OP_MSG)
         else:
-            self._ask(_HANDSHAKE, is_master(talk.client), Form.OP_QUERY)
-        if talk.planning:
+            self._ask(_HANDSHAKE, is_master(state.client), Form.OP_QUERY)
+        if state.planning:
             self._fill()
         else:
             self._ask_questions()
@@ -265,7 +265,7 @@ class Dialogue:
     # The old HTTP console.
 
     def _ask_console(self) -> bytes:
-        self._talk.tried_console = True
+        self._state.tried_console = True
         self.facts.attempts[-1].requests_sent += 1
         self._messages_sent += 1
         self._bytes_sent += len(http_console.REQUEST)
@@ -284,28 +284,28 @@ class Dialogue:
         self._channel.ask(
             Flight(request, slot, question),
             by,
-            time_limit=by is Form.OP_MSG or self._talk.time_limits,
+            time_limit=by is Form.OP_MSG or self._state.time_limits,
             api_version=self.facts.api_version_required,
         )
         self.facts.attempts[-1].requests_sent += 1
 
     def _ask_questions(self) -> None:
         """Every question whose time has come, each once."""
-        talk = self._talk
+        state = self._state
         for row in QUESTIONS:
-            if row.name not in talk.asked and row.when(talk):
-                talk.asked.add(row.name)
-                self._ask(row.slot, row.request(talk), row.form or talk.form or Form.OP_MSG, row.name)
+            if row.name not in state.asked and row.when(state):
+                state.asked.add(row.name)
+                self._ask(row.slot, row.request(state), row.form or state.form or Form.OP_MSG, row.name)
 
     def _fill(self) -> None:
         """Keep the window full of the plan's requests; when there are no more, the dialogue is over."""
         assert self._plan is not None
-        while (room := self._talk.limits.window - len(self._channel.flights)) > 0:
+        while (room := self._state.limits.window - len(self._channel.flights)) > 0:
             requests = self._next_of_plan(room)
             if not requests:
                 break
             for request in requests:
-                by = Form.OP_QUERY if is_legacy(request.command) else self._talk.form or Form.OP_MSG
+                by = Form.OP_QUERY if is_legacy(request.command) else self._state.form or Form.OP_MSG
                 try:
                     self._ask(_PLAN, request, by)
                 except RefusedRequest as refusal:
@@ -326,7 +326,7 @@ class Dialogue:
     def _read_replies(self, attempt: Attempt) -> None:
         while self.next is Next.WAIT and (landed := self._channel.next_reply()) is not None:
             attempt.replies += 1
-            self._talk.heard = True
+            self._state.heard = True
             self._deliver(landed.flight, landed.reply, late=landed.late)
 
     def _deliver(self, flight: Flight, reply: Reply, *, late: bool) -> None:
@@ -354,9 +354,9 @@ class Dialogue:
         self.facts.max_wire_version = wire_version(document, "maxWireVersion")
         self.facts.min_wire_version = wire_version(document, "minWireVersion")
         if reply.by == Form.OP_MSG or (self.facts.max_wire_version or 0) >= FIRST_WIRE_WITH_MSG:
-            self._talk.form = Form.OP_MSG
+            self._state.form = Form.OP_MSG
         else:
-            self._talk.form = Form.OP_QUERY
+            self._state.form = Form.OP_QUERY
             self._channel.forget(Form.OP_MSG)
 
     def _go_on(self) -> None:
@@ -366,8 +366,8 @@ class Dialogue:
             return
         if self._wants_plan():
             assert self._make_plan is not None
-            self._plan = self._make_plan(self.facts, self._talk.limits, self._depth)
-            self._talk.planning = True
+            self._plan = self._make_plan(self.facts, self._state.limits, self._depth)
+            self._state.planning = True
             self._fill()
         else:
             self._finish()

@@ -46,7 +46,7 @@ RESUME = Opening("handshake, then what was not answered")
 
 
 @dataclass(slots=True)
-class Talk:
+class DialogueState:
     """The dialogue's memory: what was learned, what was tried, and how to put the next question."""
 
     client: Document
@@ -82,90 +82,90 @@ class Question(NamedTuple):
 
     name: str
     slot: str
-    when: Callable[[Talk], bool]
-    request: Callable[[Talk], Request]
+    when: Callable[[DialogueState], bool]
+    request: Callable[[DialogueState], Request]
     form: Form | None = None  # None: the form that the handshake decided
 
 
-def _list_kind(talk: Talk) -> ErrorKind | None:
-    return error_kind(talk.facts.list_databases)
+def _list_kind(state: DialogueState) -> ErrorKind | None:
+    return error_kind(state.facts.list_databases)
 
 
-def _empty_list(talk: Talk) -> bool:
-    return databases(talk.facts.list_databases) == []
+def _empty_list(state: DialogueState) -> bool:
+    return databases(state.facts.list_databases) == []
 
 
-def _hello_missing(talk: Talk) -> bool:
-    return not is_handshake(talk.facts.hello)
+def _hello_missing(state: DialogueState) -> bool:
+    return not is_handshake(state.facts.hello)
 
 
-def _hello_refused(talk: Talk) -> bool:
+def _hello_refused(state: DialogueState) -> bool:
     """Unknown, or refused with 115 as by Cosmos DB, which does answer isMaster: no verdict either way."""
-    refused = error_kind(talk.facts.hello) is ErrorKind.UNKNOWN_COMMAND
-    document = (talk.facts.hello.document if talk.facts.hello else None) or {}
-    return "hello" in talk.asked and (refused or error_code(document) == COMMAND_NOT_SUPPORTED)
+    refused = error_kind(state.facts.hello) is ErrorKind.UNKNOWN_COMMAND
+    document = (state.facts.hello.document if state.facts.hello else None) or {}
+    return "hello" in state.asked and (refused or error_code(document) == COMMAND_NOT_SUPPORTED)
 
 
-def _hello_wants_version(talk: Talk) -> bool:
-    return "hello" in talk.asked and error_kind(talk.facts.hello) is ErrorKind.API_VERSION
+def _hello_wants_version(state: DialogueState) -> bool:
+    return "hello" in state.asked and error_kind(state.facts.hello) is ErrorKind.API_VERSION
 
 
-def _needs_privilege_check(talk: Talk) -> bool:
+def _needs_privilege_check(state: DialogueState) -> bool:
     """After an empty list, or an error from behind the gate: both come through the localhost exception too.
 
     It is not only for loopback: a proxy on the server's own host makes everybody local.
     """
-    if _empty_list(talk):
-        return talk.facts.confirm_list is not None and (
-            databases(talk.facts.confirm_list) == []
-            or error_kind(talk.facts.confirm_list) not in (None, ErrorKind.AUTH)
-            or error_code(talk.facts.confirm_list.document or {}) == ATLAS_ERROR
+    if _empty_list(state):
+        return state.facts.confirm_list is not None and (
+            databases(state.facts.confirm_list) == []
+            or error_kind(state.facts.confirm_list) not in (None, ErrorKind.AUTH)
+            or error_code(state.facts.confirm_list.document or {}) == ATLAS_ERROR
         )
-    retried = _list_kind(talk) is not ErrorKind.GATE_PASSED or "listDatabases once more" in talk.asked
-    return retried and _list_kind(talk) in (ErrorKind.GATE_PASSED, ErrorKind.NO_DATA)
+    retried = _list_kind(state) is not ErrorKind.GATE_PASSED or "listDatabases once more" in state.asked
+    return retried and _list_kind(state) in (ErrorKind.GATE_PASSED, ErrorKind.NO_DATA)
 
 
-def _privilege_request(talk: Talk) -> Request:
-    database = "admin" if talk.mongos else "local"  # a mongos has no `local`
-    wire = talk.facts.max_wire_version or 0
-    if talk.form is Form.OP_QUERY and wire < FIRST_WIRE_WITH_LIST_COLLECTIONS:
+def _privilege_request(state: DialogueState) -> Request:
+    database = "admin" if state.mongos else "local"  # a mongos has no `local`
+    wire = state.facts.max_wire_version or 0
+    if state.form is Form.OP_QUERY and wire < FIRST_WIRE_WITH_LIST_COLLECTIONS:
         return legacy_namespaces(database)
     # Not `authorized`: that would filter by privilege instead of asking for it.
     return list_collections(database, authorized=False)
 
 
-def _list(_: Talk) -> Request:
+def _list(_: DialogueState) -> Request:
     return list_databases()
 
 
 QUESTIONS: tuple[Question, ...] = (
-    Question("hello", "hello", _hello_missing, lambda t: hello(t.client), Form.OP_MSG),
-    Question("isMaster by OP_MSG", "hello", _hello_refused, lambda t: is_master(t.client), Form.OP_MSG),
-    Question("hello with apiVersion", "hello", _hello_wants_version, lambda t: hello(t.client), Form.OP_MSG),
-    Question("listDatabases", "list_databases", lambda t: t.facts.list_databases is None, _list),
+    Question("hello", "hello", _hello_missing, lambda s: hello(s.client), Form.OP_MSG),
+    Question("isMaster by OP_MSG", "hello", _hello_refused, lambda s: is_master(s.client), Form.OP_MSG),
+    Question("hello with apiVersion", "hello", _hello_wants_version, lambda s: hello(s.client), Form.OP_MSG),
+    Question("listDatabases", "list_databases", lambda s: s.facts.list_databases is None, _list),
     Question(
         "listDatabases by OP_MSG",
         "list_databases",
-        lambda t: _list_kind(t) is ErrorKind.QUERY_REFUSED,
+        lambda s: _list_kind(s) is ErrorKind.QUERY_REFUSED,
         _list,
         Form.OP_MSG,
     ),
     Question(
         "listDatabases with apiVersion",
         "list_databases",
-        lambda t: _list_kind(t) is ErrorKind.API_VERSION,
+        lambda s: _list_kind(s) is ErrorKind.API_VERSION,
         _list,
         Form.OP_MSG,
     ),
     # A member that is changing its state may answer the next time.
     Question(
-        "listDatabases once more", "list_databases", lambda t: _list_kind(t) is ErrorKind.GATE_PASSED, _list
+        "listDatabases once more", "list_databases", lambda s: _list_kind(s) is ErrorKind.GATE_PASSED, _list
     ),
-    Question("buildInfo", "build_info", lambda t: t.facts.build_info is None, lambda _: build_info()),
+    Question("buildInfo", "build_info", lambda s: s.facts.build_info is None, lambda _: build_info()),
     Question(
         "buildInfo with apiVersion",
         "build_info",
-        lambda t: error_kind(t.facts.build_info) is ErrorKind.API_VERSION,
+        lambda s: error_kind(s.facts.build_info) is ErrorKind.API_VERSION,
         lambda _: build_info(),
         Form.OP_MSG,
     ),
@@ -196,17 +196,17 @@ class Reopening(NamedTuple):
     """
 
     name: str
-    when: Callable[[Talk, Lost], bool]
-    next: Callable[[Talk], Next]
+    when: Callable[[DialogueState, Lost], bool]
+    next: Callable[[DialogueState], Next]
     opening: Opening
     same_server: bool = False
 
 
-def same_layer(talk: Talk) -> Next:
+def same_layer(state: DialogueState) -> Next:
     """The kind of connection that stood before."""
-    if talk.layer is Layer.PLAIN:
+    if state.layer is Layer.PLAIN:
         return Next.OPEN_PLAIN
-    return Next.OPEN_TLS_LEGACY if talk.legacy_tls else Next.OPEN_TLS
+    return Next.OPEN_TLS_LEGACY if state.legacy_tls else Next.OPEN_TLS
 
 
 def _hung_up(lost: Lost) -> bool:
@@ -221,42 +221,42 @@ def _speaks_tls(attempt: Attempt, words: tuple[str, ...] = _TLS_WORDS) -> bool:
     return any(word in alert for word in words) and "WRONG_VERSION_NUMBER" not in alert
 
 
-def _cut_in_metadata(talk: Talk, lost: Lost) -> bool:
-    return talk.planning and not talk.resumed and (_hung_up(lost) or lost.flaw is not None)
+def _cut_in_metadata(state: DialogueState, lost: Lost) -> bool:
+    return state.planning and not state.resumed and (_hung_up(lost) or lost.flaw is not None)
 
 
-def _cut_in_dialogue(talk: Talk, lost: Lost) -> bool:
-    return talk.heard and lost.owed and not talk.planning and not talk.resumed and _hung_up(lost)
+def _cut_in_dialogue(state: DialogueState, lost: Lost) -> bool:
+    return state.heard and lost.owed and not state.planning and not state.resumed and _hung_up(lost)
 
 
-def _cut_in_first_reply(talk: Talk, lost: Lost) -> bool:
-    return not talk.heard and not talk.resumed and _hung_up(lost) and lost.attempt.bytes_received > 0
+def _cut_in_first_reply(state: DialogueState, lost: Lost) -> bool:
+    return not state.heard and not state.resumed and _hung_up(lost) and lost.attempt.bytes_received > 0
 
 
-def _maybe_console(talk: Talk, lost: Lost) -> bool:
+def _maybe_console(state: DialogueState, lost: Lost) -> bool:
     """An HTTP console waits in silence for the end of what is no HTTP."""
-    untried = talk.console and not talk.tried_console and not talk.heard
+    untried = state.console and not state.tried_console and not state.heard
     silent = lost.attempt.ending is Ending.TIMEOUT and not lost.attempt.bytes_received
-    return untried and silent and talk.layer is Layer.PLAIN
+    return untried and silent and state.layer is Layer.PLAIN
 
 
-def _maybe_tls(talk: Talk, lost: Lost) -> bool:
-    if talk.heard or talk.tried_tls or talk.layer is not Layer.PLAIN:
+def _maybe_tls(state: DialogueState, lost: Lost) -> bool:
+    if state.heard or state.tried_tls or state.layer is not Layer.PLAIN:
         return False
     return lost.flaw is Flaw.TLS_ALERT or (lost.flaw is None and lost.attempt.bytes_received == 0)
 
 
-def _maybe_old_tls(talk: Talk, lost: Lost) -> bool:
-    if talk.heard or talk.layer is not Layer.TLS or talk.legacy_tls:
+def _maybe_old_tls(state: DialogueState, lost: Lost) -> bool:
+    if state.heard or state.layer is not Layer.TLS or state.legacy_tls:
         return False
     session = lost.attempt.tls
     failed = lost.attempt.ending is Ending.TLS_FAILED and not (session and session.established)
     return failed and _speaks_tls(lost.attempt, _LEGACY_WORDS)
 
 
-def _maybe_msg_only(talk: Talk, lost: Lost) -> bool:
+def _maybe_msg_only(state: DialogueState, lost: Lost) -> bool:
     """A server that hangs up on OP_QUERY, or skips it: it gets one connection without it."""
-    if talk.heard or talk.tried_msg_only:
+    if state.heard or state.tried_msg_only:
         return False
     if lost.flaw is Flaw.OUT_OF_ORDER:
         return True
@@ -264,15 +264,15 @@ def _maybe_msg_only(talk: Talk, lost: Lost) -> bool:
         return (
             _hung_up(lost) and not lost.attempt.tls.certificate_requested and not lost.attempt.bytes_received
         )
-    plain = [a for a in talk.facts.attempts if a.layer is Layer.PLAIN]
+    plain = [a for a in state.facts.attempts if a.layer is Layer.PLAIN]
     closed = any(a.ending in (Ending.CLOSED, Ending.RESET) and not a.bytes_received for a in plain)
     failed = lost.attempt.layer is Layer.PLAIN or not _speaks_tls(lost.attempt)
     return closed and failed and lost.flaw is None and lost.attempt.bytes_received == 0
 
 
-def _next_for_msg_only(talk: Talk) -> Next:
-    established = any(a.layer is Layer.TLS and a.tls and a.tls.established for a in talk.facts.attempts)
-    return same_layer(talk) if established else Next.OPEN_PLAIN
+def _next_for_msg_only(state: DialogueState) -> Next:
+    established = any(a.layer is Layer.TLS and a.tls and a.tls.established for a in state.facts.attempts)
+    return same_layer(state) if established else Next.OPEN_PLAIN
 
 
 REOPENINGS: tuple[Reopening, ...] = (

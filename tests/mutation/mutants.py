@@ -232,13 +232,13 @@ MUTANTS: Final = (
     Mutant(
         "a host may send without end",
         "dialogue",
-        "if self.bytes_received > self._talk.limits.host_bytes:",
+        "if self.bytes_received > self._state.limits.host_bytes:",
         "if self.bytes_received < 0:",
     ),
     Mutant(
         "connections are opened without end",
         "dialogue",
-        "if len(self.facts.attempts) < talk.limits.connections:",
+        "if len(self.facts.attempts) < state.limits.connections:",
         "if len(self.facts.attempts) < 1000:",
     ),
     Mutant("an old server is waited for", "dialogue", "            self._channel.forget(Form.OP_MSG)\n", ""),
@@ -251,13 +251,13 @@ MUTANTS: Final = (
     Mutant(
         "352 is not asked again by OP_MSG",
         "questions",
-        "lambda t: _list_kind(t) is ErrorKind.QUERY_REFUSED,",
-        "lambda t: False,",
+        "lambda s: _list_kind(s) is ErrorKind.QUERY_REFUSED,",
+        "lambda s: False,",
     ),
     Mutant(
         "an empty list is not questioned",
         "questions",
-        "return databases(talk.facts.list_databases) == []",
+        "return databases(state.facts.list_databases) == []",
         "return False",
     ),
     Mutant(
