@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scanner.mongo.bson_check import BsonError, decode, decode_all
 from scanner.mongo.commands import Command, Request, encode, gives_names, is_legacy, reply_cap
 from scanner.mongo.facts import Reply
-from scanner.mongo.wire import Expected, Form, Frame, FrameReader
+from scanner.mongo.wire import Expected, Frame, FrameReader, Opcode
 
 if TYPE_CHECKING:
     from scanner.mongo.facts import Limits
@@ -61,7 +61,7 @@ class Channel:
         """Bytes held for a reply that is not whole."""
         return self._reader.buffered
 
-    def ask(self, flight: Flight, by: Form, *, time_limit: bool, api_version: bool) -> None:
+    def ask(self, flight: Flight, by: Opcode, *, time_limit: bool, api_version: bool) -> None:
         """Put one request in flight. Raises `RefusedRequest` when it must not leave."""
         request = flight.request
         request_id = self._last_id + 1
@@ -86,8 +86,8 @@ class Channel:
         self._output.clear()
         return output
 
-    def forget(self, by: Form) -> None:
-        """Requests of this form in flight may stay without a reply."""
+    def forget(self, by: Opcode) -> None:
+        """Requests by this opcode in flight may stay without a reply."""
         self._reader.forget(by)
 
     def feed(self, data: bytes) -> None:
@@ -113,7 +113,7 @@ class Channel:
 
 def _to_reply(request: Request, frame: Frame) -> Reply:
     """Decode one frame. A batch of a legacy find takes the form of a find command's reply."""
-    by = "OP_REPLY" if frame.expected.by is Form.OP_QUERY else "OP_MSG"
+    by = "OP_REPLY" if frame.expected.by is Opcode.OP_QUERY else "OP_MSG"
     reply = Reply(command=request.command, by=by, truncated_list=frame.truncated_list)
     if frame.truncated_list:
         reply.error = "too large"

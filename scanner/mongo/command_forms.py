@@ -62,7 +62,7 @@ class Task(NamedTuple):
     cursor: int = 0
 
 
-class Forms:
+class CommandForms:
     """The forms that one server is known to understand by now.
 
     `before` is the time (Unix seconds) up to which newest ids are asked for.

@@ -17,7 +17,7 @@ from scanner.mongo.names import RefusedRequest as RefusedRequest
 from scanner.mongo.names import UnsafeName as UnsafeName
 from scanner.mongo.names import check_collection as check_collection
 from scanner.mongo.names import check_database as check_database
-from scanner.mongo.wire import MAX_REQUEST_BYTES, Form, write_msg, write_query
+from scanner.mongo.wire import MAX_REQUEST_BYTES, Opcode, write_msg, write_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -313,7 +313,7 @@ def reply_cap(command: Command, limits: Limits) -> int:
 
 
 def encode(
-    request: Request, request_id: int, by: Form, *, time_limit: bool = True, api_version: bool = False
+    request: Request, request_id: int, by: Opcode, *, time_limit: bool = True, api_version: bool = False
 ) -> bytes:
     """The whole message for one request: the only maker of bytes for the wire.
 
@@ -325,7 +325,7 @@ def encode(
     """
     check_database(request.database)
     if is_legacy(request.command):
-        if by is not Form.OP_QUERY:
+        if by is not Opcode.OP_QUERY:
             raise RefusedRequest(f"{request.command} exists by OP_QUERY only")
         return _capped(_encode_legacy(request, request_id, time_limit))
     rule = _RULES[request.command]
@@ -335,7 +335,7 @@ def encode(
     body = rule.body(request)
     if time_limit and rule.time_limit:
         body["maxTimeMS"] = rule.time_limit
-    if by is Form.OP_QUERY:
+    if by is Opcode.OP_QUERY:
         return _capped(write_query(request_id, f"{request.database}.$cmd", bson.encode(body)))
     if api_version and rule.api_version:
         body["apiVersion"] = "1"

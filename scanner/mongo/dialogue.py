@@ -39,7 +39,7 @@ from scanner.mongo.questions import (
     DialogueState,
     Lost,
 )
-from scanner.mongo.wire import Flaw, Form, WireError
+from scanner.mongo.wire import Flaw, Opcode, WireError
 
 if TYPE_CHECKING:
     from scanner.mongo.plan import Plan, PlanFactory
@@ -132,15 +132,15 @@ class Dialogue:
         self._begin(layer, tls)
         state = self._state
         if state.opening is FIRST_WRITE:
-            self._ask("hello", is_master(state.client), Form.OP_QUERY)
-            self._ask("build_info", build_info(), Form.OP_MSG)
-            self._ask("list_databases", list_databases(), Form.OP_MSG)
+            self._ask("hello", is_master(state.client), Opcode.OP_QUERY)
+            self._ask("build_info", build_info(), Opcode.OP_MSG)
+            self._ask("list_databases", list_databases(), Opcode.OP_MSG)
         elif state.opening is CONSOLE:
             return self._ask_console()
         elif state.opening is MSG_ONLY:
-            state.form = Form.OP_MSG
+            state.opcode = Opcode.OP_MSG
             state.asked.add("hello")
-            self._ask("hello", hello(state.client), Form.OP_MSG, "hello")
+            self._ask("hello", hello(state.client), Opcode.OP_MSG, "hello")
         else:
             self._resume()
         return self._channel.take_output()
@@ -251,12 +251,12 @@ class Dialogue:
         self._waiting_for = "nothing"
 
     def _resume(self) -> None:
-        """Handshake first, in the form that worked; then what is still unanswered."""
+        """Handshake first, by the opcode that worked; then what is still unanswered."""
         state = self._state
-        if state.facts.hello is not None and state.facts.hello.by == Form.OP_MSG:
-            self._ask(_HANDSHAKE, hello(state.client), Form.OP_MSG)
+        if state.facts.hello is not None and state.facts.hello.by == Opcode.OP_MSG:
+            self._ask(_HANDSHAKE, hello(state.client), Opcode.OP_MSG)
         else:
-            self._ask(_HANDSHAKE, is_master(state.client), Form.OP_QUERY)
+            self._ask(_HANDSHAKE, is_master(state.client), Opcode.OP_QUERY)
         if state.planning:
             self._fill()
         else:
@@ -279,12 +279,12 @@ class Dialogue:
 
     # Requests.
 
-    def _ask(self, slot: str, request: Request, by: Form, question: str = "") -> None:
+    def _ask(self, slot: str, request: Request, by: Opcode, question: str = "") -> None:
         """Put one request in flight. Raises `RefusedRequest` when it must not leave."""
         self._channel.ask(
             Flight(request, slot, question),
             by,
-            time_limit=by is Form.OP_MSG or self._state.time_limits,
+            time_limit=by is Opcode.OP_MSG or self._state.time_limits,
             api_version=self.facts.api_version_required,
         )
         self.facts.attempts[-1].requests_sent += 1
@@ -295,7 +295,7 @@ class Dialogue:
         for row in QUESTIONS:
             if row.name not in state.asked and row.when(state):
                 state.asked.add(row.name)
-                self._ask(row.slot, row.request(state), row.form or state.form or Form.OP_MSG, row.name)
+                self._ask(row.slot, row.request(state), row.opcode or state.opcode or Opcode.OP_MSG, row.name)
 
     def _fill(self) -> None:
         """Keep the window full of the plan's requests; when there are no more, the dialogue is over."""
@@ -305,7 +305,7 @@ class Dialogue:
             if not requests:
                 break
             for request in requests:
-                by = Form.OP_QUERY if is_legacy(request.command) else self._state.form or Form.OP_MSG
+                by = Opcode.OP_QUERY if is_legacy(request.command) else self._state.opcode or Opcode.OP_MSG
                 try:
                     self._ask(_PLAN, request, by)
                 except RefusedRequest as refusal:
@@ -353,11 +353,11 @@ class Dialogue:
         document = reply.document or {}
         self.facts.max_wire_version = wire_version(document, "maxWireVersion")
         self.facts.min_wire_version = wire_version(document, "minWireVersion")
-        if reply.by == Form.OP_MSG or (self.facts.max_wire_version or 0) >= FIRST_WIRE_WITH_MSG:
-            self._state.form = Form.OP_MSG
+        if reply.by == Opcode.OP_MSG or (self.facts.max_wire_version or 0) >= FIRST_WIRE_WITH_MSG:
+            self._state.opcode = Opcode.OP_MSG
         else:
-            self._state.form = Form.OP_QUERY
-            self._channel.forget(Form.OP_MSG)
+            self._state.opcode = Opcode.OP_QUERY
+            self._channel.forget(Opcode.OP_MSG)
 
     def _go_on(self) -> None:
         """Nothing is awaited: the next questions, else the plan, else the end."""

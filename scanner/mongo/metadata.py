@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from scanner.mongo import activity, lookalikes
 from scanner.mongo.answers import databases, describe, error_code, succeeded
-from scanner.mongo.command_forms import KIND_OF, NOT_KNOWN, WIRE_3_0, Forms, Kind, Task
+from scanner.mongo.command_forms import KIND_OF, NOT_KNOWN, WIRE_3_0, CommandForms, Kind, Task
 from scanner.mongo.commands import CURSOR_COLLECTION, Command, Request
 from scanner.mongo.exposure import NOT_TOLD, assemble
 from scanner.mongo.facts import Depth, Document, Facts, Limits, Reply
@@ -57,7 +57,7 @@ class MetadataPlan:
         self._facts = facts
         self._limits = limits
         self._depth = depth
-        self._forms = Forms(
+        self._forms = CommandForms(
             wire,
             genuine=lookalikes.recognise(facts).name in lookalikes.GENUINE,
             before=activity.newest_id_bound(facts),

@@ -21,7 +21,7 @@ from scanner.mongo.commands import (
     list_databases,
 )
 from scanner.mongo.facts import Attempt, Document, Facts, Layer, Limits, Next
-from scanner.mongo.wire import Flaw, Form
+from scanner.mongo.wire import Flaw, Opcode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ class DialogueState:
     console: bool = False  # the port is that of an HTTP console
     layer: Layer = Layer.PLAIN
     legacy_tls: bool = False
-    form: Form | None = None  # decided by the handshake
+    opcode: Opcode | None = None  # decided by the handshake
     opening: Opening = FIRST_WRITE
     asked: set[str] = field(default_factory=set)
     heard: bool = False  # a whole MongoDB reply came
@@ -74,17 +74,17 @@ class DialogueState:
     @property
     def time_limits(self) -> bool:
         """Whether the server knows maxTimeMS: 2.6 and later."""
-        return self.form is not Form.OP_QUERY or (self.facts.max_wire_version or 0) > 0
+        return self.opcode is not Opcode.OP_QUERY or (self.facts.max_wire_version or 0) > 0
 
 
 class Question(NamedTuple):
-    """One row: its name (asked once), where the reply goes, when it is asked, what it asks, in which form."""
+    """One row: its name (asked once), where the reply goes, when and what it asks, and by which opcode."""
 
     name: str
     slot: str
     when: Callable[[DialogueState], bool]
     request: Callable[[DialogueState], Request]
-    form: Form | None = None  # None: the form that the handshake decided
+    opcode: Opcode | None = None  # None: the one that the handshake decided
 
 
 def _list_kind(state: DialogueState) -> ErrorKind | None:
@@ -128,7 +128,7 @@ def _needs_privilege_check(state: DialogueState) -> bool:
 def _privilege_request(state: DialogueState) -> Request:
     database = "admin" if state.mongos else "local"  # a mongos has no `local`
     wire = state.facts.max_wire_version or 0
-    if state.form is Form.OP_QUERY and wire < FIRST_WIRE_WITH_LIST_COLLECTIONS:
+    if state.opcode is Opcode.OP_QUERY and wire < FIRST_WIRE_WITH_LIST_COLLECTIONS:
         return legacy_namespaces(database)
     # Not `authorized`: that would filter by privilege instead of asking for it.
     return list_collections(database, authorized=False)
@@ -139,23 +139,25 @@ def _list(_: DialogueState) -> Request:
 
 
 QUESTIONS: tuple[Question, ...] = (
-    Question("hello", "hello", _hello_missing, lambda s: hello(s.client), Form.OP_MSG),
-    Question("isMaster by OP_MSG", "hello", _hello_refused, lambda s: is_master(s.client), Form.OP_MSG),
-    Question("hello with apiVersion", "hello", _hello_wants_version, lambda s: hello(s.client), Form.OP_MSG),
+    Question("hello", "hello", _hello_missing, lambda s: hello(s.client), Opcode.OP_MSG),
+    Question("isMaster by OP_MSG", "hello", _hello_refused, lambda s: is_master(s.client), Opcode.OP_MSG),
+    Question(
+        "hello with apiVersion", "hello", _hello_wants_version, lambda s: hello(s.client), Opcode.OP_MSG
+    ),
     Question("listDatabases", "list_databases", lambda s: s.facts.list_databases is None, _list),
     Question(
         "listDatabases by OP_MSG",
         "list_databases",
         lambda s: _list_kind(s) is ErrorKind.QUERY_REFUSED,
         _list,
-        Form.OP_MSG,
+        Opcode.OP_MSG,
     ),
     Question(
         "listDatabases with apiVersion",
         "list_databases",
         lambda s: _list_kind(s) is ErrorKind.API_VERSION,
         _list,
-        Form.OP_MSG,
+        Opcode.OP_MSG,
     ),
     # A member that is changing its state may answer the next time.
     Question(
@@ -167,7 +169,7 @@ QUESTIONS: tuple[Question, ...] = (
         "build_info",
         lambda s: error_kind(s.facts.build_info) is ErrorKind.API_VERSION,
         lambda _: build_info(),
-        Form.OP_MSG,
+        Opcode.OP_MSG,
     ),
     Question(
         "listDatabases with authorizedDatabases false",

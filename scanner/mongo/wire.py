@@ -39,8 +39,8 @@ _LIST_ELEMENT: Final = b"\x04databases\x00"
 _ONE_NAME: Final = 24  # bytes of an array of one {"name": ""}: an empty list proves nothing, however padded
 
 
-class Form(StrEnum):
-    """The two ways to write a command. A server answers in kind: OP_REPLY to one, OP_MSG to the other."""
+class Opcode(StrEnum):
+    """The two that a command may leave by. A server answers in kind: OP_REPLY to one, OP_MSG to the other."""
 
     OP_QUERY = "OP_QUERY"
     OP_MSG = "OP_MSG"
@@ -69,14 +69,14 @@ class WireError(Exception):
 
 @dataclass(slots=True)
 class Expected:
-    """One request in flight: whose reply is awaited, in which form, and how large it may be (bytes).
+    """One request in flight: whose reply is awaited, by which opcode, and how large it may be (bytes).
 
     `documents`: a legacy find, which may return any number of documents. `optional`: the server may well
     never answer this one (OP_MSG to a server that turned out to be too old for it).
     """
 
     request_id: int
-    by: Form
+    by: Opcode
     cap: int
     documents: bool = False
     lists_databases: bool = False
@@ -136,8 +136,8 @@ class FrameReader:
             self._sent_header = sent[:16]
         self._expected.append(expected)
 
-    def forget(self, by: Form) -> None:
-        """Requests of this form in flight may stay without a reply for ever."""
+    def forget(self, by: Opcode) -> None:
+        """Requests by this opcode in flight may stay without a reply for ever."""
         for expected in self._expected:
             if expected.by is by:
                 expected.optional = True
@@ -211,7 +211,7 @@ class FrameReader:
     def _owner(self, response_to: int, opcode: int) -> Expected:
         for expected in self._expected:
             if expected.request_id == response_to:
-                wanted = OP_REPLY if expected.by is Form.OP_QUERY else OP_MSG
+                wanted = OP_REPLY if expected.by is Opcode.OP_QUERY else OP_MSG
                 if opcode != wanted:
                     raise WireError(Flaw.PROTOCOL, f"opcode {opcode} in answer to {expected.by}")
                 return expected
@@ -225,7 +225,7 @@ class FrameReader:
     def _over_cap(self, expected: Expected, length: int) -> Frame | None:
         """A reply that is not read. A list of databases still proves itself by its first element."""
         if expected.lists_databases and length <= MAX_MESSAGE_BYTES:
-            start = 36 if expected.by is Form.OP_QUERY else 21
+            start = 36 if expected.by is Opcode.OP_QUERY else 21
             end = start + 4 + len(_LIST_ELEMENT) + 4
             if len(self._buffer) < end:
                 return None
@@ -248,7 +248,7 @@ def _starts_a_list(prefix: bytes, start: int, length: int) -> bool:
 
 
 def _read_reply(message: bytes, expected: Expected) -> Frame:
-    if expected.by is Form.OP_MSG:
+    if expected.by is Opcode.OP_MSG:
         return Frame(expected, _msg_body(message))
     return _op_reply(message, expected)
 

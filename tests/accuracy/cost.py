@@ -12,7 +12,7 @@ from scanner.mongo.bson_check import BINARY_COUNTS_AS, COSTLY_COUNTS_AS, MAX_ELE
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.metadata import MetadataPlan
-from scanner.mongo.wire import Form
+from scanner.mongo.wire import Opcode
 from tests.accuracy.asking import CLIENT
 from tests.accuracy.pages import table
 from tests.support.converse import converse
@@ -218,6 +218,6 @@ def _time_limits() -> str:
     )
     rows = []
     for name, request in asked:
-        limit = bson.decode(commands.encode(request, 1, Form.OP_MSG)[21:]).get("maxTimeMS")
+        limit = bson.decode(commands.encode(request, 1, Opcode.OP_MSG)[21:]).get("maxTimeMS")
         rows.append((name, f"{limit} ms" if limit else "none of its own: the reply deadline"))
     return _TIME + "\n" + table(("Question", "maxTimeMS"), rows)

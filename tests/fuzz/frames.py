@@ -15,7 +15,7 @@ from bson.errors import BSONError
 
 from scanner.mongo import bson_check
 from scanner.mongo.bson_check import BsonError
-from scanner.mongo.wire import Expected, Flaw, Form, Frame, FrameReader, WireError
+from scanner.mongo.wire import Expected, Flaw, Frame, FrameReader, Opcode, WireError
 from tests.fuzz.oracle import OPTIONS, BrokenPromiseError, must
 from tests.fuzz.source import Source
 
@@ -97,7 +97,7 @@ def _expectations(source: Source) -> list[Expected]:
         chosen.append(
             Expected(
                 number + 1,
-                Form.OP_MSG if bits & 1 else Form.OP_QUERY,
+                Opcode.OP_MSG if bits & 1 else Opcode.OP_QUERY,
                 CAPS[bits >> 1 & 3],
                 documents=bits & 9 == 8,
                 lists_databases=bool(bits & 16),

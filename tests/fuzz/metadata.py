@@ -10,7 +10,7 @@ from scanner.mongo.commands import RefusedRequest, encode, is_legacy
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Facts, Limits, Reply
 from scanner.mongo.metadata import MetadataPlan
-from scanner.mongo.wire import Form
+from scanner.mongo.wire import Opcode
 from tests.fuzz.observing import observation
 from tests.fuzz.oracle import check_requests, must
 from tests.fuzz.source import Source
@@ -99,9 +99,9 @@ def _reply(source: Source, request: Request) -> Reply:
 
 def _check(request: Request) -> None:
     """The request can be written, or is refused in the way that the dialogue knows."""
-    for form in (Form.OP_QUERY,) if is_legacy(request.command) else (Form.OP_QUERY, Form.OP_MSG):
+    for opcode in (Opcode.OP_QUERY,) if is_legacy(request.command) else (Opcode.OP_QUERY, Opcode.OP_MSG):
         try:
-            check_requests(encode(request, 5, form, api_version=True))
+            check_requests(encode(request, 5, opcode, api_version=True))
         except RefusedRequest as refusal:
             must("a request of" in str(refusal), "a name that the plan should have kept back:", refusal)
 

@@ -13,7 +13,7 @@ from results.verdict import Verdict
 from scanner.mongo import bson_check
 from scanner.mongo.commands import build_info, encode
 from scanner.mongo.judge import Judgement
-from scanner.mongo.wire import Form
+from scanner.mongo.wire import Opcode
 from tests.fuzz import frames, talk
 from tests.fuzz.oracle import BrokenPromiseError, Conversation, check_open, check_requests
 from tests.fuzz.registry import TARGETS
@@ -42,7 +42,7 @@ def test_no_answer_shows_nothing_by_any_rule(rule: str) -> None:
 
 
 def test_another_command_or_half_a_request_is_noticed() -> None:
-    good = encode(build_info(), 1, Form.OP_MSG)
+    good = encode(build_info(), 1, Opcode.OP_MSG)
     assert check_requests(good)[0].command == "buildInfo"
     with pytest.raises(BrokenPromiseError, match="not on the list"):
         check_requests(good.replace(b"buildInfo\x00", b"dropIndex\x00"))

@@ -11,7 +11,7 @@ import pytest
 from scanner.mongo import commands
 from scanner.mongo.commands import Command, RefusedRequest, Request, UnsafeName, client_metadata, encode
 from scanner.mongo.facts import Document, Limits
-from scanner.mongo.wire import Form
+from scanner.mongo.wire import Opcode
 from tests.support.recordings import VERSIONS, load
 from tests.support.replay import Message, parse, split
 
@@ -75,17 +75,17 @@ NEVER = {
 }
 
 
-def outputs() -> list[tuple[Request, Form, bytes]]:
+def outputs() -> list[tuple[Request, Opcode, bytes]]:
     made = []
     for request in ALL:
-        for by in Form:
+        for by in Opcode:
             for time_limit in (True, False):
                 for api_version in (True, False):
                     try:
                         message = encode(request, 7, by, time_limit=time_limit, api_version=api_version)
                     except RefusedRequest:
                         assert commands.is_legacy(request.command)
-                        assert by is Form.OP_MSG
+                        assert by is Opcode.OP_MSG
                         continue
                     made.append((request, by, message))
     return made
@@ -111,13 +111,13 @@ def test_every_command_is_among_the_outputs() -> None:
 
 
 @pytest.mark.parametrize(("request_", "by", "message"), outputs())
-def test_every_output_is_a_small_read_only_question(request_: Request, by: Form, message: bytes) -> None:
+def test_every_output_is_a_small_read_only_question(request_: Request, by: Opcode, message: bytes) -> None:
     parsed = read(message)
     assert len(message) < 2048
     assert int.from_bytes(message[:4], "little") == len(message)
     assert message[8:12] == b"\x00" * 4  # responseTo: 0 means "no TLS" to the server
-    assert parsed.opcode == (2004 if by is Form.OP_QUERY else 2013)
-    assert message[16:20] == (b"\x04\x00\x00\x00" if by is Form.OP_QUERY else b"\x00\x00\x00\x00")
+    assert parsed.opcode == (2004 if by is Opcode.OP_QUERY else 2013)
+    assert message[16:20] == (b"\x04\x00\x00\x00" if by is Opcode.OP_QUERY else b"\x00\x00\x00\x00")
     assert not keys(parsed.documents) & NEVER
     if commands.is_legacy(request_.command):
         _check_legacy(parsed)
@@ -125,17 +125,17 @@ def test_every_output_is_a_small_read_only_question(request_: Request, by: Form,
     document = parsed.documents[0]
     assert len(parsed.documents) == 1
     assert set(document) - {parsed.command} - FORMS <= READ_ONLY[parsed.command]
-    assert ("$db" in document) == (by is Form.OP_MSG)
+    assert ("$db" in document) == (by is Opcode.OP_MSG)
     assert not ("maxTimeMS" in document and parsed.command in UNLIMITED)
-    assert not ("apiVersion" in document and (parsed.command == "getMore" or by is Form.OP_QUERY))
+    assert not ("apiVersion" in document and (parsed.command == "getMore" or by is Opcode.OP_QUERY))
     if parsed.command in ("find", "aggregate"):
         _check_reads_no_document(document)
 
 
 @pytest.mark.parametrize("request_", ALL, ids=lambda request: request.command)
 def test_what_may_take_long_has_a_limit_of_seconds(request_: Request) -> None:
-    form = Form.OP_QUERY if commands.is_legacy(request_.command) else Form.OP_MSG
-    parsed = read(encode(request_, 7, form))
+    opcode = Opcode.OP_QUERY if commands.is_legacy(request_.command) else Opcode.OP_MSG
+    parsed = read(encode(request_, 7, opcode))
     bounded = parsed.command not in UNLIMITED and request_.command is not Command.LEGACY_NAMESPACES
     limits = [parsed.documents[0].get(key) for key in ("maxTimeMS", "$maxTimeMS")]
     assert any(limit and 1000 <= limit <= 10_000 for limit in limits) == bounded
@@ -176,7 +176,7 @@ def test_administrative_questions_are_put_to_admin_alone() -> None:
     """Elsewhere MongoDB answers code 13 before it looks at access: an open server would look locked."""
     for command in (Command.IS_MASTER, Command.HELLO, Command.BUILD_INFO, Command.LIST_DATABASES):
         request = next(request for request in ALL if request.command is command)
-        for by in Form:
+        for by in Opcode:
             assert read(encode(request, 7, by)).namespace == "admin.$cmd"
             with pytest.raises(RefusedRequest, match="admin only"):
                 encode(Request(command, "test", request.arguments), 7, by)
@@ -193,17 +193,17 @@ def test_the_wrong_database_really_answers_13_on_open_servers() -> None:
 def test_secondaries_are_asked_to_answer() -> None:
     for request in ALL:
         if request.command in (Command.LIST_DATABASES, Command.DB_STATS, Command.COUNT, Command.NEWEST_DATE):
-            document = read(encode(request, 7, Form.OP_MSG)).documents[0]
+            document = read(encode(request, 7, Opcode.OP_MSG)).documents[0]
             assert document["$readPreference"] == {"mode": "secondaryPreferred"}
 
 
 def test_get_more_is_for_listed_collections_only() -> None:
-    document = read(encode(commands.get_more("shop", -5), 7, Form.OP_MSG)).documents[0]
+    document = read(encode(commands.get_more("shop", -5), 7, Opcode.OP_MSG)).documents[0]
     assert document == {"getMore": -5, "collection": "$cmd.listCollections", "batchSize": 200, "$db": "shop"}
     assert isinstance(document["getMore"], bson.Int64)
     for cursor_id in (0, 2**63, -(2**63) - 1):
         with pytest.raises(RefusedRequest):
-            encode(commands.get_more("shop", cursor_id), 7, Form.OP_MSG)
+            encode(commands.get_more("shop", cursor_id), 7, Opcode.OP_MSG)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_unsafe_database_names_never_go_back(name: str) -> None:
         commands.legacy_namespaces(name),
     ):
         with pytest.raises(UnsafeName):
-            encode(request, 7, Form.OP_QUERY)
+            encode(request, 7, Opcode.OP_QUERY)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_unsafe_database_names_never_go_back(name: str) -> None:
 def test_unsafe_collection_names_never_go_back(name: str) -> None:
     for make in (commands.count, commands.coll_stats, commands.coll_stats_stage):
         with pytest.raises(UnsafeName):
-            encode(make("shop", name), 7, Form.OP_QUERY)
+            encode(make("shop", name), 7, Opcode.OP_QUERY)
 
 
 def test_odd_but_safe_names_do_go_back() -> None:
@@ -236,7 +236,8 @@ def test_odd_but_safe_names_do_go_back() -> None:
         ("=cmd|'x'!A0", "; drop"),
     ):
         assert (
-            read(encode(commands.count(database, collection), 7, Form.OP_MSG)).namespace == f"{database}.$cmd"
+            read(encode(commands.count(database, collection), 7, Opcode.OP_MSG)).namespace
+            == f"{database}.$cmd"
         )
 
 
@@ -247,16 +248,16 @@ def test_odd_but_safe_names_do_go_back() -> None:
 def test_newest_ids_are_asked_of_user_data_alone(database: str, collection: str) -> None:
     for make in (commands.newest_id, commands.newest_date, commands.legacy_newest_id):
         with pytest.raises(RefusedRequest, match="system collection"):
-            encode(make(database, collection, NOW), 7, Form.OP_QUERY)
+            encode(make(database, collection, NOW), 7, Opcode.OP_QUERY)
     for before in (0, -1, 2**32):
         with pytest.raises(RefusedRequest, match="time"):
-            encode(commands.newest_id("shop", "orders", before), 7, Form.OP_MSG)
+            encode(commands.newest_id("shop", "orders", before), 7, Opcode.OP_MSG)
 
 
 def test_a_request_that_grew_too_large_stays_here() -> None:
     long_client = {"application": {"name": "x" * 3000}}
     with pytest.raises(RefusedRequest, match="bytes"):
-        encode(commands.is_master(long_client), 7, Form.OP_QUERY)
+        encode(commands.is_master(long_client), 7, Opcode.OP_QUERY)
 
 
 def test_reply_caps_follow_what_is_expected() -> None:
@@ -356,4 +357,4 @@ def test_only_the_handshake_and_the_build_pass_a_locked_server(version: str) -> 
 
 
 def _name(request: Request) -> str:
-    return read(encode(request, 7, Form.OP_QUERY)).command
+    return read(encode(request, 7, Opcode.OP_QUERY)).command

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scanner.mongo import wire
 from scanner.mongo.banners import is_tls_record, recognise
-from scanner.mongo.wire import Expected, Flaw, Form, Frame, FrameReader, WireError, write_msg, write_query
+from scanner.mongo.wire import Expected, Flaw, Frame, FrameReader, Opcode, WireError, write_msg, write_query
 from tests.support.recordings import load, scenarios
 from tests.support.replay import split
 
@@ -71,7 +71,7 @@ def op_reply(
 
 def reader(*expected: Expected) -> FrameReader:
     made = FrameReader()
-    for one in expected or (Expected(3, Form.OP_MSG, 65536),):
+    for one in expected or (Expected(3, Opcode.OP_MSG, 65536),):
         made.expect(one, msg(0, b"sent before"))
     return made
 
@@ -100,9 +100,9 @@ def feed_bytewise(made: FrameReader, data: bytes) -> None:
         made.next_frame()
 
 
-QUERY = Expected(1, Form.OP_QUERY, 65536)
-FIND = Expected(1, Form.OP_QUERY, 65536, documents=True)
-LIST = Expected(3, Form.OP_MSG, 100, lists_databases=True)
+QUERY = Expected(1, Opcode.OP_QUERY, 65536)
+FIND = Expected(1, Opcode.OP_QUERY, 65536, documents=True)
+LIST = Expected(3, Opcode.OP_MSG, 100, lists_databases=True)
 
 
 def test_requests_are_the_known_vectors() -> None:
@@ -127,7 +127,7 @@ def test_replies_of_the_known_vectors() -> None:
 
 @pytest.mark.parametrize("vector", [V4, V5, V6, V7])
 def test_one_byte_at_a_time(vector: bytes) -> None:
-    made = reader(QUERY, Expected(3, Form.OP_MSG, 65536)) if vector is V4 else reader()
+    made = reader(QUERY, Expected(3, Opcode.OP_MSG, 65536)) if vector is V4 else reader()
     for byte in vector[:-1]:
         made.feed(bytes([byte]))
         assert made.next_frame() is None
@@ -170,8 +170,8 @@ def test_a_length_below_the_smallest_reply() -> None:
 
 def test_the_cap_is_exact_and_nothing_is_kept_above_it() -> None:
     exact = msg()
-    assert one_frame(exact, Expected(3, Form.OP_MSG, len(exact))).body == OK
-    assert flaw_of(exact[:16], Expected(3, Form.OP_MSG, len(exact) - 1)) is Flaw.TOO_LARGE
+    assert one_frame(exact, Expected(3, Opcode.OP_MSG, len(exact))).body == OK
+    assert flaw_of(exact[:16], Expected(3, Opcode.OP_MSG, len(exact) - 1)) is Flaw.TOO_LARGE
     huge = struct.pack("<iiii", 2**31 - 1, 9, 3, 2013)
     assert flaw_of(huge) is Flaw.TOO_LARGE
 
@@ -182,13 +182,13 @@ def test_response_to_is_compared(response_to: int) -> None:
 
 
 def test_replies_in_order_and_nothing_else() -> None:
-    made = reader(QUERY, Expected(2, Form.OP_MSG, 65536), Expected(3, Form.OP_MSG, 65536))
+    made = reader(QUERY, Expected(2, Opcode.OP_MSG, 65536), Expected(3, Opcode.OP_MSG, 65536))
     made.feed(op_reply() + msg(2) + msg(3))
     frames = [made.next_frame() for _ in range(4)]
     assert [frame.expected.request_id for frame in frames[:3] if frame] == [1, 2, 3]
     assert frames[3] is None
     assert not made.owes
-    assert flaw_of(msg(3), QUERY, Expected(3, Form.OP_MSG, 65536)) is Flaw.OUT_OF_ORDER
+    assert flaw_of(msg(3), QUERY, Expected(3, Opcode.OP_MSG, 65536)) is Flaw.OUT_OF_ORDER
     made.feed(msg(3))
     with pytest.raises(WireError, match="no request in flight"):
         made.next_frame()
@@ -196,12 +196,12 @@ def test_replies_in_order_and_nothing_else() -> None:
 
 def test_forgotten_requests_may_be_skipped_or_answered() -> None:
     for answers in ((msg(2), op_reply(4)), (op_reply(4),)):
-        made = reader(QUERY, Expected(2, Form.OP_MSG, 65536))
+        made = reader(QUERY, Expected(2, Opcode.OP_MSG, 65536))
         made.feed(op_reply())
         assert made.next_frame() is not None
-        made.forget(Form.OP_MSG)
+        made.forget(Opcode.OP_MSG)
         assert not made.owes
-        made.expect(Expected(4, Form.OP_QUERY, 65536), b"")
+        made.expect(Expected(4, Opcode.OP_QUERY, 65536), b"")
         for answer in answers:
             made.feed(answer)
             assert made.next_frame() is not None
@@ -264,7 +264,7 @@ LISTED = bson.encode({"databases": [{"name": f"database {i}"} for i in range(20)
 
 
 def test_a_list_over_the_cap_proves_itself_by_its_beginning() -> None:
-    by_query = Expected(1, Form.OP_QUERY, 100, lists_databases=True)
+    by_query = Expected(1, Opcode.OP_QUERY, 100, lists_databases=True)
     for data, expected in ((msg(body=LISTED), LIST), (op_reply(body=LISTED), by_query)):
         made = reader(expected)
         frame = None
@@ -300,7 +300,7 @@ def test_anything_else_over_the_cap_proves_nothing(data: bytes) -> None:
 
 @pytest.mark.parametrize("flags", [1, 2])
 def test_an_over_cap_error_by_op_reply_is_no_list(flags: int) -> None:
-    by_query = Expected(1, Form.OP_QUERY, 100, lists_databases=True)
+    by_query = Expected(1, Opcode.OP_QUERY, 100, lists_databases=True)
     assert flaw_of(op_reply(body=LISTED, flags=flags), by_query) is Flaw.TOO_LARGE
 
 
@@ -375,7 +375,7 @@ def test_every_recorded_reply_to_one_request_is_read() -> None:
             requests, replies = list(split(step.request)), list(split(step.reply))
             if len(requests) != 1 or len(replies) != 1 or step.family not in ("query", "msg", "pref"):
                 continue
-            by = Form.OP_QUERY if int.from_bytes(requests[0][12:16], "little") == 2004 else Form.OP_MSG
+            by = Opcode.OP_QUERY if int.from_bytes(requests[0][12:16], "little") == 2004 else Opcode.OP_MSG
             request_id = int.from_bytes(requests[0][4:8], "little")
             one_frame(replies[0], Expected(request_id, by, 100_000))
             read += 1
@@ -386,7 +386,7 @@ def test_every_recorded_reply_to_one_request_is_read() -> None:
 def test_any_bytes_in_any_chunking_give_the_same(data: bytes, size: int) -> None:
     results = []
     for step in (size, max(1, len(data))):
-        made = reader(QUERY, Expected(3, Form.OP_MSG, 4096))
+        made = reader(QUERY, Expected(3, Opcode.OP_MSG, 4096))
         seen: list[object] = []
         try:
             for at in range(0, len(data), step):

@@ -154,7 +154,7 @@ MUTANTS: Final = (
     Mutant("CursorNotFound is ignored", "wire", "    if flags & _CURSOR_NOT_FOUND:\n", "    if flags & 0:\n"),
     Mutant("compression is read as a reply", "wire", "if opcode == OP_COMPRESSED:", "if opcode == -1:"),
     Mutant(
-        "a reply in the other form is taken", "wire", "if opcode != wanted:", "if opcode not in (1, 2013):"
+        "a reply by the other opcode is taken", "wire", "if opcode != wanted:", "if opcode not in (1, 2013):"
     ),
     Mutant(
         "a long reply proves a list by its length",
@@ -241,7 +241,9 @@ MUTANTS: Final = (
         "if len(self.facts.attempts) < state.limits.connections:",
         "if len(self.facts.attempts) < 1000:",
     ),
-    Mutant("an old server is waited for", "dialogue", "            self._channel.forget(Form.OP_MSG)\n", ""),
+    Mutant(
+        "an old server is waited for", "dialogue", "            self._channel.forget(Opcode.OP_MSG)\n", ""
+    ),
     Mutant(
         "a refused name ends the plan",
         "dialogue",
