@@ -42,7 +42,9 @@ from scanner.mongo.questions import (
 from scanner.mongo.wire import Flaw, Opcode, WireError
 
 if TYPE_CHECKING:
-    from scanner.mongo.plan import Plan, PlanFactory
+    from collections.abc import Callable
+
+    from scanner.mongo.metadata import MetadataPlan
 
 FIRST_BYTES_KEPT: Final = 64
 _PLAN: Final = "plan"
@@ -79,7 +81,7 @@ class Dialogue:
         depth: Depth,
         limits: Limits,
         loopback: bool,
-        plan_factory: PlanFactory | None = None,
+        plan_factory: Callable[[Facts, Limits, Depth], MetadataPlan] | None = None,
         console: bool = False,
     ) -> None:
         self.facts = Facts(loopback=loopback)
@@ -89,7 +91,7 @@ class Dialogue:
         self._bytes_sent = 0
         self._depth = depth
         self._make_plan = plan_factory
-        self._plan: Plan | None = None
+        self._plan: MetadataPlan | None = None
         self._state = DialogueState(client, limits, self.facts, console)
         self._channel = Channel(limits)
         self._unanswered: deque[Request] = deque()
@@ -111,7 +113,7 @@ class Dialogue:
         return sum(attempt.bytes_received for attempt in self.facts.attempts)
 
     @property
-    def plan(self) -> Plan | None:
+    def plan(self) -> MetadataPlan | None:
         """The metadata plan, once the verdict was open and more was wanted."""
         return self._plan
 

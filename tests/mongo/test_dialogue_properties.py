@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bson
 from hypothesis import given, settings
@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from results.verdict import Verdict
 from scanner.contact import Ending, TlsSession
 from scanner.mongo import commands
-from scanner.mongo.commands import Request, client_metadata
-from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Layer, Limits, Next, Reply
 from scanner.mongo.judge import Judgement, judge
+from tests.mongo.talks import make
 from tests.support.recordings import load
 from tests.support.replay import parse, split
 
-CLIENT = client_metadata("Example", "soc@example.com", "0.1")
+if TYPE_CHECKING:
+    from scanner.mongo.commands import Request
+
 VERDICTS = {v for v in Verdict if not v.is_connection_outcome}
 HELLO: dict[str, Any] = {"ismaster": True, "maxWireVersion": 21, "ok": 1.0}
 ENDINGS = st.sampled_from([Ending.CLOSED, Ending.RESET, Ending.TIMEOUT, Ending.TLS_FAILED])
@@ -88,13 +89,7 @@ class Once(Endless):
 
 def run(streams: list[bytes], endings: list[Ending], size: int, *, tls: TlsSession) -> Judgement:
     """Each connection gets its stream in pieces of `size`, then ends in its way."""
-    dialogue = Dialogue(
-        client=CLIENT,
-        depth=Depth.COLLECTIONS,
-        limits=Limits(window=4),
-        loopback=False,
-        plan_factory=lambda *_: Once(),
-    )
+    dialogue = make(Depth.COLLECTIONS, Limits(window=4), Once())
     wanted = Next.OPEN_PLAIN
     for number in range(10):
         stream = streams[number % len(streams)]
@@ -169,13 +164,7 @@ def test_real_replies_with_one_byte_flipped(real: bytes, at: int, bit: int, size
 
 
 def test_an_endless_plan_is_ended_by_the_hosts_deadline() -> None:
-    dialogue = Dialogue(
-        client=CLIENT,
-        depth=Depth.DATABASES,
-        limits=Limits(),
-        loopback=False,
-        plan_factory=lambda *_: Endless(),
-    )
+    dialogue = make(Depth.DATABASES, plan=Endless())
     out = dialogue.connected(Layer.PLAIN)
     answers = [HELLO, {"version": "7.0.0", "ok": 1.0}, {"databases": [{"name": "shop"}], "ok": 1.0}]
     for _ in range(20):
