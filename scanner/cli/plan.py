@@ -26,11 +26,11 @@ def command(
     """
     from scanner.cli.plan_text import plan_json, plan_lines
     from scanner.clock import SystemClock
-    from scanner.setup.request import Request, load
+    from scanner.setup.request import SweepRequest, load
     from scanner.sweep.plan import make_plan
 
     now = SystemClock.wall()
-    loaded = load(Request.of(targets, asked), now)
+    loaded = load(SweepRequest.of(targets, asked), now)
     for notice in loaded.notices:
         click.echo(notice, err=True)
     plan = make_plan(loaded.settings, loaded.scope, loaded.options, now, seed)

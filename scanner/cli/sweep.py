@@ -65,11 +65,11 @@ def command(
     from scanner.cli.screen import is_terminal, screen_for
     from scanner.clock import SystemClock
     from scanner.setup.doctor import require_descriptors
-    from scanner.setup.request import Request, load
+    from scanner.setup.request import SweepRequest, load
     from scanner.sweep.sweep import run
 
     require_descriptors()
-    loaded = load(Request.of(targets, asked), SystemClock.wall())
+    loaded = load(SweepRequest.of(targets, asked), SystemClock.wall())
     for notice in loaded.notices:
         click.echo(notice, err=True)
     lines = as_json or not is_terminal(sys.stdout)

@@ -14,12 +14,12 @@ from scanner.clock import SystemClock
 from scanner.errors import ExitCode, MongosweepError, RefusedError
 from scanner.setup.doctor import Check, Machine, examine, platform_check
 from scanner.setup.firewall import fence
-from scanner.setup.request import Request, load
+from scanner.setup.request import SweepRequest, load
 from scanner.setup.settings import SweepSettings
 from targets.errors import ScopeError
 
 if TYPE_CHECKING:
-    from scanner.setup.request import Loaded
+    from scanner.setup.request import LoadedRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def diagnose(config: str | None, scope_file: str | None, output: str) -> Diagnos
     """Examine this machine for the settings found, or for the defaults when there are none."""
     sweep = SweepSettings()
     try:
-        loaded = load(Request(config=config, scope_file=scope_file), SystemClock.wall())
+        loaded = load(SweepRequest(config=config, scope_file=scope_file), SystemClock.wall())
         sweep = loaded.settings.sweep
         scope = _scope_check(loaded)
     except (MongosweepError, ScopeError) as error:
@@ -62,7 +62,7 @@ def diagnose(config: str | None, scope_file: str | None, output: str) -> Diagnos
     return Diagnosis([platform_check(), *checks, scope])
 
 
-def _scope_check(loaded: Loaded) -> Check:
+def _scope_check(loaded: LoadedRequest) -> Check:
     count = f"{loaded.scope.address_count:,} addresses, deny takes away "
     count += f"{sum(item.addresses for item in loaded.scope.excluded):,}"
     return Check("scope", "ok", f"{count}; `doctor --fence iproute` prints a fence outside the process")
@@ -70,7 +70,7 @@ def _scope_check(loaded: Loaded) -> Check:
 
 def fence_text(kind: str, config: str | None, scope_file: str | None, user: str | None) -> str:
     """The text of a fence for the whole scope."""
-    scope = load(Request(config=config, scope_file=scope_file), SystemClock.wall()).scope
+    scope = load(SweepRequest(config=config, scope_file=scope_file), SystemClock.wall()).scope
     return fence(kind, scope, _uid(user))
 
 

@@ -28,7 +28,7 @@ LIST = "-"  # a TARGET that stands for a list on standard input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class SweepRequest:
     """What was asked on the command line; None where nothing was said."""
 
     targets: tuple[str, ...] = ()
@@ -42,14 +42,14 @@ class Request:
     shard: tuple[int, int] = (1, 1)
 
     @classmethod
-    def of(cls, targets: Iterable[str], asked: Mapping[str, Any]) -> Request:
+    def of(cls, targets: Iterable[str], asked: Mapping[str, Any]) -> SweepRequest:
         """From the parsed options of a command; names that are none of ours are left out."""
         ours = {key: value for key, value in asked.items() if key in cls.__dataclass_fields__}
         return cls(targets=tuple(targets), **ours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedRequest:
     """Everything that a plan or a sweep needs. The settings hold what the command line overrides."""
 
     settings: Settings
@@ -59,7 +59,7 @@ class Loaded:
     notices: tuple[str, ...] = ()  # what the user should know of a list on standard input, one line each
 
 
-def load(request: Request, now: float, environment: Mapping[str, str] | None = None) -> Loaded:
+def load(request: SweepRequest, now: float, environment: Mapping[str, str] | None = None) -> LoadedRequest:
     """Read and check everything. `now` is wall time in seconds.
 
     Raises RefusedError, ScopeError, OutOfScope or GrammarError; each is one line with place and remedy.
@@ -78,10 +78,12 @@ def load(request: Request, now: float, environment: Mapping[str, str] | None = N
         config_sha256=config.sha256 if config else "",
         reload_scope=lambda at, names: reload_scope(request, at, names=names),
     )
-    return Loaded(settings=settings, scope=scope, options=options, config=config, notices=notices)
+    return LoadedRequest(settings=settings, scope=scope, options=options, config=config, notices=notices)
 
 
-def load_settings(request: Request, environment: Mapping[str, str]) -> tuple[ConfigFile | None, Settings]:
+def load_settings(
+    request: SweepRequest, environment: Mapping[str, str]
+) -> tuple[ConfigFile | None, Settings]:
     """The configuration and the settings with the command line's overrides. Raises RefusedError."""
     path = find_config(request.config, environment)
     if path is None and request.scope_file is None:
@@ -117,7 +119,7 @@ def _check_metadata(config: ConfigFile | None, settings: Settings) -> None:
 
 
 def full_scope(
-    request: Request,
+    request: SweepRequest,
     config: ConfigFile | None,
     settings: Settings,
     now: float,
@@ -183,7 +185,7 @@ def narrow_scope(
     return narrowed, notices
 
 
-def reload_scope(request: Request, now: float, *, names: bool) -> Scope:
+def reload_scope(request: SweepRequest, now: float, *, names: bool) -> Scope:
     """The whole scope as the files describe it now, for narrowing a running sweep; it may be empty. Only with
     `names` may it have to wait for a resolver."""
     config, settings = load_settings(request, os.environ)

@@ -13,7 +13,7 @@ from aiohttp import web
 import scanner.sweep.sweep
 from results.record import json_schema
 from scanner.cli import main
-from scanner.setup.request import Request, load
+from scanner.setup.request import SweepRequest, load
 from scanner.sweep.progress import Summary
 from targets import special
 from tests.cli.programs import CONFIGURATION, mongosweep
@@ -119,7 +119,7 @@ def test_a_scope_file_stands_in_for_the_configurations(
 
 
 def test_a_reload_sees_what_the_file_says_then(here: Path) -> None:
-    loaded = load(Request(targets=("127.93.0.0/30",)), 1_795_521_600.0, {})
+    loaded = load(SweepRequest(targets=("127.93.0.0/30",)), 1_795_521_600.0, {})
     assert len(loaded.scope) == 4
     reload = loaded.options.reload_scope
     assert reload is not None
