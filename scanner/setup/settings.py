@@ -155,7 +155,7 @@ class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = 200
 
 
-class Canary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CanarySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A server known to answer. When it is silent, silence elsewhere proves nothing: the run is degraded."""
 
     address: Annotated[str, Meta(description="an address inside the scope", examples=["10.20.0.5"])]
@@ -276,7 +276,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     deny: tuple[Table, ...] = ()
     sweep: SweepSettings = field(default_factory=SweepSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
-    canary: tuple[Canary, ...] = ()
+    canary: tuple[CanarySettings, ...] = ()
     blackout: tuple[Blackout, ...] = ()
     optout: tuple[OptOut, ...] = ()
     pause: Pause = field(default_factory=Pause)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scanner.engine.engine import Engine, Heard
     from scanner.lab.server import Server
     from scanner.network.guard import Door
-    from scanner.setup.settings import Canary
+    from scanner.setup.settings import CanarySettings
     from targets.scope import Target
 
 OWN = "the sweep's own server on loopback"
@@ -80,7 +80,7 @@ def _word(heard: Heard) -> str:
     return judge(heard.dialogue.facts).verdict.value
 
 
-def configured(scope: Scope, canaries: Sequence[Canary], now: float) -> list[Bird]:
+def configured(scope: Scope, canaries: Sequence[CanarySettings], now: float) -> list[Bird]:
     """The birds of the configuration. Raises OutOfScope for one that the scope does not hold."""
     return [
         Bird(f"{canary.address}:{canary.port}", scope.target(canary.address, canary.port, now), canary.expect)

@@ -19,7 +19,7 @@ from results.run import load_manifest
 from results.verdict import Verdict
 from scanner.clock import SystemClock
 from scanner.lab.honest import personalities
-from scanner.setup.settings import Blackout, Canary, Pause, Settings, SweepOptions, SweepSettings
+from scanner.setup.settings import Blackout, CanarySettings, Pause, Settings, SweepOptions, SweepSettings
 from scanner.sweep.control import Pauses
 from scanner.sweep.sweep import run
 from targets.entries import Deny, Entry
@@ -217,7 +217,7 @@ def test_shards_cover_everything_once(tmp_path: Path, port: int, seed: int | Non
 
 def test_a_silent_canary_degrades_the_run(tmp_path: Path, port: int) -> None:
     settings = Settings(
-        sweep=FAST, canary=(Canary(address="127.91.0.5", port=port, expect=Verdict.AUTH_REQUIRED),)
+        sweep=FAST, canary=(CanarySettings(address="127.91.0.5", port=port, expect=Verdict.AUTH_REQUIRED),)
     )
     summary, _ = sweep(scope_of(port, "127.91.0.0/29"), tmp_path, settings)
     assert summary.state == "degraded"

@@ -19,7 +19,7 @@ from results.run import load_manifest
 from results.verdict import Verdict
 from scanner.engine.loss import Memory, SecondLook
 from scanner.lab.honest import personalities
-from scanner.setup.settings import Canary, Settings, SweepOptions
+from scanner.setup.settings import CanarySettings, Settings, SweepOptions
 from scanner.sweep import persistence as room
 from scanner.sweep.checkpoint import decode
 from scanner.sweep.close import UNLOOKED, LastingFacts, lasting_faults
@@ -130,7 +130,7 @@ def sealed(fs: Slow) -> bool:
 def test_a_resume_does_not_make_a_degraded_run_complete(tmp_path: Path) -> None:
     """A canary was silent while everything was asked; that everything is asked is no reason to forget it."""
     port = free_port()
-    canary = Canary(address="127.91.0.5", port=port, expect=Verdict.AUTH_REQUIRED)
+    canary = CanarySettings(address="127.91.0.5", port=port, expect=Verdict.AUTH_REQUIRED)
     settings = Settings(sweep=FAST, canary=(canary,))
     scope = scope_of(port, "127.91.0.0/29")
     first = run(settings, scope, SweepOptions(output=tmp_path), Watcher())
@@ -144,9 +144,10 @@ def test_a_resume_does_not_make_a_degraded_run_complete(tmp_path: Path) -> None:
 
 
 def test_what_was_silent_before_a_resume_is_asked_again(tmp_path: Path) -> None:
-    """It may have been lost on the way then, however well everything goes now."""
+    """It may have been lost on the way then, however well everything goes now. (A silent canary keeps the
+    run from being complete.)"""
     port = free_port()
-    canary = Canary(address="127.91.0.6", port=port, expect=Verdict.AUTH_REQUIRED)  # silent: not complete
+    canary = CanarySettings(address="127.91.0.6", port=port, expect=Verdict.AUTH_REQUIRED)
     settings, scope = Settings(sweep=FAST, canary=(canary,)), scope_of(port, "127.91.0.0/29")
     with jammed("127.91.0.5", port):
         first = run(settings, scope, SweepOptions(output=tmp_path), Watcher())
