@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from results import manifest as manifests
-from results.chain import CHAIN_FILE, Chain, Link, content_of
+from results.chain import CHAIN_FILE, Chain, ChainLink, content_of
 from results.files import CorruptError, NotARunError, explain
 from results.manifest import MANIFEST_FILE
 from results.reading import read_segment, segments_in
@@ -180,7 +180,7 @@ def _check_segments(directory: Path, chain: Chain | None, findings: list[Finding
     return lines
 
 
-def _judge_segment(path: Path, seal: Link | None, size: int, sha256: str) -> Finding:
+def _judge_segment(path: Path, seal: ChainLink | None, size: int, sha256: str) -> Finding:
     if seal is None:
         try:
             whole = sum(1 for _ in read_segment(path, lambda _: None))

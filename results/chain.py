@@ -24,7 +24,7 @@ CHAIN_FILE = "chain.json"
 CHAIN_SCHEMA = "mongosweep.chain/1"
 
 
-class Link(Struct, frozen=True, kw_only=True):
+class ChainLink(Struct, frozen=True, kw_only=True):
     """One file as it was when it was sealed.
 
     `crashed`: the process that wrote the segment ended without sealing it, and the next start did; then
@@ -62,14 +62,14 @@ class Chain(Struct, kw_only=True):
     schema: str = CHAIN_SCHEMA
     run_id: str
     genesis: str
-    links: list[Link] = []
+    links: list[ChainLink] = []
 
     @property
     def head(self) -> str:
         """The last hash: it depends on every byte that the chain covers."""
         return self.links[-1].hash if self.links else self.genesis
 
-    def segments(self) -> dict[str, Link]:
+    def segments(self) -> dict[str, ChainLink]:
         """The sealed segments by name."""
         return {link.name: link for link in self.links if link.kind == "segment"}
 
@@ -124,7 +124,7 @@ class ChainFile:
         data = msgspec.json.format(msgspec.json.encode(self.chain), indent=1) + b"\n"
         write_durably(self._fs, self._path, data, keep_previous=False)
 
-    def add(self, link: Link) -> Link:
+    def add(self, link: ChainLink) -> ChainLink:
         """Append one link, give it its hash, and write the file durably. Raises `StorageError`."""
         hashed = msgspec.structs.replace(link, hash=link.digest_after(self.chain.head))
         self.chain.links.append(hashed)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from results.chain import ChainFile, Link, content_of
+from results.chain import ChainFile, ChainLink, content_of
 from results.files import FileSystem, StorageError, storage_error, write_whole
 from results.reading import (
     TornTail,
@@ -252,7 +252,7 @@ class JournalWriter:
     def _seal(self, segment: _Segment) -> None:
         try:
             self._chain.add(
-                Link(
+                ChainLink(
                     kind="segment",
                     name=segment.path.name,
                     lines=segment.lines,

@@ -11,7 +11,7 @@ import logging
 import re
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from results.chain import CHAIN_FILE, Link, load_chain
+from results.chain import CHAIN_FILE, ChainLink, load_chain
 from results.files import CorruptError, NotARunError, explain
 from results.record import MAX_LINE, Observation, RecordError, from_json
 
@@ -82,7 +82,7 @@ def read_run(path: Path, warn: Callable[[TornTail], None] = log_warning) -> Iter
 
 
 def read_segment(
-    path: Path, warn: Callable[[TornTail], None] = log_warning, seal: Link | None = None
+    path: Path, warn: Callable[[TornTail], None] = log_warning, seal: ChainLink | None = None
 ) -> Iterator[Observation]:
     """The observations of one segment, checked against `seal` at the end when there is one.
 
@@ -97,7 +97,7 @@ def read_segment(
 
 
 def read_lines(
-    path: Path, warn: Callable[[TornTail], None] = log_warning, seal: Link | None = None
+    path: Path, warn: Callable[[TornTail], None] = log_warning, seal: ChainLink | None = None
 ) -> Iterator[bytes]:
     """The whole lines of one segment as they stand, each with its newline; for copying and for cursors."""
     try:
@@ -133,7 +133,7 @@ def _has_hole(line: bytes, offset: int) -> bool:
 
 
 def _torn_length(
-    path: Path, file: BinaryIO, line: bytes, digest: hashlib._Hash, seal: Link | None, *, hole: bool
+    path: Path, file: BinaryIO, line: bytes, digest: hashlib._Hash, seal: ChainLink | None, *, hole: bool
 ) -> int:
     """Length of the torn tail that begins with `line`; `CorruptError` when it is damage and no torn tail.
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from results import manifest as manifests
-from results.chain import Chain, ChainFile, Link, content_of, load_chain
+from results.chain import Chain, ChainFile, ChainLink, content_of, load_chain
 from results.files import (
     REAL,
     AlreadyCompleteError,
@@ -296,7 +296,7 @@ def _seal_end(path: Path, chain: ChainFile, manifest: Manifest) -> None:
         return
     content = content_of(path / MANIFEST_FILE)
     chain.add(
-        Link(
+        ChainLink(
             kind="manifest",
             name=MANIFEST_FILE,
             lines=content.lines,
@@ -317,7 +317,7 @@ def _seal_crashed(path: Path, chain: ChainFile, fs: FileSystem, warn: Callable[[
             warn(tail)
         content = content_of(segment)
         chain.add(
-            Link(
+            ChainLink(
                 kind="segment",
                 name=segment.name,
                 lines=lines,

@@ -70,7 +70,7 @@ def prefix_of(ip: str, length_v4: int = 24, length_v6: int = 64) -> str:
     return str(ipaddress.ip_network((address, length), strict=False))
 
 
-class Summary(Struct, kw_only=True):
+class Totals(Struct, kw_only=True):
     """Counts of lines. Bytes and documents are sums over what is open, where a server gave a figure."""
 
     targets: int = 0
@@ -88,9 +88,9 @@ class Summary(Struct, kw_only=True):
         return sum(count for verdict, count in self.verdicts.items() if verdict.is_open)
 
 
-def summarise(observations: Iterable[Observation], *, prefixes: bool = False, length_v4: int = 24) -> Summary:
+def totals_of(observations: Iterable[Observation], *, prefixes: bool = False, length_v4: int = 24) -> Totals:
     """Count observations; those of one target in one run are counted once each, so give `unique` ones."""
-    summary = Summary()
+    totals = Totals()
     verdicts: Counter[Verdict] = Counter()
     severities: Counter[Severity] = Counter()
     by_prefix: dict[str, Counter[Verdict]] = {}
@@ -100,22 +100,22 @@ def summarise(observations: Iterable[Observation], *, prefixes: bool = False, le
         if prefixes:
             prefix = prefix_of(observation.target.ip, length_v4)
             by_prefix.setdefault(prefix, Counter())[observation.verdict] += 1
-        _add_exposure(summary, observation)
-    summary.targets = verdicts.total()
-    summary.verdicts = {verdict: verdicts[verdict] for verdict in Verdict if verdicts[verdict]}
-    summary.severities = {severity: severities[severity] for severity in Severity if severities[severity]}
-    summary.by_prefix = {prefix: dict(counts) for prefix, counts in sorted(by_prefix.items())}
-    return summary
+        _add_exposure(totals, observation)
+    totals.targets = verdicts.total()
+    totals.verdicts = {verdict: verdicts[verdict] for verdict in Verdict if verdicts[verdict]}
+    totals.severities = {severity: severities[severity] for severity in Severity if severities[severity]}
+    totals.by_prefix = {prefix: dict(counts) for prefix, counts in sorted(by_prefix.items())}
+    return totals
 
 
-def _add_exposure(summary: Summary, observation: Observation) -> None:
+def _add_exposure(totals: Totals, observation: Observation) -> None:
     exposure = observation.exposure
-    summary.truncated += bool(observation.truncated or (exposure and exposure.truncated))
+    totals.truncated += bool(observation.truncated or (exposure and exposure.truncated))
     if exposure is None or not observation.verdict.is_open:
         return
-    summary.open_bytes += exposure.total_size_bytes or 0
-    summary.open_documents += exposure.documents or 0
-    summary.ransomed += exposure.ransom.level in ("possible", "likely")
+    totals.open_bytes += exposure.total_size_bytes or 0
+    totals.open_documents += exposure.documents or 0
+    totals.ransomed += exposure.ransom.level in ("possible", "likely")
 
 
 def unique(observations: Iterable[Observation]) -> list[Observation]:

@@ -18,7 +18,7 @@ _REASON = 200
 _GRAVE = frozenset({Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM})
 
 
-class Row(NamedTuple):
+class ReportRow(NamedTuple):
     """One server as text for people; every cell is already safe to print."""
 
     severity: str
@@ -60,7 +60,7 @@ def by_gravity(observations: Iterable[Observation]) -> list[Observation]:
     return sorted(observations, key=key)
 
 
-def row(observation: Observation) -> Row:
+def row(observation: Observation) -> ReportRow:
     """One observation as cells. Names from servers and from files are escaped here, and only here."""
     target, server = observation.target, observation.server
     address = f"[{target.ip}]:{target.port}" if ":" in target.ip else f"{target.ip}:{target.port}"
@@ -70,7 +70,7 @@ def row(observation: Observation) -> Row:
         if server.product != "mongodb":
             product = f"{visible(server.product, _NAME)} {product}".strip()
     open_now = observation.exposure if observation.verdict.is_open else None
-    return Row(
+    return ReportRow(
         severity=observation.severity.value,
         address=visible(address, 70),
         owner=_owner(observation) or "-",

@@ -10,8 +10,8 @@ import textwrap
 import unicodedata
 from typing import IO, TYPE_CHECKING
 
-from results.report.rows import Row, by_gravity, row, whom_to_call
-from results.summary import summarise
+from results.report.rows import ReportRow, by_gravity, row, whom_to_call
+from results.summary import totals_of
 from results.text import human_bytes
 from results.verdict import Severity
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from results.record import Observation
     from results.report.rows import Call
-    from results.summary import Coverage, Summary
+    from results.summary import Coverage, Totals
 
 _TITLES = {
     "severity": "severity",
@@ -45,7 +45,7 @@ _COLOURS = {
     Severity.INFO: "dim",
 }
 MOST_CALLS = 40
-__all__ = ["by_gravity", "print_table", "row", "summary_lines"]
+__all__ = ["by_gravity", "print_table", "row", "totals_lines"]
 
 
 def print_table(
@@ -86,7 +86,7 @@ def print_table(
     if len(ordered) > limit:
         console.print(f"and {len(ordered) - limit:,} more, none of them graver")
     console.print()
-    out.line(summary_lines(summarise(ordered))[-1], "bold")
+    out.line(totals_lines(totals_of(ordered))[-1], "bold")
     out.calls(whom_to_call(ordered))
 
 
@@ -96,7 +96,7 @@ def _fitting(encoding: str | None) -> Callable[[str], str]:
     return lambda text: text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _columns(rows: Sequence[Row], width: int) -> tuple[str, ...]:
+def _columns(rows: Sequence[ReportRow], width: int) -> tuple[str, ...]:
     """As many columns as fit side by side; none when not even the necessary ones do."""
     rows = _shortened(rows)
     for count in range(len(_TITLES), _ALWAYS - 1, -1):
@@ -106,7 +106,7 @@ def _columns(rows: Sequence[Row], width: int) -> tuple[str, ...]:
     return ()
 
 
-def _width(rows: Iterable[Row], name: str) -> int:
+def _width(rows: Iterable[ReportRow], name: str) -> int:
     longest = max(_cells(getattr(each, name)) for each in rows)
     return max(min(longest, _WIDEST.get(name, longest)), len(_TITLES[name]))
 
@@ -121,7 +121,7 @@ def _cells(text: str) -> int:
     )
 
 
-def _shortened(rows: Iterable[Row]) -> list[Row]:
+def _shortened(rows: Iterable[ReportRow]) -> list[ReportRow]:
     """The rows as columns show them: the day of the newest write, and the one long verdict cut short."""
     return [
         cells._replace(
@@ -145,7 +145,7 @@ class _Printer:
 
         self._console.print(Text(self._fit(text), style=style, overflow="fold"))
 
-    def columns(self, names: Sequence[str], shown: Sequence[tuple[Severity, Row]]) -> None:
+    def columns(self, names: Sequence[str], shown: Sequence[tuple[Severity, ReportRow]]) -> None:
         """A line for each server, and below it what has no column."""
         rows = _shortened(cells for _, cells in shown)
         widths = {name: _width(rows, name) for name in names}
@@ -163,7 +163,7 @@ class _Printer:
                 self._paragraph(", ".join(beside))
             self._why(cells)
 
-    def blocks(self, shown: Sequence[tuple[Severity, Row]]) -> None:
+    def blocks(self, shown: Sequence[tuple[Severity, ReportRow]]) -> None:
         """Some lines for each server, however narrow the terminal."""
         for severity, cells in shown:
             head = f"{cells.severity}  {cells.address}  {cells.verdict}  {cells.version}"
@@ -175,7 +175,7 @@ class _Printer:
             self._paragraph("owner: " + cells.owner)
             self._why(cells)
 
-    def _why(self, cells: Row) -> None:
+    def _why(self, cells: ReportRow) -> None:
         why = "; ".join(cells.why)
         if cells.ransom != "-" and cells.ransom.partition(": ")[2] not in why:
             self._paragraph("ransom " + cells.ransom)
@@ -239,7 +239,7 @@ def _cut(text: str, width: int) -> str:
     return text + "..."
 
 
-def summary_lines(summary: Summary, coverage: Coverage | None = None) -> list[str]:
+def totals_lines(totals: Totals, coverage: Coverage | None = None) -> list[str]:
     """The counts in a few plain lines, for the end of a run and for `--quiet`-less pipes on stderr."""
     lines = []
     if coverage is not None:
@@ -247,13 +247,13 @@ def summary_lines(summary: Summary, coverage: Coverage | None = None) -> list[st
             f"{coverage.planned:,} targets planned: {coverage.outcomes:,} asked, "
             f"{coverage.excluded:,} excluded, {coverage.not_reached:,} not reached"
         )
-    verdicts = ", ".join(f"{count:,} {verdict.value}" for verdict, count in summary.verdicts.items())
+    verdicts = ", ".join(f"{count:,} {verdict.value}" for verdict, count in totals.verdicts.items())
     lines.append(f"verdicts: {verdicts or 'none'}")
-    if summary.open:
-        ransomed = f", {summary.ransomed:,} with an extortionist's note" if summary.ransomed else ""
+    if totals.open:
+        ransomed = f", {totals.ransomed:,} with an extortionist's note" if totals.ransomed else ""
         lines.append(
-            f"open without a password: {_plural(summary.open, 'server')}, {human_bytes(summary.open_bytes)}, "
-            f"{_plural(summary.open_documents, 'document')}{ransomed}"
+            f"open without a password: {_plural(totals.open, 'server')}, {human_bytes(totals.open_bytes)}, "
+            f"{_plural(totals.open_documents, 'document')}{ransomed}"
         )
     else:
         lines.append("open without a password: none")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from results.audit import audit, to_json
-from results.chain import Chain, ChainFile, Link, content_of, load_chain
+from results.chain import Chain, ChainFile, ChainLink, content_of, load_chain
 from results.files import REAL, NotARunError
 from results.record import to_json as line_of
 from results.run import RunDirectory
@@ -147,7 +147,7 @@ def test_an_end_that_the_chain_never_saw_is_an_edit(tmp_path: Path) -> None:
 
 
 def test_a_link_depends_on_all_of_its_fields() -> None:
-    link = Link(kind="segment", name="a", lines=1, bytes=2, sha256="c")
+    link = ChainLink(kind="segment", name="a", lines=1, bytes=2, sha256="c")
     changed = [
         msgspec.structs.replace(link, **change)
         for change in (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from results.chain import CHAIN_FILE, Chain, ChainFile, Link, content_of
+from results.chain import CHAIN_FILE, Chain, ChainFile, ChainLink, content_of
 from results.files import REAL, CorruptError, NotARunError
 from results.journal import TornTail, read_lines, read_run, read_segment
 from results.record import MAX_LINE, to_json
@@ -29,10 +29,10 @@ def segment(directory: Path, data: bytes) -> Path:
     return path
 
 
-def seal(path: Path, *, torn_bytes: int = 0) -> Link:
+def seal(path: Path, *, torn_bytes: int = 0) -> ChainLink:
     """The link that the chain would hold for a segment as it stands."""
     content = content_of(path)
-    return Link(
+    return ChainLink(
         kind="segment",
         name=path.name,
         lines=content.lines,

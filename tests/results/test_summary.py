@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.summary import AccountingError, Coverage, account, prefix_of, summarise, unique
+from results.summary import AccountingError, Coverage, account, prefix_of, totals_of, unique
 from results.verdict import Severity, Verdict
 from tests.results.examples import database, exposure, magazine, observation, open_server
 
@@ -61,19 +61,19 @@ def test_counts_by_verdict_severity_and_prefix() -> None:
         observation("127.0.0.5", truncated=["x"]),
         open_server("127.0.0.6", exposure=exposure(truncated=["x"])),
     ]
-    summary = summarise(seen, prefixes=True)
-    assert summary.targets == 7
-    assert summary.open == 4
-    assert summary.verdicts == {Verdict.OPEN: 3, Verdict.OPEN_NO_DATA: 1, Verdict.AUTH_REQUIRED: 3}
-    assert summary.severities == {Severity.CRITICAL: 1, Severity.HIGH: 3, Severity.INFO: 3}
-    assert (summary.open_documents, summary.open_bytes) == (693_008, 60_000_008_262)
-    assert (summary.ransomed, summary.truncated) == (1, 2)
-    assert summary.by_prefix == {
+    totals = totals_of(seen, prefixes=True)
+    assert totals.targets == 7
+    assert totals.open == 4
+    assert totals.verdicts == {Verdict.OPEN: 3, Verdict.OPEN_NO_DATA: 1, Verdict.AUTH_REQUIRED: 3}
+    assert totals.severities == {Severity.CRITICAL: 1, Severity.HIGH: 3, Severity.INFO: 3}
+    assert (totals.open_documents, totals.open_bytes) == (693_008, 60_000_008_262)
+    assert (totals.ransomed, totals.truncated) == (1, 2)
+    assert totals.by_prefix == {
         "127.0.0.0/24": {Verdict.AUTH_REQUIRED: 2, Verdict.OPEN: 2},
         "127.0.1.0/24": {Verdict.AUTH_REQUIRED: 1, Verdict.OPEN: 1, Verdict.OPEN_NO_DATA: 1},
     }
-    assert summarise(seen).by_prefix == {}
-    assert msgspec.json.decode(msgspec.json.encode(summary), type=type(summary)) == summary
+    assert totals_of(seen).by_prefix == {}
+    assert msgspec.json.decode(msgspec.json.encode(totals), type=type(totals)) == totals
 
 
 def test_of_two_answers_of_one_target_the_open_one_stays() -> None:

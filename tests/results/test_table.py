@@ -12,8 +12,8 @@ import pytest
 
 from results.record import Endpoint, Owner, Ransom, Server
 from results.report.rows import whom_to_call
-from results.report.table import by_gravity, print_table, row, summary_lines
-from results.summary import Coverage, summarise
+from results.report.table import by_gravity, print_table, row, totals_lines
+from results.summary import Coverage, totals_of
 from results.verdict import MEANING, Severity, Verdict
 from tests.results.examples import database, exposure, magazine, observation, open_server
 from tests.results.test_record import INJECTIONS
@@ -179,14 +179,14 @@ def test_whom_to_call_about_what() -> None:
 
 def test_the_summary_in_plain_lines() -> None:
     coverage = Coverage(planned=10_000, outcomes=5, excluded=5, not_reached=9990)
-    assert summary_lines(summarise(ESTATE), coverage) == [
+    assert totals_lines(totals_of(ESTATE), coverage) == [
         "10,000 targets planned: 5 asked, 5 excluded, 9,990 not reached",
         "verdicts: 3 open, 1 auth_required, 1 not_mongodb",
         "open without a password: 3 servers, 61.0 GB, 693,201 documents, 1 with an extortionist's note",
     ]
-    assert summary_lines(summarise([])) == ["verdicts: none", "open without a password: none"]
+    assert totals_lines(totals_of([])) == ["verdicts: none", "open without a password: none"]
     only = open_server("127.0.0.1", database("x", documents=1))
-    assert summary_lines(summarise([only]))[1] == "open without a password: 1 server, 4.1 kB, 1 document"
+    assert totals_lines(totals_of([only]))[1] == "open without a password: 1 server, 4.1 kB, 1 document"
 
 
 def test_severity_orders_as_it_is_listed() -> None:
