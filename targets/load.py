@@ -16,7 +16,7 @@ from targets.files import read_text
 from targets.names import Resolver, leave_out, on_ports_of, resolve_entry
 from targets.policy import check_allow, check_deny
 from targets.scope import Scope
-from targets.tables import ALLOW_KEYS, DENY_KEYS, Named, Row, read_allow, read_deny
+from targets.tables import ALLOW_KEYS, DENY_KEYS, Named, TableRow, read_allow, read_deny
 from targets.toml_lines import TomlLines
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ _EXAMPLE = 'write an [[allow]] entry for each range that is yours, as in cidr = 
 
 
 def _build(
-    rows: Sequence[Row],
+    rows: Sequence[TableRow],
     source: str,
     ports: Sequence[int],
     now: float,
@@ -123,11 +123,11 @@ def _rows(
     tables: object,
     source: str,
     line_of: Callable[[tuple[str | int, ...]], int | None],
-) -> Iterator[Row]:
+) -> Iterator[TableRow]:
     if not isinstance(tables, (list, tuple)) or not all(isinstance(table, dict) for table in tables):
         raise ScopeError(source, line_of((kind,)), f"{kind} is not a list of tables", f"write [[{kind}]]")
     for number, table in enumerate(tables):
-        yield Row(kind, table, source, _key_line(line_of, kind, number))
+        yield TableRow(kind, table, source, _key_line(line_of, kind, number))
 
 
 def _key_line(
@@ -140,7 +140,7 @@ def _same_line(line: int) -> Callable[[str], int | None]:
     return lambda key: line
 
 
-def _toml_rows(text: str, source: str) -> Iterator[Row]:
+def _toml_rows(text: str, source: str) -> Iterator[TableRow]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -162,7 +162,7 @@ def _toml_rows(text: str, source: str) -> Iterator[Row]:
     yield from _rows("deny", document.get("deny", []), source, lines.line)
 
 
-def _plain_rows(text: str, source: str) -> Iterator[Row]:
+def _plain_rows(text: str, source: str) -> Iterator[TableRow]:
     """One address, CIDR, range or name a line; `!` in front denies; `#` begins a comment."""
     for number, line in enumerate(_bounded_lines(text, source), start=1):
         item, _, comment = line.partition("#")
@@ -173,7 +173,7 @@ def _plain_rows(text: str, source: str) -> Iterator[Row]:
         values: dict[str, Any] = {"cidr": item.removeprefix("!").lstrip(" \t")}
         if denied and comment.strip():
             values["reason"] = comment.strip()
-        yield Row("deny" if denied else "allow", values, source, _same_line(number))
+        yield TableRow("deny" if denied else "allow", values, source, _same_line(number))
 
 
 def _bounded_lines(text: str, source: str) -> list[str]:
@@ -202,7 +202,7 @@ _COLUMNS = {
 _COLUMNS |= {key: key for key in (*ALLOW_KEYS, *DENY_KEYS)}
 
 
-def _csv_rows(text: str, source: str) -> Iterator[Row]:
+def _csv_rows(text: str, source: str) -> Iterator[TableRow]:
     """A header and one entry a row, parted by comma, semicolon or tab; `exclude` = true makes it a deny."""
     lines = _bounded_lines(text, source)
     head = next((line for line in lines if line.strip()), "")
@@ -238,7 +238,7 @@ def _csv_header(cells: list[str], source: str, line: int) -> list[str]:
     return header
 
 
-def _csv_row(header: list[str], cells: list[str], source: str, line: int) -> Row:
+def _csv_row(header: list[str], cells: list[str], source: str, line: int) -> TableRow:
     if len(cells) != len(header):
         raise ScopeError(
             source, line, f"{len(cells)} cells under {len(header)} columns", "write one cell for each column"
@@ -264,4 +264,4 @@ def _csv_row(header: list[str], cells: list[str], source: str, line: int) -> Row
         values = {key: values[key] for key in DENY_KEYS if key in values}
     else:
         values.pop("reason", None)
-    return Row("deny" if denied else "allow", values, source, _same_line(line))
+    return TableRow("deny" if denied else "allow", values, source, _same_line(line))

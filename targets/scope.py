@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from targets.entries import govern
 from targets.grammar import GrammarError, format_address, parse_address
 from targets.ranges import Ranges, merge
-from targets.segments import Excluded, Segment, Wanted, check_ports, count_excluded, cut, meet
+from targets.segments import Excluded, ScopeSegment, Wanted, check_ports, count_excluded, cut, meet
 from targets.special import describe
 from targets.target import OutOfScope, Target
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from targets.grammar import Span
     from targets.ranges import Interval
 
-__all__ = ["Excluded", "OutOfScope", "Scope", "Segment", "Target"]
+__all__ = ["Excluded", "OutOfScope", "Scope", "ScopeSegment", "Target"]
 
 _Door = tuple[int, int, int, frozenset[int], float]
 _CLOSED: Final[_Door] = (0, 0, -1, frozenset(), -math.inf)
@@ -60,7 +60,7 @@ class Scope:
     _last_door: list[_Door]  # a cell of one: the interval that held the last target
     _offsets: list[int]
     _ports: tuple[int, ...]
-    _segments: dict[int, tuple[Segment, ...]]
+    _segments: dict[int, tuple[ScopeSegment, ...]]
 
     def __init__(
         self,
@@ -70,11 +70,11 @@ class Scope:
     ) -> None:
         """Build allow minus deny minus the space that no entry can allow. Checks of policy are in load.py."""
         default = check_ports(ports)
-        segments: dict[int, list[Segment]] = {}
+        segments: dict[int, list[ScopeSegment]] = {}
         taken: dict[int, tuple[Deny, int]] = {}
         for version in (4, 6):
             governed = [
-                Segment(first, last, entry.ports or default, entry.expires, entry)
+                ScopeSegment(first, last, entry.ports or default, entry.expires, entry)
                 for first, last, entry in govern(allow, version)
             ]
             allowed = merge((segment.first, segment.last) for segment in governed)
@@ -90,7 +90,7 @@ class Scope:
         self,
         entries: tuple[Entry, ...],
         denies: tuple[Deny, ...],
-        segments: Mapping[int, list[Segment]],
+        segments: Mapping[int, list[ScopeSegment]],
         excluded: tuple[Excluded, ...],
         allowed: Ranges,
     ) -> None:
@@ -124,7 +124,7 @@ class Scope:
         cls,
         entries: tuple[Entry, ...],
         denies: tuple[Deny, ...],
-        segments: Mapping[int, list[Segment]],
+        segments: Mapping[int, list[ScopeSegment]],
         excluded: tuple[Excluded, ...],
         allowed: Ranges,
     ) -> Scope:
@@ -310,11 +310,11 @@ class Scope:
         for ports in sorted(found):
             yield ports, merge(found[ports])
 
-    def segments(self, version: int) -> tuple[Segment, ...]:
+    def segments(self, version: int) -> tuple[ScopeSegment, ...]:
         """The pieces of one family in index order, each with its entry, ports and expiry."""
         return self._segments[version]
 
-    def segments_over(self, span: Span) -> tuple[Segment, ...]:
+    def segments_over(self, span: Span) -> tuple[ScopeSegment, ...]:
         """The segments that share an address with `span`, found by bisection."""
         segments = self._segments[span.version]
         start = max(bisect_right(self._firsts[span.version], span.first) - 1, 0)
@@ -343,7 +343,7 @@ class Scope:
 
     def without(self, denies: Sequence[Deny]) -> Scope:
         """The same scope with more denied: opt-outs kept elsewhere, or this machine's own addresses."""
-        segments: dict[int, list[Segment]] = {}
+        segments: dict[int, list[ScopeSegment]] = {}
         taken: dict[int, tuple[Deny, int]] = {}
         for version in (4, 6):
             pieces = govern(denies, version)
@@ -373,7 +373,7 @@ class Scope:
 def _restore(
     entries: tuple[Entry, ...],
     denies: tuple[Deny, ...],
-    segments: dict[int, list[Segment]],
+    segments: dict[int, list[ScopeSegment]],
     excluded: tuple[Excluded, ...],
     allowed: Ranges,
 ) -> Scope:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from targets.grammar import Span
 
 
-class Segment(NamedTuple):
+class ScopeSegment(NamedTuple):
     """A run of addresses that one entry governs, with the ports that may be asked and until when."""
 
     first: int
@@ -53,7 +53,7 @@ def check_ports(ports: Iterable[int]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def cut(version: int, segment: Segment, denied: Sequence[Interval]) -> Iterator[Segment]:
+def cut(version: int, segment: ScopeSegment, denied: Sequence[Interval]) -> Iterator[ScopeSegment]:
     """What deny and the space that no entry can allow leave of a segment.
 
     The second is checked when a file is loaded; here it holds for every scope, however it was made.
@@ -79,7 +79,7 @@ def count_excluded(
     return counts
 
 
-def meet(left: Sequence[Segment], right: Sequence[Segment]) -> Iterator[Segment]:
+def meet(left: Sequence[ScopeSegment], right: Sequence[ScopeSegment]) -> Iterator[ScopeSegment]:
     """What both lists hold: the left one's entries, the common ports, the earlier expiry."""
     i = j = 0
     while i < len(left) and j < len(right):
@@ -88,7 +88,7 @@ def meet(left: Sequence[Segment], right: Sequence[Segment]) -> Iterator[Segment]
         if first <= last:
             ports = tuple(port for port in ours.ports if port in theirs.ports)
             if ports:
-                yield Segment(first, last, ports, min(ours.expires, theirs.expires), ours.entry)
+                yield ScopeSegment(first, last, ports, min(ours.expires, theirs.expires), ours.entry)
         if ours.last < theirs.last:
             i += 1
         else:
@@ -104,7 +104,7 @@ class Wanted:
             grouped.setdefault((span.version, port), []).append((span.first, span.last))
         self._groups = {key: merge(intervals) for key, intervals in grouped.items()}
 
-    def cut(self, version: int, segment: Segment, only: frozenset[int] | None) -> Iterator[Segment]:
+    def cut(self, version: int, segment: ScopeSegment, only: frozenset[int] | None) -> Iterator[ScopeSegment]:
         """The pieces of a segment that are wanted, with the ports that are wanted there and in `only`."""
         ports = tuple(port for port in segment.ports if only is None or port in only)
         changes: dict[int, list[tuple[int, int]]] = {}  # address -> [(port, +1 or -1)]
@@ -118,7 +118,7 @@ class Wanted:
                 changes.setdefault(stop, []).extend((each, -1) for each in affected)
         depth = dict.fromkeys(ports, 0)
         edges = sorted(changes)
-        pending: Segment | None = None
+        pending: ScopeSegment | None = None
         for edge, following in pairwise(edges):
             for port, step in changes[edge]:
                 depth[port] += step

@@ -31,7 +31,7 @@ MAX_STRING = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One table or line as it stands in a file; `line_of` gives the line of one of its keys."""
 
     kind: Literal["allow", "deny"]
@@ -49,11 +49,11 @@ class Named:
     """An allow row for a host name: what it says of the name, before the name is resolved."""
 
     name: str
-    row: Row
+    row: TableRow
     entry: Entry  # its span is a place-holder
 
 
-def read_allow(row: Row) -> tuple[list[Entry], list[Named]]:
+def read_allow(row: TableRow) -> tuple[list[Entry], list[Named]]:
     """The entries of an allow row, one for each CIDR, and its host names. Raises ScopeError."""
     _check_keys(row, ALLOW_KEYS)
     owner, contact, site, authorised_by = (
@@ -87,7 +87,7 @@ def read_allow(row: Row) -> tuple[list[Entry], list[Named]]:
     return entries, names
 
 
-def read_deny(row: Row) -> list[Deny]:
+def read_deny(row: TableRow) -> list[Deny]:
     """The entries of a deny row, one for each CIDR. Raises ScopeError."""
     _check_keys(row, DENY_KEYS)
     reason, expires = _string(row, "reason"), _expires(row)
@@ -108,7 +108,7 @@ def read_deny(row: Row) -> list[Deny]:
     return found
 
 
-def _check_keys(row: Row, known: tuple[str, ...]) -> None:
+def _check_keys(row: TableRow, known: tuple[str, ...]) -> None:
     for key in row.values:
         if key not in known:
             row.refuse(key, f"unknown key {key!r} in [[{row.kind}]]", did_you_mean(key, known))
@@ -116,7 +116,7 @@ def _check_keys(row: Row, known: tuple[str, ...]) -> None:
         row.refuse("cidr", f"[[{row.kind}]] has no cidr", 'write cidr = "10.20.0.0/16"')
 
 
-def _texts(row: Row) -> list[str]:
+def _texts(row: TableRow) -> list[str]:
     value = row.values["cidr"]
     texts = value if isinstance(value, list) else [value]
     if not texts:
@@ -127,14 +127,14 @@ def _texts(row: Row) -> list[str]:
     return [text.strip(" \t") for text in texts]
 
 
-def _span(row: Row, text: str) -> Span:
+def _span(row: TableRow, text: str) -> Span:
     try:
         return parse_span(text)
     except GrammarError as error:
         row.refuse("cidr", error.reason, error.remedy)
 
 
-def _string(row: Row, key: str) -> str:
+def _string(row: TableRow, key: str) -> str:
     value = row.values.get(key, "")
     if not isinstance(value, str):
         row.refuse(key, f"{key} = {_shown(value)} is not text", f'write it in quotes, as in {key} = "…"')
@@ -145,7 +145,7 @@ def _string(row: Row, key: str) -> str:
     return value
 
 
-def _labels(row: Row) -> tuple[tuple[str, str], ...]:
+def _labels(row: TableRow) -> tuple[tuple[str, str], ...]:
     value = row.values.get("labels", {})
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         row.refuse(
@@ -154,7 +154,7 @@ def _labels(row: Row) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(value.items()))
 
 
-def _ports(row: Row) -> tuple[int, ...] | None:
+def _ports(row: TableRow) -> tuple[int, ...] | None:
     value = row.values.get("ports")
     if value is None:
         return None
@@ -168,7 +168,7 @@ def _ports(row: Row) -> tuple[int, ...] | None:
     return tuple(sorted(set(value)))
 
 
-def _kind(row: Row) -> Kind:
+def _kind(row: TableRow) -> Kind:
     value = row.values.get("kind", "estate")
     if value == "lab":
         return "lab"
@@ -179,7 +179,7 @@ def _kind(row: Row) -> Kind:
     return "estate"
 
 
-def _expires(row: Row) -> float:
+def _expires(row: TableRow) -> float:
     """Seconds since the epoch. A date alone ends as that day begins in UTC: the stricter reading."""
     value = row.values.get("expires")
     if value is None or value == "":
