@@ -31,7 +31,7 @@ IDS_UP_TO = timedelta(days=1)
 LAST_OBJECT_ID = 2**32 - 1
 
 
-class Clock(NamedTuple):
+class ServerClock(NamedTuple):
     """What time it is there. `now` judges ages; `skew_seconds` is the server's clock minus ours."""
 
     now: datetime | None
@@ -46,14 +46,14 @@ class Clock(NamedTuple):
         return ""
 
 
-def clock(facts: Facts) -> Clock:
+def clock(facts: Facts) -> ServerClock:
     """The server's clock where it is within a day of ours, else ours: it must not excuse forged ids."""
     local = moment(hello_of(facts).get("localTime"))
     ours = moment(facts.observed_at)
     if local is None or ours is None:
-        return Clock(ours or _plausible(local), None)
+        return ServerClock(ours or _plausible(local), None)
     skew = local - ours
-    return Clock(local if abs(skew) <= TRUSTED_SKEW else ours, skew.total_seconds())
+    return ServerClock(local if abs(skew) <= TRUSTED_SKEW else ours, skew.total_seconds())
 
 
 def newest_id_bound(facts: Facts) -> int:
@@ -65,7 +65,7 @@ def newest_id_bound(facts: Facts) -> int:
     return max(1, min(LAST_OBJECT_ID, int(now.timestamp() + IDS_UP_TO.total_seconds())))
 
 
-def newest_id(at: datetime, where: str, clock_there: Clock) -> LastWrite:
+def newest_id(at: datetime, where: str, clock_there: ServerClock) -> LastWrite:
     """Method B for one collection: the time part of its newest ObjectId (seconds)."""
     label = clock_there.label(at)
     caution = {
@@ -142,7 +142,7 @@ def hello_of(facts: Facts) -> Document:
     return facts.hello.document or {}
 
 
-def _replica_set(at: datetime, hello: Document, there: Clock) -> LastWrite:
+def _replica_set(at: datetime, hello: Document, there: ServerClock) -> LastWrite:
     label = there.label(at)
     caution = f"{label}: the date cannot be right. " if label else ""
     if there.skew_seconds is not None and abs(there.skew_seconds) >= MENTIONED_SKEW_SECONDS:

@@ -28,7 +28,7 @@ WIRE_4_0: Final = 7
 NOT_KNOWN: Final = frozenset({59, 115, 238, 9, 168, 16436, 40324, 31325})
 
 
-class Kind(Enum):
+class TaskKind(Enum):
     """What a question is for. The value names it in notes and in `truncated`."""
 
     SIZES = "sizes of databases"
@@ -39,24 +39,24 @@ class Kind(Enum):
 
 
 KIND_OF: Final = {
-    Command.LIST_DATABASES: Kind.SIZES,
-    Command.DB_STATS: Kind.COUNTS,
-    Command.LIST_COLLECTIONS: Kind.NAMES,
-    Command.LEGACY_NAMESPACES: Kind.NAMES,
-    Command.GET_MORE: Kind.NAMES,
-    Command.COLL_STATS_STAGE: Kind.STATISTICS,
-    Command.COLL_STATS: Kind.STATISTICS,
-    Command.COUNT: Kind.STATISTICS,
-    Command.NEWEST_DATE: Kind.NEWEST,
-    Command.NEWEST_ID: Kind.NEWEST,
-    Command.LEGACY_NEWEST_ID: Kind.NEWEST,
+    Command.LIST_DATABASES: TaskKind.SIZES,
+    Command.DB_STATS: TaskKind.COUNTS,
+    Command.LIST_COLLECTIONS: TaskKind.NAMES,
+    Command.LEGACY_NAMESPACES: TaskKind.NAMES,
+    Command.GET_MORE: TaskKind.NAMES,
+    Command.COLL_STATS_STAGE: TaskKind.STATISTICS,
+    Command.COLL_STATS: TaskKind.STATISTICS,
+    Command.COUNT: TaskKind.STATISTICS,
+    Command.NEWEST_DATE: TaskKind.NEWEST,
+    Command.NEWEST_ID: TaskKind.NEWEST,
+    Command.LEGACY_NEWEST_ID: TaskKind.NEWEST,
 }
 
 
 class Task(NamedTuple):
     """One question, not yet in the form in which it will be put. `cursor`: read on in this one."""
 
-    kind: Kind
+    kind: TaskKind
     database: str = ""
     collection: str = ""
     cursor: int = 0
@@ -78,7 +78,7 @@ class CommandForms:
             statistics.insert(0, Command.COLL_STATS_STAGE)
         if genuine and wire >= WIRE_4_0:
             newest.insert(0, Command.NEWEST_DATE)
-        self._left = {Kind.STATISTICS: statistics, Kind.NEWEST: newest}
+        self._left = {TaskKind.STATISTICS: statistics, TaskKind.NEWEST: newest}
 
     @property
     def reads_on(self) -> bool:
@@ -87,11 +87,11 @@ class CommandForms:
 
     def request(self, task: Task) -> Request:
         """The request for a task."""
-        if task.kind is Kind.SIZES:
+        if task.kind is TaskKind.SIZES:
             return commands.list_databases(name_only=False)
-        if task.kind is Kind.COUNTS:
+        if task.kind is TaskKind.COUNTS:
             return commands.db_stats(task.database)
-        if task.kind is Kind.NAMES:
+        if task.kind is TaskKind.NAMES:
             return self._names(task)
         return self._of_collection(self._left[task.kind][0], task)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from scanner.mongo.activity import Clock
+    from scanner.mongo.activity import ServerClock
     from scanner.mongo.facts import Document, Limits
 
 SYSTEM_DATABASES = frozenset({"admin", "config", "local"})
@@ -50,7 +50,7 @@ class CollectionState:
         """True for the server's own, such as system.views, and for the buckets of a time series."""
         return self.sent.startswith("system.")
 
-    def record(self, database: str, limits: Limits, clock: Clock) -> Collection:
+    def record(self, database: str, limits: Limits, clock: ServerClock) -> Collection:
         """The collection as it stands in the record. `clock` judges the time of its newest id."""
         name, cut = clean_name(self.sent, limits.name_length)
         return Collection(
@@ -92,7 +92,7 @@ class DatabaseState:
         known = [number for number in counts if number is not None]
         return sum(known) if self.names_known and len(known) == len(counts) else None
 
-    def record(self, limits: Limits, clock: Clock) -> Database:
+    def record(self, limits: Limits, clock: ServerClock) -> Database:
         """The database as it stands in the record; collections in the order of their names."""
         name, cut = clean_name(self.sent, limits.name_length)
         return Database(

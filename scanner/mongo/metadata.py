@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from scanner.mongo import activity, lookalikes
 from scanner.mongo.answers import databases, describe, error_code, succeeded
-from scanner.mongo.command_forms import KIND_OF, NOT_KNOWN, WIRE_3_0, CommandForms, Kind, Task
+from scanner.mongo.command_forms import KIND_OF, NOT_KNOWN, WIRE_3_0, CommandForms, Task, TaskKind
 from scanner.mongo.commands import CURSOR_COLLECTION, Command, Request
 from scanner.mongo.exposure import NOT_TOLD, assemble
 from scanner.mongo.facts import Depth, Document, Facts, Limits, Reply
@@ -71,9 +71,9 @@ class MetadataPlan:
         self._chosen = False
         self._collections = 0
         self._rounds = 0
-        self._slow: dict[Kind, int] = {}
-        self._stopped: set[Kind] = set()
-        self._unasked: dict[Kind, int] = {}
+        self._slow: dict[TaskKind, int] = {}
+        self._stopped: set[TaskKind] = set()
+        self._unasked: dict[TaskKind, int] = {}
         if depth is not Depth.VERDICT:
             self._begin()
 
@@ -97,7 +97,7 @@ class MetadataPlan:
         """One answer, or the reason why there is none. Never raises, whatever the server sent."""
         self._in_flight = max(0, self._in_flight - 1)
         kind = KIND_OF.get(request.command)
-        if kind is Kind.SIZES:
+        if kind is TaskKind.SIZES:
             self._read_sizes(reply)
             return
         state = self._databases.get(request.database)
@@ -107,10 +107,10 @@ class MetadataPlan:
             self._failed(kind, request, state, reply)
             return
         self._slow[kind] = 0
-        if kind is Kind.COUNTS:
+        if kind is TaskKind.COUNTS:
             read_db_stats(state, reply.document)
             self._engine = "mmapv1" if uses_mmapv1(reply.document) else self._engine
-        elif kind is Kind.NAMES:
+        elif kind is TaskKind.NAMES:
             self._read_names(request, state, reply.document)
         else:
             self._read_collection(request, state, reply.document)
@@ -131,7 +131,7 @@ class MetadataPlan:
     def _begin(self) -> None:
         sized = any(state.size is not None for state in self._databases.values())
         if not sized and 0 < len(self._databases) <= SIZES_OF_ALL:
-            self._queue.append(Task(Kind.SIZES))
+            self._queue.append(Task(TaskKind.SIZES))
         askable = []
         for state in self._databases.values():
             refusal = sendable(state.sent)
@@ -139,7 +139,7 @@ class MetadataPlan:
                 state.add_note(refusal)
             elif not state.names_known:
                 askable.append(state.sent)
-        kinds = [Kind.COUNTS] if self._depth is Depth.DATABASES else [Kind.COUNTS, Kind.NAMES]
+        kinds = [TaskKind.COUNTS] if self._depth is Depth.DATABASES else [TaskKind.COUNTS, TaskKind.NAMES]
         for kind in kinds:
             self._queue.extend(Task(kind, name) for name in askable[: self._limits.databases_asked])
             self._leave_out(kind, max(0, len(askable) - self._limits.databases_asked))
@@ -158,12 +158,12 @@ class MetadataPlan:
         for state in self._databases.values():
             if not state.system:
                 wanted = (name for name, found in state.collections.items() if _measurable(state, found))
-                columns.append([Task(Kind.STATISTICS, state.sent, name) for name in in_order(wanted)])
+                columns.append([Task(TaskKind.STATISTICS, state.sent, name) for name in in_order(wanted)])
         turns = [task for turn in range(max(map(len, columns), default=0)) for task in _turn(columns, turn)]
         self._queue.extend(turns[: self._limits.collections_asked])
-        self._leave_out(Kind.STATISTICS, max(0, len(turns) - self._limits.collections_asked))
+        self._leave_out(TaskKind.STATISTICS, max(0, len(turns) - self._limits.collections_asked))
 
-    def _leave_out(self, kind: Kind, number: int) -> None:
+    def _leave_out(self, kind: TaskKind, number: int) -> None:
         if number:
             self._unasked[kind] = self._unasked.get(kind, 0) + number
 
@@ -172,7 +172,7 @@ class MetadataPlan:
     def _read_sizes(self, reply: Reply) -> None:
         entries = databases(reply)
         if entries is None:
-            self._leave_out(Kind.SIZES, 1)
+            self._leave_out(TaskKind.SIZES, 1)
         for entry in entries or []:
             state = self._databases.get(entry["name"])
             if state is not None:
@@ -196,7 +196,7 @@ class MetadataPlan:
                 state.add_note(f"names not all read: {reason}")
             else:
                 self._rounds += 1
-                self._queue.appendleft(Task(Kind.NAMES, state.sent, cursor=more))
+                self._queue.appendleft(Task(TaskKind.NAMES, state.sent, cursor=more))
 
     def _why_not_on(self, state: DatabaseState, document: Document, cursor: int, new: int) -> str:
         if sub(document, "cursor", "ns") != f"{state.sent}.{CURSOR_COLLECTION}":
@@ -213,7 +213,7 @@ class MetadataPlan:
         collection = _collection(request, state)
         if collection is None:
             return
-        if KIND_OF[request.command] is Kind.NEWEST:
+        if KIND_OF[request.command] is TaskKind.NEWEST:
             _read_newest(collection, document)
             return
         if request.command is Command.COLL_STATS_STAGE:
@@ -227,9 +227,9 @@ class MetadataPlan:
         if collection.id_index is False:
             collection.note = NO_ID_INDEX
         else:
-            self._newest.append(Task(Kind.NEWEST, state.sent, collection.sent))
+            self._newest.append(Task(TaskKind.NEWEST, state.sent, collection.sent))
 
-    def _failed(self, kind: Kind, request: Request, state: DatabaseState, reply: Reply) -> None:
+    def _failed(self, kind: TaskKind, request: Request, state: DatabaseState, reply: Reply) -> None:
         code = error_code(reply.document) if reply.document is not None and not reply.error else None
         if code == _RAN_OUT_OF_TIME:
             self._slow[kind] = self._slow.get(kind, 0) + 1
@@ -244,23 +244,23 @@ class MetadataPlan:
             collection.note = "gone between listing and asking"
         elif code in NOT_KNOWN and self._ask_otherwise(kind, request, collection):
             pass
-        elif kind is Kind.NEWEST and code in _BAD_HINT:
+        elif kind is TaskKind.NEWEST and code in _BAD_HINT:
             collection.note = NO_ID_INDEX
         else:
             collection.note = f"{kind.value} {NOT_TOLD}: {describe(reply)}"[:NOTE_LENGTH]
 
-    def _ask_otherwise(self, kind: Kind, request: Request, collection: CollectionState) -> bool:
+    def _ask_otherwise(self, kind: TaskKind, request: Request, collection: CollectionState) -> bool:
         """Put the question again in an older form. A time series is never counted: that would read it all."""
         if collection.type == "timeseries" or not self._forms.give_up(request.command):
             return False
-        queue = self._newest if kind is Kind.NEWEST else self._queue
+        queue = self._newest if kind is TaskKind.NEWEST else self._queue
         queue.appendleft(Task(kind, request.database, collection.sent))
         return True
 
     def _gaps(self) -> list[str]:
         gaps = []
         waiting = [*self._queue, *self._newest]
-        for kind in Kind:
+        for kind in TaskKind:
             unasked = self._unasked.get(kind, 0) + sum(task.kind is kind for task in waiting)
             if unasked:
                 gaps.append(f"{kind.value}: {unasked} not asked or not told")

@@ -73,7 +73,7 @@ def test_an_hours_grace_before_the_future_begins() -> None:
     there = activity.clock(facts({"localTime": NOW}))
     assert there.label(NOW + timedelta(minutes=59)) == ""
     assert there.label(NOW + timedelta(minutes=61)) == "future"
-    assert activity.Clock(None, None).label(NOW) == ""
+    assert activity.ServerClock(None, None).label(NOW) == ""
 
 
 def test_the_servers_clock_counts_unless_it_is_days_off() -> None:
@@ -83,8 +83,8 @@ def test_the_servers_clock_counts_unless_it_is_days_off() -> None:
     lying = activity.clock(facts({"localTime": NOW + timedelta(days=900)}))
     assert lying.now == NOW
     assert lying.skew_seconds == 900 * 86_400
-    assert activity.clock(facts({"localTime": NOW}, None)) == activity.Clock(NOW, None)
-    assert activity.clock(facts({"localTime": "noon"}, None)) == activity.Clock(None, None)
+    assert activity.clock(facts({"localTime": NOW}, None)) == activity.ServerClock(NOW, None)
+    assert activity.clock(facts({"localTime": "noon"}, None)) == activity.ServerClock(None, None)
     assert activity.clock(facts({"localTime": datetime(1990, 1, 1, tzinfo=UTC)}, None)).now is None
 
 
