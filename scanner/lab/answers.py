@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson import Binary, Int64
 
-from scanner.lab.data import Collection, Database
+from scanner.lab.data import StoredCollection, StoredDatabase
 from scanner.lab.errors import error
 from scanner.lab.profile import Access, Profile, Role
 
@@ -65,7 +65,7 @@ def list_databases(profile: Profile, document: Document) -> Document:
     return {**answer, "totalSize": float(total), "ok": 1.0}
 
 
-def _sized(profile: Profile, database: Database) -> Document:
+def _sized(profile: Profile, database: StoredDatabase) -> Document:
     size = database.size_on_disk
     empty = not database.collections
     if not profile.version.at_least(3, 0) and empty:
@@ -102,7 +102,7 @@ def collections(profile: Profile, document: Document, database: str) -> list[Doc
     return [_listed(profile, database, each, short=short) for each in wanted]
 
 
-def _listed(profile: Profile, database: str, collection: Collection, *, short: bool) -> Document:
+def _listed(profile: Profile, database: str, collection: StoredCollection, *, short: bool) -> Document:
     entry: Document = {"name": collection.name}
     if profile.version.at_least(3, 4):
         entry["type"] = collection.type
@@ -120,7 +120,7 @@ def _listed(profile: Profile, database: str, collection: Collection, *, short: b
 def db_stats(profile: Profile, name: str) -> Document:
     """`dbStats` of one database; zeros for one that is not there."""
     found = profile.visible.find(name)
-    body = _stats_body(profile, found or Database(name=name), known=found is not None)
+    body = _stats_body(profile, found or StoredDatabase(name=name), known=found is not None)
     if profile.role is not Role.MONGOS:
         return {**body, "ok": 1.0}
     raw = {"raw": {SHARD_HOST: {**body, "ok": 1.0}}}
@@ -136,7 +136,7 @@ def _total_before_indexes(body: Document) -> Document:
     return {**{key: body[key] for key in early if key in body}, **body}
 
 
-def _stats_body(profile: Profile, found: Database, *, known: bool) -> Document:
+def _stats_body(profile: Profile, found: StoredDatabase, *, known: bool) -> Document:
     version = profile.version
     stored = [each for each in found.collections if each.type != "view"]
     # Sizes are whole numbers on 2.x, doubles later; on 4.0 a missing database has whole zeros.
@@ -222,7 +222,7 @@ def not_found(profile: Profile, namespace: str) -> str:
     return f"Collection [{namespace}] not found."
 
 
-def _collection(profile: Profile, database: str, name: Any) -> Collection | None:
+def _collection(profile: Profile, database: str, name: Any) -> StoredCollection | None:
     found = profile.visible.find(database)
     return found.find(name) if found is not None and isinstance(name, str) else None
 

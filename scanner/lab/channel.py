@@ -20,7 +20,7 @@ class GoneError(ConnectionError):
     """The peer closed or reset the connection while more was expected of it."""
 
 
-class Channel:
+class ServerConnection:
     """What a personality sees of a connection. Sizes are bytes.
 
     `number` is 1 for the first connection of its server, 2 for the next; `note` is called with every
@@ -100,7 +100,7 @@ class Channel:
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
         with contextlib.suppress(GoneError):
-            while await Channel._read(self):
+            while await ServerConnection._read(self):
                 pass
 
     def reset(self) -> None:
@@ -119,12 +119,12 @@ def _address(ask: Callable[[], object]) -> tuple[str, int]:
     return str(name[0]), int(name[1])
 
 
-class TlsChannel(Channel):
+class TlsChannel(ServerConnection):
     """TLS over a plain channel by memory BIOs, so that a bare FIN without close_notify can be shown."""
 
     secure = True
 
-    def __init__(self, plain: Channel, context: ssl.SSLContext) -> None:
+    def __init__(self, plain: ServerConnection, context: ssl.SSLContext) -> None:
         super().__init__(plain.sock, plain.number)
         self.note = plain.note
         self._plain = plain

@@ -26,7 +26,7 @@ def object_id(moment: datetime, tail: int = 0x6C6162) -> ObjectId:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Collection:
+class StoredCollection:
     """One collection. `top_ids` are the largest `_id` values; `size` is uncompressed, in bytes."""
 
     name: str
@@ -45,11 +45,11 @@ class Collection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Database:
+class StoredDatabase:
     """One database with its collections, in the server's order."""
 
     name: str
-    collections: tuple[Collection, ...] = ()
+    collections: tuple[StoredCollection, ...] = ()
 
     @property
     def size_on_disk(self) -> int:
@@ -61,7 +61,7 @@ class Database:
         """Documents in all collections; views and buckets are not counted."""
         return sum(each.count for each in self.collections if each.type == "collection")
 
-    def find(self, name: str) -> Collection | None:
+    def find(self, name: str) -> StoredCollection | None:
         """The collection of that name."""
         return next((each for each in self.collections if each.name == name), None)
 
@@ -70,7 +70,7 @@ class Database:
 class DataSet:
     """All that one server holds."""
 
-    databases: tuple[Database, ...] = ()
+    databases: tuple[StoredDatabase, ...] = ()
     ransom: tuple[str, ...] = field(default=())
 
     @property
@@ -84,7 +84,7 @@ class DataSet:
         return sum(each.size_on_disk for each in self.databases)
 
     @property
-    def user_databases(self) -> tuple[Database, ...]:
+    def user_databases(self) -> tuple[StoredDatabase, ...]:
         """Those that are not the server's own."""
         return tuple(each for each in self.databases if each.name not in _SYSTEM)
 
@@ -110,34 +110,36 @@ class DataSet:
         plausible = (each for each in times if FIRST_RELEASE <= each <= now + timedelta(days=1))
         return max(plausible, default=None)
 
-    def find(self, name: str) -> Database | None:
+    def find(self, name: str) -> StoredDatabase | None:
         """The database of that name."""
         return next((each for each in self.databases if each.name == name), None)
 
 
-def data_set(*databases: Database, ransom: tuple[str, ...] = (), system: bool = True) -> DataSet:
+def data_set(*databases: StoredDatabase, ransom: tuple[str, ...] = (), system: bool = True) -> DataSet:
     """A data set with the server's own databases added, in byte order of names."""
     own = system_databases() if system else ()
     ordered = sorted((*databases, *own), key=lambda each: each.name.encode())
     return DataSet(databases=tuple(ordered), ransom=ransom)
 
 
-def system_databases() -> tuple[Database, ...]:
+def system_databases() -> tuple[StoredDatabase, ...]:
     """What every mongod of 3.6 and later has after its first start."""
     return (
-        Database(name="admin", collections=(Collection(name="system.version", count=1, size=59),)),
-        Database(
-            name="config",
-            collections=(Collection(name="system.sessions", count=0, size=0, index_size=8192),),
+        StoredDatabase(
+            name="admin", collections=(StoredCollection(name="system.version", count=1, size=59),)
         ),
-        Database(name="local", collections=(Collection(name="startup_log", count=3, size=8000),)),
+        StoredDatabase(
+            name="config",
+            collections=(StoredCollection(name="system.sessions", count=0, size=0, index_size=8192),),
+        ),
+        StoredDatabase(name="local", collections=(StoredCollection(name="startup_log", count=3, size=8000),)),
     )
 
 
-def note(database: str, collection: str, visited: datetime) -> Database:
+def note(database: str, collection: str, visited: datetime) -> StoredDatabase:
     """An extortionist's database: one collection, one document."""
-    only = Collection(name=collection, count=1, size=412, top_ids=(object_id(visited),))
-    return Database(name=database, collections=(only,))
+    only = StoredCollection(name=collection, count=1, size=412, top_ids=(object_id(visited),))
+    return StoredDatabase(name=database, collections=(only,))
 
 
 def magazine(now: datetime) -> DataSet:
@@ -145,28 +147,32 @@ def magazine(now: datetime) -> DataSet:
     day, hour = timedelta(days=1), timedelta(hours=1)
     yesterday = now - day
 
-    def filled(name: str, count: int, size: int, storage: int, index: int, ago: timedelta) -> Collection:
+    def filled(
+        name: str, count: int, size: int, storage: int, index: int, ago: timedelta
+    ) -> StoredCollection:
         ids = (object_id(yesterday - ago), object_id(yesterday - ago - hour))
-        return Collection(name=name, count=count, size=size, storage=storage, index_size=index, top_ids=ids)
+        return StoredCollection(
+            name=name, count=count, size=size, storage=storage, index_size=index, top_ids=ids
+        )
 
-    database = Database(
+    database = StoredDatabase(
         name="magazine",
         collections=(
             filled("comments", 402_771, 310 * MIB, 160 * MIB, 30 * MIB, 3 * hour),
             filled("fs.chunks", 214_320, 51 * GIB, 45 * GIB, 12 * MIB, 5 * hour),
             filled("fs.files", 21_118, 6 * MIB, 3 * MIB, MIB, 5 * hour),
             filled("newsletter_emails", 204_559, 190 * MIB, 90 * MIB, 24 * MIB, day),
-            Collection(name="password_resets", count=18_204, size=6 * MIB, storage=3 * MIB),
+            StoredCollection(name="password_resets", count=18_204, size=6 * MIB, storage=3 * MIB),
             filled("readers", 693_000, 9 * GIB, 8 * GIB, 512 * MIB, timedelta(0)),
-            Collection(
+            StoredCollection(
                 name="sessions", count=94_112, size=60 * MIB, storage=31 * MIB, top_ids=("zzGq1", "zzB04")
             ),
-            Collection(name="subscribers_by_town", type="view", storage=0, index_size=0),
+            StoredCollection(name="subscribers_by_town", type="view", storage=0, index_size=0),
             filled("subscriptions", 212_886, 300 * MIB, 140 * MIB, 40 * MIB, 7 * hour),
-            Collection(name="system.views", count=1, size=180),
+            StoredCollection(name="system.views", count=1, size=180),
         ),
     )
-    payments = Database(
+    payments = StoredDatabase(
         name="payments",
         collections=(filled("invoices", 240_218, 2 * GIB, GIB + 300 * MIB, 90 * MIB, 2 * day),),
     )
@@ -182,11 +188,11 @@ def shop(now: datetime, age: timedelta = timedelta(days=40), count: int = 12_000
     """A small shop: a plain database whose last order is `age` old."""
     last = now - age
     return data_set(
-        Database(
+        StoredDatabase(
             name="shop",
             collections=(
-                Collection(name="carts", count=310, size=90_000, storage=40_960),
-                Collection(
+                StoredCollection(name="carts", count=310, size=90_000, storage=40_960),
+                StoredCollection(
                     name="customers",
                     count=count,
                     size=count * 410,
@@ -194,7 +200,7 @@ def shop(now: datetime, age: timedelta = timedelta(days=40), count: int = 12_000
                     index_size=count * 30,
                     top_ids=(object_id(last), object_id(last - timedelta(days=1))),
                 ),
-                Collection(
+                StoredCollection(
                     name="orders",
                     count=count * 3,
                     size=count * 900,
@@ -202,7 +208,7 @@ def shop(now: datetime, age: timedelta = timedelta(days=40), count: int = 12_000
                     index_size=count * 60,
                     top_ids=(object_id(last - timedelta(hours=5)),),
                 ),
-                Collection(name="request_log", count=5_000, size=500_000, storage=500_000, capped=True),
+                StoredCollection(name="request_log", count=5_000, size=500_000, storage=500_000, capped=True),
             ),
         )
     )
@@ -212,23 +218,23 @@ def clinic(now: datetime) -> DataSet:
     """Names that hint at people in other languages, one id from the far future, one from 1970."""
     last = now - timedelta(days=6)
     return data_set(
-        Database(
+        StoredDatabase(
             name="abonnés",
             collections=(
-                Collection(name="utilisateurs", count=880, size=90_000, top_ids=(object_id(last),)),
+                StoredCollection(name="utilisateurs", count=880, size=90_000, top_ids=(object_id(last),)),
             ),
         ),
-        Database(
+        StoredDatabase(
             name="krankenhaus",
             collections=(
-                Collection(
+                StoredCollection(
                     name="patienten",
                     count=41_200,
                     size=52 * MIB,
                     storage=20 * MIB,
                     top_ids=(ObjectId("ffffffff0000000000000001"), object_id(last - timedelta(days=1))),
                 ),
-                Collection(
+                StoredCollection(
                     name="rezepte", count=5, size=900, top_ids=(ObjectId("000000010000000000000001"),)
                 ),
             ),
@@ -246,15 +252,17 @@ def wiped(now: datetime) -> DataSet:
 
 def many(now: datetime, databases: int = 300, collections: int = 450) -> DataSet:
     """Many databases, and one whose collections need several cursor batches."""
-    big = Database(
+    big = StoredDatabase(
         name="warehouse",
         collections=tuple(
-            Collection(name=f"events.{day:04d}", count=1_000, size=80_000, top_ids=(object_id(now),))
+            StoredCollection(name=f"events.{day:04d}", count=1_000, size=80_000, top_ids=(object_id(now),))
             for day in range(collections)
         ),
     )
     small = (
-        Database(name=f"tenant_{number:04d}", collections=(Collection(name="users", count=10, size=900),))
+        StoredDatabase(
+            name=f"tenant_{number:04d}", collections=(StoredCollection(name="users", count=10, size=900),)
+        )
         for number in range(databases)
     )
     return data_set(big, *small)
@@ -265,14 +273,14 @@ EPOCH_2013 = datetime(2013, 11, 5, 9, 30, tzinfo=UTC)
 
 def old_forum() -> DataSet:
     """A forgotten forum on a server of its time: files allocated in powers of two, no config database."""
-    forum = Database(
+    forum = StoredDatabase(
         name="forum",
         collections=(
-            Collection(
+            StoredCollection(
                 name="posts", count=88_410, size=61 * MIB, storage=80 * MIB, top_ids=(object_id(EPOCH_2013),)
             ),
-            Collection(name="system.indexes", count=4, size=400),
-            Collection(
+            StoredCollection(name="system.indexes", count=4, size=400),
+            StoredCollection(
                 name="users",
                 count=9_112,
                 size=4 * MIB,
@@ -281,8 +289,9 @@ def old_forum() -> DataSet:
             ),
         ),
     )
-    local = Database(
-        name="local", collections=(Collection(name="startup_log", count=9, size=9000, storage=83_886_080),)
+    local = StoredDatabase(
+        name="local",
+        collections=(StoredCollection(name="startup_log", count=9, size=9000, storage=83_886_080),),
     )
-    admin = Database(name="admin")
+    admin = StoredDatabase(name="admin")
     return data_set(forum, local, admin, system=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bson import ObjectId
 
 if TYPE_CHECKING:
-    from scanner.lab.versions import Version
+    from scanner.lab.versions import Release
     from scanner.lab.wire import Document
 
 NAMES = {
@@ -30,7 +30,7 @@ _LEGACY_HELP = (
 )
 
 
-def error(version: Version, code: int, text: str, name: str | None = None) -> Document:
+def error(version: Release, code: int, text: str, name: str | None = None) -> Document:
     """A command error: `ok`, `errmsg`, and `code` (2.6 and later) and `codeName` (3.4 and later)."""
     document: Document = {"ok": 0.0, "errmsg": text}
     if version.codes:
@@ -40,7 +40,7 @@ def error(version: Version, code: int, text: str, name: str | None = None) -> Do
     return document
 
 
-def exception(version: Version, code: int, text: str) -> Document:
+def exception(version: Release, code: int, text: str) -> Document:
     """An error that was thrown while the command ran: 2.x says so, and names `ok` last."""
     if version.at_least(3, 0):
         return error(version, code, text)
@@ -53,7 +53,7 @@ def query_failure(code: int, text: str, *, ok: bool = True) -> Document:
     return {**document, "ok": 0.0} if ok else document
 
 
-def no_such_command(version: Version, name: str, document: Document, *, router: bool) -> Document:
+def no_such_command(version: Release, name: str, document: Document, *, router: bool) -> Document:
     """`no such command`, in the words of the release."""
     if not version.codes:
         return {"errmsg": f"no such cmd: {name}", "bad cmd": document, "ok": 0.0}
@@ -62,7 +62,7 @@ def no_such_command(version: Version, name: str, document: Document, *, router: 
     return error(version, 59, f"no such cmd: {name}" if router else f"no such command: '{name}'")
 
 
-def unsupported_query(version: Version, name: str) -> Document:
+def unsupported_query(version: Release, name: str) -> Document:
     """5.1 and later to a command by OP_QUERY; the help was added in 6.1."""
     text = f"Unsupported OP_QUERY command: {name}."
     return error(version, 352, text + _LEGACY_HELP if version.at_least(6, 1) else text[:-1])
@@ -73,7 +73,7 @@ def unsupported_read(opcode_name: str) -> Document:
     return query_failure(5739101, f"{opcode_name} is no longer supported.{_LEGACY_HELP}")
 
 
-def login_needed(version: Version, name: str, database: str, document: Document) -> Document:
+def login_needed(version: Release, name: str, database: str, document: Document) -> Document:
     """What a locked server says to a command of somebody who is not logged in."""
     if not version.at_least(2, 3, 2):
         return {"errmsg": "need to login", "ok": 0.0}
@@ -85,18 +85,18 @@ def login_needed(version: Version, name: str, database: str, document: Document)
     return error(version, 13, f"{word} {name} requires authentication")
 
 
-def not_authorized(version: Version, database: str, document: Document) -> Document:
+def not_authorized(version: Release, database: str, document: Document) -> Document:
     """The words of a missing privilege, with the command as the shell would print it."""
     return error(version, 13, f"not authorized on {database} to execute command {shell_text(document)}")
 
 
-def login_needed_to_read(version: Version, namespace: str) -> Document:
+def login_needed_to_read(version: Release, namespace: str) -> Document:
     """A locked server to a legacy read."""
     code = 13 if version.codes else 16550
     return query_failure(code, f"not authorized for query on {namespace}", ok=version.at_least(3, 0))
 
 
-def not_primary(version: Version) -> Document:
+def not_primary(version: Release) -> Document:
     """A member that is not primary, asked without an opt-in for secondaries."""
     if not version.codes:
         return {"note": "from execCommand", "ok": 0.0, "errmsg": "not master"}
@@ -109,7 +109,7 @@ def not_primary(version: Version) -> Document:
     )
 
 
-def not_readable(version: Version, *, recovering: bool) -> Document:
+def not_readable(version: Release, *, recovering: bool) -> Document:
     """A member that has no readable data now: arbiter, recovering, not initiated."""
     if not version.at_least(3, 0):
         document: Document = {"note": "from execCommand", "ok": 0.0, "errmsg": "node is recovering"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from scanner.lab import honest, hostile, others
 from scanner.lab.personality import Group, Personality
-from scanner.lab.server import Server
+from scanner.lab.server import LabServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,16 +95,16 @@ class Estate:
         self.base = _checked(base)
         self.port = port
         chosen = catalogue(groups) if personalities is None else list(personalities)
-        self.servers: dict[str, Server] = {}
+        self.servers: dict[str, LabServer] = {}
         self._next = dict(_BLOCK)
         self._real: list[Place] = []
         for each in chosen:
-            self.servers[self.address(each.group)] = Server(each, "", port)
+            self.servers[self.address(each.group)] = LabServer(each, "", port)
         for ip, server in self.servers.items():
             server.host = ip
         denied = next((each for each in honest.personalities() if each.name == "empty"), None)
         assert denied is not None
-        self.off_limits = Server(denied, str(self.base + _OFF_LIMITS + 1), port)
+        self.off_limits = LabServer(denied, str(self.base + _OFF_LIMITS + 1), port)
 
     def address(self, group: Group) -> str:
         """The next free address in the block of `group`."""
@@ -133,7 +133,7 @@ class Estate:
         for server in self._all():
             await server.stop()
 
-    def _all(self) -> list[Server]:
+    def _all(self) -> list[LabServer]:
         return [*self.servers.values(), self.off_limits]
 
     async def __aenter__(self) -> Self:
@@ -152,11 +152,11 @@ class Estate:
         """The place of the personality of that name."""
         return next(each for each in self.truth() if each.personality == name)
 
-    def server(self, name: str) -> Server:
+    def server(self, name: str) -> LabServer:
         """The running server of the personality of that name, for its record."""
         return next(each for each in self.servers.values() if each.personality.name == name)
 
-    def _place(self, ip: str, server: Server) -> Place:
+    def _place(self, ip: str, server: LabServer) -> Place:
         personality = server.personality
         owner, contact, site = team(ip)
         truth = personality.truth

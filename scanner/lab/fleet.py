@@ -20,7 +20,7 @@ from scanner.lab.server import Listener
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from scanner.lab.channel import Channel
+    from scanner.lab.channel import ServerConnection
     from scanner.lab.personality import Personality
 
 DEFAULT_MIX: dict[str, float] = {"open_8_0": 1, "auth_7_1": 4, "silent": 6, "closing": 2, "http": 1, "ssh": 1}
@@ -62,7 +62,7 @@ class Fleet(Listener):
         point = int.from_bytes(digest, "big") / 2**64 * self._bounds[-1]
         return self.personalities[bisect_right(self._bounds, point)]
 
-    def personality_for(self, channel: Channel) -> Personality | None:
+    def personality_for(self, channel: ServerConnection) -> Personality | None:
         if not channel.peer[0].startswith("127.") or not channel.local[0].startswith("127."):
             return None
         return self.truth(channel.local[0])

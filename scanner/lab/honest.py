@@ -11,7 +11,7 @@ from scanner.lab import data
 from scanner.lab.mongod import Mongod
 from scanner.lab.personality import Group, Personality, Truth
 from scanner.lab.profile import Access, Profile, Role, utc_now
-from scanner.lab.security import Certificate, ClientCertificate, Demand, Security
+from scanner.lab.security import CertificateSpec, ClientCertificate, Demand, Security
 from scanner.lab.versions import (
     V2_4,
     V2_6,
@@ -100,7 +100,7 @@ def mongod(name: str, description: str, *, security: Security | None = None, **p
 
 
 def _security(name: str, **more: Any) -> Security:
-    certificate = Certificate(common_name=name, names=(name, "localhost"))
+    certificate = CertificateSpec(common_name=name, names=(name, "localhost"))
     return Security(**{"certificate": certificate, **more})
 
 
@@ -248,7 +248,7 @@ def _tls() -> list[Personality]:
             data=small,
             version=V6_0,
             security=Security(
-                certificate=Certificate(common_name="old.db.example.com", valid_days=-365, rsa_bits=1024)
+                certificate=CertificateSpec(common_name="old.db.example.com", valid_days=-365, rsa_bits=1024)
             ),
         ),
     ]

@@ -13,13 +13,13 @@ from scanner.lab import answers, errors, reads, wire
 from scanner.lab.hello import cluster_time, hello, metadata_fault
 from scanner.lab.profile import PRIMARIES, UNREADABLE, Access, Profile, Role, decorate
 from scanner.lab.server import http_page
-from scanner.lab.wire import Document, Request
+from scanner.lab.wire import ClientMessage, Document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scanner.lab.channel import Channel
-    from scanner.lab.versions import Version
+    from scanner.lab.channel import ServerConnection
+    from scanner.lab.versions import Release
 
 HELLO = frozenset({"hello", "isMaster", "ismaster"})
 # Answered to anyone, logged in or not (recorded on 4.0.3 and 7.1).
@@ -49,7 +49,7 @@ class Mongod:
         self.process = ObjectId()
         self._commands = self._table()
 
-    async def talk(self, channel: Channel) -> None:
+    async def talk(self, channel: ServerConnection) -> None:
         """Answer until the client leaves or breaks the protocol."""
         session = Session(channel.number, f"{channel.peer[0]}:{channel.peer[1]}")
         late = True
@@ -64,7 +64,7 @@ class Mongod:
             if answered:
                 await channel.send(answered)
 
-    async def next_message(self, channel: Channel) -> bytes | None:
+    async def next_message(self, channel: ServerConnection) -> bytes | None:
         """The next whole message; None when the connection must be closed.
 
         Lengths out of bounds and a responseTo that is neither 0 nor -1 close at once, without a byte
@@ -85,7 +85,7 @@ class Mongod:
             return None
         return await channel.recv_exactly(length)
 
-    async def _show_page(self, channel: Channel) -> None:
+    async def _show_page(self, channel: ServerConnection) -> None:
         version = self.profile.version
         text = b"It looks like you are trying to access MongoDB over HTTP on the native driver port."
         if not version.at_least(2, 5, 1):
@@ -114,7 +114,7 @@ class Mongod:
         silent = request.opcode == wire.OP_MSG and request.flags & wire.MORE_TO_COME
         return SILENCE if silent else wire.answer(request, document)
 
-    def command(self, request: Request, session: Session) -> Document:
+    def command(self, request: ClientMessage, session: Session) -> Document:
         """The answer to a command, with what the release adds to all answers."""
         if request.opcode == wire.OP_QUERY and "$query" in request.document:
             inner = dict(request.document["$query"])
@@ -122,7 +122,7 @@ class Mongod:
             request = _with(request, inner)
         return decorate(self.profile, self._gated(request, session), cluster_time(self.profile))
 
-    def _gated(self, request: Request, session: Session) -> Document:
+    def _gated(self, request: ClientMessage, session: Session) -> Document:
         name, profile = request.command, self.profile
         for gate in (self._form_gate, self._name_gate, self._login_gate, self._state_gate):
             refusal = gate(request, name)
@@ -139,7 +139,7 @@ class Mongod:
             return answer if allowed else errors.not_authorized(profile.version, request.database, text)
         return answer
 
-    def _form_gate(self, request: Request, name: str) -> Document | None:
+    def _form_gate(self, request: ClientMessage, name: str) -> Document | None:
         if (
             request.opcode == wire.OP_QUERY
             and self.profile.version.refuses_query
@@ -148,7 +148,7 @@ class Mongod:
             return errors.unsupported_query(self.profile.version, name)
         return None
 
-    def _name_gate(self, request: Request, name: str) -> Document | None:
+    def _name_gate(self, request: ClientMessage, name: str) -> Document | None:
         profile = self.profile
         known = name in self._commands or name in PUBLIC
         if not known or (name == "hello" and not profile.version.knows_hello):
@@ -160,7 +160,7 @@ class Mongod:
             return errors.error(profile.version, 13, f"{name} may only be run against the admin database.")
         return None
 
-    def _login_gate(self, request: Request, name: str) -> Document | None:
+    def _login_gate(self, request: ClientMessage, name: str) -> Document | None:
         profile = self.profile
         missing_api = profile.require_api and "apiVersion" not in request.document
         if missing_api and name not in HELLO and name != "getMore":
@@ -175,7 +175,7 @@ class Mongod:
             return None
         return errors.login_needed(profile.version, name, request.database, shown(request, profile.version))
 
-    def _state_gate(self, request: Request, name: str) -> Document | None:
+    def _state_gate(self, request: ClientMessage, name: str) -> Document | None:
         profile = self.profile
         if name == "listDatabases" and (refusal := answers.unknown_field(profile, request.document)):
             return refusal
@@ -195,7 +195,7 @@ class Mongod:
             return {"topologyVersion": {"processId": self.process, "counter": bson.Int64(6)}, **refusal}
         return refusal
 
-    def _hello(self, request: Request, session: Session) -> Document:
+    def _hello(self, request: ClientMessage, session: Session) -> Document:
         profile, client = self.profile, request.document.get("client")
         if client is not None and profile.version.at_least(3, 4):
             fault = metadata_fault(client)
@@ -214,13 +214,13 @@ class Mongod:
             process=self.process,
         )
 
-    def _old_get_more(self, request: Request) -> bytes:
+    def _old_get_more(self, request: ClientMessage) -> bytes:
         if self.profile.version.refuses_query:
             document = bson.encode(errors.unsupported_read("OP_GET_MORE"))
             return wire.reply(request.request_id, document, flags=wire.QUERY_FAILURE)
         return wire.reply(request.request_id, flags=1)  # CursorNotFound, no document
 
-    def _old_read(self, request: Request) -> bytes:
+    def _old_read(self, request: ClientMessage) -> bytes:
         profile, failure = self.profile, None
         if profile.version.refuses_query:
             failure = errors.unsupported_read("OP_QUERY")
@@ -239,16 +239,16 @@ class Mongod:
         flags = reads.read_flags(profile)
         return wire.reply(request.request_id, *(bson.encode(each) for each in found), flags=flags)
 
-    def _table(self) -> dict[str, Callable[[Request], Document]]:
+    def _table(self) -> dict[str, Callable[[ClientMessage], Document]]:
         profile, cursors = self.profile, self.cursors
 
-        def plain(function: Callable[..., Document], *first: Any) -> Callable[[Request], Document]:
+        def plain(function: Callable[..., Document], *first: Any) -> Callable[[ClientMessage], Document]:
             return lambda request: function(*first, request.document, request.database)
 
-        def fixed(document: Document) -> Callable[[Request], Document]:
+        def fixed(document: Document) -> Callable[[ClientMessage], Document]:
             return lambda _: document
 
-        table: dict[str, Callable[[Request], Document]] = {
+        table: dict[str, Callable[[ClientMessage], Document]] = {
             "buildInfo": lambda _: profile.version.build_info(),
             "listDatabases": lambda request: answers.list_databases(profile, request.document),
             "dbStats": lambda request: answers.db_stats(profile, request.database),
@@ -277,7 +277,7 @@ class Mongod:
         return table
 
 
-def shown(request: Request, version: Version) -> Document:
+def shown(request: ClientMessage, version: Release) -> Document:
     """The command as the server prints it: 3.6 and later turn an OP_QUERY into an OP_MSG first."""
     if request.opcode == wire.OP_MSG or version.level < 6:
         return request.document
@@ -287,7 +287,7 @@ def shown(request: Request, version: Version) -> Document:
     return {**request.document, **opt_in, "$db": request.database}
 
 
-def opted_in(request: Request) -> bool:
+def opted_in(request: ClientMessage) -> bool:
     """Whether the client said that a secondary may answer."""
     if request.opcode == wire.OP_QUERY and request.flags & wire.SECONDARY_OK:
         return True
@@ -295,15 +295,15 @@ def opted_in(request: Request) -> bool:
     return isinstance(preference, dict) and preference.get("mode", "primary") != "primary"
 
 
-async def _await_change(request: Request) -> None:
+async def _await_change(request: ClientMessage) -> None:
     """A hello with `topologyVersion` waits for a change that never comes, until its time is over."""
     wait = request.document.get("maxAwaitTimeMS")
     if request.command in HELLO and "topologyVersion" in request.document and isinstance(wait, int):
         await asyncio.sleep(min(wait, 10_000) / 1000)
 
 
-def _with(request: Request, document: Document) -> Request:
-    return Request(
+def _with(request: ClientMessage, document: Document) -> ClientMessage:
+    return ClientMessage(
         opcode=request.opcode,
         request_id=request.request_id,
         response_to=request.response_to,

@@ -15,14 +15,14 @@ from scanner.lab.channel import GoneError
 from scanner.lab.mongod import HELLO, Mongod
 from scanner.lab.personality import Group, Personality, Truth
 from scanner.lab.profile import Access, Profile, utc_now
-from scanner.lab.versions import V7_0, Version
+from scanner.lab.versions import V7_0, Release
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from scanner.lab.channel import Channel
+    from scanner.lab.channel import ServerConnection
     from scanner.lab.mongod import Session
-    from scanner.lab.wire import Document, Request
+    from scanner.lab.wire import ClientMessage, Document
 
 MYSQL_GREETING = (
     b"\x4a\x00\x00\x00\x0a8.0.39\x00\x0b\x00\x00\x00\x11\x22\x33\x44\x55\x66\x77\x01\x00\xff\xff\xff\x02\x00"
@@ -36,17 +36,21 @@ def personalities() -> list[Personality]:
 
 
 def _service(
-    name: str, description: str, verdict: Verdict, talk: Callable[[Channel], Awaitable[None]], **more: Any
+    name: str,
+    description: str,
+    verdict: Verdict,
+    talk: Callable[[ServerConnection], Awaitable[None]],
+    **more: Any,
 ) -> Personality:
     return Personality(
         name=name, description=description, verdict=verdict, talk=talk, group=Group.OTHER, **more
     )
 
 
-def banner(first: bytes, answer: bytes = b"") -> Callable[[Channel], Awaitable[None]]:
+def banner(first: bytes, answer: bytes = b"") -> Callable[[ServerConnection], Awaitable[None]]:
     """A service that speaks first, then says `answer` to whatever comes and closes."""
 
-    async def talk(channel: Channel) -> None:
+    async def talk(channel: ServerConnection) -> None:
         if first:
             await channel.send(first)
         if await channel.recv() and answer:
@@ -55,31 +59,31 @@ def banner(first: bytes, answer: bytes = b"") -> Callable[[Channel], Awaitable[N
     return talk
 
 
-async def silent(channel: Channel) -> None:
+async def silent(channel: ServerConnection) -> None:
     """Read for ever and say nothing."""
     while await channel.recv():
         pass
 
 
-async def closing(channel: Channel) -> None:
+async def closing(channel: ServerConnection) -> None:
     """Close after the first message, without a byte."""
     await channel.recv()
 
 
-async def full(channel: Channel) -> None:
+async def full(channel: ServerConnection) -> None:
     """Close at once, as a server at its connection limit does."""
 
 
-async def echo(channel: Channel) -> None:
+async def echo(channel: ServerConnection) -> None:
     """Send back what comes."""
     while received := await channel.recv():
         await channel.send(received)
 
 
-def dripping(interval: float = 1.0) -> Callable[[Channel], Awaitable[None]]:
+def dripping(interval: float = 1.0) -> Callable[[ServerConnection], Awaitable[None]]:
     """A tarpit: one byte of a plausible reply each `interval` seconds, without end."""
 
-    async def talk(channel: Channel) -> None:
+    async def talk(channel: ServerConnection) -> None:
         await channel.recv()
         begin = wire.header(200, 1, wire.OP_REPLY)
         position = 0
@@ -106,7 +110,7 @@ class _Page(web.Server):
         self.over.set()
 
 
-async def http(channel: Channel) -> None:
+async def http(channel: ServerConnection) -> None:
     """A web server: aiohttp answers, over the lab's connection."""
     received = await channel.recv()
     if not received:
@@ -148,11 +152,11 @@ def _services() -> list[Personality]:
 class Changed(Mongod):
     """A MongoDB whose answers are changed before they leave: the face of another product."""
 
-    def __init__(self, profile: Profile, change: Callable[[Request, Document], Document]) -> None:
+    def __init__(self, profile: Profile, change: Callable[[ClientMessage, Document], Document]) -> None:
         super().__init__(profile)
         self._change = change
 
-    def command(self, request: Request, session: Session) -> Document:
+    def command(self, request: ClientMessage, session: Session) -> Document:
         return self._change(request, super().command(request, session))
 
 
@@ -160,7 +164,7 @@ def _product(
     name: str,
     description: str,
     product: str,
-    change: Callable[[Request, Document], Document],
+    change: Callable[[ClientMessage, Document], Document],
     profile: Profile,
     verdict: Verdict = Verdict.OPEN,
     **more: Any,
@@ -185,7 +189,7 @@ def _product(
     )
 
 
-def _java(request: Request, document: Document) -> Document:
+def _java(request: ClientMessage, document: Document) -> Document:
     """mongo-java-server: version 5.0.0 with wire 8, buildInfo of four fields."""
     if request.command in ("buildInfo", "buildinfo"):
         return {"version": "5.0.0", "versionArray": [5, 0, 0], "maxBsonObjectSize": 16_777_216, "ok": 1.0}
@@ -195,7 +199,7 @@ def _java(request: Request, document: Document) -> Document:
     return document
 
 
-def _ferret(request: Request, document: Document) -> Document:
+def _ferret(request: ClientMessage, document: Document) -> Document:
     """FerretDB 2: `ferretdb` in buildInfo, login mechanisms in every hello."""
     if request.command in ("buildInfo", "buildinfo"):
         return {**document, "ferretdb": {"version": "v2.7.0", "package": "docker"}, "ok": 1.0}
@@ -205,7 +209,7 @@ def _ferret(request: Request, document: Document) -> Document:
     return document
 
 
-def _cosmos(request: Request, document: Document) -> Document:
+def _cosmos(request: ClientMessage, document: Document) -> Document:
     """Cosmos DB (RU): set `globaldb`, hello refused with 115, everything else behind a login."""
     host = "acct-southindia.mongo.cosmos.example:10255"
     if request.command == "hello":
@@ -234,7 +238,7 @@ def _cosmos(request: Request, document: Document) -> Document:
     return document
 
 
-async def dionaea(channel: Channel) -> None:
+async def dionaea(channel: ServerConnection) -> None:
     """The honeypot: one isMaster-like document for every command by OP_QUERY, silence to OP_MSG."""
     while True:
         raw = await _next(channel)
@@ -257,10 +261,10 @@ async def dionaea(channel: Channel) -> None:
         await channel.send(wire.answer(request, document, flags=0))
 
 
-def always(document: Document) -> Callable[[Channel], Awaitable[None]]:
+def always(document: Document) -> Callable[[ServerConnection], Awaitable[None]]:
     """The same answer to every command."""
 
-    async def talk(channel: Channel) -> None:
+    async def talk(channel: ServerConnection) -> None:
         while True:
             request = wire.parse(await _next(channel))
             await channel.send(wire.answer(request, document))
@@ -268,7 +272,7 @@ def always(document: Document) -> Callable[[Channel], Awaitable[None]]:
     return talk
 
 
-async def _next(channel: Channel) -> bytes:
+async def _next(channel: ServerConnection) -> bytes:
     begin = await channel.peek(16)
     if len(begin) < 16:
         raise GoneError("end of stream")
@@ -285,14 +289,14 @@ def _products() -> list[Personality]:
     bare = data.data_set(*data.shop(now).databases[-1:], system=False)
     look_alike = {"ismaster": True, "maxWireVersion": 6, "minWireVersion": 0, "maxBsonObjectSize": 16_777_216}
     doubtful = frozenset({Verdict.UNKNOWN, Verdict.NOT_MONGODB})
-    ferret = Version(text="7.0.77", wire=21)
+    ferret = Release(text="7.0.77", wire=21)
     return [
         _product(
             "java_server",
             "mongo-java-server, open",
             "mongo-java-server",
             _java,
-            Profile(data=bare, version=Version(text="5.0.0", wire=8)),
+            Profile(data=bare, version=Release(text="5.0.0", wire=8)),
         ),
         _product("ferretdb", "FerretDB 2, open", "ferretdb", _ferret, Profile(data=bare, version=ferret)),
         _product(

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from results.verdict import Verdict
-    from scanner.lab.channel import Channel
+    from scanner.lab.channel import ServerConnection
     from scanner.lab.security import Security
 
-Talk = Callable[["Channel"], Awaitable[None]]
+Talk = Callable[["ServerConnection"], Awaitable[None]]
 
 
 class Group(StrEnum):

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from scanner.lab.data import DataSet, data_set
-from scanner.lab.versions import V7_0, Version
+from scanner.lab.versions import V7_0, Release
 
 if TYPE_CHECKING:
     from scanner.lab.wire import Document
@@ -52,7 +52,7 @@ PRIMARIES = frozenset({Role.STANDALONE, Role.PRIMARY, Role.MONGOS, Role.CONFIG})
 class Profile:
     """One MongoDB. Nothing in it changes while it runs, but for what `now` says."""
 
-    version: Version = V7_0
+    version: Release = V7_0
     role: Role = Role.STANDALONE
     access: Access = Access.OPEN
     data: DataSet = field(default_factory=data_set)

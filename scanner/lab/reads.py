@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bson import Int64, ObjectId
 
 from scanner.lab import answers
-from scanner.lab.data import DECOY, Collection
+from scanner.lab.data import DECOY, StoredCollection
 from scanner.lab.errors import error, exception
 from scanner.lab.profile import Access, Profile, Role
 
@@ -108,7 +108,7 @@ def list_indexes(profile: Profile, cursors: Cursors, document: Document, databas
     return cursors.first(f"{database}.{name}", [{"v": 2, "key": {"_id": 1}, "name": "_id_"}], 2, listing=True)
 
 
-def _find(profile: Profile, database: str, name: Any) -> Collection | None:
+def _find(profile: Profile, database: str, name: Any) -> StoredCollection | None:
     found = profile.visible.find(database)
     return found.find(name) if found is not None and isinstance(name, str) else None
 
@@ -177,7 +177,7 @@ def included(document: Document, paths: list[str]) -> Document:
     return kept
 
 
-def _over_ids(pipeline: list[Document], found: Collection | None) -> list[Document]:
+def _over_ids(pipeline: list[Document], found: StoredCollection | None) -> list[Document]:
     if found is None:
         return []
     if any("$group" in stage for stage in pipeline):
@@ -197,7 +197,7 @@ def _date(value: Any) -> datetime | None:
     return value.generation_time.astimezone(UTC) if isinstance(value, ObjectId) else None
 
 
-def newest_first(found: Collection, condition: Any) -> list[Any]:
+def newest_first(found: StoredCollection, condition: Any) -> list[Any]:
     """The largest ids that meet a range condition; bounds match values of their own type only."""
     ids = list(found.top_ids)
     if isinstance(condition, dict):
@@ -223,7 +223,7 @@ def find(profile: Profile, cursors: Cursors, document: Document, database: str) 
     return cursors.first(f"{database}.{name}", entries, DEFAULT_BATCH, listing=missing)
 
 
-def _selected(found: Collection | None, wanted: Document, fields: Any, limit: int) -> list[Document]:
+def _selected(found: StoredCollection | None, wanted: Document, fields: Any, limit: int) -> list[Document]:
     if found is None:
         return []
     ids = newest_first(found, wanted.get("_id"))[:limit]

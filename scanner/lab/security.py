@@ -35,7 +35,7 @@ class ClientCertificate(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Certificate:
+class CertificateSpec:
     """How to make the server's certificate. `valid_days` below zero: it has expired that long ago."""
 
     common_name: str = "db.example.com"
@@ -52,7 +52,7 @@ class Security:
 
     demand: Demand = Demand.REQUIRE
     client_certificate: ClientCertificate = ClientCertificate.IGNORED
-    certificate: Certificate = Certificate()
+    certificate: CertificateSpec = CertificateSpec()
     minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
     maximum: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
     tickets: int = 2  # session tickets after a handshake of TLS 1.3
@@ -62,7 +62,7 @@ class Security:
         return _context(self)
 
 
-def make_certificate(wanted: Certificate) -> tuple[bytes, bytes]:
+def make_certificate(wanted: CertificateSpec) -> tuple[bytes, bytes]:
     """Private key and self-signed certificate, both PEM."""
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     if wanted.rsa_bits:
@@ -105,7 +105,7 @@ def _name(text: str) -> x509.GeneralName:
 @functools.cache
 def client_identity() -> tuple[bytes, bytes]:
     """Key and certificate (PEM) of the one client that servers with `REQUIRED` trust; also their CA."""
-    return make_certificate(Certificate(common_name="lab client", names=("client.example.com",)))
+    return make_certificate(CertificateSpec(common_name="lab client", names=("client.example.com",)))
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from scanner.lab.channel import Channel, GoneError, TlsChannel
+from scanner.lab.channel import GoneError, ServerConnection, TlsChannel
 from scanner.lab.security import ClientCertificate, Demand
 from scanner.lab.wire import BadFrameError, Document, parse
 
@@ -53,7 +53,7 @@ class Record:
         self.messages: deque[Seen] = deque(maxlen=size)
         self.failures: list[BaseException] = []  # faults of the lab itself; always empty when it is sound
 
-    def add(self, channel: Channel, raw: bytes) -> None:
+    def add(self, channel: ServerConnection, raw: bytes) -> None:
         """Keep one message; what cannot be parsed is kept as bytes."""
         try:
             request = parse(raw)
@@ -84,7 +84,7 @@ class Listener:
         self._pause: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def personality_for(self, channel: Channel) -> Personality | None:
+    def personality_for(self, channel: ServerConnection) -> Personality | None:
         """Who answers this connection; None resets it."""
         raise NotImplementedError
 
@@ -164,18 +164,18 @@ class Listener:
                 return
             accepted.setblocking(False)
             self.record.connections += 1
-            channel = Channel(accepted, self.record.connections)
+            channel = ServerConnection(accepted, self.record.connections)
             task = loop.create_task(self._serve(channel))
             self._tasks.add(task)
             task.add_done_callback(functools.partial(self._done, channel))
 
-    def _done(self, channel: Channel, task: asyncio.Task[None]) -> None:
+    def _done(self, channel: ServerConnection, task: asyncio.Task[None]) -> None:
         channel.close()  # also of a conversation that was cancelled before it began
         self._tasks.discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
             self.record.failures.append(failure)
 
-    async def _serve(self, channel: Channel) -> None:
+    async def _serve(self, channel: ServerConnection) -> None:
         channel.note = lambda raw: self.record.add(channel, raw)
         try:
             personality = self.personality_for(channel)
@@ -189,7 +189,7 @@ class Listener:
             pass  # the client left, or sent what no server answers: either way the connection ends
 
 
-async def secure(channel: Channel, personality: Personality) -> Channel | None:
+async def secure(channel: ServerConnection, personality: Personality) -> ServerConnection | None:
     """The channel on which the personality talks, TLS where the client began it; None: already closed.
 
     A mongod tells TLS from plain by the bytes of responseTo, and knows `GET ` before that.
@@ -212,7 +212,7 @@ async def secure(channel: Channel, personality: Personality) -> Channel | None:
     return None if required and secured.client_certificate is None else secured
 
 
-class Server(Listener):
+class LabServer(Listener):
     """One personality on one address. `port` 0 lets the kernel choose."""
 
     def __init__(self, personality: Personality, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -224,7 +224,7 @@ class Server(Listener):
             self.personality.security.context()  # keys are made now, not while a client waits
         return await super().start()
 
-    def personality_for(self, channel: Channel) -> Personality | None:
+    def personality_for(self, channel: ServerConnection) -> Personality | None:
         return self.personality
 
     def prepare(self, listening: socket.socket) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Version:
+class Release:
     """One release. `wire` is maxWireVersion, None where hello does not have the field (2.4 and older)."""
 
     text: str
@@ -111,15 +111,15 @@ class Version:
         }
 
 
-V2_4 = Version(text="2.4.14", wire=None)
-V2_6 = Version(text="2.6.12", wire=2)
-V3_2 = Version(text="3.2.22", wire=4)
-V3_6 = Version(text="3.6.23", wire=6)
-V4_0 = Version(text="4.0.3", wire=7)
-V4_4 = Version(text="4.4.29", wire=9)
-V6_0 = Version(text="6.0.19", wire=17)
-V7_0 = Version(text="7.0.14", wire=21)
-V7_1 = Version(text="7.1.0", wire=22)
-V8_0 = Version(text="8.0.12", wire=25)
-V8_2 = Version(text="8.2.1", wire=27)
-V9_0 = Version(text="9.0.1", wire=29)
+V2_4 = Release(text="2.4.14", wire=None)
+V2_6 = Release(text="2.6.12", wire=2)
+V3_2 = Release(text="3.2.22", wire=4)
+V3_6 = Release(text="3.6.23", wire=6)
+V4_0 = Release(text="4.0.3", wire=7)
+V4_4 = Release(text="4.4.29", wire=9)
+V6_0 = Release(text="6.0.19", wire=17)
+V7_0 = Release(text="7.0.14", wire=21)
+V7_1 = Release(text="7.1.0", wire=22)
+V8_0 = Release(text="8.0.12", wire=25)
+V8_2 = Release(text="8.2.1", wire=27)
+V9_0 = Release(text="9.0.1", wire=29)

@@ -40,7 +40,7 @@ class BadFrameError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ClientMessage:
     """One message of a client. `document` is the command (OP_MSG sections merged) or the legacy query."""
 
     opcode: int
@@ -103,7 +103,7 @@ def message(response_to: int, document: bytes, *, flags: int = 0) -> bytes:
     return frame(struct.pack("<I", flags) + b"\x00" + document, response_to, OP_MSG)
 
 
-def answer(request: Request, document: Document | bytes, *, flags: int | None = None) -> bytes:
+def answer(request: ClientMessage, document: Document | bytes, *, flags: int | None = None) -> bytes:
     """`document` in the form in which a real server answers this request: OP_REPLY or OP_MSG."""
     encoded = document if isinstance(document, bytes) else bson.encode(document)
     if request.opcode == OP_MSG:
@@ -111,7 +111,7 @@ def answer(request: Request, document: Document | bytes, *, flags: int | None = 
     return reply(request.request_id, encoded, flags=AWAIT_CAPABLE if flags is None else flags)
 
 
-def parse(raw: bytes) -> Request:
+def parse(raw: bytes) -> ClientMessage:
     """The message in `raw`, whole and with its header. Raises `BadFrameError`."""
     length, request_id, response_to, opcode = HEADER.unpack_from(raw)
     if length != len(raw):
@@ -123,7 +123,7 @@ def parse(raw: bytes) -> Request:
             return _parse_query(raw, request_id, response_to)
     except (bson.errors.BSONError, struct.error, ValueError, UnicodeDecodeError) as error:
         raise BadFrameError(str(error)) from error
-    return Request(
+    return ClientMessage(
         opcode=opcode,
         request_id=request_id,
         response_to=response_to,
@@ -134,14 +134,14 @@ def parse(raw: bytes) -> Request:
     )
 
 
-def _parse_query(raw: bytes, request_id: int, response_to: int) -> Request:
+def _parse_query(raw: bytes, request_id: int, response_to: int) -> ClientMessage:
     (flags,) = struct.unpack_from("<i", raw, 16)
     end = raw.index(b"\x00", 20)
     _, number_to_return = struct.unpack_from("<ii", raw, end + 1)
     documents = bson.decode_all(raw[end + 9 :], _OPTIONS)
     if not 1 <= len(documents) <= 2:
         raise BadFrameError("an OP_QUERY has one query and perhaps a field selector")
-    return Request(
+    return ClientMessage(
         opcode=OP_QUERY,
         request_id=request_id,
         response_to=response_to,
@@ -154,7 +154,7 @@ def _parse_query(raw: bytes, request_id: int, response_to: int) -> Request:
     )
 
 
-def _parse_msg(raw: bytes, request_id: int, response_to: int) -> Request:
+def _parse_msg(raw: bytes, request_id: int, response_to: int) -> ClientMessage:
     (flags,) = struct.unpack_from("<I", raw, 16)
     end = len(raw) - (4 if flags & CHECKSUM_PRESENT else 0)
     body: Document | None = None
@@ -174,7 +174,7 @@ def _parse_msg(raw: bytes, request_id: int, response_to: int) -> Request:
         position += 1 + size
     if body is None or not isinstance(body.get("$db"), str):
         raise BadFrameError("no body or no $db")
-    return Request(
+    return ClientMessage(
         opcode=OP_MSG,
         request_id=request_id,
         response_to=response_to,

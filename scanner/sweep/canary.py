@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scanner.engine.engine import Engine, Heard
-    from scanner.lab.server import Server
+    from scanner.lab.server import LabServer
     from scanner.network.guard import Door
     from scanner.setup.settings import CanarySettings
     from targets.scope import Target
@@ -88,12 +88,12 @@ def configured(scope: Scope, canaries: Sequence[CanarySettings], now: float) -> 
     ]
 
 
-async def own_server(door: Door) -> tuple[Server, Bird]:
+async def own_server(door: Door) -> tuple[LabServer, Bird]:
     """Start an open server of our own on loopback and let it through the door. The caller stops it."""
     from scanner.lab.honest import mongod
-    from scanner.lab.server import Server
+    from scanner.lab.server import LabServer
 
-    server = await Server(mongod("canary", "the sweep's own open server")).start()
+    server = await LabServer(mongod("canary", "the sweep's own open server")).start()
     span = parse_span("127.0.0.1")
     scope = Scope([Entry(span=span, text="127.0.0.1", owner="mongosweep", kind="lab")], ports=[server.port])
     door.admit_self_test(scope)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from scanner.lab import hostile
 from scanner.lab.estate import find
-from scanner.lab.server import Server
+from scanner.lab.server import LabServer
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ async def _main(count: int) -> None:
     async with AsyncExitStack() as stack:
         for number, personality in enumerate([*honest, *cases]):
             ip = f"127.99.{number // 200}.{number % 200 + 1}"
-            await stack.enter_async_context(Server(personality, ip, port))
+            await stack.enter_async_context(LabServer(personality, ip, port))
             verdicts = sorted(verdict.value for verdict in personality.acceptable)
             hostility = number >= len(honest)
             places.append([ip, port, personality.name, hostility, verdicts, personality.description])

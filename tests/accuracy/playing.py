@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from results.verdict import Verdict
 from scanner.contact import Ending
-from scanner.lab.channel import Channel, TlsChannel
+from scanner.lab.channel import ServerConnection, TlsChannel
 from scanner.lab.personality import Personality
-from scanner.lab.security import Certificate, ClientCertificate, Security
+from scanner.lab.security import CertificateSpec, ClientCertificate, Security
 from tests.support.recordings import load
 from tests.support.replay import Replay
 from tests.support.servers import play
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.support.recordings import Step
 
-    Talk = Callable[[Channel], Awaitable[None]]
+    Talk = Callable[[ServerConnection], Awaitable[None]]
 
 _VERSIONS = {
     "tls1.0": ssl.TLSVersion.TLSv1,
@@ -34,11 +34,11 @@ _NAMES = {"TLSv1": "tls1.0", "TLSv1.1": "tls1.1", "TLSv1.2": "tls1.2", "TLSv1.3"
 WHOLE = 0
 
 
-class Bytewise(Channel):
+class Bytewise(ServerConnection):
     """A channel whose every byte leaves alone; inside TLS these are the bytes of the records."""
 
     @classmethod
-    def over(cls, channel: Channel) -> Bytewise:
+    def over(cls, channel: ServerConnection) -> Bytewise:
         """The same connection, with the bytes that were read ahead."""
         made = cls(channel.sock, channel.number)
         made.note = channel.note
@@ -58,7 +58,7 @@ def _named(name: str, talk: Talk) -> Personality:
 def recorded(replay: Replay, *, bytewise: bool = False) -> Personality:
     """A recorded server in the clear."""
 
-    async def talk(channel: Channel) -> None:
+    async def talk(channel: ServerConnection) -> None:
         await play(Bytewise.over(channel) if bytewise else channel, replay)
 
     return _named(f"{replay.version}/{replay.scenario}/{replay.node}", talk)
@@ -86,12 +86,14 @@ class RecordedTls:
         asked = any(step.tls.get("certificate_requested") for step in self._first.values())
         self.context = Security(
             client_certificate=ClientCertificate.OPTIONAL if asked else ClientCertificate.IGNORED,
-            certificate=Certificate(common_name="mongo-a.example", names=("mongo-a.example",), rsa_bits=2048),
+            certificate=CertificateSpec(
+                common_name="mongo-a.example", names=("mongo-a.example",), rsa_bits=2048
+            ),
             minimum=min(_VERSIONS[name] for name in self.taken),
             maximum=max(_VERSIONS[name] for name in self.taken),
         ).context()
 
-    async def talk(self, channel: Channel) -> None:
+    async def talk(self, channel: ServerConnection) -> None:
         """The handshake, then what the recording says of the version that was agreed."""
         hello = await channel.peek(11)
         if self._offers_only(hello, channel) in self.hangs_up:
@@ -102,7 +104,7 @@ class RecordedTls:
         await play(secured, Replay(self.version, "tls", f"{self.mode}/{agreed}/without_cert"))
 
     @staticmethod
-    def _offers_only(hello: bytes, channel: Channel) -> str:
+    def _offers_only(hello: bytes, channel: ServerConnection) -> str:
         """The highest version that a ClientHello without the extension `supported_versions` offers."""
         held = bytes(channel._held)
         if b"\x00\x2b\x00" in held[40:]:
@@ -115,7 +117,7 @@ def recorded_mode(version: str, mode: str, *, bytewise: bool = False) -> Persona
     plain = Replay(version, "tls", f"{mode}/plain")
     secure = RecordedTls(version, mode)
 
-    async def talk(channel: Channel) -> None:
+    async def talk(channel: ServerConnection) -> None:
         begin = await channel.peek(16)
         chosen = Bytewise.over(channel) if bytewise else channel
         if begin[8:12] in (bytes(4), b"\xff" * 4):

@@ -15,7 +15,7 @@ from tests.accuracy.situation import LIST, REFUSED, Situation, lab_server, made_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scanner.lab.wire import Document, Request
+    from scanner.lab.wire import ClientMessage, Document
 
 OPEN, NO_DATA, AUTH = Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED
 
@@ -134,7 +134,7 @@ def _members() -> list[Situation]:
     ]
 
 
-def _hidden(request: Request, document: Document) -> Document:
+def _hidden(request: ClientMessage, document: Document) -> Document:
     return {**document, "hidden": True} if "setName" in document else document
 
 
@@ -207,14 +207,14 @@ def _locked() -> list[Situation]:
     ]
 
 
-def _mechanisms(*names: str) -> Callable[[Request, Document], Document]:
+def _mechanisms(*names: str) -> Callable[[ClientMessage, Document], Document]:
     """Tells its login mechanisms unasked, as some do."""
     return lambda request, document: (
         {**document, "saslSupportedMechs": list(names)} if "maxWireVersion" in document else document
     )
 
 
-def _needs_version(request: Request, document: Document) -> Document:
+def _needs_version(request: ClientMessage, document: Document) -> Document:
     if request.command in ("isMaster", "hello") or "apiVersion" in request.document:
         return document
     text = "The apiVersion parameter is required, please configure your MongoClient's API version"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from results.verdict import Verdict
-from scanner.lab.server import Server
+from scanner.lab.server import LabServer
 from tests.accuracy.playing import recorded
 from tests.accuracy.situation import (
     LIST,
@@ -24,7 +24,7 @@ from tests.support.replay import Replay
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from scanner.lab.channel import Channel
+    from scanner.lab.channel import ServerConnection
     from scanner.lab.personality import Personality
 
 OPEN, NO_DATA, AUTH = Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED
@@ -73,21 +73,21 @@ def _secured() -> list[Situation]:
     return [*made, replace(old, topology="standalone")]
 
 
-async def _no_backend(channel: Channel) -> None:
+async def _no_backend(channel: ServerConnection) -> None:
     """HAProxy 2.6 in TCP mode without a server: accepts, and closes without a byte."""
 
 
-async def _bad_request(channel: Channel) -> None:
+async def _bad_request(channel: ServerConnection) -> None:
     """HAProxy 2.6 in HTTP mode: what it says to a client that speaks no HTTP."""
     await channel.recv()
     await channel.send(b"HTTP/1.1 400 Bad request\r\nContent-length: 90\r\nConnection: close\r\n\r\n")
 
 
-def forwarding(backend: Personality) -> Callable[[Channel], Awaitable[None]]:
+def forwarding(backend: Personality) -> Callable[[ServerConnection], Awaitable[None]]:
     """A TCP proxy on the server's own host: the server sees every client come from 127.0.0.1."""
 
-    async def talk(channel: Channel) -> None:
-        async with Server(backend, "127.0.0.1", 0) as server:
+    async def talk(channel: ServerConnection) -> None:
+        async with LabServer(backend, "127.0.0.1", 0) as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             back = asyncio.create_task(_pump(reader, channel))
             try:
@@ -101,7 +101,7 @@ def forwarding(backend: Personality) -> Callable[[Channel], Awaitable[None]]:
     return talk
 
 
-async def _pump(reader: asyncio.StreamReader, channel: Channel) -> None:
+async def _pump(reader: asyncio.StreamReader, channel: ServerConnection) -> None:
     while received := await reader.read(65536):
         await channel.send(received)
     channel.close()
@@ -150,10 +150,10 @@ def _between() -> list[Situation]:
     ]
 
 
-def _page(page: bytes) -> Callable[[Channel], Awaitable[None]]:
+def _page(page: bytes) -> Callable[[ServerConnection], Awaitable[None]]:
     """An old console: silent until a whole HTTP request is there."""
 
-    async def talk(channel: Channel) -> None:
+    async def talk(channel: ServerConnection) -> None:
         received = b""
         while b"\r\n\r\n" not in received:
             more = await channel.recv()

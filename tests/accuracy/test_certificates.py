@@ -15,8 +15,8 @@ from scanner.lab.hostile.base import base_profile
 from scanner.lab.hostile.weak import PEM
 from scanner.lab.mongod import Mongod
 from scanner.lab.personality import Personality
-from scanner.lab.security import Certificate, ClientCertificate, Security
-from scanner.lab.server import Server
+from scanner.lab.security import CertificateSpec, ClientCertificate, Security
+from scanner.lab.server import LabServer
 from tests.accuracy.asking import ask
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def seen(server: Personality | Security) -> Observation:
     if isinstance(server, Security):
         talk = Mongod(base_profile()).talk
         server = Personality(name="tls", description="", verdict=Verdict.OPEN, talk=talk, security=server)
-    async with Server(server, "127.97.1.1", 0) as running:
+    async with LabServer(server, "127.97.1.1", 0) as running:
         record = (await ask((running.host, running.port))).record
     assert running.record.failures == []
     return record
@@ -44,7 +44,7 @@ def session(record: Observation) -> Tls:
 
 async def test_subject_names_issuer_and_validity() -> None:
     names = ("db-01.example.com", "*.db.example.com", "192.0.2.7")
-    record = await seen(Security(certificate=Certificate(common_name="db-01.example.com", names=names)))
+    record = await seen(Security(certificate=CertificateSpec(common_name="db-01.example.com", names=names)))
     certificate = session(record).certificate
     assert certificate is not None
     assert certificate.subject == certificate.issuer == "CN=db-01.example.com,O=Example"

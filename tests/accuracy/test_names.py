@@ -12,23 +12,23 @@ from bson import Int64
 from results.record import MAX_LINE, from_json, to_json
 from results.verdict import Verdict
 from scanner.lab import wire
-from scanner.lab.data import Collection, Database, data_set
+from scanner.lab.data import StoredCollection, StoredDatabase, data_set
 from scanner.lab.estate import find
 from scanner.lab.hostile.base import base_profile, databases
 from scanner.lab.mongod import Mongod, Session
 from scanner.lab.others import Changed
 from scanner.lab.personality import Personality
 from scanner.lab.profile import Profile
-from scanner.lab.server import Server
-from scanner.lab.versions import V2_6, V3_2, V7_0, Version
+from scanner.lab.server import LabServer
+from scanner.lab.versions import V2_6, V3_2, V7_0, Release
 from scanner.mongo.facts import Depth
 from scanner.network.connect.base import Timeouts
 from tests.accuracy.asking import ask
 
 if TYPE_CHECKING:
     from results.record import Exposure, Observation
-    from scanner.lab.channel import Channel
-    from scanner.lab.wire import Document, Request
+    from scanner.lab.channel import ServerConnection
+    from scanner.lab.wire import ClientMessage, Document
 
 USUAL = Timeouts(connect=3.5, reply=10.0, host=60.0)
 
@@ -40,7 +40,7 @@ def served(talk: Any) -> Personality:
 
 async def asked_of(server: Personality, **options: Any) -> Observation:
     """The record of one server, which must have been in order itself."""
-    async with Server(server, "127.97.2.1", 0) as running:
+    async with LabServer(server, "127.97.2.1", 0) as running:
         record = (await ask((running.host, running.port), **options)).record
         running.record.messages.clear()
     assert running.record.failures == []
@@ -54,7 +54,7 @@ def exposure_of(record: Observation) -> Exposure:
     return record.exposure
 
 
-async def raw_list(channel: Channel, names: tuple[bytes, ...]) -> None:
+async def raw_list(channel: ServerConnection, names: tuple[bytes, ...]) -> None:
     """An honest server but for its list of databases, which has these names as they are."""
     honest = Mongod(base_profile())
     session = Session(channel.number, "127.0.0.1:1")
@@ -75,7 +75,7 @@ RAW = (b"latin-\xe9t\xe9", b"\xff\xfe", b"broken-\xc3", b"a.b.c", b"with space",
 async def test_names_that_are_no_utf8_keep_their_bytes_to_the_last_line() -> None:
     """From the socket to the line of the journal: the bytes stand in hex, and are never sent back."""
 
-    async def talk(channel: Channel) -> None:
+    async def talk(channel: ServerConnection) -> None:
         await raw_list(channel, RAW)
 
     record = await asked_of(served(talk))
@@ -97,10 +97,12 @@ async def test_names_that_are_no_utf8_keep_their_bytes_to_the_last_line() -> Non
 
 
 @pytest.mark.parametrize("version", [V2_6, V3_2, V7_0], ids=lambda v: v.text)
-async def test_dots_and_brackets_in_names_of_collections(version: Version) -> None:
+async def test_dots_and_brackets_in_names_of_collections(version: Release) -> None:
     names = ("a.b.c", "with space", "<script>alert(1)</script>", "ключ", "=1+1", "x" * 100)
-    made = tuple(Collection(name=name, count=number, size=100) for number, name in enumerate(names, start=1))
-    profile = Profile(version=version, data=data_set(Database(name="odd", collections=made)))
+    made = tuple(
+        StoredCollection(name=name, count=number, size=100) for number, name in enumerate(names, start=1)
+    )
+    profile = Profile(version=version, data=data_set(StoredDatabase(name="odd", collections=made)))
     record = await asked_of(served(Mongod(profile).talk))
     (odd,) = [database for database in exposure_of(record).databases if database.name == "odd"]
     found = {each.name: each.documents for each in odd.collections if not each.name.startswith("system.")}
@@ -109,9 +111,9 @@ async def test_dots_and_brackets_in_names_of_collections(version: Version) -> No
 
 
 @pytest.mark.parametrize("version", [V3_2, V7_0], ids=lambda v: v.text)
-async def test_ten_thousand_databases(version: Version) -> None:
+async def test_ten_thousand_databases(version: Release) -> None:
     """All are named and counted; sizes and counts are of those that are asked; the rest is said to lack."""
-    many = [Database(name=f"tenant_{number:05d}") for number in range(10_000)]
+    many = [StoredDatabase(name=f"tenant_{number:05d}") for number in range(10_000)]
     profile = Profile(version=version, data=data_set(*many))
     record = await asked_of(served(Mongod(profile).talk), timeouts=USUAL)
     exposure = exposure_of(record)
@@ -129,8 +131,8 @@ async def test_ten_thousand_databases(version: Version) -> None:
 
 async def test_fifty_thousand_collections() -> None:
     """All names by cursor within the host's own time; statistics of two hundred; the rest is told."""
-    crowd = tuple(Collection(name=f"c{number:05d}", count=1, size=100) for number in range(50_010))
-    profile = Profile(version=V7_0, data=data_set(Database(name="crowd", collections=crowd)))
+    crowd = tuple(StoredCollection(name=f"c{number:05d}", count=1, size=100) for number in range(50_010))
+    profile = Profile(version=V7_0, data=data_set(StoredDatabase(name="crowd", collections=crowd)))
     record = await asked_of(served(Mongod(profile).talk), timeouts=USUAL)
     exposure = exposure_of(record)
     (found,) = [database for database in exposure.databases if database.name == "crowd"]
@@ -162,12 +164,12 @@ async def test_replies_of_48_mb_break_no_cap() -> None:
 
 async def test_views_time_series_and_capped_collections() -> None:
     kinds = (
-        Collection(name="plain", count=5, size=100),
-        Collection(name="view", type="view"),
-        Collection(name="metrics", type="timeseries", count=9, size=900),
-        Collection(name="log", count=3, size=90, capped=True),
+        StoredCollection(name="plain", count=5, size=100),
+        StoredCollection(name="view", type="view"),
+        StoredCollection(name="metrics", type="timeseries", count=9, size=900),
+        StoredCollection(name="log", count=3, size=90, capped=True),
     )
-    profile = Profile(data=data_set(Database(name="k", collections=kinds)))
+    profile = Profile(data=data_set(StoredDatabase(name="k", collections=kinds)))
     record = await asked_of(served(Mongod(profile).talk))
     (found,) = [database for database in exposure_of(record).databases if database.name == "k"]
     told = {each.name: each for each in found.collections}
@@ -179,7 +181,7 @@ async def test_views_time_series_and_capped_collections() -> None:
 
 
 async def test_the_parts_of_a_sharded_collection_are_summed() -> None:
-    def two_shards(request: Request, document: Document) -> Document:
+    def two_shards(request: ClientMessage, document: Document) -> Document:
         if request.command != "aggregate" or "$collStats" not in str(request.document):
             return document
         stats = {"size": 4_000, "storageSize": 512}
@@ -195,8 +197,8 @@ async def test_the_parts_of_a_sharded_collection_are_summed() -> None:
 
 async def test_sizes_that_would_be_costly_are_not_asked_of_many_databases() -> None:
     """Beyond 200 databases no list with sizes is asked for: only names, and statistics one by one."""
-    many = [Database(name=f"tenant_{number:03d}") for number in range(250)]
-    async with Server(served(Mongod(Profile(data=data_set(*many))).talk), "127.97.2.1", 0) as running:
+    many = [StoredDatabase(name=f"tenant_{number:03d}") for number in range(250)]
+    async with LabServer(served(Mongod(Profile(data=data_set(*many))).talk), "127.97.2.1", 0) as running:
         record = (await ask((running.host, running.port), depth=Depth.DATABASES)).record
         lists = [m.document for m in running.record.messages if m.command == "listDatabases"]
     assert lists

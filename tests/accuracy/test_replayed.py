@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from results.verdict import Verdict
-from scanner.lab.server import Server
+from scanner.lab.server import LabServer
 from scanner.mongo.facts import Depth
 from tests.accuracy.asking import ask_all, ask_in_memory
 from tests.accuracy.playing import MemoryTls, recorded, recorded_mode
@@ -39,7 +39,7 @@ async def swept(
     places = {(f"127.94.{n // 250}.{n % 250 + 1}", port): name for n, name in enumerate(servers)}
     async with contextlib.AsyncExitStack() as stack:
         for place, name in places.items():
-            await stack.enter_async_context(Server(servers[name], *place))
+            await stack.enter_async_context(LabServer(servers[name], *place))
         answers = await ask_all(places, depth=depth)
     return {name: answers[place].record for place, name in places.items()}
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from results.reading import read_run
-from scanner.lab.server import Server
+from scanner.lab.server import LabServer
 from scanner.mongo.facts import Depth
 from scanner.setup.settings import Settings, SweepOptions, SweepSettings
 from scanner.sweep.sweep import run
@@ -53,7 +53,7 @@ async def in_full(depth: Depth) -> dict[tuple[str, str, str], dict[str, Any]]:
     places = {(f"127.94.4.{number + 1}", port): case for number, case in enumerate(CASES)}
     async with contextlib.AsyncExitStack() as stack:
         for place, case in places.items():
-            await stack.enter_async_context(Server(recorded(Replay(*case)), *place))
+            await stack.enter_async_context(LabServer(recorded(Replay(*case)), *place))
         answers = await ask_all(places, depth=depth)
     return {case: what_counts(answers[place].record) for place, case in places.items()}
 

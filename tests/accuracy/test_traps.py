@@ -12,7 +12,7 @@ from scanner.contact import Ending
 from scanner.lab.hostile.base import base_profile
 from scanner.lab.others import Changed
 from scanner.lab.personality import Personality
-from scanner.lab.server import Server
+from scanner.lab.server import LabServer
 from scanner.mongo.answers import databases
 from scanner.mongo.facts import Layer
 from tests.accuracy.asking import HASTY, ask, ask_in_memory
@@ -24,7 +24,7 @@ from tests.support.replay import Replay
 if TYPE_CHECKING:
     from typing import Any
 
-    from scanner.lab.wire import Document, Request
+    from scanner.lab.wire import ClientMessage, Document
     from scanner.mongo.facts import Facts
     from tests.accuracy.asking import Asked
 
@@ -33,7 +33,7 @@ VERSIONS = ("2.6.0-rc1", "4.0.3", "7.1.0")
 
 async def asked_of(server: Personality, **options: Any) -> Asked:
     """One server on a socket, one conversation."""
-    async with Server(server, "127.97.0.1", 0) as running:
+    async with LabServer(server, "127.97.0.1", 0) as running:
         return await ask((running.host, running.port), **options)
 
 
@@ -57,10 +57,10 @@ async def test_an_empty_list_is_never_open() -> None:
     assert databases(facts(asked).confirm_list) == []
     assert asked.record.verdict is Verdict.AUTH_REQUIRED
 
-    def empty(request: Request, document: Document) -> Document:
+    def empty(request: ClientMessage, document: Document) -> Document:
         return {"databases": [], "ok": 1.0} if request.command == "listDatabases" else document
 
-    def empty_and_mute(request: Request, document: Document) -> Document:
+    def empty_and_mute(request: ClientMessage, document: Document) -> Document:
         if request.command == "listCollections":
             return {"ok": 0.0, "errmsg": "no such command", "code": 59}
         return empty(request, document)
@@ -80,7 +80,7 @@ async def test_352_says_nothing_about_access() -> None:
     words = {scenario: _errors("7.1.0", scenario, 352) for scenario in ("open_data", "auth_user")}
     assert words["open_data"] == words["auth_user"] == {"Unsupported OP_QUERY command: listDatabases"}
 
-    def refuses(request: Request, document: Document) -> Document:
+    def refuses(request: ClientMessage, document: Document) -> Document:
         if request.command == "listDatabases":
             text = "Unsupported OP_QUERY command: listDatabases. The client driver may require an upgrade."
             return {"ok": 0.0, "errmsg": text, "code": 352, "codeName": "UnsupportedOpQueryCommand"}
@@ -216,7 +216,7 @@ async def test_an_old_server_seen_from_loopback_may_be_the_exception() -> None:
 
 @trap("buildInfo wants a login from 8.1 on, and on open servers it may be refused as well")
 async def test_buildinfo_decides_nothing() -> None:
-    def locked_build(request: Request, document: Document) -> Document:
+    def locked_build(request: ClientMessage, document: Document) -> Document:
         if request.command == "buildInfo":
             text = "Command buildInfo requires authentication"
             return {"ok": 0.0, "errmsg": text, "code": 13, "codeName": "Unauthorized"}

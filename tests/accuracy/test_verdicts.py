@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from results.verdict import Verdict
-from scanner.lab.server import Server
+from scanner.lab.server import LabServer
 from scanner.mongo.console import PORT as CONSOLE_PORT
 from scanner.mongo.judge import RULES
 from tests.accuracy.asking import HASTY, PATIENT, ask
@@ -27,7 +27,7 @@ SILENT = ("silent", "http-console")
 async def test_verdict(situation: Situation) -> None:
     proof = situation.proof
     timeouts = HASTY if proof.rule.startswith(SILENT) else PATIENT
-    async with Server(situation.server, "127.96.0.1", CONSOLE_PORT if situation.console else 0) as server:
+    async with LabServer(situation.server, "127.96.0.1", CONSOLE_PORT if situation.console else 0) as server:
         asked = await ask((server.host, server.port), timeouts=timeouts, local=situation.local)
     assert server.record.failures == []
     record = asked.record

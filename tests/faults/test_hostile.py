@@ -30,7 +30,7 @@ from tests.sweep.test_sweep_process import command
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scanner.lab.channel import Channel
+    from scanner.lab.channel import ServerConnection
 
 __all__ = ["port"]  # a fixture
 
@@ -110,7 +110,7 @@ def test_a_server_that_changes_its_mind_is_told(tmp_path: Path, port: int) -> No
     first, later = find("magazine"), find("auth_7_1")
     connections = itertools.count()
 
-    async def talk(channel: Channel) -> None:
+    async def talk(channel: ServerConnection) -> None:
         await (later if next(connections) else first).talk(channel)
 
     unsteady = Personality(name="unsteady", description="", verdict=first.verdict, talk=talk)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import ssl
     from types import TracebackType
 
-    from scanner.lab.server import Server
+    from scanner.lab.server import LabServer
 
 SECONDS = 10.0
 
@@ -81,7 +81,7 @@ class Client:
         self.writer: asyncio.StreamWriter
 
     @classmethod
-    def to(cls, server: Server, context: ssl.SSLContext | None = None) -> Self:
+    def to(cls, server: LabServer, context: ssl.SSLContext | None = None) -> Self:
         """A client for a running server."""
         return cls(server.host, server.port, context)
 

@@ -17,7 +17,7 @@ from tests.support.servers import serve
 
 if TYPE_CHECKING:
     from scanner.lab.personality import Personality
-    from scanner.lab.server import Server
+    from scanner.lab.server import LabServer
 
 # The driver of today refuses servers before 4.4 (wire version 9).
 REFUSED = ("2.4.", "2.6.", "3.2.", "3.6.", "4.0.")
@@ -33,7 +33,7 @@ MODERN = [
 ]
 
 
-def driver(server: Server, **more: Any) -> MongoClient[dict[str, Any]]:
+def driver(server: LabServer, **more: Any) -> MongoClient[dict[str, Any]]:
     """A client that asks this one server and waits for nobody.
 
     The threaded one: the asyncio one may leave a socket open when it is closed while its monitor connects.
@@ -44,7 +44,7 @@ def driver(server: Server, **more: Any) -> MongoClient[dict[str, Any]]:
     return MongoClient(server.host, server.port, **more)
 
 
-def judged(server: Server) -> tuple[Verdict, tuple[str, ...]]:
+def judged(server: LabServer) -> tuple[Verdict, tuple[str, ...]]:
     """What the driver says of a server: a verdict and the names of its databases."""
     more: dict[str, Any] = {"server_api": ServerApi("1")} if server.personality.name == "api_version" else {}
     names: list[str] = []
@@ -72,7 +72,7 @@ async def test_the_driver_sees_the_same(personality: Personality) -> None:
 
 @pytest.mark.parametrize("name", ["open_4_4", "open_8_0", "open_9_0", "primary", "secondary", "mongos"])
 async def test_the_driver_reads_names_sizes_and_counts(name: str) -> None:
-    def read(server: Server) -> None:
+    def read(server: LabServer) -> None:
         truth = server.personality.truth
         with driver(server) as client:
             shop = client.get_database("shop", read_preference=ReadPreference.SECONDARY_PREFERRED)
@@ -96,7 +96,7 @@ async def test_the_driver_reads_names_sizes_and_counts(name: str) -> None:
 
 
 async def test_the_driver_pages_through_many_collections() -> None:
-    def names(server: Server) -> list[str]:
+    def names(server: LabServer) -> list[str]:
         with driver(server) as client:
             return [each["name"] for each in client["warehouse"].list_collections(cursor={"batchSize": 100})]
 

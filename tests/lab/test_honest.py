@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scanner.lab.personality import Personality
-    from scanner.lab.server import Server
+    from scanner.lab.server import LabServer
 
 HELLO = {"isMaster": 1, "helloOk": True}
 LIST = {"listDatabases": 1, "nameOnly": True, "$readPreference": {"mode": "secondaryPreferred"}}
@@ -40,7 +40,7 @@ def any_context() -> ssl.SSLContext:
     return context
 
 
-async def ask_list(server: Server, context: ssl.SSLContext | None = None) -> dict[str, Any]:
+async def ask_list(server: LabServer, context: ssl.SSLContext | None = None) -> dict[str, Any]:
     """listDatabases, in the form that the server understands."""
     async with Client.to(server, context) as client:
         hello = (await client.ask(query(HELLO))).document

@@ -23,7 +23,7 @@ from tests.support.servers import serve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scanner.lab.server import Server
+    from scanner.lab.server import LabServer
 
 GREETINGS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "other_hosts": lambda hello: hello["primary"] == "192.0.2.66:27017" and len(hello["hosts"]) == 4,
@@ -48,7 +48,7 @@ GREETINGS: dict[str, Callable[[dict[str, Any]], bool]] = {
 }
 
 
-async def ask(server: Server, *requests: bytes, context: ssl.SSLContext | None = None) -> list[Reply]:
+async def ask(server: LabServer, *requests: bytes, context: ssl.SSLContext | None = None) -> list[Reply]:
     """The answers to these requests, on one connection."""
     async with Client.to(server, context) as client:
         return [await client.ask(each) for each in requests]

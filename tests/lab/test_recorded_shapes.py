@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import bson
 import pytest
 
-from scanner.lab.data import Collection, Database, DataSet, data_set, note, object_id
+from scanner.lab.data import DataSet, StoredCollection, StoredDatabase, data_set, note, object_id
 from scanner.lab.mongod import Mongod, Session
 from scanner.lab.profile import Access, Profile, Role
-from scanner.lab.versions import V4_0, V7_1, Version
+from scanner.lab.versions import V4_0, V7_1, Release
 from tests.support.recordings import load
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # servers stand at a moment before all of these, whatever day the tests run on.
 MOMENT = datetime(2026, 11, 20, tzinfo=UTC)
 
-V2_6_RC = Version(text="2.6.0-rc1", wire=2)
+V2_6_RC = Release(text="2.6.0-rc1", wire=2)
 VERSIONS = {"2.6.0-rc1": V2_6_RC, "4.0.3": V4_0, "7.1.0": V7_1}
 
 # Questions that no client of ours asks, or whose answers describe a machine: not simulated.
@@ -125,19 +125,21 @@ SCENARIOS: list[tuple[str, str, str, dict[str, Any]]] = [
 def recorded_data() -> DataSet:
     """The data of the recordings, as far as their answers show it."""
     ids = (object_id(MOMENT),)
-    library = Database(
+    library = StoredDatabase(
         name="lecteurs",
         collections=(
-            Collection(name="readers", count=2000, size=187_780, top_ids=ids),
-            Collection(name="comments", count=50, size=4_000, top_ids=ids),
-            Collection(name="sessions", count=10, size=700, top_ids=("s1",)),
-            Collection(name="empty"),
-            Collection(name="log", count=20, size=680, capped=True),
-            Collection(name="v_readers", type="view", top_ids=ids, storage=0, index_size=0),
-            Collection(name="system.views", count=1, size=90),
+            StoredCollection(name="readers", count=2000, size=187_780, top_ids=ids),
+            StoredCollection(name="comments", count=50, size=4_000, top_ids=ids),
+            StoredCollection(name="sessions", count=10, size=700, top_ids=("s1",)),
+            StoredCollection(name="empty"),
+            StoredCollection(name="log", count=20, size=680, capped=True),
+            StoredCollection(name="v_readers", type="view", top_ids=ids, storage=0, index_size=0),
+            StoredCollection(name="system.views", count=1, size=90),
         ),
     )
-    return data_set(library, Database(name="shop-eu"), note("READ_ME_TO_RECOVER_YOUR_DATA", "README", MOMENT))
+    return data_set(
+        library, StoredDatabase(name="shop-eu"), note("READ_ME_TO_RECOVER_YOUR_DATA", "README", MOMENT)
+    )
 
 
 def cases() -> Iterator[Any]:

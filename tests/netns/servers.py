@@ -17,7 +17,7 @@ import bson
 import uvloop
 
 from scanner.lab.estate import find
-from scanner.lab.server import Server
+from scanner.lab.server import LabServer
 
 if TYPE_CHECKING:
     from scanner.lab.personality import Personality
@@ -26,7 +26,7 @@ PORT = 27017
 BACKLOG = 16384
 
 
-class Everywhere(Server):
+class Everywhere(LabServer):
     """One personality on every address, with room for many half-open connections."""
 
     def __init__(self, personality: Personality, family: socket.AddressFamily) -> None:
@@ -100,7 +100,7 @@ def mute(host: str) -> socket.socket:
 
 async def main(places: list[str]) -> None:
     """Serve until standard input ends."""
-    servers: list[Server] = []
+    servers: list[LabServer] = []
     silent = []
     loop = asyncio.get_running_loop()
     for place in places:
@@ -112,7 +112,7 @@ async def main(places: list[str]) -> None:
         elif host == "*":
             servers += [Everywhere(find(name), family) for family in (socket.AF_INET, socket.AF_INET6)]
         else:
-            servers.append(Server(find(name), host, PORT))
+            servers.append(LabServer(find(name), host, PORT))
     for server in servers:
         await server.start()
     print("ready", flush=True)  # noqa: T201 - the parent waits for it

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Self
 
-from scanner.lab.server import Server
+from scanner.lab.server import LabServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ class LabThread:
         self._thread = threading.Thread(target=self._run, name="lab")
         self._ready = threading.Event()
         self._failure: BaseException | None = None
-        self.servers: list[Server] = []
+        self.servers: list[LabServer] = []
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -41,7 +41,7 @@ class LabThread:
 
     async def _start(self) -> None:
         for (host, port), personality in self._places.items():
-            self.servers.append(await Server(personality, host, port).start())
+            self.servers.append(await LabServer(personality, host, port).start())
 
     async def _stop(self) -> None:
         for server in self.servers:

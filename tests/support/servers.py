@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING
 from results.verdict import Verdict
 from scanner.lab.estate import find
 from scanner.lab.personality import Personality
-from scanner.lab.server import Server
+from scanner.lab.server import LabServer
 from tests.support.replay import Replay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from scanner.lab.channel import Channel
+    from scanner.lab.channel import ServerConnection
 
 
 @contextlib.asynccontextmanager
 async def serve(
     personality: Personality | str, host: str = "127.0.0.1", port: int = 0
-) -> AsyncIterator[Server]:
+) -> AsyncIterator[LabServer]:
     """A running server for a personality or its name; `port` 0: see the server's `port`.
 
     When the context ends, a fault of the lab itself fails the test.
     """
     wanted = find(personality) if isinstance(personality, str) else personality
-    async with Server(wanted, host, port) as server:
+    async with LabServer(wanted, host, port) as server:
         yield server
     assert server.record.failures == []
 
 
-async def play(channel: Channel, replay: Replay) -> None:
+async def play(channel: ServerConnection, replay: Replay) -> None:
     """One connection of a recorded server, to its end."""
     first = replay.connect()
     if first.reply:
@@ -51,7 +51,7 @@ async def play(channel: Channel, replay: Replay) -> None:
 def playing(replay: Replay) -> Personality:
     """A personality that answers from a recording; its verdict is for the test to know."""
 
-    async def talk(channel: Channel) -> None:
+    async def talk(channel: ServerConnection) -> None:
         await play(channel, replay)
 
     return Personality(
@@ -65,7 +65,7 @@ def playing(replay: Replay) -> Personality:
 @contextlib.asynccontextmanager
 async def replay_server(
     scenario: str, version: str, node: str = "", host: str = "127.0.0.1", port: int = 0
-) -> AsyncIterator[tuple[Server, Replay]]:
+) -> AsyncIterator[tuple[LabServer, Replay]]:
     """A server that plays one node of a recorded scenario, and the replay for what it was asked.
 
     One conversation at a time: the replay remembers half a request between reads.

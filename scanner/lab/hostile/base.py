@@ -14,11 +14,11 @@ from scanner.lab.versions import V3_2, V7_0
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from scanner.lab.channel import Channel
+    from scanner.lab.channel import ServerConnection
     from scanner.lab.personality import Talk
-    from scanner.lab.wire import Document, Request
+    from scanner.lab.wire import ClientMessage, Document
 
-    Blow = Callable[[Channel, Request], Awaitable[bool]]
+    Blow = Callable[[ServerConnection, ClientMessage], Awaitable[bool]]
 
 LIST = frozenset({"listDatabases"})
 ANY: frozenset[str] = frozenset()  # no command named: the very first message is struck
@@ -37,7 +37,7 @@ def striking(blow: Blow, commands: frozenset[str] = ANY, profile: Profile | None
     """
     honest = Mongod(profile or base_profile())
 
-    async def talk(channel: Channel) -> None:
+    async def talk(channel: ServerConnection) -> None:
         session = Session(channel.number, "127.0.0.1:1")
         while (raw := await honest.next_message(channel)) is not None:
             channel.note(raw)
@@ -54,10 +54,10 @@ def striking(blow: Blow, commands: frozenset[str] = ANY, profile: Profile | None
     return talk
 
 
-def sends(make: Callable[[Request], bytes], *, then_close: bool = False) -> Blow:
+def sends(make: Callable[[ClientMessage], bytes], *, then_close: bool = False) -> Blow:
     """The blow that sends bytes made for the request, and keeps the connection unless told otherwise."""
 
-    async def blow(channel: Channel, request: Request) -> bool:
+    async def blow(channel: ServerConnection, request: ClientMessage) -> bool:
         await channel.send(make(request))
         return not then_close
 

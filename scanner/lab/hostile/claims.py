@@ -15,9 +15,9 @@ from scanner.lab.wire import element, raw_document, raw_string
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from scanner.lab.channel import Channel
+    from scanner.lab.channel import ServerConnection
     from scanner.lab.personality import Personality
-    from scanner.lab.wire import Document, Request
+    from scanner.lab.wire import ClientMessage, Document
 
 INJECTION_NAMES = (
     "\x1b[2J\x1b[31mred",
@@ -140,7 +140,7 @@ def _names() -> list[Personality]:
     ]
 
 
-def _long_names(request: Request) -> bytes:
+def _long_names(request: ClientMessage) -> bytes:
     names = [letter * 1024**2 for letter in "ab"]
     return wire.answer(request, {"databases": [{"name": each} for each in names], "ok": 1.0})
 
@@ -155,7 +155,7 @@ def _entries(count: int, name: bytes) -> list[bytes]:
     return slices
 
 
-async def _send_list(channel: Channel, request: Request, slices: list[bytes]) -> None:
+async def _send_list(channel: ServerConnection, request: ClientMessage, slices: list[bytes]) -> None:
     inner = 4 + sum(map(len, slices)) + 1
     head, tail = b"\x04databases\x00", b"\x00" + b"\x01ok\x00" + b"\x00" * 6 + b"\xf0\x3f" + b"\x00"
     document = 4 + len(head) + inner - 1 + len(tail)
@@ -168,24 +168,24 @@ async def _send_list(channel: Channel, request: Request, slices: list[bytes]) ->
     await channel.send(tail)
 
 
-async def _million_names(channel: Channel, request: Request) -> bool:
+async def _million_names(channel: ServerConnection, request: ClientMessage) -> bool:
     await _send_list(channel, request, _entries(1_000_000, b"x"))
     return True
 
 
-async def _longest_list(channel: Channel, request: Request) -> bool:
+async def _longest_list(channel: ServerConnection, request: ClientMessage) -> bool:
     slices = _entries(20_000, b"n" * 2_300)
     await _send_list(channel, request, slices)
     return True
 
 
-async def _longest_hello(channel: Channel, request: Request) -> bool:
+async def _longest_hello(channel: ServerConnection, request: ClientMessage) -> bool:
     async for part in _padding(request):
         await channel.send(part)
     return True
 
 
-async def _padding(request: Request) -> AsyncIterator[bytes]:
+async def _padding(request: ClientMessage) -> AsyncIterator[bytes]:
     """A valid isMaster reply of exactly 48,000,000 bytes, mostly one string."""
     fields = bson.encode({"ismaster": True, "maxWireVersion": 21, "minWireVersion": 0, "ok": 1.0})[4:-1]
     lead = 36 if request.opcode != wire.OP_MSG else 21

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scanner.lab.personality import Personality
-    from scanner.lab.wire import Document, Request
+    from scanner.lab.wire import ClientMessage, Document
 
-    Change = Callable[[Request, Document], Document]
+    Change = Callable[[ClientMessage, Document], Document]
 
 
 def personalities() -> list[Personality]:
@@ -39,44 +39,44 @@ def personalities() -> list[Personality]:
     ]
 
 
-def _batch(request: Request, entries: list[Document], number: int) -> Document:
+def _batch(request: ClientMessage, entries: list[Document], number: int) -> Document:
     key = "nextBatch" if request.command == "getMore" else "firstBatch"
     namespace = f"{request.database}.$cmd.listCollections"
     return {"cursor": {"id": Int64(number), "ns": namespace, key: entries}, "ok": 1.0}
 
 
-def _endless(request: Request, document: Document) -> Document:
+def _endless(request: ClientMessage, document: Document) -> Document:
     if request.command in ("listCollections", "getMore"):
         entries: list[Document] = [{"name": f"c{number}", "type": "collection"} for number in range(100)]
         return _batch(request, entries, 77)
     return document
 
 
-def _empty_batches(request: Request, document: Document) -> Document:
+def _empty_batches(request: ClientMessage, document: Document) -> Document:
     return _batch(request, [], 78) if request.command in ("listCollections", "getMore") else document
 
 
-def _foreign(request: Request, document: Document) -> Document:
+def _foreign(request: ClientMessage, document: Document) -> Document:
     if request.command != "listCollections":
         return document
     body = {"id": Int64(79), "ns": "admin.system.users", "firstBatch": [{"name": "a", "type": "collection"}]}
     return {"cursor": body, "ok": 1.0}
 
 
-def _odd(request: Request, document: Document) -> Document:
+def _odd(request: ClientMessage, document: Document) -> Document:
     if request.command == "listCollections":
         return {"cursor": {"id": "80", "ns": 5, "firstBatch": {"0": {"name": "x"}}}, "ok": 1.0}
     return document
 
 
-def _crowd(request: Request, document: Document) -> Document:
+def _crowd(request: ClientMessage, document: Document) -> Document:
     if request.command == "listCollections":
         names = (f"collection_{number:06d}" for number in range(100_000))
         return _batch(request, [{"name": each, "type": "collection"} for each in names], 0)
     return document
 
 
-def _longest(request: Request, document: Document) -> Document:
+def _longest(request: ClientMessage, document: Document) -> Document:
     """20,000 names of 2,300 bytes: nearly the longest message there is."""
     if request.command != "listCollections" or request.database != "shop":
         return document
@@ -84,7 +84,7 @@ def _longest(request: Request, document: Document) -> Document:
     return _batch(request, [{"name": each, "type": "collection"} for each in names], 0)
 
 
-def _odd_counts(request: Request, document: Document) -> Document:
+def _odd_counts(request: ClientMessage, document: Document) -> Document:
     if request.command == "aggregate":
         stats = {"size": -5, "count": math.nan, "storageSize": 1e308, "totalIndexSize": "x", "capped": 3}
         entry: Document = {"ns": 7, "count": -1, "storageStats": stats, "t": "never"}
@@ -94,14 +94,14 @@ def _odd_counts(request: Request, document: Document) -> Document:
     return document
 
 
-def _far_ids(request: Request, document: Document) -> Document:
+def _far_ids(request: ClientMessage, document: Document) -> Document:
     if request.command in ("aggregate", "find"):
         entry: Document = {"t": DatetimeMS(2**62), "_id": ObjectId("ffffffffffffffffffffffff"), "count": 5}
         return {"cursor": {"id": Int64(0), "ns": "x.y", "firstBatch": [entry]}, "ok": 1.0}
     return document
 
 
-def _denied(request: Request, document: Document) -> Document:
+def _denied(request: ClientMessage, document: Document) -> Document:
     if request.command in ("listCollections", "aggregate", "dbStats", "collStats", "count", "find"):
         text = f"not authorized on {request.database} to execute command"
         return {"ok": 0.0, "errmsg": text, "code": 13, "codeName": "Unauthorized"}

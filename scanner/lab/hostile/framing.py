@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scanner.lab.personality import Personality
-    from scanner.lab.wire import Request
+    from scanner.lab.wire import ClientMessage
 
-    Make = Callable[[Request], bytes]
+    Make = Callable[[ClientMessage], bytes]
 
 MAX_INT = 2**31 - 1
 LENGTHS = {
@@ -48,7 +48,7 @@ def personalities() -> list[Personality]:
     return [*_lengths(), *_headers(), *_flags(), *_sections(), *_counts()]
 
 
-def _opcode(request: Request) -> int:
+def _opcode(request: ClientMessage) -> int:
     return wire.OP_MSG if request.opcode == wire.OP_MSG else wire.OP_REPLY
 
 
@@ -74,12 +74,12 @@ def _lengths() -> list[Personality]:
     return made
 
 
-def _list_reply(request: Request) -> bytes:
+def _list_reply(request: ClientMessage) -> bytes:
     return wire.answer(request, PLAIN_LIST)
 
 
 def _patched(offset: int, form: str, value: int) -> Make:
-    def make(request: Request) -> bytes:
+    def make(request: ClientMessage) -> bytes:
         raw = bytearray(_list_reply(request))
         struct.pack_into(form, raw, offset, value)
         return bytes(raw)
@@ -88,7 +88,7 @@ def _patched(offset: int, form: str, value: int) -> Make:
 
 
 def _response_to(change: Callable[[int], int]) -> Make:
-    def make(request: Request) -> bytes:
+    def make(request: ClientMessage) -> bytes:
         return _patched(8, "<i", change(request.request_id))(request)
 
     return make
@@ -101,13 +101,13 @@ def _bomb(size: int) -> bytes:
     return struct.pack("<iiB", wire.OP_MSG, size, 2) + packed
 
 
-def _noop_compressed(request: Request) -> bytes:
+def _noop_compressed(request: ClientMessage) -> bytes:
     inner = _list_reply(request)[16:]
     body = struct.pack("<iiB", _opcode(request), len(inner), 0) + inner
     return wire.frame(body, request.request_id, wire.OP_COMPRESSED)
 
 
-def _swapped_kind(request: Request) -> bytes:
+def _swapped_kind(request: ClientMessage) -> bytes:
     if request.opcode == wire.OP_MSG:
         return wire.reply(request.request_id, PLAIN_LIST)
     return wire.message(request.request_id, PLAIN_LIST)
@@ -142,12 +142,12 @@ def _headers() -> list[Personality]:
     return made
 
 
-def _hello_and_more(request: Request) -> bytes:
+def _hello_and_more(request: ClientMessage) -> bytes:
     hello = {"ismaster": True, "maxWireVersion": 21, "minWireVersion": 0, "ok": 1.0}
     return wire.answer(request, hello) + wire.message(0, PLAIN_LIST)
 
 
-def _checksummed(request: Request) -> bytes:
+def _checksummed(request: ClientMessage) -> bytes:
     raw = bytearray(wire.message(request.request_id, PLAIN_LIST, flags=wire.CHECKSUM_PRESENT))
     struct.pack_into("<i", raw, 0, len(raw) + 4)
     return bytes(raw) + struct.pack("<I", crc32c(bytes(raw)))

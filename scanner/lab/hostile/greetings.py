@@ -15,7 +15,7 @@ from scanner.lab.profile import utc_now
 
 if TYPE_CHECKING:
     from scanner.lab.personality import Personality
-    from scanner.lab.wire import Document, Request
+    from scanner.lab.wire import ClientMessage, Document
 
 OPEN = Verdict.OPEN
 # Addresses of documentation and of nobody: whoever connects to one of them has been led astray.
@@ -34,7 +34,7 @@ def _lying(
     verdict: Verdict = OPEN,
     also: frozenset[Verdict] = frozenset(),
 ) -> Personality:
-    def change(request: Request, document: Document) -> Document:
+    def change(request: ClientMessage, document: Document) -> Document:
         return {**document, **fields} if request.command in HELLO else document
 
     return hostile(name, text, Changed(base_profile(), change).talk, verdict, also)
@@ -109,7 +109,7 @@ def _dates() -> list[Personality]:
 def _mirror() -> Personality:
     """Says ok: 1 to everything and repeats the question, whatever it held."""
 
-    def change(request: Request, document: Document) -> Document:
+    def change(request: ClientMessage, document: Document) -> Document:
         return {**request.document, "ok": 1.0}
 
     doubtful = frozenset({Verdict.NOT_MONGODB})

@@ -13,12 +13,12 @@ from scanner.lab.hostile.streams import dripping_list
 from scanner.lab.hostile.weak import PEM
 from scanner.lab.mongod import Mongod
 from scanner.lab.others import banner, silent
-from scanner.lab.security import Certificate, Security
+from scanner.lab.security import CertificateSpec, Security
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from scanner.lab.channel import Channel
+    from scanner.lab.channel import ServerConnection
     from scanner.lab.personality import Personality
 
 _ALERT = b"\x15\x03\x03\x00\x02\x02\x28"  # fatal, handshake_failure
@@ -30,10 +30,10 @@ def personalities() -> list[Personality]:
     return [*_broken(), *_certificates(), *_inside()]
 
 
-def after_client_hello(answer: bytes, *, hold: bool = False) -> Callable[[Channel], Awaitable[None]]:
+def after_client_hello(answer: bytes, *, hold: bool = False) -> Callable[[ServerConnection], Awaitable[None]]:
     """Close on plain messages; to a ClientHello say `answer`, and keep the connection with `hold`."""
 
-    async def talk(channel: Channel) -> None:
+    async def talk(channel: ServerConnection) -> None:
         if not (await channel.peek(1)).startswith(b"\x16"):
             return
         await channel.recv()
@@ -70,7 +70,7 @@ def _broken() -> list[Personality]:
 def _certificates() -> list[Personality]:
     too_many = tuple(f"host-{number:05d}.db.example.com" for number in range(20_000))
     many = too_many[:2_000]
-    odd = Certificate(
+    odd = CertificateSpec(
         common_name="\u202eevil\x1b[31m<script>", names=("*.example.com", "127.0.0.1"), organisation="=1+1"
     )
     return [
@@ -79,20 +79,20 @@ def _certificates() -> list[Personality]:
             "a certificate of 2,000 names",
             Mongod(base_profile()).talk,
             Verdict.OPEN,
-            security=Security(certificate=Certificate(names=many)),
+            security=Security(certificate=CertificateSpec(names=many)),
         ),
         hostile(
             "tls_20000_names",
             "a certificate of 20,000 names, larger than a client takes",
             Mongod(base_profile()).talk,
-            security=Security(certificate=Certificate(names=too_many)),
+            security=Security(certificate=CertificateSpec(names=too_many)),
         ),
         hostile(
             "tls_weak",
             "a certificate with an RSA key of 512 bits, signed with SHA-1",
             Mongod(base_profile()).talk,
             Verdict.OPEN,
-            security=Security(certificate=Certificate(pem=PEM)),
+            security=Security(certificate=CertificateSpec(pem=PEM)),
         ),
         hostile(
             "tls_tickets",
@@ -120,18 +120,18 @@ def _certificates() -> list[Personality]:
     ]
 
 
-async def _one_byte_records(channel: Channel) -> None:
+async def _one_byte_records(channel: ServerConnection) -> None:
     """A list inside TLS, one byte a record, one record a second."""
     await striking(dripping_list(1.0), LIST)(channel)
 
 
-async def _endless_inside(channel: Channel) -> None:
+async def _endless_inside(channel: ServerConnection) -> None:
     await channel.recv()
     while True:
         await channel.send(b"\x00" * 65_536)
 
 
-async def _close_after_handshake(channel: Channel) -> None:
+async def _close_after_handshake(channel: ServerConnection) -> None:
     """A finished handshake and a bare FIN, without having asked for a certificate."""
     assert isinstance(channel, TlsChannel)
     await asyncio.sleep(0)

@@ -26,9 +26,9 @@ from scanner.lab.versions import V7_0
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from scanner.lab.channel import Channel
+    from scanner.lab.channel import ServerConnection
     from scanner.lab.personality import Personality
-    from scanner.lab.wire import Request
+    from scanner.lab.wire import ClientMessage
 
 CUTS = (0, 1, 15, 16, 17, 40)
 SEED = 27017
@@ -39,12 +39,12 @@ def personalities() -> list[Personality]:
     return [*_cut(), *_floods(), *_slow(), *_first(), *_mixed()]
 
 
-def _part(request: Request, count: int) -> bytes:
+def _part(request: ClientMessage, count: int) -> bytes:
     return wire.answer(request, PLAIN_LIST)[:count]
 
 
-def _ending(count: int, *, reset: bool) -> Callable[[Channel, Request], Awaitable[bool]]:
-    async def blow(channel: Channel, request: Request) -> bool:
+def _ending(count: int, *, reset: bool) -> Callable[[ServerConnection, ClientMessage], Awaitable[bool]]:
+    async def blow(channel: ServerConnection, request: ClientMessage) -> bool:
         if count:
             await channel.send(_part(request, count))
             await asyncio.sleep(0.01)  # so that a reset does not overtake what was sent
@@ -73,11 +73,11 @@ def _cut() -> list[Personality]:
     return made
 
 
-async def _reset_at_once(channel: Channel) -> None:
+async def _reset_at_once(channel: ServerConnection) -> None:
     channel.reset()
 
 
-async def _endless(channel: Channel, request: Request) -> bool:
+async def _endless(channel: ServerConnection, request: ClientMessage) -> bool:
     """One message of 47 MB that is never over, as fast as the client takes it."""
     opcode = wire.OP_MSG if request.opcode == wire.OP_MSG else wire.OP_REPLY
     await channel.send(wire.header(47_000_000, request.request_id, opcode) + bytes(5))
@@ -85,19 +85,19 @@ async def _endless(channel: Channel, request: Request) -> bool:
         await channel.send(b"\x01" * 65_536)
 
 
-async def _replies_without_end(channel: Channel, request: Request) -> bool:
+async def _replies_without_end(channel: ServerConnection, request: ClientMessage) -> bool:
     one = wire.answer(request, PLAIN_LIST)
     while True:
         await channel.send(one * 200)
 
 
-async def _more_without_end(channel: Channel, request: Request) -> bool:
+async def _more_without_end(channel: ServerConnection, request: ClientMessage) -> bool:
     one = wire.message(request.request_id, PLAIN_LIST, flags=wire.MORE_TO_COME)
     while True:
         await channel.send(one * 200)
 
 
-async def _noise(channel: Channel) -> None:
+async def _noise(channel: ServerConnection) -> None:
     """Random bytes without end, the same ones each time."""
     await channel.recv()
     source = random.Random(SEED)  # noqa: S311 - noise for a test server, no secret
@@ -126,10 +126,10 @@ def _floods() -> list[Personality]:
     ]
 
 
-def dripping_list(interval: float) -> Callable[[Channel, Request], Awaitable[bool]]:
+def dripping_list(interval: float) -> Callable[[ServerConnection, ClientMessage], Awaitable[bool]]:
     """The list, one byte each `interval` seconds."""
 
-    async def blow(channel: Channel, request: Request) -> bool:
+    async def blow(channel: ServerConnection, request: ClientMessage) -> bool:
         for byte in wire.answer(request, PLAIN_LIST):
             await channel.send(bytes([byte]))
             await asyncio.sleep(interval)
@@ -138,7 +138,7 @@ def dripping_list(interval: float) -> Callable[[Channel, Request], Awaitable[boo
     return blow
 
 
-async def _split(channel: Channel) -> None:
+async def _split(channel: ServerConnection) -> None:
     """Honest, but each byte travels alone."""
     honest = Mongod(base_profile())
     session = Session(channel.number, "127.0.0.1:1")
@@ -164,17 +164,17 @@ def _slow() -> list[Personality]:
     ]
 
 
-async def _idle(channel: Channel) -> None:
+async def _idle(channel: ServerConnection) -> None:
     await asyncio.Event().wait()
 
 
-async def _preemptive(channel: Channel) -> None:
+async def _preemptive(channel: ServerConnection) -> None:
     """A correct list for each request id that may come, before any question."""
     await channel.send(b"".join(wire.message(number, PLAIN_LIST) for number in range(20)))
     await silent(channel)
 
 
-async def _preemptive_then_echo(channel: Channel) -> None:
+async def _preemptive_then_echo(channel: ServerConnection) -> None:
     await channel.send(wire.reply(1, PLAIN_LIST))
     while received := await channel.recv():
         await channel.send(received)
@@ -193,10 +193,10 @@ def _first() -> list[Personality]:
     ]
 
 
-def _alternating(*profiles: Profile) -> Callable[[Channel], Awaitable[None]]:
+def _alternating(*profiles: Profile) -> Callable[[ServerConnection], Awaitable[None]]:
     servers = itertools.cycle([Mongod(each) for each in profiles])
 
-    async def talk(channel: Channel) -> None:
+    async def talk(channel: ServerConnection) -> None:
         await next(servers).talk(channel)
 
     return talk
