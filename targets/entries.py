@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
@@ -75,13 +74,6 @@ class Deny:
     def of(cls, text: str, reason: str = "") -> Deny:
         """A deny entry for `text`, mostly for tests."""
         return cls(span=parse_span(text), text=text, reason=reason)
-
-
-def format_expiry(expires: float) -> str:
-    """An expiry as RFC 3339 text in UTC, for manifests; empty when there is none."""
-    if expires == math.inf:
-        return ""
-    return datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class HasSpan(Protocol):

@@ -1,4 +1,4 @@
-"""Sorted disjoint intervals of addresses, IPv4 before IPv6, as one dense index space.
+"""Sorted disjoint intervals of addresses, IPv4 before IPv6.
 
 A /8 is one pair of integers. Every set operation is one walk along both lists; nothing is ever expanded.
 """
@@ -6,8 +6,7 @@ A /8 is one pair of integers. Every set operation is one walk along both lists; 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from targets.grammar import Span
 
@@ -71,24 +70,16 @@ def overlapping(intervals: Sequence[Interval], first: int, last: int) -> Sequenc
     return intervals[low:high]
 
 
-class Place(NamedTuple):
-    """One address with its family: what an index picks."""
-
-    version: int
-    address: int
-
-
 class Ranges:
-    """An immutable set of addresses of both families. Index 0 is the lowest IPv4 address."""
+    """An immutable set of addresses of both families."""
 
-    __slots__ = ("_ends", "_firsts", "_intervals", "_sizes4")
+    __slots__ = ("_firsts", "_intervals", "size")
 
     def __init__(self, v4: Iterable[Interval] = (), v6: Iterable[Interval] = ()) -> None:
         self._intervals = {4: merge(v4), 6: merge(v6)}
         self._firsts = {version: [first for first, _ in self._intervals[version]] for version in (4, 6)}
-        every = self._intervals[4] + self._intervals[6]
-        self._ends = list(accumulate((last - first + 1 for first, last in every), initial=0))
-        self._sizes4 = len(self._intervals[4])
+        # How many addresses. Unlike `len` it has no ceiling: an IPv6 /32 holds 2**96.
+        self.size = sum(last - first + 1 for version in (4, 6) for first, last in self._intervals[version])
 
     @classmethod
     def of(cls, spans: Iterable[Span]) -> Ranges:
@@ -98,16 +89,8 @@ class Ranges:
             found[version].append((first, last))
         return cls(found[4], found[6])
 
-    @property
-    def size(self) -> int:
-        """How many addresses. Unlike `len` it has no ceiling: an IPv6 /32 holds 2**96."""
-        return self._ends[-1]
-
-    def __len__(self) -> int:
-        return self._ends[-1]
-
     def __bool__(self) -> bool:
-        return self._ends[-1] > 0
+        return self.size > 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ranges) and self._intervals == other._intervals
@@ -117,12 +100,6 @@ class Ranges:
 
     def __repr__(self) -> str:
         return f"Ranges({self._intervals[4]}, {self._intervals[6]})"
-
-    def __iter__(self) -> Iterator[Place]:
-        for version in (4, 6):
-            for first, last in self._intervals[version]:
-                for address in range(first, last + 1):
-                    yield Place(version, address)
 
     def intervals(self, version: int) -> list[Interval]:
         """The sorted disjoint intervals of one family, inclusive at both ends."""
@@ -134,22 +111,6 @@ class Ranges:
             for first, last in self._intervals[version]:
                 yield Span(version, first, last)
 
-    def pick(self, index: int) -> Place:
-        """The address at `index`, in O(log intervals). Raises IndexError outside 0 … size - 1."""
-        if not 0 <= index < self._ends[-1]:
-            raise IndexError(f"index {index} is outside 0…{self._ends[-1] - 1}")
-        at = bisect_right(self._ends, index) - 1
-        version = 4 if at < self._sizes4 else 6
-        first = self._intervals[version][at if version == 4 else at - self._sizes4][0]
-        return Place(version, first + index - self._ends[at])
-
-    def index_of(self, version: int, address: int) -> int:
-        """The index of an address: the inverse of `pick`. Raises ValueError when it is not in the set."""
-        at = bisect_right(self._firsts[version], address) - 1
-        if at < 0 or self._intervals[version][at][1] < address:
-            raise ValueError(f"IPv{version} address {address} is not in the set")
-        return self._ends[at + (self._sizes4 if version == 6 else 0)] + address - self._firsts[version][at]
-
     def contains(self, version: int, address: int) -> bool:
         """Whether an address is in the set, in O(log intervals)."""
         at = bisect_right(self._firsts[version], address) - 1
@@ -160,18 +121,5 @@ class Ranges:
         intervals = self._intervals[span.version]
         return intersect([(span.first, span.last)], overlapping(intervals, span.first, span.last))
 
-    def __or__(self, other: Ranges) -> Ranges:
-        return Ranges(self._intervals[4] + other._intervals[4], self._intervals[6] + other._intervals[6])
-
     def __and__(self, other: Ranges) -> Ranges:
         return Ranges(*(intersect(self._intervals[v], other._intervals[v]) for v in (4, 6)))
-
-    def __sub__(self, other: Ranges) -> Ranges:
-        return Ranges(*(subtract(self._intervals[v], other._intervals[v]) for v in (4, 6)))
-
-    def __le__(self, other: Ranges) -> bool:
-        return not self - other
-
-    union = __or__
-    intersection = __and__
-    difference = __sub__

@@ -167,18 +167,6 @@ class Scope:
         make = tuple.__new__
         return [make(Target, (version, first + index, port)) for index in indices]
 
-    def index_of(self, target: Target) -> int:
-        """The index of a target: the inverse of `pick`. Raises OutOfScope."""
-        version, address, port = target
-        at = self._locate(version, address)
-        if at < 0 or port not in self._segments[version][at].ports:
-            raise OutOfScope(str(target), self.explain(version, address, port, -math.inf))
-        segment = self._segments[version][at]
-        cell = at + (len(self._segments[4]) if version == 6 else 0)
-        return (
-            self._offsets[cell] + (address - segment.first) * len(segment.ports) + segment.ports.index(port)
-        )
-
     # -- the fence
 
     def permits(self, target: Target, now: float) -> bool:

@@ -52,7 +52,6 @@ def test_many_entries_stay_in_order() -> None:
     assert len(scope) == 5000 * 128
     for index in range(0, len(scope), 997):
         target = scope.pick(index)
-        assert scope.index_of(target) == index
         assert scope.owner_of(target.address, 4).owner == str(index // 128)
 
 
