@@ -169,14 +169,6 @@ class JournalWriter:
             self._rotate(segment)
         return self._durable
 
-    def rotate(self) -> None:
-        """Begin a new segment now, and seal the current one. Raises `StorageError`."""
-        with self._syncing:
-            with self._lock:
-                self._require_open()
-                segment = self._current
-            self._rotate(segment)
-
     def close(self) -> None:
         """Make everything durable, seal the segment and close it. Safe to repeat, and after a failure."""
         with self._syncing:

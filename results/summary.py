@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from results.verdict import Severity, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from results.record import Observation
 
@@ -51,16 +51,6 @@ class Coverage(Struct, frozen=True, kw_only=True):
             excluded=self.excluded + other.excluded,
             not_reached=self.not_reached + other.not_reached,
         )
-
-
-def account(planned: int, outcomes: Mapping[Verdict, int], excluded: int = 0) -> Coverage:
-    """The coverage that these counts prove; `AccountingError` when there are more than were planned."""
-    done = sum(outcomes.values())
-    coverage = Coverage(
-        planned=planned, outcomes=done, excluded=excluded, not_reached=planned - done - excluded
-    )
-    coverage.check()
-    return coverage
 
 
 def prefix_of(ip: str, length_v4: int = 24, length_v6: int = 64) -> str:

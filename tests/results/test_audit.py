@@ -27,9 +27,9 @@ def run(tmp_path: Path) -> Path:
     """A complete run over two segments."""
     with RunDirectory.create(tmp_path, "run-1", manifest(), need_bytes=0) as directory:
         for line in LINES:
-            directory.journal().append(line)
+            directory.journal(rotate_bytes=len(LINES[0] + LINES[1])).append(line)
             if line is LINES[1]:
-                directory.journal().rotate()
+                directory.journal().sync()
         coverage = Coverage(planned=4, outcomes=4)
         directory.finish(
             "complete", ended_at="now", coverage=coverage, outcomes={"auth_required": 4}, reasons=[]

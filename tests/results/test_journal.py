@@ -91,7 +91,6 @@ def test_a_full_segment_is_sealed_and_the_next_begun(tmp_path: Path) -> None:
     for line in LINES:
         journal.append(line)
         journal.sync()
-    journal.rotate()
     journal.close()
     assert read_all(tmp_path) == LINES
     chain = ChainFile(tmp_path, Chain(run_id="", genesis=""), REAL)
@@ -171,9 +170,10 @@ def test_a_failure_is_final_and_nothing_touches_the_file_again(tmp_path: Path, m
     assert "observations-0001.jsonl" in caught.value.place
     assert fs.raised == 1
     calls = len(fs.calls)
-    for action in (lambda: journal.append(LINES[2]), journal.sync, journal.rotate):
-        with pytest.raises(StorageError):
-            action()
+    with pytest.raises(StorageError):
+        journal.append(LINES[2])
+    with pytest.raises(StorageError):
+        journal.sync()
     journal.close()
     assert fs.calls[calls:] == [], "no write and no second fsync after a failure"
     assert journal.durable == 1
@@ -185,11 +185,12 @@ def test_a_failure_is_final_and_nothing_touches_the_file_again(tmp_path: Path, m
 )
 def test_a_failure_while_rotating_is_final_too(tmp_path: Path, method: str, name: str) -> None:
     nth = 2 if method == "fsync_dir" else 1
-    journal = writer(tmp_path, FailingFileSystem(method, errno.ENOSPC, name=name, nth=nth))
+    fs = FailingFileSystem(method, errno.ENOSPC, name=name, nth=nth)
+    journal = writer(tmp_path, fs, rotate_bytes=1)
     journal.append(LINES[0])
-    for action in (journal.rotate, journal.sync):
+    for _ in range(2):
         with pytest.raises(StorageError, match="no space left"):
-            action()
+            journal.sync()
     journal.close()
 
 
