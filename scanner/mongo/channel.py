@@ -56,11 +56,6 @@ class Channel:
         """True while a reply is due."""
         return self._reader.owes
 
-    @property
-    def buffered(self) -> int:
-        """Bytes held for a reply that is not whole."""
-        return self._reader.buffered
-
     def ask(self, flight: Flight, by: Opcode, *, time_limit: bool, api_version: bool) -> None:
         """Put one request in flight. Raises `RefusedRequest` when it must not leave."""
         request = flight.request

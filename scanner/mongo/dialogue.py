@@ -69,7 +69,6 @@ class Dialogue:
         "_plan",
         "_state",
         "_unanswered",
-        "_waiting_for",
         "facts",
         "next",
     )
@@ -86,7 +85,6 @@ class Dialogue:
     ) -> None:
         self.facts = Facts(loopback=loopback)
         self.next = Next.WAIT
-        self._waiting_for = "a connection"
         self._messages_sent = 0  # on earlier connections
         self._bytes_sent = 0
         self._depth = depth
@@ -116,18 +114,6 @@ class Dialogue:
     def plan(self) -> MetadataPlan | None:
         """The metadata plan, once the verdict was open and more was wanted."""
         return self._plan
-
-    @property
-    def bytes_buffered(self) -> int:
-        """Bytes held now for a reply that is not whole; for a budget over all conversations."""
-        return self._channel.buffered
-
-    @property
-    def asking(self) -> str:
-        """What is being waited for, in a few words."""
-        for flight in self._channel.flights.values():
-            return f"{flight.request.command} on {flight.request.database}"
-        return self._waiting_for
 
     def connected(self, layer: Layer, tls: TlsSession | None = None) -> bytes:
         """A new connection stands. Returns the bytes to write on it now."""
@@ -221,7 +207,6 @@ class Dialogue:
                     state.resumed = state.resumed or row.same_server
                     state.opening = row.opening
                     self.next = row.next(state)
-                    self._waiting_for = f"a connection, because {row.name}"
                     return
         self._give_up(reason)
 
@@ -250,7 +235,6 @@ class Dialogue:
     def _finish(self) -> None:
         self.next = Next.DONE
         self._open = False
-        self._waiting_for = "nothing"
 
     def _resume(self) -> None:
         """Handshake first, by the opcode that worked; then what is still unanswered."""
@@ -268,7 +252,6 @@ class Dialogue:
 
     def _ask_console(self) -> bytes:
         self._state.tried_console = True
-        self.facts.attempts[-1].requests_sent += 1
         self._messages_sent += 1
         self._bytes_sent += len(http_console.REQUEST)
         return http_console.REQUEST
@@ -289,7 +272,6 @@ class Dialogue:
             time_limit=by is Opcode.OP_MSG or self._state.time_limits,
             api_version=self.facts.api_version_required,
         )
-        self.facts.attempts[-1].requests_sent += 1
 
     def _ask_questions(self) -> None:
         """Every question whose time has come, each once."""

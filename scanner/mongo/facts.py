@@ -49,7 +49,6 @@ class Limits:
     verdict_reply_bytes: int = 64 * 1024  # before anything looked like MongoDB
     names_reply_bytes: int = 5 * 1024 * 1024  # a list of names: 2.x fills 4 MiB before it stops
     stats_reply_bytes: int = 256 * 1024  # statistics of one database or collection
-    reply_bytes: int = 48_000_000  # hard ceiling of any reply we would ever buffer (maxMessageSizeBytes)
     host_bytes: int = 64 * 1024 * 1024  # everything one host may send in all its connections
     databases_kept: int = 10_000
     databases_asked: int = 1_000
@@ -68,7 +67,6 @@ class Attempt:
     layer: Layer
     first_bytes: bytes = b""  # at most 64, for evidence
     bytes_received: int = 0
-    requests_sent: int = 0
     replies: int = 0
     ending: Ending | None = None
     tls: TlsSession | None = None

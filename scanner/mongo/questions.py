@@ -197,7 +197,6 @@ class Reopening(NamedTuple):
     `same_server`: the server was heard, or began to speak; such a row is taken once in a dialogue.
     """
 
-    name: str
     when: Callable[[DialogueState, Lost], bool]
     next: Callable[[DialogueState], Next]
     opening: Opening
@@ -278,11 +277,11 @@ def _next_for_msg_only(state: DialogueState) -> Next:
 
 
 REOPENINGS: tuple[Reopening, ...] = (
-    Reopening("metadata was cut", _cut_in_metadata, same_layer, RESUME, same_server=True),
-    Reopening("the dialogue was cut", _cut_in_dialogue, same_layer, RESUME, same_server=True),
-    Reopening("the first reply was cut", _cut_in_first_reply, same_layer, FIRST_WRITE, same_server=True),
-    Reopening("silent where a console may be", _maybe_console, lambda _: Next.OPEN_PLAIN, CONSOLE),
-    Reopening("no reply in the clear", _maybe_tls, lambda _: Next.OPEN_TLS, FIRST_WRITE),
-    Reopening("TLS of an older kind", _maybe_old_tls, lambda _: Next.OPEN_TLS_LEGACY, FIRST_WRITE),
-    Reopening("hung up on OP_QUERY", _maybe_msg_only, _next_for_msg_only, MSG_ONLY),
+    Reopening(_cut_in_metadata, same_layer, RESUME, same_server=True),
+    Reopening(_cut_in_dialogue, same_layer, RESUME, same_server=True),
+    Reopening(_cut_in_first_reply, same_layer, FIRST_WRITE, same_server=True),
+    Reopening(_maybe_console, lambda _: Next.OPEN_PLAIN, CONSOLE),
+    Reopening(_maybe_tls, lambda _: Next.OPEN_TLS, FIRST_WRITE),
+    Reopening(_maybe_old_tls, lambda _: Next.OPEN_TLS_LEGACY, FIRST_WRITE),
+    Reopening(_maybe_msg_only, _next_for_msg_only, MSG_ONLY),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import tomllib
@@ -28,11 +27,10 @@ FILE_NAME = "mongosweep.toml"
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A configuration as it was read. `sha256` is the digest of the bytes that were parsed."""
+    """A configuration as it was read."""
 
     path: str
     settings: Settings
-    sha256: str
     lines: TomlLines
 
     def place(self, place: Place) -> str:
@@ -68,8 +66,7 @@ def read_config(path: Path) -> ConfigFile:
     if _is_missing(path):
         remedy = "name the right file, or let `mongosweep init` write one to start from"
         raise RefusedError(f"{path} does not exist; {remedy}")
-    raw = read_bytes(path)
-    text = decode(raw, str(path))
+    text = decode(read_bytes(path), str(path))
     if not text.strip():
         raise RefusedError(f"{path} is empty; `mongosweep init` writes one to start from")
     try:
@@ -85,7 +82,7 @@ def read_config(path: Path) -> ConfigFile:
         raise RefusedError(_explain(str(path), lines, document, str(error))) from None
     for place, reason in cross_checks(settings):
         raise RefusedError(f"{path}:{lines.line(place)}: {reason}")
-    return ConfigFile(str(path), settings, hashlib.sha256(raw).hexdigest(), lines)
+    return ConfigFile(str(path), settings, lines)
 
 
 def _is_missing(path: Path) -> bool:

@@ -74,8 +74,6 @@ def load(request: SweepRequest, now: float, environment: Mapping[str, str] | Non
         depth=sweep.depth,
         loop=sweep.loop,
         shard=request.shard,
-        config_path=config.path if config else "",
-        config_sha256=config.sha256 if config else "",
         reload_scope=lambda at, names: reload_scope(request, at, names=names),
     )
     return LoadedRequest(settings=settings, scope=scope, options=options, config=config, notices=notices)

@@ -300,6 +300,4 @@ class SweepOptions:
     fail_on: Literal["open", "never"] = "open"
     stdout_lines: bool = False
     quiet: bool = False
-    config_path: str = ""
-    config_sha256: str = ""
     reload_scope: Callable[[float, bool], Scope] | None = None  # reads the files again: when, with names

@@ -75,8 +75,6 @@ def test_every_option_of_sweep_arrives(
     assert (options.engine, options.depth, options.loop) == ("syn", "databases", "asyncio")
     assert (options.confirm, options.everything, options.quiet, options.stdout_lines) == (True,) * 4
     assert (options.shard, options.seed, options.resume, options.fail_on) == ((2, 3), 7, "R", "never")
-    assert options.config_path == "mongosweep.toml"
-    assert len(options.config_sha256) == 64
 
 
 def test_the_defaults_of_sweep_are_the_configuration(
@@ -105,7 +103,6 @@ def test_the_environment_stands_between_the_line_and_the_file(
     assert settings.sweep.rate == 5
     assert options.depth == "databases"
     assert str(options.output) == "there"
-    assert options.config_path == "other.toml"
 
 
 def test_a_scope_file_stands_in_for_the_configurations(

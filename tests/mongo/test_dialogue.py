@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from results.verdict import Verdict
-from scanner.contact import Ending
 from scanner.mongo.commands import Command
 from scanner.mongo.facts import Facts, Layer
 from tests.mongo.talks import (
@@ -36,21 +35,11 @@ def test_one_write_and_one_read_settle_a_modern_server() -> None:
     assert (dialogue.messages_sent, len(dialogue.facts.attempts)) == (3, 1)
     assert dialogue.bytes_sent == dialogue_bytes(peer)
     assert dialogue.facts.max_wire_version == 21
-    assert dialogue.bytes_buffered == 0
 
 
 def dialogue_bytes(peer: Scripted) -> int:
     fresh = make()
     return len(fresh.connected(Layer.PLAIN))
-
-
-def test_asking_says_what_is_waited_for() -> None:
-    dialogue = make()
-    assert dialogue.asking == "a connection"
-    dialogue.connected(Layer.PLAIN)
-    assert dialogue.asking == "isMaster on admin"
-    dialogue.ended(Ending.CLOSED)
-    assert dialogue.asking == "a connection, because no reply in the clear"
 
 
 # Older servers, newer servers.
