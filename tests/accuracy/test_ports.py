@@ -13,27 +13,27 @@ from scanner.lab.estate import find
 from scanner.mongo.console import PORT as CONSOLE_PORT
 from tests.accuracy.surroundings import surroundings
 from tests.support.lab_thread import LabThread
-from tests.support.ports import free_port
+from tests.support.ports import free_address, free_port
 from tests.sweep.test_sweep_process import command
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-HOST = "127.98.0.1"
 
 
 def test_every_configured_port_is_asked(tmp_path: Path) -> None:
     """One address, four servers on four ports, one of them given to this entry alone."""
     console = next(s.server for s in surroundings() if s.proof.rule == "http-console-login")
+    host = free_address("127.98", CONSOLE_PORT)
     first, second, third = free_port(), free_port(), free_port()
     places = {
-        (HOST, first): find("open_8_0"),
-        (HOST, second): find("auth_7_1"),
-        (HOST, third): find("ssh"),
-        (HOST, CONSOLE_PORT): console,
+        (host, first): find("open_8_0"),
+        (host, second): find("auth_7_1"),
+        (host, third): find("ssh"),
+        (host, CONSOLE_PORT): console,
     }
     configuration = tmp_path / "mongosweep.toml"
     configuration.write_text(
-        f'[[allow]]\ncidr = "{HOST}/32"\nkind = "lab"\nowner = "tests"\nports = [{first}, {second}, {third},'
-        f' {CONSOLE_PORT}]\n[[allow]]\ncidr = "127.98.0.2/32"\nkind = "lab"\nowner = "tests"\n'
+        f'[[allow]]\ncidr = "{host}/32"\nkind = "lab"\nowner = "tests"\nports = [{first}, {second}, {third},'
+        f' {CONSOLE_PORT}]\n[[allow]]\ncidr = "127.97.3.1/32"\nkind = "lab"\nowner = "tests"\n'
         f"[sweep]\nports = [{first}]\nreply_timeout = 1.0\n"
     )
     with LabThread(places):
@@ -42,10 +42,10 @@ def test_every_configured_port_is_asked(tmp_path: Path) -> None:
         )
     lines = [msgspec.json.decode(line, type=Observation) for line in done.stdout.splitlines()]
     assert {(o.target.ip, o.target.port): o.verdict for o in lines} == {
-        (HOST, first): Verdict.OPEN,
-        (HOST, second): Verdict.AUTH_REQUIRED,
-        (HOST, third): Verdict.NOT_MONGODB,
-        (HOST, CONSOLE_PORT): Verdict.AUTH_REQUIRED,
+        (host, first): Verdict.OPEN,
+        (host, second): Verdict.AUTH_REQUIRED,
+        (host, third): Verdict.NOT_MONGODB,
+        (host, CONSOLE_PORT): Verdict.AUTH_REQUIRED,
     }, done.stderr
     assert done.returncode == 1
     assert {o.event_id for o in lines} != {lines[0].event_id}

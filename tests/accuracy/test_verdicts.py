@@ -14,6 +14,7 @@ from tests.accuracy.asking import HASTY, PATIENT, ask
 from tests.accuracy.proofs import PROOFS, proves
 from tests.accuracy.states import states
 from tests.accuracy.surroundings import surroundings
+from tests.support.ports import free_address
 
 if TYPE_CHECKING:
     from tests.accuracy.situation import Situation
@@ -27,7 +28,8 @@ SILENT = ("silent", "http-console")
 async def test_verdict(situation: Situation) -> None:
     proof = situation.proof
     timeouts = HASTY if proof.rule.startswith(SILENT) else PATIENT
-    async with LabServer(situation.server, "127.96.0.1", CONSOLE_PORT if situation.console else 0) as server:
+    port = CONSOLE_PORT if situation.console else 0  # a console is known by its port
+    async with LabServer(situation.server, free_address("127.96", port), port) as server:
         asked = await ask((server.host, server.port), timeouts=timeouts, local=situation.local)
     assert server.record.failures == []
     record = asked.record

@@ -29,6 +29,7 @@ from tests.support.kinds import (
     mongod,
     secantusdb,
 )
+from tests.support.ports import free_port
 from tests.support.seed import grant, seed
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-__all__ = ["Certificates", "Kind", "RealServer", "State", "Truth", "kinds", "start"]
+__all__ = ["Certificates", "Kind", "RealServer", "State", "Truth", "free_port", "kinds", "start"]
 REQUIRE = "MONGOSWEEP_REQUIRE_SERVERS"
 START_SECONDS = 60.0
 
@@ -113,13 +114,6 @@ class RealServer:
         self.ask_to_stop()
         for process in (self.process, *self.others):
             finish(process)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 on which nobody listened a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def launch(command: list[str | Path], home: Path) -> subprocess.Popen[bytes]:
