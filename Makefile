@@ -8,16 +8,18 @@ BIN     := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV     := $(VENV)/.dev
 TESTS   ?=
+WORKERS ?= auto
+PYTEST  := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup
 COVER   := --cov --cov-report=term:skip-covered --cov-fail-under=90
 UV_LOCK := $(BIN)/python -m uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
            --no-emit-index-url --no-emit-find-links --no-strip-extras --prerelease=if-necessary-or-explicit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types check servers fuzz mutants accuracy bench torture soak lock clean
+.PHONY: help setup demo test test-all lint format types check servers fuzz mutants accuracy bench torture soak lock clean
 .SILENT: help
 
 help: ## list the verbs
-	grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb text; \
+	grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r verb text; \
 	do printf '  make %-9s %s\n' "$$verb" "$$text"; done
 
 setup: $(DEV) ## create .venv with everything that development needs, from the locks
@@ -25,8 +27,14 @@ setup: $(DEV) ## create .venv with everything that development needs, from the l
 demo: $(RUNTIME) ## sweep a simulated estate on this machine and show what is found
 	@$(BIN)/python -m scanner.lab.demo --output runs
 
-test: $(DEV) ## run every test, with the coverage of targets/, scanner/ and results/
-	$(BIN)/python -m pytest $(COVER) $(TESTS)
+# A part of the tests covers a part of the code, so that only the whole is measured.
+test: $(DEV) ## run what guards behaviour, in parallel, with coverage (TESTS=tests/cli, WORKERS=2)
+	$(PYTEST) -m "not exhaustive" $(or $(TESTS),$(COVER))
+
+test-all: test ## run everything: test, then the exhaustive rows, mutants, and a minute of fuzz
+	$(PYTEST) -m exhaustive
+	$(MAKE) mutants
+	$(MAKE) fuzz SECONDS=60
 
 lint: $(DEV) ## style, formatting, and the direction of imports
 	$(BIN)/ruff check .
@@ -40,7 +48,7 @@ format: $(DEV) ## rewrite files as the formatter wants them
 types: $(DEV) ## mypy, strict, on code and tests
 	$(BIN)/mypy
 
-check: lint types test ## everything that a change must pass
+check: lint types test ## what to run before every commit; CI runs test-all besides
 
 servers: ## bring real servers for tests into .servers: SecantusDB, and FerretDB where Go is
 	@$(call need_python)

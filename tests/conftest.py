@@ -97,11 +97,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("real_server", real.kinds(), indirect=True, ids=str, scope="session")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Of `--numprocesses=auto`: two for each processor, because many a test waits for a deadline to pass."""
+    ours = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return 2 * (ours or 1)
+
+
+@pytest.hookimpl(tryfirst=True)  # before a group becomes a part of a test's name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever takes a real server carries the marker `servers`, so that it can be chosen or left out."""
+    """Whatever takes a real server carries the marker `servers`, so that it can be chosen or left out.
+
+    In a parallel run the tests of one server are one group, so that one worker starts it. The slow begin
+    first, so that no worker is left alone with one at the end; the order of all others stays.
+    """
     for item in items:
         if {"real_server", "real_servers"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
+            callspec = getattr(item, "callspec", None)
+            kind = callspec.params.get("real_server", "") if callspec is not None else ""
+            item.add_marker(pytest.mark.xdist_group(f"server {kind}"))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 class RealServers:
