@@ -93,7 +93,8 @@ def test_real_servers_are_found_behind_a_box_that_accepts_everything(tmp_path: P
 def test_a_farm_of_honeypots_is_flagged_and_still_reported(tmp_path: Path, port: int) -> None:
     """Servers that answer alike are judged once: what made the first one suspect holds for each of them."""
     farm, real = ([f"127.91.7.{n}" for n in numbers] for numbers in (range(64), range(64, 128)))
-    places = {(ip, port): find("honeypot") for ip in farm} | {(ip, port): find("auth_7_1") for ip in real}
+    kinds = (find("honeypot"), farm), (find("auth_7_1"), real)
+    places = {(ip, port): kind for kind, ips in kinds for ip in ips}
     with LabThread(places):
         summary, _ = sweep(scope_of(port, "127.91.7.0/25"), tmp_path)
     lines = found(summary.run_dir)

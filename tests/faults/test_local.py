@@ -39,7 +39,7 @@ SERVERS = [f"127.91.0.{number}" for number in range(1, 17)]
 
 def locked(port: int) -> LabThread:
     """Sixteen servers that want a password."""
-    return LabThread({(ip, port): find("auth_7_1") for ip in SERVERS})
+    return LabThread(dict.fromkeys([(ip, port) for ip in SERVERS], find("auth_7_1")))
 
 
 def verdicts(run_dir: str) -> dict[str, str]:
@@ -102,8 +102,8 @@ class TestOurOwnBugs:
         from scanner.setup.settings import SweepOptions
         from scanner.sweep.sweep import run
 
-        places = {(ip, port): find("auth_7_1") for ip in SERVERS} | {("127.91.0.20", port): find("empty")}
-        with LabThread(places):
+        places = dict.fromkeys([(ip, port) for ip in SERVERS], find("auth_7_1"))
+        with LabThread(places | {("127.91.0.20", port): find("empty")}):
             summary = run(Settings(sweep=FAST), scope_of(port), SweepOptions(output=tmp_path), Holding())
         assert held
         assert verdicts(summary.run_dir) == dict.fromkeys(SERVERS, "auth_required") | {"127.91.0.20": "open"}

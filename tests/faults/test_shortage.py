@@ -61,7 +61,7 @@ def test_an_fsync_that_hangs_calls_nobody_silent(
 
     fs = Hanging(3.0)
     settings = Settings(sweep=msgspec.structs.replace(FAST, rate=30))
-    with LabThread({(ip, port): find("auth_7_1") for ip in LOCKED}):
+    with LabThread(dict.fromkeys([(ip, port) for ip in LOCKED], find("auth_7_1"))):
         summary = run(settings, scope_of(port), SweepOptions(output=tmp_path), Noting(), fs=fs)
     began, ended = fs.hung
     meanwhile = [count for at, count in done if began < at < ended]
@@ -81,7 +81,7 @@ def test_a_process_without_memory_ends_and_its_run_is_resumed(tmp_path: Path, po
         '[[allow]]\ncidr = "127.91.0.0/26"\nowner = "x"\nkind = "lab"\n'
         f"[sweep]\nports = [{port}]\nrate = 30\nper_prefix_rate = 100\n"
     )
-    places = {(ip, port): find("auth_7_1") for ip in LOCKED if ip != big}
+    places = dict.fromkeys([(ip, port) for ip in LOCKED if ip != big], find("auth_7_1"))
     with LabThread(places | {(big, port): find("long_names")}):
         process = subprocess.Popen(
             command(config, "--seed", str(seed)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
