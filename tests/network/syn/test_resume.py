@@ -15,6 +15,7 @@ from scanner.engine.order import Order
 from scanner.network.syn.marks import Marks
 from scanner.network.syn.messages import PIECE, Job, Kind, OrderParameters, Progress, TargetRange, line
 from scanner.network.syn.snapshots import PIECE_BYTES, SnapshotSender, WalkHistory, WalkState, restore
+from tests.support.thinned import thinned
 from tests.network.syn.world import ATTEMPTS, SNAPSHOTS, WAIT, Kept, World, live_once
 
 SIZE = 700
@@ -144,7 +145,7 @@ def test_a_job_that_goes_on_survives_its_line() -> None:
     assert msgspec.json.decode(line(job), type=Job) == job
 
 
-@pytest.mark.parametrize("seed", range(14))
+@pytest.mark.parametrize("seed", thinned(range(14), 4))
 @pytest.mark.parametrize("cap", [None, 400.0])
 def test_after_any_deaths_everybody_is_found_and_counted_once(
     seed: int, cap: float | None, monkeypatch: pytest.MonkeyPatch
@@ -181,7 +182,7 @@ def test_after_any_deaths_everybody_is_found_and_counted_once(
     assert all(world.asked[index] >= ATTEMPTS for index in silent)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", thinned(range(6), 2))
 def test_a_part_goes_on_within_its_own_part(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     random = Random(seed)
     world, kept, shard = World.of(SIZE, random), Kept(), (seed % 3, 3)
