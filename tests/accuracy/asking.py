@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from targets.scope import Target
 
 CLIENT = client_metadata("Example", "soc@example.com", "0")
-PATIENT = Timeouts(connect=5.0, reply=20.0, host=60.0)
-"""For servers that answer: a slow machine changes nothing."""
+PATIENT = Timeouts(connect=60.0, reply=60.0, host=120.0)
+"""For servers that answer: a slow machine changes nothing, and nobody waits as long as this."""
 HASTY = Timeouts(connect=5.0, reply=0.4, host=3.0)
 """For servers that stay silent."""
 SLACK = 20.0

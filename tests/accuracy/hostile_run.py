@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.accuracy.asking import Asked, Place
 
 TIMEOUTS = {
-    "together": Timeouts(connect=10.0, reply=8.0, host=20.0),  # one lab serves them all, and is slow then
+    "together": Timeouts(connect=20.0, reply=20.0, host=30.0),  # one lab serves them all, and is slow then
     "alone": Timeouts(connect=5.0, reply=2.0, host=6.0),
 }
 KIB = 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from tests.support.kinds import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 45.0
 """Host and a margin: what one hostile server may cost a sweep in which all slots are busy with such."""
 
 
@@ -57,8 +58,10 @@ class Outcome:
 def lab(count: int) -> Iterator[str]:
     """The lab in a process of its own; gives its line of JSON."""
     command = [sys.executable, "-m", "tests.accuracy.hostile_lab", str(count)]
+    # Measured, it would be half as fast; what it runs is measured where each server has a test of its own.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as running:
         assert running.stdin is not None
         assert running.stdout is not None

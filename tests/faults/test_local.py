@@ -118,7 +118,7 @@ class TestOurOwnBugs:
         )
         with locked(port):
             process = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            run_dir = wait_for_run(config, 0.3)
+            run_dir = wait_for_run(process, config, 0.3)
             for _ in range(3):
                 process.send_signal(signal.SIGSTOP)
                 time.sleep(2.0)

@@ -86,7 +86,7 @@ def test_a_process_without_memory_ends_and_its_run_is_resumed(tmp_path: Path, po
         process = subprocess.Popen(
             command(config, "--seed", str(seed)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        run_dir = wait_for_run(config, 1.0)
+        run_dir = wait_for_run(process, config, 1.0)
         resource.prlimit(process.pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
         assert process.wait(timeout=30) not in (0, 1)
         assert big not in found(str(run_dir))

@@ -103,7 +103,8 @@ class TestCaps:
             with program.running() as process:
                 until(lambda: len(syns.seen) > 300)
                 process.send_signal(signal.SIGUSR2)
-                time.sleep(0.6)
+                until(lambda: "paused by SIGUSR2" in program.said)
+                time.sleep(0.6)  # for what was under way
                 paused = len(syns.seen)
                 time.sleep(1.5)
                 assert len(syns.seen) == paused

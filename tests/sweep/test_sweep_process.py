@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +22,6 @@ from tests.sweep.test_sweep import estate, found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -57,14 +58,31 @@ def only_run(config: Path) -> Path:
     return manifest.parent
 
 
-def wait_for_run(config: Path, seconds: float) -> Path:
-    end = time.monotonic() + 20
+def wait_for_run(process: subprocess.Popen[bytes], config: Path, seconds: float) -> Path:
+    """Until the sweep of this process is under way and hears signals, and so many seconds more."""
+    end = time.monotonic() + 60
     while time.monotonic() < end:
-        if list((config.parent / "runs").glob("*/observations-0001.jsonl")):
+        if list((config.parent / "runs").glob("*/observations-0001.jsonl")) and catches_signals(process):
             time.sleep(seconds)
             return only_run(config)
+        assert process.poll() is None, "the sweep ended before it began"
         time.sleep(0.02)
     raise AssertionError("the sweep did not start")
+
+
+def catches_signals(process: subprocess.Popen[bytes]) -> bool:
+    """Whether SIGHUP has a handler; on systems that do not tell, it is taken to have one."""
+    return signal.SIGHUP in signals(process, "SigCgt", {signal.SIGHUP})
+
+
+def signals(process: subprocess.Popen[bytes], field: str, untold: set[int]) -> set[int]:
+    """A set of signals from the process's status: caught (SigCgt), sent and not yet taken (ShdPnd)."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except FileNotFoundError:  # not Linux
+        return untold
+    found = re.search(rf"^{field}:\s*([0-9a-f]+)", status, re.MULTILINE)
+    return {number for number in range(1, 64) if found and int(found[1], 16) >> (number - 1) & 1}
 
 
 @pytest.fixture
@@ -79,7 +97,7 @@ def test_an_interrupt_stops_quickly_and_the_run_can_be_resumed(
     config: Path, magazine: LabThread, number: signal.Signals
 ) -> None:
     process = subprocess.Popen(command(config), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    run_dir = wait_for_run(config, 1.0)
+    run_dir = wait_for_run(process, config, 1.0)
     process.send_signal(number)
     began = time.monotonic()
     _, errors = process.communicate(timeout=15)
@@ -106,7 +124,7 @@ def test_an_interrupt_stops_quickly_and_the_run_can_be_resumed(
 
 def test_a_killed_run_is_resumed_without_loss(config: Path, magazine: LabThread) -> None:
     process = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    run_dir = wait_for_run(config, 1.4)
+    run_dir = wait_for_run(process, config, 1.4)
     process.kill()
     process.wait()
     again = subprocess.run(
@@ -121,7 +139,7 @@ def test_a_killed_run_is_resumed_without_loss(config: Path, magazine: LabThread)
 
 def test_resume_refuses_another_scope_and_says_what_changed(config: Path, magazine: LabThread) -> None:
     process = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    run_dir = wait_for_run(config, 0.3)
+    run_dir = wait_for_run(process, config, 0.3)
     process.kill()
     process.wait()
     config.write_text(config.read_text().replace("127.91.0.0/24", "127.91.0.0/25"))
@@ -135,7 +153,7 @@ def test_resume_refuses_another_scope_and_says_what_changed(config: Path, magazi
 
 def test_a_second_sweep_in_the_same_place_is_busy(config: Path) -> None:
     first = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for_run(config, 0.2)
+    wait_for_run(first, config, 0.2)
     second = subprocess.run(command(config), capture_output=True, timeout=20, check=False)
     first.send_signal(signal.SIGINT)
     first.wait(timeout=15)
@@ -165,7 +183,7 @@ def test_a_closed_stdout_ends_quietly_and_the_run_is_whole(config: Path, magazin
 
 def test_a_hangup_narrows_the_scope_of_a_running_sweep(config: Path, magazine: LabThread) -> None:
     process = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    run_dir = wait_for_run(config, 0.5)
+    run_dir = wait_for_run(process, config, 0.5)
     config.write_text(config.read_text() + '[[deny]]\ncidr = "127.91.0.64-127.91.0.255"\nreason = "freeze"\n')
     process.send_signal(signal.SIGHUP)
     _, errors = process.communicate(timeout=60)
