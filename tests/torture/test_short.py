@@ -1,4 +1,4 @@
-"""A short torture for every change: fifty deaths, ten losses of power. `make torture` is the long one."""
+"""A short torture for every change, a longer one in `make test-all`; `make torture` is the long one."""
 
 from __future__ import annotations
 
@@ -32,20 +32,30 @@ def require_sound(tally: Tally, deaths: int) -> None:
     assert tally.violations == []
 
 
-def test_kills_at_random_instants_lose_nothing(ground: Ground, place: Path) -> None:
-    tally = kills.torture(ground, place, 24)
-    require_sound(tally, 24)
+def short_or_long(short: int, long: int) -> pytest.MarkDecorator:
+    """How many deaths; the long torture begins with those of the short one."""
+    return pytest.mark.parametrize("deaths", [short, pytest.param(long, marks=pytest.mark.exhaustive)])
+
+
+@short_or_long(8, 24)
+def test_kills_at_random_instants_lose_nothing(ground: Ground, place: Path, deaths: int) -> None:
+    tally = kills.torture(ground, place, deaths)
+    require_sound(tally, deaths)
     assert tally.resumes > 0
 
 
-def test_death_at_a_file_call_loses_nothing(ground: Ground, place: Path) -> None:
-    """Every ninth call of a sweep, before it and after it."""
-    tally = boundaries.torture(ground, place, range(1, 110, 9))
-    require_sound(tally, 22)
+@pytest.mark.parametrize(
+    "first", [1, *(pytest.param(first, marks=pytest.mark.exhaustive) for first in (10, 19))]
+)
+def test_death_at_a_file_call_loses_nothing(ground: Ground, place: Path, first: int) -> None:
+    """Every ninth call of a sweep, before it and after it; here every 27th, from one of three on."""
+    calls = range(first, 110, 27)
+    require_sound(boundaries.torture(ground, place, calls), 2 * len(calls) - 2)
 
 
-def test_loss_of_power_loses_nothing(ground: Ground, place: Path) -> None:
-    require_sound(power.torture(ground, place, 6), 6)
+@short_or_long(3, 6)
+def test_loss_of_power_loses_nothing(ground: Ground, place: Path, deaths: int) -> None:
+    require_sound(power.torture(ground, place, deaths), deaths)
 
 
 def test_a_sweep_without_fsync_is_caught_by_the_loss_of_power(ground: Ground, place: Path) -> None:
@@ -55,16 +65,18 @@ def test_a_sweep_without_fsync_is_caught_by_the_loss_of_power(ground: Ground, pl
 
 
 @pytest.mark.netns
-def test_the_shutdown_of_a_real_file_system_loses_nothing(ground: Ground, place: Path) -> None:
+@short_or_long(3, 5)
+def test_the_shutdown_of_a_real_file_system_loses_nothing(ground: Ground, place: Path, deaths: int) -> None:
     if why := shutdown.missing():
         pytest.skip(why)
-    tally = shutdown.torture(ground, place, 5)
-    require_sound(tally, 5)
+    tally = shutdown.torture(ground, place, deaths)
+    require_sound(tally, deaths)
     assert tally.notes, "no sweep was running when the power went"
 
 
 @netns.required
-def test_kills_of_the_syn_engine_lose_nothing(place: Path) -> None:
-    tally = stage.torture(place, 7)
-    require_sound(tally, 7)
+@short_or_long(4, 7)
+def test_kills_of_the_syn_engine_lose_nothing(place: Path, deaths: int) -> None:
+    tally = stage.torture(place, deaths)
+    require_sound(tally, deaths)
     assert tally.notes[stage.GOES_ON], "no stage went on from a snapshot"
