@@ -19,6 +19,7 @@ from scanner.lab.mongod import Mongod, Session
 from scanner.lab.profile import Access, Profile, Role
 from scanner.lab.versions import V4_0, V7_1, Release
 from tests.support.recordings import load
+from tests.support.thinned import thinned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +162,7 @@ def cases() -> Iterator[Any]:
             yield pytest.param(version, profile, step, id=name)
 
 
-@pytest.mark.parametrize(("version", "profile", "step"), list(cases()))
+@pytest.mark.parametrize(("version", "profile", "step"), thinned(cases(), 5))
 async def test_shape(version: str, profile: dict[str, Any], step: Step) -> None:
     server = Mongod(Profile(version=VERSIONS[version], data=recorded_data(), now=lambda: MOMENT, **profile))
     answered = await server.respond(step.request, Session(1, "127.0.0.1:1"))
