@@ -12,11 +12,13 @@ import bson
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import AsyncIterator
     from types import TracebackType
 
     from scanner.lab.server import LabServer
 
 SECONDS = 10.0
+STEP = 0.01
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,23 @@ def is_whole(received: bytes | bytearray) -> bool:
     return len(received) > 20 and struct.unpack_from("<i", received)[0] == len(received)
 
 
+@contextlib.asynccontextmanager
+async def patience(seconds: float) -> AsyncIterator[None]:
+    """`asyncio.timeout`, but of time in which the loop turns: on a busy machine it may stand still."""
+    async with asyncio.timeout(None) as limit:
+
+        async def turn() -> None:
+            for _ in range(round(seconds / STEP)):
+                await asyncio.sleep(STEP)
+            limit.reschedule(asyncio.get_running_loop().time())
+
+        turning = asyncio.create_task(turn())
+        try:
+            yield
+        finally:
+            turning.cancel()
+
+
 class Client:
     """One connection. Every wait is bounded."""
 
@@ -114,7 +133,7 @@ class Client:
         """What comes in that time; ends early when the server closes, or when one whole message is there."""
         received = bytearray()
         try:
-            async with asyncio.timeout(seconds):
+            async with patience(seconds):
                 while part := await self.reader.read(65_536):
                     received += part
                     if one_message and is_whole(received):

@@ -16,7 +16,7 @@ from results.verdict import Verdict
 from scanner.lab import hostile
 from scanner.lab.hostile.claims import INJECTION_NAMES
 from scanner.lab.hostile.framing import LENGTHS, crc32c
-from tests.lab.client import Client, msg, query
+from tests.lab.client import Client, msg, patience, query
 from tests.support.servers import serve
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ async def exchange(personality: Personality, seconds: float = 0.12) -> Exchange:
 async def message_or_less(client: Client, seconds: float) -> bytes:
     """One whole message if there is one, else what came."""
     try:
-        async with asyncio.timeout(seconds):
+        async with patience(seconds):
             head = await client.reader.readexactly(16)
             length = struct.unpack_from("<i", head)[0]
             return head + await client.reader.readexactly(min(max(length, 16), 10_000) - 16)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import ssl
 import warnings
@@ -15,7 +14,7 @@ from cryptography import x509
 from scanner.lab.estate import find
 from scanner.lab.hostile.framing import LENGTHS
 from tests.lab import test_hostile
-from tests.lab.client import Client, Reply, msg, query
+from tests.lab.client import Client, Reply, msg, patience, query
 from tests.lab.test_honest import any_context
 from tests.lab.test_hostile import ALL, ANY_DATE, HELLO, LIST
 from tests.support.servers import serve
@@ -124,7 +123,7 @@ BROKEN_HANDSHAKES = {
 async def test_handshakes_fail_as_described(name: str) -> None:
     async with serve(ALL[name]) as server:
         with pytest.raises(BROKEN_HANDSHAKES[name]):
-            async with asyncio.timeout(0.3), Client.to(server, any_context()):
+            async with patience(0.3), Client.to(server, any_context()):
                 pass
         async with Client.to(server) as client:
             client.send(query(HELLO))
