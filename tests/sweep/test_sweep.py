@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -227,7 +224,7 @@ def test_a_silent_canary_degrades_the_run(tmp_path: Path, port: int) -> None:
 
 def test_a_scope_that_expires_stops_the_connects(tmp_path: Path, port: int) -> None:
     scope = Scope(
-        [Entry.of("127.91.0.0/24", owner="web", kind="lab", expires=time.time() + 1.5)], ports=[port]
+        [Entry.of("127.91.0.0/24", owner="web", kind="lab", expires=time.time() + 3.0)], ports=[port]
     )
     slow = Settings(sweep=msgspec.structs.replace(FAST, rate=60))
     summary, _ = sweep(scope, tmp_path, slow)
@@ -239,19 +236,27 @@ def test_a_scope_that_expires_stops_the_connects(tmp_path: Path, port: int) -> N
 def test_a_stop_file_pauses_and_its_removal_resumes(tmp_path: Path, port: int) -> None:
     stop = tmp_path / "stop"
     settings = Settings(sweep=msgspec.structs.replace(FAST, rate=200), pause=Pause(stop_file=str(stop)))
-    pid = os.getpid()
-    script = (
-        "import pathlib,time,sys; p=pathlib.Path(sys.argv[1]); time.sleep(.6); p.touch();"
-        "time.sleep(1.5); p.unlink()"
-    )
-    helper = subprocess.Popen([sys.executable, "-c", script, str(stop)])
-    summary, watcher = sweep(scope_of(port, "127.91.0.0/24"), tmp_path, settings)
-    helper.wait()
-    paused = [snapshot for snapshot in watcher.snapshots if snapshot.paused_by]
-    assert pid == os.getpid()
+    paused: list[Snapshot] = []
+
+    class Stopper(Watcher):
+        """Puts the file there in the middle of the sweep, and takes it away when it was seen for a while."""
+
+        def progress(self, snapshot: Snapshot) -> None:
+            if snapshot.paused_by and paused_from:
+                paused.append(snapshot)
+            if snapshot.done > 60 and not paused_from:
+                paused_from.append(snapshot.done)
+                stop.touch()
+            elif len(paused) == 8:
+                stop.unlink(missing_ok=True)
+
+    paused_from: list[int] = []
+    watcher = Stopper()
+    summary = run(settings, scope_of(port, "127.91.0.0/24"), SweepOptions(output=tmp_path), watcher)
     assert summary.state == "complete"
-    assert paused
-    assert len({snapshot.done for snapshot in paused[2:]}) == 1
+    assert len(paused) >= 8
+    assert len({snapshot.done for snapshot in paused[2:8]}) == 1
+    assert paused[2].done < 256
 
 
 def test_a_stop_file_that_is_there_at_the_start_holds_back_the_first_connect(
