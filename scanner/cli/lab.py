@@ -10,7 +10,12 @@ from scanner.cli.options import json_option
 @click.command("lab")
 @click.option("--list", "only_list", is_flag=True, help="Say what would stand where, and start nothing.")
 @click.option("--base", metavar="ADDRESS", help="Where the addresses begin. Default: 127.77.0.0.")
-@click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="Their port. Default: 27017.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    metavar="N",
+    help="Their port. Default: 27017 or the next free one.",
+)
 @click.option("--hostile", is_flag=True, help="Servers that try to hurt their client, too.")
 @click.option(
     "--real/--no-real",
@@ -40,11 +45,12 @@ def command(
     from scanner.lab.run import run_lab
 
     groups = [Group.MAIN, Group.OTHER, *([Group.HOSTILE] if hostile else [])]
-    base, port = base or DEFAULT_BASE, port or DEFAULT_PORT
+    base = base or DEFAULT_BASE
     if only_list:
         from scanner.cli.run_text import lab_text
 
-        click.echo(lab_text(Estate(base=base, port=port, groups=groups).truth(), as_json=as_json))
+        estate = Estate(base=base, port=port or DEFAULT_PORT, groups=groups)
+        click.echo(lab_text(estate.truth(), as_json=as_json))
         return
     run_lab(
         base=base,

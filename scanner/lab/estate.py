@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -35,6 +36,10 @@ TEAMS = (
 
 class LabError(Exception):
     """The lab cannot be set up as asked; the text says what to do instead."""
+
+
+class TakenError(LabError):
+    """Something else listens where a server of the estate should."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +127,8 @@ class Estate:
                 await server.start()
         except OSError as error:
             await self.stop()
-            raise LabError(
+            kind = TakenError if error.errno == errno.EADDRINUSE else LabError
+            raise kind(
                 f"{server.host} port {server.port}: {error.strerror or error}; "
                 "choose another with --port or --base"
             ) from error

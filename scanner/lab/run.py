@@ -10,24 +10,26 @@ import sys
 from typing import TYPE_CHECKING
 
 from scanner.lab import real
-from scanner.lab.estate import DEFAULT_BASE, DEFAULT_PORT, Estate, LabError
+from scanner.lab.estate import DEFAULT_BASE, DEFAULT_PORT, Estate, LabError, TakenError
 from scanner.lab.personality import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
     from typing import TextIO
 
     Ready = Callable[[Estate], Awaitable[None] | None]
 
 PARENT_CHECK_SECONDS = 1.0
+PORTS = range(DEFAULT_PORT, DEFAULT_PORT + 100)  # tried in turn; below those that the kernel gives to clients
+IS_TAKEN = "is taken on this machine"  # `make demo` looks for it and passes it on
 DEFAULT_GROUPS = (Group.MAIN, Group.OTHER)
 
 
 def run_lab(
     *,
     base: str = DEFAULT_BASE,
-    port: int = DEFAULT_PORT,
+    port: int | None = None,
     groups: Iterable[Group] = DEFAULT_GROUPS,
     secantus: bool | None = None,
     scope_path: Path | None = None,
@@ -37,6 +39,7 @@ def run_lab(
 ) -> None:
     """Run the lab until SIGINT or SIGTERM, or until the process that started it is gone.
 
+    `port`: None takes MongoDB's, or the next that is free on all addresses where something else holds that.
     `secantus`: True starts real SecantusDB servers too (`LabError` when they are not installed), None where
     they are installed. `scope_path`: where the scope file goes, written before `ready` is called with the
     running estate. The table of what stands where goes to `output` (stderr by default). Raises `LabError`.
@@ -44,12 +47,16 @@ def run_lab(
     if secantus and not real.installed():
         raise LabError("SecantusDB is not installed; install the extra with: pip install 'mongosweep[lab]'")
     with_real = real.installed() if secantus is None else secantus
-    estate = Estate(base=base, port=port, groups=tuple(groups))
-    servers = real.join(estate) if with_real else []
+    chosen = tuple(groups)
+
+    def on(each: int) -> Estate:
+        return Estate(base=base, port=each, groups=chosen)
+
+    ports = PORTS if port is None else [port]
     factory = _loop_factory()
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(
-            _run(estate, servers, scope_path, ready, output or sys.stderr, follow_parent=follow_parent)
+            _run(on, ports, with_real, scope_path, ready, output or sys.stderr, follow_parent=follow_parent)
         )
 
 
@@ -62,8 +69,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _run(
-    estate: Estate,
-    servers: list[real.Secantus],
+    on: Callable[[int], Estate],
+    ports: Sequence[int],
+    with_real: bool,
     scope_path: Path | None,
     ready: Ready | None,
     output: TextIO,
@@ -77,12 +85,16 @@ async def _run(
         loop.add_signal_handler(number, stop.set)
     watch = asyncio.create_task(_watch_parent(parent, stop)) if follow_parent else None
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(estate)
+        estate = await _start(on, ports)
+        stack.push_async_exit(estate)
+        servers = real.join(estate) if with_real else []
         for each in servers:
             stack.push_async_callback(each.stop)
         await asyncio.gather(*(each.start() for each in servers))
         if scope_path is not None:
             _write_scope(estate, scope_path)
+        if estate.port != ports[0]:
+            output.write(f"port {ports[0]} {IS_TAKEN}; the servers stand on port {estate.port}\n")
         output.write(table(estate, scope_path))
         output.flush()
         if ready is not None:
@@ -92,6 +104,17 @@ async def _run(
         await stop.wait()
     if watch is not None:
         watch.cancel()
+
+
+async def _start(on: Callable[[int], Estate], ports: Sequence[int]) -> Estate:
+    """The estate, running, on the first port that is free on every address of its servers.
+
+    Only the attempt itself can tell: what was free a moment ago may be another lab's by now.
+    """
+    for port in ports[:-1]:
+        with contextlib.suppress(TakenError):
+            return await on(port).start()
+    return await on(ports[-1]).start()
 
 
 def _write_scope(estate: Estate, path: Path) -> None:
