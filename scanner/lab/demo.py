@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from results.reading import read_run
+from results.run import load_manifest
+from results.runs import list_runs
+from scanner.inputs import Request, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 LAB_SECONDS = 40.0
 STOP_SECONDS = 10.0
 LAB_IS_UP = "running until Ctrl-C"
+BUSY = 5  # the exit code of a sweep whose output directory another run holds
+LAB_CHOSE = "is taken on this machine"
 MONGOSWEEP = (sys.executable, "-P", "-m", "scanner")
 
 
@@ -50,14 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="mongosweep-demo-") as folder:
             scope = Path(folder) / "lab.toml"
             with lab(scope, Path(folder) / "lab.log", asked.lab):
-                code = sweep(scope, asked.output)
+                code, run = sweep(scope, asked.output)
     except DemoError as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:
         say("interrupted; the lab is stopped")
         return 130
-    return conclude(code, asked.output, time.monotonic() - started)
+    return conclude(code, run, time.monotonic() - started)
 
 
 def _stop_by_signal(number: int, _: object) -> NoReturn:
@@ -81,6 +86,9 @@ def lab(scope: Path, log: Path, more: Sequence[str]) -> Iterator[None]:
         )
     try:
         _wait_until_up(process, log)
+        for line in log.read_text(errors="replace").splitlines():
+            if LAB_CHOSE in line:
+                say(line)
         yield
     finally:
         stop(process)
@@ -101,8 +109,29 @@ def _wait_until_up(process: subprocess.Popen[bytes], log: Path) -> None:
         time.sleep(0.05)
 
 
-def sweep(scope: Path, output: Path) -> int:
-    """Sweep the lab with the user's own terminal, and return the exit code; a Ctrl-C is for the sweep."""
+def sweep(scope: Path, output: Path) -> tuple[int, Path | None]:
+    """Sweep the lab: the exit code, and the run if it came to a result.
+
+    One run at a time writes into a folder. Where another is at work, this one's goes into a folder within.
+    """
+    for folder in (output, *(output / f"demo-{number}" for number in range(2, 10))):
+        code = _sweep_into(folder, scope)
+        if code != BUSY:
+            break
+        say(f"another run is writing into {folder}; this demonstration takes the next folder")
+    if code not in (0, 1, 3):
+        return code, None
+    run = run_of(scope, folder)
+    if run is not None and not sys.stdout.isatty():
+        from scanner.cli.screen import show_table
+
+        os.environ.setdefault("COLUMNS", "160")  # no terminal tells its width here
+        show_table(str(run))
+    return code, run
+
+
+def _sweep_into(output: Path, scope: Path) -> int:
+    """One sweep with the user's own terminal, and its exit code; a Ctrl-C is for the sweep."""
     command = [*MONGOSWEEP, "sweep", "--config", str(scope), "--output", str(output), "--confirm"]
     say(f"$ mongosweep sweep --config lab.toml --output {output} --confirm")
     watched = sys.stdout.isatty()
@@ -119,12 +148,6 @@ def sweep(scope: Path, output: Path) -> int:
                 continue
     finally:
         stop(process)
-    if not watched and code in (0, 1, 3):
-        from results.reading import read_run
-        from results.report.table import print_table
-
-        os.environ.setdefault("COLUMNS", "160")  # no terminal tells its width here
-        print_table(read_run(newest_run(output)), sys.stdout)
     return code
 
 
@@ -139,18 +162,24 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def newest_run(output: Path) -> Path:
-    """The run directory that was made last."""
-    runs = [each for each in output.iterdir() if (each / "manifest.json").exists()]
-    if not runs:
-        raise DemoError(f"the sweep left no run in {output}")
-    return max(runs, key=lambda each: (each / "manifest.json").stat().st_mtime)
+def run_of(scope: Path, output: Path) -> Path | None:
+    """The newest run of this scope, if there is one.
+
+    Not the newest of all: another demonstration may write into the same folder at the same time. Its lab
+    stands on another port or address, and the digest of a scope tells these apart.
+    """
+    digest = load(Request(config=str(scope)), time.time()).scope.digest
+    runs = [
+        Path(each.path)
+        for each in list_runs(output)
+        if each.state != "unreadable" and load_manifest(Path(each.path))[0].scope.digest == digest
+    ]
+    return runs[-1] if runs else None
 
 
-def conclude(code: int, output: Path, seconds: float) -> int:
+def conclude(code: int, run: Path | None, seconds: float) -> int:
     """Say where the results are, and turn the sweep's exit code into the demonstration's."""
-    if code == 1:
-        run = newest_run(output)
+    if code == 1 and run is not None:
         lines = sum(1 for _ in read_run(run))  # checks each line against the types that make the JSON Schema
         say(f"done in {seconds:.0f} s; {lines} servers answered, one line each, as `mongosweep schema` says:")
         for path in sorted(run.glob("observations-*.jsonl")):

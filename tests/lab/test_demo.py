@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from results.lock import Lock
 from scanner.lab.demo import conclude
 from tests.support.real import free_port
 
@@ -21,9 +24,9 @@ BASE = "127.91.0.0"
 MAGAZINE = "127.91.0.1"
 
 
-def begin(output: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
+def begin(output: Path, port: int | None, log: Path) -> subprocess.Popen[bytes]:
     """Start the demonstration in a process group of its own, as a terminal would."""
-    lab = ["--lab", "--base", BASE, "--port", str(port), "--no-real"]
+    lab = ["--lab", "--base", BASE, *(["--port", str(port)] if port else []), "--no-real"]
     with log.open("wb") as written:
         return subprocess.Popen(
             [sys.executable, "-m", "scanner.lab.demo", "--output", str(output), *lab],
@@ -56,6 +59,37 @@ def test_shows_the_magazine_first_and_leaves_jsonl(tmp_path: Path) -> None:
     records = [json.loads(line) for line in journal.read_text().splitlines()]
     (magazine,) = [record for record in records if record["target"]["ip"] == MAGAZINE]
     assert magazine["verdict"] == "open"
+    assert nobody_listens(port)
+
+
+def hold(port: int) -> socket.socket:
+    """Somebody else's server on this port of the lab's first address, unless the machine runs one already."""
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with contextlib.suppress(OSError):
+        taken.bind((MAGAZINE, port))
+        taken.listen()
+    return taken
+
+
+@pytest.mark.slow
+def test_takes_another_port_and_folder_where_its_own_are_taken(tmp_path: Path) -> None:
+    """MongoDB's port is held and another run is at work in the folder: it says what it takes instead."""
+    output = tmp_path / "runs"
+    output.mkdir()
+    with hold(27017), contextlib.ExitStack() as held:
+        held.callback(Lock.acquire(output, "another run").release)
+        demo = begin(output, None, tmp_path / "log")
+        assert demo.wait(100) == 0, (tmp_path / "log").read_text()[-2000:]
+    shown = (tmp_path / "log").read_text()
+    said = re.search(r"port 27017 is taken on this machine; the servers stand on port (\d+)", shown)
+    assert said is not None
+    port = int(said[1])
+    assert port != 27017
+    assert f"another run is writing into {output}" in shown
+    (journal,) = output.glob("demo-2/*/observations-0001.jsonl")
+    assert str(journal) in shown
+    assert {json.loads(line)["target"]["port"] for line in journal.read_text().splitlines()} == {port}
     assert nobody_listens(port)
 
 
