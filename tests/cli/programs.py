@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 
 CONFIGURATION = """\
@@ -27,6 +29,11 @@ reason = "medical devices"
 [sweep]
 per_prefix_rate = 1000
 """
+
+
+def on_a_free_port() -> str:
+    """The configuration for a sweep that finds nobody: MongoDB's own port may be in use on this machine."""
+    return CONFIGURATION + f"ports = [{free_port()}]\n"
 
 
 def mongosweep(*arguments: str, cwd: Path, shell: str = "", **more: Any) -> subprocess.CompletedProcess[str]:

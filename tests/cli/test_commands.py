@@ -16,7 +16,7 @@ from scanner.cli import main
 from scanner.setup.request import SweepRequest, load
 from scanner.sweep.progress import Summary
 from targets import special
-from tests.cli.programs import CONFIGURATION, mongosweep
+from tests.cli.programs import CONFIGURATION, mongosweep, on_a_free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,6 +175,7 @@ def test_a_list_beside_targets_and_ten_examples_at_most(here: Path) -> None:
 
 
 def test_what_a_list_names_outside_is_never_asked(here: Path) -> None:
+    (here / "mongosweep.toml").write_text(on_a_free_port(), encoding="utf-8")
     done = mongosweep("sweep", "--all", "-q", "-", cwd=here, input="127.93.0.2\n127.93.0.9\n127.94.0.1\n")
     assert [json.loads(line)["target"]["ip"] for line in done.stdout.splitlines()] == ["127.93.0.2"]
     assert "2 of 3 listed targets lie outside" in done.stderr
@@ -235,6 +236,7 @@ def test_doctor_and_its_fences(here: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_runs_and_audit_of_a_real_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "mongosweep.toml").write_text(on_a_free_port(), encoding="utf-8")
     assert main(["runs", "-o", "."]) == 0
     assert capsys.readouterr().out == "no runs here\n"
     assert mongosweep("sweep", "--all", "--quiet", cwd=here).returncode == 0

@@ -25,7 +25,7 @@ from scanner.errors import ExitCode, MongosweepError, RefusedError, exit_code_ta
 from scanner.sweep.close import with_stdout
 from scanner.sweep.progress import Summary
 from targets.errors import ScopeError
-from tests.cli.programs import CONFIGURATION, ROOT, mongosweep
+from tests.cli.programs import ROOT, mongosweep, on_a_free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with a configuration, as the working directory."""
-    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
+    (tmp_path / "mongosweep.toml").write_text(on_a_free_port(), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -261,7 +261,7 @@ def test_quiet_says_nothing_of_what_went_well(here: Path) -> None:
 
 def test_ctrl_c_ends_a_sweep_in_order(here: Path) -> None:
     """3, a whole run, what was not reached, and how to go on."""
-    slow = CONFIGURATION.replace("per_prefix_rate = 1000", "rate = 1")
+    slow = on_a_free_port().replace("per_prefix_rate = 1000", "rate = 1")
     (here / "mongosweep.toml").write_text(slow, encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "scanner", "sweep"],

@@ -22,8 +22,8 @@ from scanner.lab.estate import find
 from scanner.lab.personality import Personality
 from scanner.setup.settings import Settings
 from tests.cli.programs import ROOT
-from tests.netns.servers import PORT
 from tests.support.lab_thread import LabThread
+from tests.support.ports import free_port
 from tests.sweep.test_sweep import FAST, found, port, scope_of, sweep
 from tests.sweep.test_sweep_process import command
 
@@ -136,14 +136,15 @@ def test_the_hostile_take_no_memory_and_harm_nobody(tmp_path: Path) -> None:
     kinds += [f"fin_at_{at}" for at in (0, 1, 15, 16, 17, 40)] + ["reset_at_0", "reset_at_17", "reset_at_40"]
     honest = ["auth_7_1"] * 5
     places = [f"127.91.6.{n}={kind}" for n, kind in enumerate(kinds + honest, start=1)]
+    place = free_port()
     config = tmp_path / "mongosweep.toml"
     config.write_text(
         f'[[allow]]\ncidr = "127.91.6.1-127.91.6.{len(places)}"\nowner = "x"\nkind = "lab"\n'
-        f"[sweep]\nports = [{PORT}]\nrate = 50\nper_prefix_rate = 100\nreply_timeout = 2\nhost_timeout = 4\n"
+        f"[sweep]\nports = [{place}]\nrate = 50\nper_prefix_rate = 100\nreply_timeout = 2\nhost_timeout = 4\n"
         "[limits]\nhost_bytes = 4194304\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.netns.servers", *places],
+        [sys.executable, "-m", "tests.netns.servers", f"--port={place}", *places],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,8 +1,9 @@
-"""Servers for a namespace, as a process of their own: `python -m tests.netns.servers WHAT…`
+"""Servers for a namespace, as a process of their own: `python -m tests.netns.servers [--port=N] WHAT…`
 
 `HOST=NAME` puts the lab's personality NAME on one address; `*=NAME` lets it answer on every address that the
 namespace has; `HOST=mute` and `*=mute` accept in the kernel and never speak; `*=quick` is a server that wants
-a password and costs little, for loads. Port 27017 everywhere. Prints `ready` and ends when its input does.
+a password and costs little, for loads. Port 27017 everywhere, which is free in a new namespace; elsewhere say
+another. Prints `ready` and ends when its input does.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ BACKLOG = 16384
 class Everywhere(LabServer):
     """One personality on every address, with room for many half-open connections."""
 
-    def __init__(self, personality: Personality, family: socket.AddressFamily) -> None:
-        super().__init__(personality, "::" if family == socket.AF_INET6 else "0.0.0.0", PORT)
+    def __init__(self, personality: Personality, family: socket.AddressFamily, port: int) -> None:
+        super().__init__(personality, "::" if family == socket.AF_INET6 else "0.0.0.0", port)
 
     def prepare(self, listening: socket.socket) -> None:
         """Keep the two families apart."""
@@ -88,12 +89,12 @@ class Quick(asyncio.Protocol):
             self.transport.write(reply[:8] + struct.pack("<i", identity) + reply[12:])
 
 
-def mute(host: str) -> socket.socket:
+def mute(host: str, port: int) -> socket.socket:
     """A listener that nobody reads: the kernel completes the handshakes."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("0.0.0.0" if host == "*" else host, PORT))
+    sock.bind(("0.0.0.0" if host == "*" else host, port))
     sock.listen(BACKLOG)
     return sock
 
@@ -103,16 +104,19 @@ async def main(places: list[str]) -> None:
     servers: list[LabServer] = []
     silent = []
     loop = asyncio.get_running_loop()
+    port = PORT
     for place in places:
         host, _, name = place.partition("=")
-        if name == "mute":
-            silent.append(mute(host))
+        if host == "--port":
+            port = int(name)
+        elif name == "mute":
+            silent.append(mute(host, port))
         elif name == "quick":
-            await loop.create_server(Quick, "0.0.0.0", PORT, backlog=BACKLOG)
+            await loop.create_server(Quick, "0.0.0.0", port, backlog=BACKLOG)
         elif host == "*":
-            servers += [Everywhere(find(name), family) for family in (socket.AF_INET, socket.AF_INET6)]
+            servers += [Everywhere(find(name), family, port) for family in (socket.AF_INET, socket.AF_INET6)]
         else:
-            servers.append(LabServer(find(name), host, PORT))
+            servers.append(LabServer(find(name), host, port))
     for server in servers:
         await server.start()
     print("ready", flush=True)  # noqa: T201 - the parent waits for it

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.programs import CONFIGURATION, mongosweep
+from tests.cli.programs import mongosweep, on_a_free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ TODAY = datetime.now(UTC).date()
 
 def opting_out(cidr: str = "127.93.0.2/31", since: date = TODAY, days: int = 30) -> str:
     """The configuration with one opt-out more."""
-    return CONFIGURATION + (
+    return on_a_free_port() + (
         f'[[optout]]\ncidr = "{cidr}"\nowner = "plant control"\nreason = "fragile"\n'
         f"since = {since}\nexpires = {since + timedelta(days=days)}\n"
     )
