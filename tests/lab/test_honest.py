@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import struct
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,9 @@ from bson import ObjectId
 
 from results.verdict import Verdict
 from scanner.lab import honest, others
-from scanner.lab.data import DECOY
+from scanner.lab.data import DECOY, object_id
 from scanner.lab.estate import find
+from scanner.lab.profile import utc_now
 from scanner.lab.security import client_identity
 from tests.lab.client import Client, msg, query
 from tests.support.servers import serve
@@ -175,7 +177,7 @@ async def test_cursors_are_paged() -> None:
 
 async def test_ids_are_bounded_by_type_and_value() -> None:
     """A forged id of 2106 is above a sane bound; one of 1970 is what remains of another collection."""
-    upper = ObjectId("70000000" + "0" * 16)
+    upper = object_id(utc_now() + timedelta(days=1), 0)  # as the sweep asks
     bounds = {"_id": {"$gte": ObjectId("0" * 24), "$lt": upper}}
     stages = [{"$match": bounds}, {"$sort": {"_id": -1}}, {"$limit": 1}]
     shown = [*stages, {"$project": {"_id": 0, "t": {"$toDate": "$_id"}}}]
