@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 from results.reading import read_run
 from results.run import load_manifest
 from results.runs import list_runs
-from scanner.inputs import Request, load
+from scanner.setup.request import SweepRequest, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,10 +123,11 @@ def sweep(scope: Path, output: Path) -> tuple[int, Path | None]:
         return code, None
     run = run_of(scope, folder)
     if run is not None and not sys.stdout.isatty():
-        from scanner.cli.screen import show_table
+        from results.reading import read_run
+        from results.report.table import print_table
 
         os.environ.setdefault("COLUMNS", "160")  # no terminal tells its width here
-        show_table(str(run))
+        print_table(read_run(run), sys.stdout)
     return code, run
 
 
@@ -168,7 +169,7 @@ def run_of(scope: Path, output: Path) -> Path | None:
     Not the newest of all: another demonstration may write into the same folder at the same time. Its lab
     stands on another port or address, and the digest of a scope tells these apart.
     """
-    digest = load(Request(config=str(scope)), time.time()).scope.digest
+    digest = load(SweepRequest(config=str(scope)), time.time()).scope.digest
     runs = [
         Path(each.path)
         for each in list_runs(output)

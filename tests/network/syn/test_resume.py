@@ -15,8 +15,8 @@ from scanner.engine.order import Order
 from scanner.network.syn.marks import Marks
 from scanner.network.syn.messages import PIECE, Job, Kind, OrderParameters, Progress, TargetRange, line
 from scanner.network.syn.snapshots import PIECE_BYTES, SnapshotSender, WalkHistory, WalkState, restore
-from tests.support.thinned import thinned
 from tests.network.syn.world import ATTEMPTS, SNAPSHOTS, WAIT, Kept, World, live_once
+from tests.support.thinned import thinned
 
 SIZE = 700
 
