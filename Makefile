@@ -25,7 +25,7 @@ help: ## list the verbs
 setup: $(DEV) ## create .venv with everything that development needs, from the locks
 
 demo: $(RUNTIME) ## sweep a simulated estate on this machine and show what is found
-	@$(BIN)/python -m scanner.lab.demo --output runs
+	@$(BIN)/python -m scanner.cli.demo --output runs
 
 # A part of the tests covers a part of the code, so that only the whole is measured.
 test: $(DEV) ## run what guards behaviour, in parallel, with coverage (TESTS=tests/cli, WORKERS=2)

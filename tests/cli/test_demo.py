@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from results.lock import Lock
-from scanner.lab.demo import conclude
+from scanner.cli.demo import conclude
 from tests.support.real import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ def begin(output: Path, port: int | None, log: Path) -> subprocess.Popen[bytes]:
     lab = ["--lab", "--base", BASE, *(["--port", str(port)] if port else []), "--no-real"]
     with log.open("wb") as written:
         return subprocess.Popen(
-            [sys.executable, "-m", "scanner.lab.demo", "--output", str(output), *lab],
+            [sys.executable, "-m", "scanner.cli.demo", "--output", str(output), *lab],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=written,
