@@ -1,4 +1,4 @@
-"""Scope: allow minus deny, the only maker of a Target, and the one fence that every connect passes.
+"""Scope: allow minus deny, the only maker of a Target, and the one filter that every connect passes.
 
 Everything is decided when a scope is built; afterwards it is immutable. Its targets are numbered without a
 gap: IPv4 before IPv6, addresses upwards, and for one address its ports upwards (the port varies fastest).
@@ -167,7 +167,7 @@ class Scope:
         make = tuple.__new__
         return [make(Target, (version, first + index, port)) for index in indices]
 
-    # -- the fence
+    # -- the filter
 
     def permits(self, target: Target, now: float) -> bool:
         """The last door: whether `target` may be contacted at wall time `now` (seconds since the epoch).
@@ -189,7 +189,7 @@ class Scope:
             self._last_door[0] = door
         return port in door[3] and now < door[4]
 
-    def fence(self, now: float) -> Callable[[Target], bool]:
+    def filter(self, now: float) -> Callable[[Target], bool]:
         """`permits` at one wall time, for a burst of targets, written for speed: the interval that held the
         last target is looked at first."""
         version, first, last, ports, expires = self._last_door[0]

@@ -101,7 +101,7 @@ class Follower(threading.Thread):
         with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C ends the wait
             self.join(patience)
 
-    def part(self, patience: float = PATIENCE) -> None:
+    def drain(self, patience: float = PATIENCE) -> None:
         """Wait for the end, as long as the reader takes something every `patience` seconds. One that does not
         is given up: it would keep the run's lock for ever."""
         self._finishing.set()
@@ -137,4 +137,4 @@ def follow_journal(directory: Path, first: Path) -> Iterator[Follower]:
         try:
             yield follower
         finally:
-            follower.part()
+            follower.drain()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from results.record import Observation
     from scanner.sweep.plan import Plan
-    from scanner.sweep.progress import Screen, Snapshot, Summary
+    from scanner.sweep.progress import ProgressSnapshot, RunSummary, Screen
 
 LINE_INTERVAL = 30.0  # seconds between progress lines where nobody watches
 MOST_FOUND_LINES = 100
@@ -53,7 +53,7 @@ class QuietScreen:
     def started(self, plan: Plan) -> None:
         """Nothing."""
 
-    def progress(self, snapshot: Snapshot) -> None:
+    def progress(self, snapshot: ProgressSnapshot) -> None:
         """Nothing."""
 
     wants_found = False
@@ -64,7 +64,7 @@ class QuietScreen:
     def notice(self, text: str) -> None:
         """Nothing."""
 
-    def finished(self, summary: Summary) -> None:
+    def finished(self, summary: RunSummary) -> None:
         """Nothing when all went well."""
         if summary.state != "complete" and self._stream is not None:
             PlainScreen(self._stream).finished(summary)
@@ -85,7 +85,7 @@ class PlainScreen:
         """What is about to happen."""
         self.write(start_line(plan))
 
-    def progress(self, snapshot: Snapshot) -> None:
+    def progress(self, snapshot: ProgressSnapshot) -> None:
         """A line every half minute."""
         if snapshot.elapsed - self._last >= LINE_INTERVAL:
             self._last = snapshot.elapsed
@@ -108,7 +108,7 @@ class PlainScreen:
         """The text as a line."""
         self.write(visible(text))
 
-    def finished(self, summary: Summary) -> None:
+    def finished(self, summary: RunSummary) -> None:
         """How it ended."""
         for line in summary_lines(summary):
             self.write(line)
@@ -154,7 +154,7 @@ class TerminalScreen(PlainScreen):
         with contextlib.suppress(OSError, ValueError):
             self._live.start(refresh=True)
 
-    def progress(self, snapshot: Snapshot) -> None:
+    def progress(self, snapshot: ProgressSnapshot) -> None:
         """Move the bar."""
         self._bar.update(self._task, completed=snapshot.done, description=progress_line(snapshot))
         with contextlib.suppress(OSError, ValueError):
@@ -170,7 +170,7 @@ class TerminalScreen(PlainScreen):
         self._found += 1
         self._rows = [*self._rows[-LIVE_ROWS + 1 :], found_cells(observation)]
 
-    def finished(self, summary: Summary) -> None:
+    def finished(self, summary: RunSummary) -> None:
         """Take the live view away and say how it ended."""
         self.close()
         super().finished(summary)
@@ -205,7 +205,7 @@ def start_line(plan: Plan) -> str:
     )
 
 
-def progress_line(snapshot: Snapshot) -> str:
+def progress_line(snapshot: ProgressSnapshot) -> str:
     """Where a sweep stands, in one line."""
     share = 100 * snapshot.done / snapshot.planned if snapshot.planned else 100.0
     parts = [
@@ -240,7 +240,7 @@ def found_cells(observation: Observation) -> tuple[str, ...]:
     )
 
 
-def summary_lines(summary: Summary) -> list[str]:
+def summary_lines(summary: RunSummary) -> list[str]:
     """How a sweep ended, in a few lines."""
     counts = sorted(summary.outcomes.items(), key=lambda item: -item[1])
     outcomes = ", ".join(f"{name} {count:,}" for name, count in counts if count) or "no outcome"

@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scanner.contact import Token
-    from scanner.engine.loss import SecondLook
+    from scanner.engine.loss import LossEstimator
     from scanner.engine.pace import Pace, PrefixCaps
     from scanner.engine.probe import Answered, Conversation
     from targets.scope import Target
 
 
-class Signals:
+class CongestionFeedback:
     """Passes each outcome on to whoever draws a conclusion from it. Tokens are positions of the order."""
 
-    def __init__(self, pace: Pace, caps: PrefixCaps, second_look: SecondLook | None) -> None:
+    def __init__(self, pace: Pace, caps: PrefixCaps, loss: LossEstimator | None) -> None:
         self._pace = pace
         self._caps = caps
-        self._second_look = second_look
+        self._loss = loss
 
     def answered(self, talk: Conversation) -> None:
         """A server talked, whoever asked it."""
@@ -35,8 +35,8 @@ class Signals:
         """A target accepted or refused a connection; `lost` when something was lost on the way."""
         key = self._caps.key(target[0], target[1])
         self._caps.observe(key, lost)
-        if self._second_look is not None:
-            self._second_look.spoke(token, key, refused=refused)
+        if self._loss is not None:
+            self._loss.spoke(token, key, refused=refused)
 
     def answered_many(self, tokens: list[Token], batch: list[Answered]) -> None:
         """What `answered` and `heard` do, for servers that did not fall silent."""
@@ -46,8 +46,8 @@ class Signals:
             self._pace.observe_round_trip(talk.connect_seconds)
             if talk.connect_seconds > LOST_AFTER:
                 self._caps.note_loss(key)
-        if self._second_look is not None:
-            self._second_look.spoke_many(tokens, keys, refused=False)
+        if self._loss is not None:
+            self._loss.spoke_many(tokens, keys, refused=False)
 
     def refused_many(
         self, tokens: Sequence[Token], targets: Sequence[Target], waited: Sequence[float]
@@ -59,8 +59,8 @@ class Signals:
             for key, seconds in zip(keys, waited, strict=True):
                 if seconds > LOST_AFTER:
                     self._caps.note_loss(key)
-        if self._second_look is not None:
-            self._second_look.spoke_many(tokens, keys, refused=True)
+        if self._loss is not None:
+            self._loss.spoke_many(tokens, keys, refused=True)
         self._pace.stress.refused += len(tokens)
 
     def unanswered(self, target: Target, token: Token, outcome: Verdict, waited: float) -> None:
@@ -70,7 +70,7 @@ class Signals:
             self.heard(target, token, waited > LOST_AFTER, refused=True)
         elif outcome is Verdict.UNREACHABLE:
             self._pace.stress.unreachable += 1
-            if self._second_look is not None:
-                self._second_look.unreachable(token, self._caps.key(target[0], target[1]))
-        elif self._second_look is not None:
-            self._second_look.silent(token, self._caps.key(target[0], target[1]))
+            if self._loss is not None:
+                self._loss.unreachable(token, self._caps.key(target[0], target[1]))
+        elif self._loss is not None:
+            self._loss.silent(token, self._caps.key(target[0], target[1]))

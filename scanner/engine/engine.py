@@ -1,4 +1,4 @@
-"""The crank: a source hands out a target, the pace lets it go, its outcome is counted.
+"""The engine: a source hands out a target, the pace lets it go, its outcome is counted.
 
 Everything happens in callbacks of one event loop. A token is `in flight` from the moment it is taken from the
 source until its outcome is in the journal, so a checkpoint is this set and the source's position.
@@ -16,7 +16,7 @@ from results.verdict import Verdict
 from scanner.contact import LocalFault, is_canary
 from scanner.engine import retries
 from scanner.engine.accounts import AccountsError
-from scanner.engine.congestion import Signals
+from scanner.engine.congestion import CongestionFeedback
 from scanner.engine.pace import LOST_AFTER, MAX_BURST
 from targets.scope import OutOfScope
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from scanner.contact import Token
     from scanner.engine.accounts import Accounts
     from scanner.engine.failure import FirstFailure
-    from scanner.engine.loss import SecondLook
+    from scanner.engine.loss import LossEstimator
     from scanner.engine.pace import Pace, PrefixCaps
     from scanner.engine.probe import Answered, Conversation
     from scanner.setup.blackout import ActiveBlackouts
 
     Heard = Conversation | Verdict | LocalFault  # of a canary
-    from scanner.engine.recorder import Scribe
+    from scanner.engine.recorder import Recorder
     from scanner.engine.sources import Source
     from scanner.network.connect.base import Connector
-    from scanner.network.guard import Door
+    from scanner.network.guard import ScopeGuard
     from targets.scope import Target
 
 _FIRST: Callable[[tuple[Token, Target]], Token] = itemgetter(0)
@@ -58,19 +58,19 @@ class Engine:
         self,
         loop: asyncio.AbstractEventLoop,
         source: Source,
-        door: Door,
+        guard: ScopeGuard,
         pace: Pace,
         caps: PrefixCaps,
         accounts: Accounts,
-        recorder: Scribe,
+        recorder: Recorder,
         make_connector: Callable[[Engine], Connector],
         *,
         failure: FirstFailure,
         blackouts: ActiveBlackouts,
-        pauses: set[str],
+        pause_reasons: set[str],
         half_open_limit: int,
         again: Sequence[Token] = (),
-        second_look: SecondLook | None = None,
+        loss: LossEstimator | None = None,
     ) -> None:
         self.accounts = accounts
         self.pace = pace
@@ -80,23 +80,23 @@ class Engine:
         self.answered_count = 0
         self.stop_reason = ""
         self.abandoned = False  # the connector is closed: nobody can be asked any more
-        self.pauses = pauses  # why nothing new is sent; empty = go
+        self.pause_reasons = pause_reasons  # why nothing new is sent; empty = go
         self.finished: asyncio.Future[None] = loop.create_future()
         self._canaries: dict[Token, Callable[[Heard], None]] = {}  # asked, and who wants to know
         self._canaries_asked = 0
         self.retries = retries.Retries()
         self._loop = loop
-        self.door = door
+        self.guard = guard
         self._caps = caps
         self._recorder = recorder
         self._failure = failure
         self._half_open_limit = half_open_limit
         self._blackouts = blackouts
-        self._second_look = second_look
-        self._signals = Signals(pace, caps, second_look)
+        self._loss = loss
+        self._feedback = CongestionFeedback(pace, caps, loss)
         self._deferred: list[tuple[float, Token]] = [(0.0, position) for position in again]
         self._blacked_out: list[Token] = []
-        self._twins: list[Answered] = []  # answered in this turn as others had before them
+        self._from_cache: list[Answered] = []  # answered in this turn as others had before them
         self._timer: asyncio.TimerHandle | None = None
         self.connector = make_connector(self)
 
@@ -113,8 +113,8 @@ class Engine:
 
     def pump(self) -> None:
         """Settle what the turn brought; start as many connects as rate, caps, slots and limits allow now."""
-        if self._twins:
-            self._answered_twins()
+        if self._from_cache:
+            self._answered_from_cache()
         self._recorder.flush()
         if self.finished.done():
             return
@@ -123,7 +123,7 @@ class Engine:
         now = self._loop.time()
         if self.pace.review(now):
             self._caps.review()
-        if not self.pauses and not self.stop_reason:
+        if not self.pause_reasons and not self.stop_reason:
             self._launch(now)
         if self.stop_reason:
             if not self.connector.busy:
@@ -146,7 +146,7 @@ class Engine:
         batch = self._gather(now, room) if room > 0 else []
         if not batch:
             return
-        outside = connector.connect_many(batch, self.door.fence())
+        outside = connector.connect_many(batch, self.guard.filter())
         if outside:
             self.accounts.excluded += len(outside)
             self.in_flight.difference_update(outside)
@@ -169,13 +169,13 @@ class Engine:
 
     def _look_again(self) -> bool:
         """Ask some silent targets once more; False when there are none to ask."""
-        if self._second_look is None or self.source.cut_short:
+        if self._loss is None or self.source.cut_short:
             return False
-        tokens = self._second_look.next_round()
+        tokens = self._loss.next_round()
         if not tokens:
             return False
         self.accounts.outcomes[Verdict.FILTERED] -= len(tokens)
-        controls = self._second_look.next_controls()
+        controls = self._loss.next_controls()
         if controls:
             self.accounts.outcomes[Verdict.REFUSED] -= len(controls)
             tokens += controls
@@ -252,8 +252,8 @@ class Engine:
     def abandon(self) -> None:
         """Drop conversations under way: their positions stay in flight and are not reached."""
         self.stop("abandoned")
-        if self._twins:
-            self._answered_twins()
+        if self._from_cache:
+            self._answered_from_cache()
         self._recorder.flush()
         self.abandoned = True
         self.connector.close()
@@ -276,35 +276,35 @@ class Engine:
 
     # --- outcomes (see probe.Outcomes) -----------------------------------------------------------
 
-    def answered(self, target: Target, token: Token, talk: Conversation) -> None:
+    def on_answer(self, target: Target, token: Token, talk: Conversation) -> None:
         """The target accepted a connection."""
-        if talk.twin is not None:
-            self._twins.append((target, token, talk))  # with all others of this turn
+        if talk.cached is not None:
+            self._from_cache.append((target, token, talk))  # with all others of this turn
             return
         self.retries.worked()
-        self._signals.answered(talk)
+        self._feedback.answered(talk)
         if is_canary(token):
             self._tell_canary(token, talk)
             return
         self.answered_count += 1
         lost = talk.fell_silent or talk.connect_seconds > LOST_AFTER
-        self._signals.heard(target, token, lost, refused=False)
+        self._feedback.heard(target, token, lost, refused=False)
         self._record(target, token, talk)
 
     def _record(self, target: Target, token: Token, talk: Conversation) -> None:
         try:
             self._recorder.record(target, token, talk, self._settle)
         except Exception as error:  # noqa: BLE001 - a bug met on one target must not stop the others
-            self.broke(target, token, error)
+            self.on_bug(target, token, error)
 
-    def _answered_twins(self) -> None:
+    def _answered_from_cache(self) -> None:
         """What `answered` does, for servers like ones before them."""
-        batch, self._twins = self._twins, []
+        batch, self._from_cache = self._from_cache, []
         self.retries.worked()
         self.answered_count += len(batch)
-        self._signals.answered_many([token for _, token, _ in batch], batch)
+        self._feedback.answered_many([token for _, token, _ in batch], batch)
         with suppress(Exception):  # then each by itself, so that a bug stops one alone
-            batch = self._recorder.record_twins(batch, self._settle_all)
+            batch = self._recorder.record_cached(batch, self._settle_all)
         for answered in batch:
             self._record(*answered)
 
@@ -318,7 +318,7 @@ class Engine:
         self.in_flight.difference_update(tokens)
         self.accounts.outcomes.update(outcomes)
 
-    def refused(self, batch: list[tuple[Token, Target, float]]) -> None:
+    def on_refused(self, batch: list[tuple[Token, Target, float]]) -> None:
         """Nobody listens there: what `unanswered` does, for many."""
         if self._canaries or self._recorder.everything:
             for token, target, waited in batch:
@@ -327,10 +327,10 @@ class Engine:
         self.retries.worked()
         tokens = [token for token, _, _ in batch]
         targets = [target for _, target, _ in batch]
-        self._signals.refused_many(tokens, targets, [waited for _, _, waited in batch])
+        self._feedback.refused_many(tokens, targets, [waited for _, _, waited in batch])
         self._settle_all(tokens, Counter({Verdict.REFUSED: len(tokens)}))
 
-    def unanswered(self, target: Target, token: Token, outcome: Verdict, detail: str) -> None:
+    def on_no_connection(self, target: Target, token: Token, outcome: Verdict, detail: str) -> None:
         """The target never accepted a connection."""
         self._unanswered(target, token, outcome, detail, self.connector.waited)
 
@@ -339,19 +339,19 @@ class Engine:
             self._tell_canary(token, outcome)
             return
         self.retries.worked()
-        look = self._second_look
+        look = self._loss
         if look is not None and outcome is not Verdict.REFUSED and look.fell_silent(token):
             self._settle(token, Verdict.REFUSED)  # as it was known to be
             return
         try:
             self._recorder.record_silence(target, outcome, detail)
         except Exception as error:  # noqa: BLE001 - as in answered
-            self.broke(target, token, error)
+            self.on_bug(target, token, error)
             return
-        self._signals.unanswered(target, token, outcome, waited)
+        self._feedback.unanswered(target, token, outcome, waited)
         self._settle(token, outcome)
 
-    def broke(self, target: Target, token: Token, error: Exception) -> None:
+    def on_bug(self, target: Target, token: Token, error: Exception) -> None:
         """Our own code failed: never an outcome. The target is asked once more, then given up."""
         self.retries.note_bug(error)
         if is_canary(token):
@@ -364,14 +364,14 @@ class Engine:
         if self.retries.again(token, cost):
             heapq.heappush(self._deferred, (self._loop.time() + retries.FAULT_DELAY, token))
 
-    def untried(self, target: Target, token: Token, fault: LocalFault, detail: str) -> None:
+    def on_local_fault(self, target: Target, token: Token, fault: LocalFault, detail: str) -> None:
         """This machine could not ask: the position goes back to the queue, and the fault is counted."""
         self.accounts.faults[f"{fault.value}: {detail}"] += 1
         if is_canary(token):
             self._tell_canary(token, fault)
             return
         now = self._loop.time()
-        if not self.door.permits(target):
+        if not self.guard.permits(target):
             self.accounts.excluded += 1
             self.in_flight.discard(token)
             return

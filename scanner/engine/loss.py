@@ -93,7 +93,7 @@ class Tally:
         return heard * beyond / (1 - beyond) + unasked
 
 
-class SecondLook:
+class LossEstimator:
     """Remembers a bounded sample of silent targets by prefix, and which of them to ask once more."""
 
     def __init__(self, planned: int, seed: int) -> None:

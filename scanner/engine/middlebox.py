@@ -19,7 +19,7 @@ MASK_HOSTS = 64  # accepted connections in one prefix from which a middlebox is 
 MASK_SHARE = 0.9  # share of them that said nothing
 
 
-class PrefixWatch:
+class MiddleboxWatch:
     """Prefixes in which everything accepts and nothing speaks: a box on the way completes the handshakes."""
 
     def __init__(self) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from results.record import Exposure
     from scanner.contact import TlsSession
     from scanner.engine.probe import Answered, Conversation
-    from scanner.engine.response_cache import Twin
+    from scanner.engine.response_cache import CachedResponse
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.facts import Facts
     from targets.entries import Entry
@@ -36,7 +36,7 @@ TEMPLATES_KEPT = 256  # of one kind of answer: entries of the allow-list that ha
 
 
 @dataclass(frozen=True, slots=True)
-class Vantage:
+class RunContext:
     """What is the same for all observations of one run."""
 
     run_id: str
@@ -75,7 +75,7 @@ def _owner(entry: Entry) -> Owner:
     )
 
 
-def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -> Observation:
+def observe(context: RunContext, target: Target, talk: Conversation, wall: float) -> Observation:
     """The record of a target that accepted a connection. `wall` is the time of the observation."""
     facts = talk.dialogue.facts
     facts.observed_at = datetime.fromtimestamp(wall, UTC)
@@ -85,11 +85,11 @@ def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -
     exposure = _exposure(talk.dialogue) if judgement.verdict.is_open else None
     severity, reasons = assess(judgement.verdict, server, exposure)
     return Observation(
-        event_id=event_id(vantage.run_id, target.packed, target.port),
-        run_id=vantage.run_id,
+        event_id=event_id(context.run_id, target.packed, target.port),
+        run_id=context.run_id,
         observed_at=timestamp(wall),
-        target=_endpoint(vantage.scope, target, tls_of(facts, facts.observed_at)),
-        owner=owner_of(vantage.scope, target),
+        target=_endpoint(context.scope, target, tls_of(facts, facts.observed_at)),
+        owner=owner_of(context.scope, target),
         verdict=judgement.verdict,
         evidence=judgement.evidence,
         server=server,
@@ -102,26 +102,26 @@ def observe(vantage: Vantage, target: Target, talk: Conversation, wall: float) -
     )
 
 
-def lines_of_twins(vantage: Vantage, batch: Iterable[Answered], wall: float) -> list[bytes | None]:
-    """The line of what `observe_twin` makes, for each of them; None where there is no template for it."""
-    run_id, entry_of = vantage.run_id, vantage.scope.owner_of
+def lines_of_cached(context: RunContext, batch: Iterable[Answered], wall: float) -> list[bytes | None]:
+    """The line of what `observe_cached` makes, for each of them; None where there is no template for it."""
+    run_id, entry_of = context.run_id, context.scope.owner_of
     observed_at = timestamp(wall).encode()
     lines: list[bytes | None] = []
     for target, _, talk in batch:
-        twin, alike = talk.twin, talk.alike
-        assert twin is not None
-        assert alike is not None
+        cached, fingerprint = talk.cached, talk.fingerprint
+        assert cached is not None
+        assert fingerprint is not None
         _, address, port = target
         place = id(entry_of(address, target[0])), port
-        template = twin.templates.get(place)
+        template = cached.templates.get(place)
         if template is None:
-            template = _template_of(vantage, target, talk, twin, wall, place)
+            template = _template_of(context, target, talk, cached, wall, place)
             if template is None:
                 lines.append(None)
                 continue
-        local_time, started = alike.local_time, None
-        if twin.tells_start:
-            started = start_of(twin.server, alike)
+        local_time, started = fingerprint.local_time, None
+        if cached.tells_start:
+            started = start_of(cached.server, fingerprint)
         lines.append(
             template.render(
                 event_id(run_id, target.packed, port).encode(),
@@ -137,34 +137,39 @@ def lines_of_twins(vantage: Vantage, batch: Iterable[Answered], wall: float) -> 
 
 
 def _template_of(
-    vantage: Vantage, target: Target, talk: Conversation, twin: Twin, wall: float, place: tuple[int, int]
+    context: RunContext,
+    target: Target,
+    talk: Conversation,
+    cached: CachedResponse,
+    wall: float,
+    place: tuple[int, int],
 ) -> LineTemplate | None:
-    if place not in twin.templates:
-        if len(twin.templates) >= TEMPLATES_KEPT:
+    if place not in cached.templates:
+        if len(cached.templates) >= TEMPLATES_KEPT:
             return None
-        twin.templates[place] = LineTemplate.of(observe_twin(vantage, target, talk, twin, wall))
-    return twin.templates[place]
+        cached.templates[place] = LineTemplate.of(observe_cached(context, target, talk, cached, wall))
+    return cached.templates[place]
 
 
-def observe_twin(
-    vantage: Vantage, target: Target, talk: Conversation, other: Twin, wall: float
+def observe_cached(
+    context: RunContext, target: Target, talk: Conversation, cached: CachedResponse, wall: float
 ) -> Observation:
     """The record of a target that answered just as another one did before: only what is its own is new."""
-    assert talk.alike is not None
-    twin = other.observation
+    assert talk.fingerprint is not None
+    seen = cached.observation
     return Observation(
-        event_id=event_id(vantage.run_id, target.packed, target.port),
-        run_id=vantage.run_id,
+        event_id=event_id(context.run_id, target.packed, target.port),
+        run_id=context.run_id,
         observed_at=timestamp(wall),
-        target=_endpoint(vantage.scope, target, None),
-        owner=owner_of(vantage.scope, target),
-        verdict=twin.verdict,
-        evidence=twin.evidence,
-        server=server_of(other.server, talk.alike, wall),
-        exposure=twin.exposure,
-        severity=twin.severity,
-        severity_reasons=twin.severity_reasons,
-        timing=_timing(talk, twin.timing.messages, twin.timing.bytes_sent, twin.timing.bytes_received),
+        target=_endpoint(context.scope, target, None),
+        owner=owner_of(context.scope, target),
+        verdict=seen.verdict,
+        evidence=seen.evidence,
+        server=server_of(cached.server, talk.fingerprint, wall),
+        exposure=seen.exposure,
+        severity=seen.severity,
+        severity_reasons=seen.severity_reasons,
+        timing=_timing(talk, seen.timing.messages, seen.timing.bytes_sent, seen.timing.bytes_received),
     )
 
 
@@ -176,14 +181,14 @@ def _exposure(dialogue: Dialogue) -> Exposure:
     return plan.exposure()
 
 
-def silence(vantage: Vantage, target: Target, verdict: Verdict, detail: str, wall: float) -> Observation:
+def silence(context: RunContext, target: Target, verdict: Verdict, detail: str, wall: float) -> Observation:
     """The record of a target that accepted no connection; written only when every outcome is wanted."""
     return Observation(
-        event_id=event_id(vantage.run_id, target.packed, target.port),
-        run_id=vantage.run_id,
+        event_id=event_id(context.run_id, target.packed, target.port),
+        run_id=context.run_id,
         observed_at=timestamp(wall),
-        target=_endpoint(vantage.scope, target, None),
-        owner=owner_of(vantage.scope, target),
+        target=_endpoint(context.scope, target, None),
+        owner=owner_of(context.scope, target),
         verdict=verdict,
         evidence=[Evidence(rule=verdict.value, detail=detail or MEANING[verdict].sentence)],
         severity=MEANING[verdict].severity,

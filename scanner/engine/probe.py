@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scanner.contact import Token
-    from scanner.engine.response_cache import Twin, Twins
+    from scanner.engine.response_cache import CachedResponse, ResponseCache
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.fingerprint import Fingerprint
     from scanner.network.connect.base import Link
@@ -32,19 +32,19 @@ _LAYERS = {Next.OPEN_PLAIN: (False, False), Next.OPEN_TLS: (True, False), Next.O
 class Outcomes(Protocol):
     """Who wants to know how a target ended: the engine."""
 
-    def answered(self, target: Target, token: Token, talk: Conversation) -> None:
+    def on_answer(self, target: Target, token: Token, talk: Conversation) -> None:
         """The target accepted a connection; the conversation holds the facts."""
 
-    def unanswered(self, target: Target, token: Token, outcome: Verdict, detail: str) -> None:
+    def on_no_connection(self, target: Target, token: Token, outcome: Verdict, detail: str) -> None:
         """The target never accepted a connection."""
 
-    def refused(self, batch: list[tuple[Token, Target, float]]) -> None:
+    def on_refused(self, batch: list[tuple[Token, Target, float]]) -> None:
         """Nobody listens on these targets: (token, target, seconds until the refusal came)."""
 
-    def untried(self, target: Target, token: Token, fault: LocalFault, detail: str) -> None:
+    def on_local_fault(self, target: Target, token: Token, fault: LocalFault, detail: str) -> None:
         """This machine could not ask."""
 
-    def broke(self, target: Target, token: Token, error: Exception) -> None:
+    def on_bug(self, target: Target, token: Token, error: Exception) -> None:
         """Our own code failed while the target was asked: that says nothing about the target."""
 
 
@@ -53,8 +53,8 @@ class Conversation:
 
     # What most targets never have stands here: an object is made for every one that answers.
     begun = False
-    alike: Fingerprint | None = None  # of the first answer, while it is the only one
-    twin: Twin | None = None  # what came of the same answer before
+    fingerprint: Fingerprint | None = None  # of the first answer, while it is the only one
+    cached: CachedResponse | None = None  # what came of the same answer before
     tls: TlsLayer | None = None
     want_tls: tuple[bool, bool] = (False, False)  # (TLS, legacy TLS) for the next connection
     connections = 1
@@ -75,11 +75,11 @@ class Probe:
         outcomes: Outcomes,
         begin: Callable[[Target], Dialogue],
         now: Callable[[], float],
-        twins: Twins | None = None,
+        cache: ResponseCache | None = None,
     ) -> None:
         self._outcomes = outcomes
         self._make_dialogue = begin
-        self._twins = twins
+        self._cache = cache
         self._opening = b""  # the first write, the same to every target
         self._now = now
 
@@ -116,13 +116,13 @@ class Probe:
         """See `Prober.received`."""
         talk: Conversation = link.talk
         if talk.begun:
-            talk.alike = None
+            talk.fingerprint = None
         else:
             target, token = link.target, link.token
             # The sweep's own canaries always take the long way: they are there to prove it.
-            if self._twins is not None and not is_canary(token):
-                talk.alike, talk.twin = self._twins.find(target.is_loopback, data)
-                if talk.twin is not None:  # a server that answered just so was asked before: all is known
+            if self._cache is not None and not is_canary(token):
+                talk.fingerprint, talk.cached = self._cache.find(target.is_loopback, data)
+                if talk.cached is not None:  # a server that answered just so was asked before: all is known
                     link.close()
                     self._finish(target, token, talk)
                     return
@@ -179,7 +179,7 @@ class Probe:
         talk: Conversation | None = link.talk
         if talk is None:
             return
-        talk.alike = None  # how it ended counts, too
+        talk.fingerprint = None  # how it ended counts, too
         if not talk.begun:
             self._begin(link.target, talk)
         if ending is Ending.TIMEOUT and link.kind is Deadline.HOST:
@@ -206,13 +206,13 @@ class Probe:
 
     def _finish(self, target: Target, token: Token, talk: Conversation) -> None:
         talk.closed_at = self._now()
-        self._outcomes.answered(target, token, talk)
+        self._outcomes.on_answer(target, token, talk)
 
     def failed(self, target: Target, token: Token, outcome: Verdict, detail: str, talk: Any) -> None:
         """See `Prober.failed`. A connection that could not be opened again ends the dialogue with what it
         has: the target did accept one before."""
         if talk is None:
-            self._outcomes.unanswered(target, token, outcome, detail)
+            self._outcomes.on_no_connection(target, token, outcome, detail)
             return
         if not talk.begun:
             self._begin(target, talk)
@@ -222,16 +222,16 @@ class Probe:
 
     def refused(self, batch: list[tuple[Token, Target, float]]) -> None:
         """See `Prober.refused`."""
-        self._outcomes.refused(batch)
+        self._outcomes.on_refused(batch)
 
     def fault(self, target: Target, token: Token, fault: LocalFault, detail: str, talk: Any) -> None:
         """See `Prober.fault`. The target is asked again from the start, so half a dialogue is dropped."""
         if talk is not None and talk.tls is not None:
             talk.tls.forget()
-        self._outcomes.untried(target, token, fault, detail)
+        self._outcomes.on_local_fault(target, token, fault, detail)
 
     def broke(self, target: Target, token: Token, error: Exception, talk: Any) -> None:
         """See `Prober.broke`."""
         if talk is not None and talk.tls is not None:
             talk.tls.forget()
-        self._outcomes.broke(target, token, error)
+        self._outcomes.on_bug(target, token, error)

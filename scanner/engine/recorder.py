@@ -15,8 +15,8 @@ import msgspec
 from results.record import Confirmation, Evidence, to_json
 from results.verdict import Verdict
 from scanner.engine.agreement import confirm
-from scanner.engine.middlebox import PrefixWatch
-from scanner.engine.observe import lines_of_twins, observe, observe_twin, silence
+from scanner.engine.middlebox import MiddleboxWatch
+from scanner.engine.observe import lines_of_cached, observe, observe_cached, silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from scanner.clock import Clock
     from scanner.contact import Token
     from scanner.engine.failure import FirstFailure
-    from scanner.engine.observe import Vantage
+    from scanner.engine.observe import RunContext
     from scanner.engine.probe import Answered, Conversation
-    from scanner.engine.response_cache import Twins
+    from scanner.engine.response_cache import ResponseCache
     from scanner.network.driver.driver import SecondOpinion
     from targets.scope import Target
 
@@ -39,15 +39,15 @@ SILENT_RULES = frozenset({"silent", "closed-without-reply"})  # of scanner.mongo
 OPENING_MESSAGES = 3
 
 
-class Scribe:
+class Recorder:
     """From what was said to a line of the journal. `settle` is called exactly once for each `record`."""
 
     def __init__(
         self,
         journal: JournalWriter,
-        vantage: Vantage,
+        context: RunContext,
         clock: Clock,
-        twins: Twins,
+        cache: ResponseCache,
         *,
         everything: bool,
         opinions: SecondOpinion | None,
@@ -55,12 +55,12 @@ class Scribe:
         failure: FirstFailure,
         wants_found: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.prefixes = PrefixWatch()
+        self.middleboxes = MiddleboxWatch()
         self.open_found = 0
         self._journal = journal
-        self._vantage = vantage
+        self._context = context
         self._clock = clock
-        self._twins = twins
+        self._cache = cache
         self.everything = everything
         self._opinions = opinions
         self._found = found
@@ -74,11 +74,11 @@ class Scribe:
 
     def record(self, target: Target, token: Token, talk: Conversation, settle: Settle) -> None:
         """A server answered. `settle(token, verdict)` when its line is written (or held to be needless)."""
-        wall, twin = self._clock.wall(), talk.twin
-        if twin is not None:
-            observation = observe_twin(self._vantage, target, talk, twin, wall)
+        wall, cached = self._clock.wall(), talk.cached
+        if cached is not None:
+            observation = observe_cached(self._context, target, talk, cached, wall)
         else:
-            observation = observe(self._vantage, target, talk, wall)
+            observation = observe(self._context, target, talk, wall)
             self._remember(target, talk, observation)
         if self._opinions is not None and observation.verdict.is_open:
             task = asyncio.get_running_loop().create_task(
@@ -87,28 +87,28 @@ class Scribe:
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
             return
-        self._write(target, token, observation, settle, known=twin is not None)
+        self._write(target, token, observation, settle, known=cached is not None)
 
-    def record_twins(self, batch: list[Answered], settle: SettleAll) -> list[Answered]:
-        """What `record` does, for servers whose twin is known, and all of a turn at once; `settle(tokens,
-        verdicts)` when their lines are written. Returns those that are for `record`. When it raises, nothing
-        was recorded."""
+    def record_cached(self, batch: list[Answered], settle: SettleAll) -> list[Answered]:
+        """What `record` does, for servers whose answer is in the cache, and all of a turn at once;
+        `settle(tokens, verdicts)` when their lines are written. Returns those that are for `record`. When it
+        raises, nothing was recorded."""
         brief = batch
         rest: list[Answered] = []
         if self._opinions is not None or self._wants_found():
             brief = []
             for answered in batch:
-                twin = answered[2].twin
-                (rest if twin is not None and twin.is_open else brief).append(answered)
-        made = lines_of_twins(self._vantage, brief, self._clock.wall())
+                cached = answered[2].cached
+                (rest if cached is not None and cached.is_open else brief).append(answered)
+        made = lines_of_cached(self._context, brief, self._clock.wall())
         if None in made:
             rest += [answered for answered, line in zip(brief, made, strict=True) if line is None]
             brief = [answered for answered, line in zip(brief, made, strict=True) if line is not None]
         self._lines += filter(None, made)
-        self.prefixes.note_many(target for target, _, _ in brief)
-        twins = [talk.twin for _, _, talk in brief if talk.twin is not None]
-        self.open_found += sum(twin.is_open for twin in twins)
-        verdicts = Counter(twin.verdict for twin in twins)
+        self.middleboxes.note_many(target for target, _, _ in brief)
+        responses = [talk.cached for _, _, talk in brief if talk.cached is not None]
+        self.open_found += sum(cached.is_open for cached in responses)
+        verdicts = Counter(cached.verdict for cached in responses)
         self._batches.append((settle, [token for _, token, _ in brief], verdicts))
         return rest
 
@@ -136,8 +136,12 @@ class Scribe:
     def _remember(self, target: Target, talk: Conversation, observation: Observation) -> None:
         """Where the first answer said it all, the next server with the same answer is known by it."""
         dialogue = talk.dialogue
-        if talk.alike is not None and dialogue.messages_sent == OPENING_MESSAGES and dialogue.plan is None:
-            self._twins.remember(target.is_loopback, talk.alike, observation)
+        if (
+            talk.fingerprint is not None
+            and dialogue.messages_sent == OPENING_MESSAGES
+            and dialogue.plan is None
+        ):
+            self._cache.remember(target.is_loopback, talk.fingerprint, observation)
 
     async def _confirmed(
         self,
@@ -176,7 +180,7 @@ class Scribe:
         mute = observation.verdict is Verdict.UNKNOWN and any(
             evidence.rule in SILENT_RULES for evidence in observation.evidence
         )
-        wanted = self.prefixes.note(target, mute)
+        wanted = self.middleboxes.note(target, mute)
         try:
             if wanted or self.everything:
                 self._lines.append(to_json(observation, read_before=known))
@@ -192,7 +196,7 @@ class Scribe:
         """A target did not accept a connection; a line only when every outcome is wanted."""
         if not self.everything:
             return
-        line = to_json(silence(self._vantage, target, outcome, detail, self._clock.wall()))
+        line = to_json(silence(self._context, target, outcome, detail, self._clock.wall()))
         try:
             self._journal.append(line)
         except Exception as error:  # noqa: BLE001 - as above

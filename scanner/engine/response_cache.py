@@ -23,7 +23,7 @@ REMEMBERED = 4096  # answers; an estate has few kinds of them, a liar could show
 _WORTH = frozenset({Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED})
 
 
-class Twin:
+class CachedResponse:
     """An observation that others are like, and the templates of its lines by allow-list entry and port."""
 
     __slots__ = ("is_open", "observation", "server", "tells_start", "templates", "verdict")
@@ -37,50 +37,50 @@ class Twin:
         self.templates: dict[tuple[int, int], LineTemplate | None] = {}
 
 
-class Twins:
+class ResponseCache:
     """First answers seen so far, each with the observation that came of it."""
 
     __slots__ = ("_known", "_shapes")
 
     def __init__(self) -> None:
-        self._known: dict[tuple[bool, Any], Twin] = {}
+        self._known: dict[tuple[bool, Any], CachedResponse] = {}
         self._shapes: dict[int, Shape] = {}  # by the answer's length: the newest that was remembered
 
-    def find(self, loopback: bool, data: bytes) -> tuple[Fingerprint | None, Twin | None]:
+    def find(self, loopback: bool, data: bytes) -> tuple[Fingerprint | None, CachedResponse | None]:
         """What a first answer may be like, and what came of the same answer from the same side of loopback;
         None where it is like nothing, or was not seen before."""
         shape = self._shapes.get(len(data))
-        if shape is not None and (alike := shaped(data, shape)) is not None:
-            twin = self._known.get((loopback, alike.key))
-            if twin is not None:
-                return alike, twin
-        alike = fingerprint(data)
-        return alike, None if alike is None else self._known.get((loopback, alike.key))
+        if shape is not None and (found := shaped(data, shape)) is not None:
+            cached = self._known.get((loopback, found.key))
+            if cached is not None:
+                return found, cached
+        found = fingerprint(data)
+        return found, None if found is None else self._known.get((loopback, found.key))
 
-    def remember(self, loopback: bool, alike: Fingerprint, observation: Observation) -> None:
+    def remember(self, loopback: bool, found: Fingerprint, observation: Observation) -> None:
         """Keep an observation. The oldest one makes room."""
         if observation.verdict not in _WORTH or observation.server is None or observation.truncated:
             return
         if len(self._known) >= REMEMBERED:
             del self._known[next(iter(self._known))]
-        self._known[loopback, alike.key] = Twin(observation, observation.server)
-        self._shapes[alike.shape.around.size] = alike.shape
+        self._known[loopback, found.key] = CachedResponse(observation, observation.server)
+        self._shapes[found.shape.around.size] = found.shape
 
 
-def skew_of(alike: Fingerprint, wall: float) -> float | None:
+def skew_of(found: Fingerprint, wall: float) -> float | None:
     """By how many seconds a server's clock is ahead of ours."""
-    return None if alike.local_time is None else alike.local_time / 1000 - wall
+    return None if found.local_time is None else found.local_time / 1000 - wall
 
 
-def start_of(twin: Server, alike: Fingerprint) -> datetime | None:
-    """When this server was started, where its twin's answer told."""
-    if twin.started_at is None or alike.process_started is None:
-        return twin.started_at
-    return datetime.fromtimestamp(alike.process_started, UTC)
+def start_of(cached: Server, found: Fingerprint) -> datetime | None:
+    """When this server was started, where the cached answer told."""
+    if cached.started_at is None or found.process_started is None:
+        return cached.started_at
+    return datetime.fromtimestamp(found.process_started, UTC)
 
 
-def server_of(twin: Server, alike: Fingerprint, wall: float) -> Server:
-    """The twin's server with this one's clock and start."""
+def server_of(cached: Server, found: Fingerprint, wall: float) -> Server:
+    """The cached server with this one's clock and start."""
     return msgspec.structs.replace(
-        twin, clock_skew_seconds=skew_of(alike, wall), started_at=start_of(twin, alike)
+        cached, clock_skew_seconds=skew_of(found, wall), started_at=start_of(cached, found)
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 REFRESH = 0.25  # seconds; how old the cached wall clock may be, so that expiry holds within a second
 
 
-class Door:
+class ScopeGuard:
     """The scope as it stands now, plus the self-test's own address. One object for all who connect."""
 
     __slots__ = (
@@ -67,10 +67,10 @@ class Door:
             return True
         return self._self_test is not None and self._self_test.permits(target, now)
 
-    def fence(self) -> Callable[[Target], bool]:
+    def filter(self) -> Callable[[Target], bool]:
         """`permits` for one burst of connects to targets of the scope, with the clock read once. Whoever
         connects asks it immediately before each of them, and takes another for the next burst."""
-        return self._scope.fence(self.now())
+        return self._scope.filter(self.now())
 
     def expired(self) -> bool:
         """Whether a part of the scope has expired since this was last asked."""

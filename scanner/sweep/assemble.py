@@ -12,26 +12,26 @@ from scanner.engine.accounts import Accounts
 from scanner.engine.dialogues import client_of, dialogue_maker
 from scanner.engine.engine import Engine
 from scanner.engine.failure import FirstFailure
-from scanner.engine.loss import SecondLook
-from scanner.engine.observe import Vantage
+from scanner.engine.loss import LossEstimator
+from scanner.engine.observe import RunContext
 from scanner.engine.order import Order
 from scanner.engine.pace import Pace, PrefixCaps
 from scanner.engine.probe import Probe
-from scanner.engine.recorder import Scribe
-from scanner.engine.response_cache import Twins
+from scanner.engine.recorder import Recorder
+from scanner.engine.response_cache import ResponseCache
 from scanner.network.connect.base import Timeouts
 from scanner.network.connect.choose import make_connector, raise_descriptor_limit
-from scanner.network.guard import Door
+from scanner.network.guard import ScopeGuard
 from scanner.network.uplink import Uplink, spread
 from scanner.setup.blackout import ActiveBlackouts
 from scanner.sweep.begin import begin
 from scanner.sweep.canary import Canaries, configured, own_server
 from scanner.sweep.checkpoint import Checkpoint
 from scanner.sweep.close import LastingFacts, RunFacts, lasting_faults
-from scanner.sweep.control import Pauses
-from scanner.sweep.meter import Meter
+from scanner.sweep.control import RunControl
 from scanner.sweep.open_source import open_source
 from scanner.sweep.persistence import Persistence
+from scanner.sweep.progress import ProgressMeter
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
@@ -110,11 +110,11 @@ class Parts:
     prepared: Prepared
     failure: FirstFailure
     engine: Engine
-    recorder: Scribe
-    loss: SecondLook
+    recorder: Recorder
+    loss: LossEstimator
     canaries: Canaries
-    control: Pauses
-    meter: Meter
+    control: RunControl
+    meter: ProgressMeter
     follower: Follower | None  # copies the journal to stdout
 
     def lasting(self) -> LastingFacts:
@@ -147,8 +147,8 @@ class Parts:
             loss=self.loss.words,
             stage_trouble=stage.trouble if stage is not None else "",
             stage_recall=stage.recall if stage is not None else 1.0,
-            masked=tuple(self.recorder.prefixes.masked()),
-            suspensions=engine.connector.pauses,
+            masked=tuple(self.recorder.middleboxes.masked()),
+            suspensions=engine.connector.suspensions,
             halvings=engine.halvings,
             stdout_lost=self.follower.lost if self.follower is not None else "",
         )
@@ -169,8 +169,8 @@ class Parts:
             elapsed=self.meter.elapsed,
             sequence=sequence,
             spoiled=lasting_faults(self.lasting()),
-            mute_prefixes=self.recorder.prefixes.state(),
-            second_look=self.loss.memory(engine.in_flight),
+            mute_prefixes=self.recorder.middleboxes.state(),
+            loss=self.loss.memory(engine.in_flight),
         )
 
     def persistence(self) -> Persistence:
@@ -190,27 +190,27 @@ class Parts:
 async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> Parts:
     """Make every part; nothing has been sent when this returns. What was opened is closed with `stack`."""
     loop = asyncio.get_running_loop()
-    failure, twins, guard = FirstFailure(), Twins(), Door(given.scope, given.clock)
+    failure, cache, guard = FirstFailure(), ResponseCache(), ScopeGuard(given.scope, given.clock)
     blackouts = ActiveBlackouts(given.settings.blackout)
     blackouts.refresh(given.clock.wall())
-    pauses: set[str] = set()
-    opinions = await _opinions(given, guard, pauses, blackouts, stack)
-    recorder = Scribe(
+    pause_reasons: set[str] = set()
+    opinions = await _opinions(given, guard, pause_reasons, blackouts, stack)
+    recorder = Recorder(
         prepared.journal,
-        Vantage(prepared.begun.directory.run_id, given.scope),
+        RunContext(prepared.begun.directory.run_id, given.scope),
         given.clock,
-        twins,
+        cache,
         everything=given.options.everything,
         opinions=opinions,
         found=given.screen.found,
         wants_found=lambda: given.screen.wants_found,
         failure=failure,
     )
-    loss = SecondLook(prepared.accounts.planned, prepared.begun.seed)
+    loss = LossEstimator(prepared.accounts.planned, prepared.begun.seed)
     resumed = prepared.resumed
     if resumed is not None:
-        recorder.prefixes.restore(resumed.mute_prefixes)
-        loss.restore(resumed.second_look, resumed.in_flight)
+        recorder.middleboxes.restore(resumed.mute_prefixes)
+        loss.restore(resumed.loss, resumed.in_flight)
     sweep = given.settings.sweep
     engine = Engine(
         loop,
@@ -220,13 +220,13 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         PrefixCaps(sweep.per_prefix_rate, sweep.per_prefix_length, sweep.per_prefix_length_v6),
         prepared.accounts,
         recorder,
-        lambda engine: _connector(given, guard, twins, engine),
+        lambda engine: _connector(given, guard, cache, engine),
         failure=failure,
         blackouts=blackouts,
-        pauses=pauses,
+        pause_reasons=pause_reasons,
         half_open_limit=sweep.half_open_limit,
         again=resumed.in_flight if resumed is not None else (),
-        second_look=loss,
+        loss=loss,
     )
     stack.callback(engine.connector.close)
     server, own = await own_server(guard)
@@ -235,7 +235,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
     uplink = Uplink(spread(given.scope))
     stack.callback(uplink.close)
     reload = given.options.reload_scope
-    control = Pauses(
+    control = RunControl(
         engine,
         guard,
         given.clock,
@@ -254,23 +254,27 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         loss=loss,
         canaries=Canaries(engine, [own, *known]),
         control=control,
-        meter=Meter(engine, recorder, loop.time, resumed.elapsed if resumed is not None else 0.0),
+        meter=ProgressMeter(engine, recorder, loop.time, resumed.elapsed if resumed is not None else 0.0),
         follower=_follower(given, prepared, stack),
     )
 
 
-def _connector(given: Inputs, guard: Door, twins: Twins, engine: Engine) -> Connector:
+def _connector(given: Inputs, guard: ScopeGuard, cache: ResponseCache, engine: Engine) -> Connector:
     loop, sweep = asyncio.get_running_loop(), given.settings.sweep
     capacity, note = raise_descriptor_limit(sweep.concurrency)
     if note:
         given.screen.notice(note)
     timeouts = Timeouts(sweep.connect_timeout, sweep.reply_timeout, sweep.host_timeout)
-    probe = Probe(engine, dialogue_maker(given.settings, given.options, given.clock), loop.time, twins)
+    probe = Probe(engine, dialogue_maker(given.settings, given.options, given.clock), loop.time, cache)
     return make_connector(loop, probe, guard.permits, timeouts, capacity, engine.pump)
 
 
 async def _opinions(
-    given: Inputs, guard: Door, pauses: set[str], blackouts: ActiveBlackouts, stack: AsyncExitStack
+    given: Inputs,
+    guard: ScopeGuard,
+    pause_reasons: set[str],
+    blackouts: ActiveBlackouts,
+    stack: AsyncExitStack,
 ) -> SecondOpinion | None:
     """The official driver's, where it was asked for."""
     if not given.options.confirm:
@@ -278,7 +282,7 @@ async def _opinions(
     from scanner.network.driver.driver import SecondOpinion
 
     def may_ask(target: Target) -> bool:
-        return not (pauses or blackouts.cover(target.version, target.address))
+        return not (pause_reasons or blackouts.cover(target.version, target.address))
 
     name = str(client_of(given.settings)["application"]["name"])
     opinions = SecondOpinion(guard.permits, app_name=name, may_ask=may_ask)

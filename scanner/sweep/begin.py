@@ -19,8 +19,7 @@ from scanner import __version__
 from scanner.clock import timestamp
 from scanner.engine.order import Order, shared_seed
 from scanner.setup.optout import opted_out_addresses
-from scanner.sweep.checkpoint import Checkpoint, decode
-from scanner.sweep.stage_marks import Before, load_marks
+from scanner.sweep.checkpoint import Checkpoint, PreviousStage, decode, load_marks
 
 if TYPE_CHECKING:
     from results.files import FileSystem
@@ -39,7 +38,7 @@ class Beginning:
     seed: int
     settings_digest: str
     checkpoint: Checkpoint | None
-    stage_before: Before | None = None  # where the SYN stage of an earlier start was, with its marks
+    stage_before: PreviousStage | None = None  # where the SYN stage of an earlier start was, with its marks
 
 
 def begin(settings: Settings, scope: Scope, options: SweepOptions, clock: Clock, fs: FileSystem) -> Beginning:
@@ -83,7 +82,7 @@ def _resume(
         raise
     before = None
     if checkpoint is not None and checkpoint.stage is not None:
-        before = Before(checkpoint.stage, load_marks(path, checkpoint))
+        before = PreviousStage(checkpoint.stage, load_marks(path, checkpoint))
     return Beginning(directory, seed, _digest(expect), checkpoint, before)
 
 

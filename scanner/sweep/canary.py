@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from scanner.engine.engine import Engine, Heard
     from scanner.lab.server import LabServer
-    from scanner.network.guard import Door
+    from scanner.network.guard import ScopeGuard
     from scanner.setup.settings import CanarySettings
     from targets.scope import Target
 
@@ -28,7 +28,7 @@ OWN = "the sweep's own server on loopback"
 
 
 @dataclass(frozen=True, slots=True)
-class Bird:
+class Canary:
     """A server that must answer, and with what verdict."""
 
     name: str
@@ -37,30 +37,31 @@ class Bird:
 
 
 class Canaries:
-    """Asks every bird at the start, in between and at the end; remembers who was silent."""
+    """Asks every canary at the start, in between and at the end; remembers who was silent."""
 
-    def __init__(self, engine: Engine, birds: Sequence[Bird]) -> None:
+    def __init__(self, engine: Engine, canaries: Sequence[Canary]) -> None:
         self._engine = engine
-        self._birds = list(birds)
+        self._canaries = list(canaries)
         self.failures: list[str] = []
 
     def __len__(self) -> int:
-        return len(self._birds)
+        return len(self._canaries)
 
-    async def sing(self, when: str) -> bool:
+    async def check(self, when: str) -> bool:
         """Ask all of them. True when each gave the verdict expected; else `failures` says who did not."""
-        answers = [self._ask(bird) for bird in self._birds]
+        answers = [self._ask(canary) for canary in self._canaries]
         good = True
-        for bird, answer in zip(self._birds, answers, strict=True):
+        for canary, answer in zip(self._canaries, answers, strict=True):
             said = await answer
             if self._engine.abandoned:
                 return False  # a second Ctrl-C: their silence is ours
-            if said != bird.expect.value:
+            if said != canary.expect.value:
                 good = False
-                self.failures.append(f"canary {bird.name} ({when}): expected {bird.expect.value}, got {said}")
+                expected = canary.expect.value
+                self.failures.append(f"canary {canary.name} ({when}): expected {expected}, got {said}")
         return good
 
-    def _ask(self, bird: Bird) -> asyncio.Future[str]:
+    def _ask(self, canary: Canary) -> asyncio.Future[str]:
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
         def told(heard: Heard) -> None:
@@ -68,7 +69,7 @@ class Canaries:
                 answer.set_result(_word(heard))
 
         try:
-            self._engine.ask_canary(bird.target, told)
+            self._engine.ask_canary(canary.target, told)
         except OutOfScope as error:
             answer.set_result(str(error))
         return answer
@@ -80,21 +81,23 @@ def _word(heard: Heard) -> str:
     return judge(heard.dialogue.facts).verdict.value
 
 
-def configured(scope: Scope, canaries: Sequence[CanarySettings], now: float) -> list[Bird]:
-    """The birds of the configuration. Raises OutOfScope for one that the scope does not hold."""
+def configured(scope: Scope, canaries: Sequence[CanarySettings], now: float) -> list[Canary]:
+    """The canaries of the configuration. Raises OutOfScope for one that the scope does not hold."""
     return [
-        Bird(f"{canary.address}:{canary.port}", scope.target(canary.address, canary.port, now), canary.expect)
+        Canary(
+            f"{canary.address}:{canary.port}", scope.target(canary.address, canary.port, now), canary.expect
+        )
         for canary in canaries
     ]
 
 
-async def own_server(door: Door) -> tuple[LabServer, Bird]:
-    """Start an open server of our own on loopback and let it through the door. The caller stops it."""
+async def own_server(guard: ScopeGuard) -> tuple[LabServer, Canary]:
+    """Start an open server of our own on loopback and let it through the guard. The caller stops it."""
     from scanner.lab.honest import mongod
     from scanner.lab.server import LabServer
 
     server = await LabServer(mongod("canary", "the sweep's own open server")).start()
     span = parse_span("127.0.0.1")
     scope = Scope([Entry(span=span, text="127.0.0.1", owner="mongosweep", kind="lab")], ports=[server.port])
-    door.admit_self_test(scope)
-    return server, Bird(OWN, scope.target("127.0.0.1", server.port), Verdict.OPEN)
+    guard.admit_self_test(scope)
+    return server, Canary(OWN, scope.target("127.0.0.1", server.port), Verdict.OPEN)

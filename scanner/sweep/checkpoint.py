@@ -1,20 +1,30 @@
 """Where a sweep stands, so that it can go on after any death: a few integers and the targets in flight.
 
-A checkpoint is a promise about evidence: every position up to `after` that is not listed as in
-flight has an outcome, and each of those outcomes is in a segment that has been fsynced.
+A checkpoint is a promise about evidence: every position up to `after` that is not listed as in flight has an
+outcome, and each of those outcomes is in a segment that has been fsynced. A SYN stage's marks are in a file
+beside it, durable before the checkpoint that names it: the name has the checkpoint's number, and the
+checkpoint has its hash, so that one is never read with another's.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import zlib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
 
+from results.files import explain, write_durably
 from results.journal import Position
 from scanner.engine.loss import Memory
 from scanner.network.syn.messages import Progress, Stats
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from results.files import FileSystem
 
 FORMAT = "mongosweep.checkpoint/2"
 
@@ -61,8 +71,8 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     journal: Position | None = None  # how far the evidence was durable when this was written
     elapsed: float = 0.0
     spoiled: list[str] = []  # what no resume can mend; see `scanner.sweep.close.lasting_faults`
-    mute_prefixes: list[tuple[int, int, int, int]] = []  # see `PrefixWatch.state`
-    second_look: Memory | None = None
+    mute_prefixes: list[tuple[int, int, int, int]] = []  # see `MiddleboxWatch.state`
+    loss: Memory | None = msgspec.field(default=None, name="second_look")
     sequence: int = 0
     stage: StagePoint | None = None
 
@@ -93,3 +103,53 @@ def decode(data: bytes) -> Checkpoint:
     if read.format != FORMAT:
         raise ValueError(f"format {read.format!r} is not {FORMAT!r}")
     return read
+
+
+class PreviousStage(NamedTuple):
+    """Where an earlier start's stage was."""
+
+    point: StagePoint
+    marks: bytes
+
+
+class PendingCheckpoint(NamedTuple):
+    """A checkpoint, and the marks that belong to it, compressed (None: it needs no new ones)."""
+
+    checkpoint: Checkpoint
+    marks: bytes | None
+
+
+def with_marks(fs: FileSystem, directory: Path, checkpoint: Checkpoint, marks: bytes) -> Checkpoint:
+    """Write the compressed marks durably; the checkpoint that names them. Raises StorageError."""
+    assert checkpoint.stage is not None
+    name = f"stage-{checkpoint.sequence:06}.marks"
+    write_durably(fs, directory / name, marks, keep_previous=False)
+    file = MarksFile(name=name, bytes=len(marks), sha256=hashlib.sha256(marks).hexdigest())
+    stage = msgspec.structs.replace(checkpoint.stage, marks=file)
+    return msgspec.structs.replace(checkpoint, stage=stage)
+
+
+def load_marks(directory: Path, checkpoint: Checkpoint) -> bytes:
+    """What `with_marks` wrote for this checkpoint, decompressed; empty for one that names none.
+
+    Raises ValueError when the file is not there, or not that one."""
+    file = checkpoint.stage.marks if checkpoint.stage is not None else None
+    if file is None:
+        return b""
+    try:
+        data = (directory / file.name).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file.name}: {explain(error)}") from error
+    if (len(data), hashlib.sha256(data).hexdigest()) != (file.bytes, file.sha256):
+        raise ValueError(f"{file.name} is not what it was")
+    return zlib.decompress(data)
+
+
+def forget_others(fs: FileSystem, directory: Path, kept: tuple[Checkpoint | None, ...]) -> None:
+    """Remove the files that none of these checkpoints names. One that stays costs room and nothing else."""
+    stages = [checkpoint.stage for checkpoint in kept if checkpoint is not None]
+    names = {stage.marks.name for stage in stages if stage is not None and stage.marks is not None}
+    for path in directory.glob("stage-*.marks"):
+        if path.name not in names:
+            with contextlib.suppress(OSError):
+                fs.unlink(path)

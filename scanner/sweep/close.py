@@ -14,7 +14,7 @@ from scanner.errors import ExitCode
 
 if TYPE_CHECKING:
     from results.manifest import State
-    from scanner.sweep.progress import Summary
+    from scanner.sweep.progress import RunSummary
 
 UNLOOKED = "packets were lost, and targets that were silent before the resume were not asked again"
 
@@ -121,7 +121,7 @@ def _remarks(facts: RunFacts) -> list[str]:
     return found
 
 
-def with_stdout(summary: Summary, lost: str) -> Summary:
+def with_stdout(summary: RunSummary, lost: str) -> RunSummary:
     """The summary with what befell stdout when the run's end was already written; `lost`: why lines are
     missing there, or nothing."""
     missing = _missing_on_stdout(lost)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from scanner.clock import Clock
     from scanner.engine.engine import Engine
-    from scanner.network.guard import Door
+    from scanner.network.guard import ScopeGuard
     from scanner.network.uplink import Uplink
     from scanner.setup.blackout import ActiveBlackouts
     from targets.scope import Scope
@@ -28,7 +28,7 @@ UNSEEN = "the stop file has not been looked at yet"
 OUTAGE_PATIENCE = 900.0  # seconds without our own link after which the sweep gives up
 
 
-class Pauses:
+class RunControl:
     """Looks at every reason to pause, four times a second, and tells the engine. Until the first look
     nothing of the scope is asked."""
 
@@ -37,7 +37,7 @@ class Pauses:
     def __init__(
         self,
         engine: Engine,
-        door: Door,
+        guard: ScopeGuard,
         clock: Clock,
         blackouts: ActiveBlackouts,
         stop_file: str,
@@ -46,8 +46,8 @@ class Pauses:
         uplink: Uplink | None = None,
     ) -> None:
         self._engine = engine
-        engine.pauses.add(UNSEEN)
-        self._door = door
+        engine.pause_reasons.add(UNSEEN)
+        self._guard = guard
         self._clock = clock
         self._blackouts = blackouts
         self._stop_file = Path(stop_file) if stop_file else None
@@ -86,11 +86,11 @@ class Pauses:
         self._engine.stop("interrupted")
 
     def _toggle(self) -> None:
-        if SIGNAL in self._engine.pauses:
-            self._engine.pauses.discard(SIGNAL)
+        if SIGNAL in self._engine.pause_reasons:
+            self._engine.pause_reasons.discard(SIGNAL)
             self._notice("resumed by SIGUSR2")
         else:
-            self._engine.pauses.add(SIGNAL)
+            self._engine.pause_reasons.add(SIGNAL)
             self._notice("paused by SIGUSR2; the same signal resumes")
 
     def reload(self) -> None:
@@ -128,16 +128,16 @@ class Pauses:
             self._broken(found)
             return
         self._take_away(found)
-        self._engine.pauses.discard(BROKEN)
+        self._engine.pause_reasons.discard(BROKEN)
         self._notice(f"scope reloaded: {self._taken} targets fewer, none more")
         self._taken = 0
 
     def _take_away(self, scope: Scope) -> None:
-        self._taken += self._door.narrow(scope)
+        self._taken += self._guard.narrow(scope)
         self._engine.connector.drop_forbidden()
 
     def _broken(self, error: Exception) -> None:
-        self._engine.pauses.add(BROKEN)
+        self._engine.pause_reasons.add(BROKEN)
         self._notice(f"the scope could not be reloaded, paused: {error}")
 
     async def run(self) -> None:
@@ -150,13 +150,13 @@ class Pauses:
         """One look at the stop file (one that cannot be looked at counts) and at the blackout windows."""
         if self._stop_file is not None:
             if _exists(self._stop_file):
-                self._engine.pauses.add(STOP_FILE)
+                self._engine.pause_reasons.add(STOP_FILE)
             else:
-                self._engine.pauses.discard(STOP_FILE)
-        self._engine.pauses.discard(UNSEEN)
+                self._engine.pause_reasons.discard(STOP_FILE)
+        self._engine.pause_reasons.discard(UNSEEN)
         if self._blackouts.refresh(self._clock.wall()):
             self._engine.release_blackouts()
-        if self._door.expired():
+        if self._guard.expired():
             self._engine.connector.drop_forbidden()
         if self._uplink is not None:
             self._look_at_link(self._uplink, self._clock.monotonic())
@@ -171,8 +171,8 @@ class Pauses:
         if trouble:
             engine.connector.extend(since)
             if trouble != self.outage:
-                engine.pauses.discard(self.outage)
-                engine.pauses.add(trouble)
+                engine.pause_reasons.discard(self.outage)
+                engine.pause_reasons.add(trouble)
                 self._notice(f"paused: {trouble}")
                 self._outage_since = now if not self.outage else self._outage_since
                 self.outage = trouble
@@ -181,7 +181,7 @@ class Pauses:
         elif self.outage:
             engine.connector.ask_again(self.outage)
             self.outages.append(f"{self.outage} for {now - self._outage_since:.1f} s")
-            engine.pauses.discard(self.outage)
+            engine.pause_reasons.discard(self.outage)
             self.outage = ""
             self._notice("our own link is back; what nobody had answered is asked again")
 

@@ -15,8 +15,8 @@ import msgspec
 
 from results.files import write_durably
 from results.summary import Coverage
+from scanner.sweep.checkpoint import PendingCheckpoint, forget_others, with_marks
 from scanner.sweep.close import judge_run, lasting_faults
-from scanner.sweep.stage_marks import Kept, forget_others, with_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,15 +91,15 @@ class Persistence:
         """End the disk's thread."""
         self._disk.shutdown()
 
-    def _due(self, regular: bool) -> Kept | tuple[None, None]:
+    def _due(self, regular: bool) -> PendingCheckpoint | tuple[None, None]:
         """The checkpoint to write now, with the marks of the SYN stage. While that runs, it sets the pace."""
         if self._stage is not None and not self._stage.over:
             return self._stage.due() or (None, None)
         return self._present() if regular else (None, None)
 
-    def _present(self) -> Kept:
+    def _present(self) -> PendingCheckpoint:
         checkpoint = self.checkpoint()
-        return self._stage.now(checkpoint) if self._stage is not None else Kept(checkpoint, None)
+        return self._stage.now(checkpoint) if self._stage is not None else PendingCheckpoint(checkpoint, None)
 
     def write(self, checkpoint: Checkpoint | None, marks: bytes | None = None) -> None:
         """Make everything durable that is in the journal now, then `checkpoint`, if there is one to write.
@@ -121,7 +121,9 @@ class Persistence:
         if self._stage is None or self._stage.over:
             self.write(*self._present())
             return
-        last = self._stage.due() or (Kept(self._durable, None) if self._durable is not None else None)
+        last = self._stage.due() or (
+            PendingCheckpoint(self._durable, None) if self._durable is not None else None
+        )
         if last is not None:
             self.write(msgspec.structs.replace(last.checkpoint, spoiled=spoiled), last.marks)
 

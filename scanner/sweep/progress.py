@@ -1,17 +1,29 @@
-"""What a running sweep tells whoever watches it. The watchers themselves are in `cli/screen.py`."""
+"""What a running sweep tells whoever watches it: counts and rates, read four times a second, and its end.
+
+The watchers themselves are in `cli/screen.py`.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from scanner.engine.engine import MAX_HELD
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from results.record import Observation
+    from scanner.engine.engine import Engine
+    from scanner.engine.recorder import Recorder
     from scanner.sweep.plan import Plan
+
+WINDOW = 20  # readings over which the rate is taken: five seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class ProgressSnapshot:
     """Where a sweep stands. `rate` is new connections a second over the last few seconds."""
 
     done: int
@@ -27,7 +39,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class RunSummary:
     """How a sweep ended: `state` is complete, degraded or interrupted; `reasons` say why not complete."""
 
     run_id: str
@@ -50,7 +62,7 @@ class Screen(Protocol):
         """The plan stands and the first packet is about to leave."""
         ...
 
-    def progress(self, snapshot: Snapshot) -> None:
+    def progress(self, snapshot: ProgressSnapshot) -> None:
         """At most four times a second."""
         ...
 
@@ -67,6 +79,54 @@ class Screen(Protocol):
         """Something the user should know now, in one line."""
         ...
 
-    def finished(self, summary: Summary) -> None:
+    def finished(self, summary: RunSummary) -> None:
         """The sweep is over and the run directory is closed."""
         ...
+
+
+class ProgressMeter:
+    """Turns the engine's counters into snapshots."""
+
+    def __init__(self, engine: Engine, recorder: Recorder, now: Callable[[], float], before: float) -> None:
+        self._engine = engine
+        self._recorder = recorder
+        self._now = now
+        self._start = now() - before
+        self._readings: deque[tuple[float, int, int]] = deque(maxlen=WINDOW)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of work on this run, those before a resume included."""
+        return self._now() - self._start
+
+    def read(self) -> ProgressSnapshot:
+        """Where the sweep stands now."""
+        engine, now = self._engine, self._now()
+        done = engine.accounts.done
+        self._readings.append((now, engine.started_connects, done))
+        first_at, first_started, first_done = self._readings[0]
+        span = now - first_at
+        rate = (engine.started_connects - first_started) / span if span else 0.0
+        finishing = (done - first_done) / span if span else 0.0
+        left = engine.accounts.planned - done - engine.accounts.excluded
+        return ProgressSnapshot(
+            done=done,
+            planned=engine.accounts.planned,
+            elapsed=self.elapsed,
+            rate=rate,
+            open_found=self._recorder.open_found,
+            answered=engine.answered_count,
+            in_flight=engine.connector.busy,
+            remaining=left / finishing if finishing > 0 else None,
+            slowed_by=engine.slowed_by,
+            paused_by=self._paused_by(),
+        )
+
+    def _paused_by(self) -> str:
+        engine = self._engine
+        if engine.pause_reasons:
+            return "; ".join(sorted(engine.pause_reasons))
+        nothing_else = engine.source.exhausted or engine.held_back >= MAX_HELD
+        if engine.held_back and nothing_else and not engine.connector.busy:
+            return f"{engine.held_back} targets wait for the end of a blackout window"
+        return ""

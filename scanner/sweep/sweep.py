@@ -3,7 +3,7 @@
     scope -> order -> engine -> connector -> probe -> dialogue, judge -> observation -> journal
 
 A run directory is made and the parts are put together (`assemble.py`), our own server on loopback proves that
-the eyes are open, the engine turns until every target has an outcome, and the run is judged and sealed.
+it sees, the engine turns until every target has an outcome, and the run is judged and sealed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scanner.network.connect.choose import loop_factory
 from scanner.sweep.assemble import Inputs, Parts, assemble, prepare
 from scanner.sweep.close import exit_code, with_stdout
 from scanner.sweep.plan import make_plan
-from scanner.sweep.progress import Summary
+from scanner.sweep.progress import RunSummary
 
 if TYPE_CHECKING:
     from results.files import FileSystem
@@ -45,7 +45,7 @@ def run(
     *,
     clock: Clock | None = None,
     fs: FileSystem = REAL,
-) -> Summary:
+) -> RunSummary:
     """Sweep the scope and return how it ended. Results are in a run directory below `options.output`.
 
     Raises what `results.run` raises when the directory is refused, busy or damaged, and `StorageError` when
@@ -59,7 +59,7 @@ def run(
         return runner.run(_run(given))
 
 
-async def _run(given: Inputs) -> Summary:
+async def _run(given: Inputs) -> RunSummary:
     """Make the run, tell its story, and say how it ended once everything is closed."""
     async with AsyncExitStack() as stack:
         prepared = await prepare(given, stack)
@@ -84,8 +84,8 @@ class Sweep:
         self.failure = parts.failure
         self.persistence = parts.persistence()
 
-    async def story(self) -> Summary:
-        """Prove that the eyes are open, ask every target, prove it again, close the accounts."""
+    async def story(self) -> RunSummary:
+        """Prove that it sees, ask every target, prove it again, close the accounts."""
         given, canaries = self.given, self.parts.canaries
         asyncio.get_running_loop().set_exception_handler(self._unexpected)
         try:
@@ -93,10 +93,10 @@ class Sweep:
             given.screen.started(
                 make_plan(given.settings, given.scope, given.options, given.clock.wall(), seed)
             )
-            await canaries.sing("at the start")
+            await canaries.check("at the start")
             await self._turn()
             if self.failure.error is None and not self.engine.abandoned:
-                await canaries.sing("at the end")
+                await canaries.check("at the end")
             await self.parts.recorder.finish(GRACE)
             return self._close()
         finally:
@@ -105,7 +105,7 @@ class Sweep:
     # --- turning -----------------------------------------------------------------------------------
 
     async def _turn(self) -> None:
-        """Turn the engine until it is done, or until somebody stops it; keep the house meanwhile."""
+        """Turn the engine until it is done, or until somebody stops it; do the chores meanwhile."""
         loop = asyncio.get_running_loop()
         control, stage = self.parts.control, self.parts.prepared.stage
         control.look()
@@ -162,8 +162,8 @@ class Sweep:
     async def _ask_canaries(self) -> None:
         while True:
             await asyncio.sleep(CANARY_INTERVAL)
-            if not self.engine.pauses:
-                await self.parts.canaries.sing("during the sweep")
+            if not self.engine.pause_reasons:
+                await self.parts.canaries.check("during the sweep")
 
     def _unexpected(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A callback of ours raised: a bug, and going on would be a guess."""
@@ -175,7 +175,7 @@ class Sweep:
 
     # --- the end -----------------------------------------------------------------------------------
 
-    def _close(self) -> Summary:
+    def _close(self) -> RunSummary:
         """Check that planned = outcomes + excluded + not reached, seal the run, and say how it ended.
 
         Raises the failure that stopped the sweep, after the run directory says so. Raises AccountsError
@@ -191,14 +191,14 @@ class Sweep:
             directory.fail([str(error)], ended_at=ended_at)
             raise
 
-    def _seal(self, ended_at: str) -> Summary:
+    def _seal(self, ended_at: str) -> RunSummary:
         directory, accounts = self.parts.prepared.begun.directory, self.engine.accounts
         if self.parts.follower is not None:
             self.parts.follower.finish(STDOUT_PATIENCE)
         facts = self.parts.facts(self.engine.not_reached())
         state, reasons = self.persistence.seal(facts, accounts, ended_at)
         found_open = accounts.outcomes[Verdict.OPEN] + accounts.outcomes[Verdict.OPEN_NO_DATA]
-        return Summary(
+        return RunSummary(
             run_id=directory.run_id,
             run_dir=str(directory.path),
             state=state,

@@ -1,6 +1,6 @@
 """The SYN stage in front of the engine: what it finds alive is fed to the engine while it still runs.
 
-The stage is a process of its own (`scanner/network/syn`) with its own copy of the fence. Refused and silent
+The stage is a process of its own (`scanner/network/syn`) with its own copy of the scope. Refused and silent
 targets are settled from its final counts; a stage that breaks off leaves the rest not reached, never
 silent. Now and then it says how far it is, and that goes into a checkpoint from which a later start's stage
 goes on.
@@ -28,8 +28,7 @@ from scanner.network.syn.stage import (
     SynStage,
     job_for,
 )
-from scanner.sweep.checkpoint import StagePoint
-from scanner.sweep.stage_marks import Before, Kept
+from scanner.sweep.checkpoint import PendingCheckpoint, PreviousStage, StagePoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +63,7 @@ class SynSource:
         order: Order,
         sweep: SweepSettings,
         source: FeedSource,
-        before: Before | None = None,
+        before: PreviousStage | None = None,
     ) -> None:
         parameters = OrderParameters(
             order.size, order.prime, order.generator, order.start, order.shard, order.shards
@@ -86,7 +85,7 @@ class SynSource:
         self._coming: tuple[Checkpoint, int, bool] | None = None  # at the beginning of a snapshot
         self._progress: Progress | None = None
         self._marks = b""
-        self._kept: Kept | None = None
+        self._kept: PendingCheckpoint | None = None
         self.trouble = ""
         self.recall = 1.0  # the estimated share of answering targets that were heard
         self.over = False  # the stage has said its last word: nothing will be added but direct targets
@@ -187,7 +186,7 @@ class SynSource:
                     case SnapshotBegun():
                         # No await before it: see `SynStage.events`. While our own link is down the answers
                         # to what was just sent are lost, and nothing moves anyway.
-                        self._coming = take(), self._fed, bool(engine.pauses)
+                        self._coming = take(), self._fed, bool(engine.pause_reasons)
                     case SnapshotWhole():
                         self._finish_snapshot(event)
             self._stats = stage.stats
@@ -228,18 +227,18 @@ class SynSource:
         """Pass pauses and the end on to the stage. It is told within a quarter of a second."""
         paused = True
         while True:
-            if engine.door.now() >= self._until and not self.trouble:
+            if engine.guard.now() >= self._until and not self.trouble:
                 # The stage looks at the wall clock alone, which can be set back; the door's cannot.
                 self.trouble = "a part of the scope expired, so the SYN stage was stopped"
                 stage.stop()
                 return
-            if engine.door.narrowed and not self.trouble:
-                # The stage's fence is its own copy, so a smaller scope holds there by stopping it.
+            if engine.guard.narrowed and not self.trouble:
+                # The stage has its own copy of the scope, so a smaller one holds there by stopping it.
                 self.trouble = "the scope was narrowed, so the SYN stage was stopped"
-            if engine.stop_reason or engine.door.narrowed:
+            if engine.stop_reason or engine.guard.narrowed:
                 stage.stop()
                 return
-            if bool(engine.pauses) != paused:
+            if bool(engine.pause_reasons) != paused:
                 paused = not paused
                 stage.set_rate(STILL if paused else self._rate)
             await asyncio.sleep(LOOK_INTERVAL)
@@ -252,14 +251,14 @@ class SynSource:
         self._progress, self._marks = snapshot.progress, snapshot.marks
         if not paused:
             point = StagePoint(progress=snapshot.progress, direct=self._direct, fed=fed)
-            self._kept = Kept(msgspec.structs.replace(checkpoint, stage=point), snapshot.marks)
+            self._kept = PendingCheckpoint(msgspec.structs.replace(checkpoint, stage=point), snapshot.marks)
 
-    def due(self) -> Kept | None:
+    def due(self) -> PendingCheckpoint | None:
         """The newest snapshot's checkpoint, once."""
         kept, self._kept = self._kept, None
         return kept
 
-    def now(self, checkpoint: Checkpoint) -> Kept:
+    def now(self, checkpoint: Checkpoint) -> PendingCheckpoint:
         """The checkpoint of this moment with where the stage is; only when that is `over`, for then its last
         snapshot holds."""
         assert self.over
@@ -273,10 +272,10 @@ class SynSource:
                 dropped=stats.dropped,
             )
             point = StagePoint(progress=progress, direct=self._direct, fed=self._fed, last_word=stats)
-            return Kept(msgspec.structs.replace(checkpoint, stage=point), None)
+            return PendingCheckpoint(msgspec.structs.replace(checkpoint, stage=point), None)
         assert self._progress is not None, "a stage that was stopped sends a last snapshot"
         point = StagePoint(progress=self._progress, direct=self._direct, fed=self._fed)
-        return Kept(msgspec.structs.replace(checkpoint, stage=point), self._marks)
+        return PendingCheckpoint(msgspec.structs.replace(checkpoint, stage=point), self._marks)
 
     def _settle(self, engine: Engine) -> None:
         stats = self._stats

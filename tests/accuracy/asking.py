@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.verdict import Verdict
 from scanner.clock import SystemClock
-from scanner.engine.observe import Vantage, observe
+from scanner.engine.observe import RunContext, observe
 from scanner.engine.probe import Probe
 from scanner.mongo.commands import client_metadata
 from scanner.mongo.console import PORT as CONSOLE_PORT
@@ -23,7 +23,7 @@ from scanner.mongo.metadata import MetadataPlan
 from scanner.network.connect.base import Timeouts
 from scanner.network.connect.choose import make_connector
 from scanner.network.connect.memory import MemoryConnector
-from scanner.network.guard import Door
+from scanner.network.guard import ScopeGuard
 from targets.entries import Entry
 from targets.scope import Scope
 
@@ -66,31 +66,31 @@ class Asked:
 class Gathering:
     """Implements `Outcomes`: one record for each target, and a future for the last."""
 
-    vantage: Vantage
+    context: RunContext
     expected: int
     done: asyncio.Future[None]
     answers: dict[Place, Asked] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
 
-    def answered(self, target: Target, token: Token, talk: Conversation) -> None:
-        """See `Outcomes.answered`."""
-        self._keep(target, Asked(observe(self.vantage, target, talk, time.time()), talk))
+    def on_answer(self, target: Target, token: Token, talk: Conversation) -> None:
+        """See `Outcomes.on_answer`."""
+        self._keep(target, Asked(observe(self.context, target, talk, time.time()), talk))
 
-    def unanswered(self, target: Target, token: Token, failure: Verdict, detail: str) -> None:
-        """See `Outcomes.unanswered`."""
+    def on_no_connection(self, target: Target, token: Token, failure: Verdict, detail: str) -> None:
+        """See `Outcomes.on_no_connection`."""
         self._keep(target, Asked(failure=failure))
 
-    def refused(self, batch: list[tuple[Token, Target, float]]) -> None:
-        """See `Outcomes.refused`."""
+    def on_refused(self, batch: list[tuple[Token, Target, float]]) -> None:
+        """See `Outcomes.on_refused`."""
         for _, target, _ in batch:
             self._keep(target, Asked(failure=Verdict.REFUSED))
 
-    def untried(self, target: Target, token: Token, fault: LocalFault, detail: str) -> None:
-        """See `Outcomes.untried`."""
+    def on_local_fault(self, target: Target, token: Token, fault: LocalFault, detail: str) -> None:
+        """See `Outcomes.on_local_fault`."""
         self._keep(target, Asked(failure=fault))
 
-    def broke(self, target: Target, token: Token, error: Exception) -> None:
-        """See `Outcomes.broke`."""
+    def on_bug(self, target: Target, token: Token, error: Exception) -> None:
+        """See `Outcomes.on_bug`."""
         if not self.done.done():
             self.done.set_exception(error)
 
@@ -136,10 +136,10 @@ async def ask_all(
     wanted = list(places)
     scope = scope_of(wanted)
     loop = asyncio.get_running_loop()
-    gathering = Gathering(Vantage("accuracy", scope), len(wanted), loop.create_future())
-    door = Door(scope, SystemClock())
+    gathering = Gathering(RunContext("accuracy", scope), len(wanted), loop.create_future())
+    guard = ScopeGuard(scope, SystemClock())
     probe = Probe(gathering, dialogue_maker(depth, limits, local=local), loop.time)
-    connector = make_connector(loop, probe, door.permits, timeouts, len(wanted), lambda: None)
+    connector = make_connector(loop, probe, guard.permits, timeouts, len(wanted), lambda: None)
     try:
         for token, (ip, port) in enumerate(wanted):
             connector.connect(scope.target(ip, port), token)
@@ -160,9 +160,9 @@ async def ask_in_memory(peer: Any, depth: Depth = Depth.VERDICT) -> Asked:
     place = ("127.95.0.1", 27017)
     scope = scope_of([place])
     loop = asyncio.get_running_loop()
-    gathering = Gathering(Vantage("accuracy", scope), 1, loop.create_future())
+    gathering = Gathering(RunContext("accuracy", scope), 1, loop.create_future())
     probe = Probe(gathering, dialogue_maker(depth, None, local=False), loop.time)
-    connector = MemoryConnector(probe, Door(scope, SystemClock()).permits, lambda _: peer.another())
+    connector = MemoryConnector(probe, ScopeGuard(scope, SystemClock()).permits, lambda _: peer.another())
     connector.connect(scope.target(*place), 0)
     connector.run()
     return gathering.answers[place]

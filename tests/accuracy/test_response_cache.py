@@ -59,7 +59,7 @@ async def in_full(depth: Depth) -> dict[tuple[str, str, str], dict[str, Any]]:
 
 
 @pytest.mark.parametrize("depth", [Depth.VERDICT, Depth.COLLECTIONS])
-def test_twins_are_recorded_as_themselves(depth: Depth, tmp_path: Path) -> None:
+def test_servers_known_by_their_answer_are_recorded_as_themselves(depth: Depth, tmp_path: Path) -> None:
     wanted = asyncio.run(in_full(depth))
     port = free_port()
     places = {

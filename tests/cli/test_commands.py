@@ -14,7 +14,7 @@ import scanner.sweep.sweep
 from results.record import json_schema
 from scanner.cli import main
 from scanner.setup.request import SweepRequest, load
-from scanner.sweep.progress import Summary
+from scanner.sweep.progress import RunSummary
 from targets import special
 from tests.cli.programs import CONFIGURATION, mongosweep, on_a_free_port
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scanner.setup.settings import Settings, SweepOptions
     from targets.scope import Scope
 
-SUMMARY = Summary(
+SUMMARY = RunSummary(
     run_id="R",
     run_dir="runs/R",
     state="complete",
@@ -51,7 +51,7 @@ def swept(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, Scope, SweepO
     """What `sweep` hands to the sweep; the sweep itself says that something is open."""
     calls: list[tuple[Settings, Scope, SweepOptions]] = []
 
-    def run(settings: Settings, scope: Scope, options: SweepOptions, screen: Any) -> Summary:
+    def run(settings: Settings, scope: Scope, options: SweepOptions, screen: Any) -> RunSummary:
         calls.append((settings, scope, options))
         return SUMMARY
 

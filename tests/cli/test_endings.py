@@ -23,7 +23,7 @@ from scanner.cli.ending import describe_end
 from scanner.cli.group import root
 from scanner.errors import ExitCode, MongosweepError, RefusedError, exit_code_table
 from scanner.sweep.close import with_stdout
-from scanner.sweep.progress import Summary
+from scanner.sweep.progress import RunSummary
 from targets.errors import ScopeError
 from tests.cli.programs import ROOT, mongosweep, on_a_free_port
 
@@ -174,7 +174,7 @@ def test_a_full_standard_output_is_no_complete_sweep(quiet: tuple[str, ...], her
 
 
 def test_a_stdout_that_fails_after_the_end_is_told_too() -> None:
-    summary = Summary(
+    summary = RunSummary(
         run_id="r", run_dir="runs/r", state="complete", reasons=(), planned=1, outcomes={}, excluded=0,
         not_reached=0, elapsed=1.0, exit_code=1,
     )  # fmt: skip
@@ -206,7 +206,7 @@ def test_a_reader_that_takes_nothing_any_more_is_given_up(
         slow = threading.Thread(target=read_a_little)
         slow.start()
         began = time.monotonic()
-        follower.part(0.4)
+        follower.drain(0.4)
         assert time.monotonic() - began > 0.8
         assert "its reader took nothing for" in follower.lost
         slow.join()
@@ -226,7 +226,7 @@ def test_ctrl_c_while_a_reader_is_waited_for_is_told(tmp_path: Path, monkeypatch
         follower.start()
         with monkeypatch.context() as during:
             during.setattr(follower, "join", interrupted)
-            follower.part(0.4)
+            follower.drain(0.4)
         assert "interrupted" in follower.lost
         reader.close()
         follower.join(10)
@@ -250,7 +250,7 @@ def test_a_stdout_that_does_not_wait_gets_every_line(tmp_path: Path) -> None:
             got = 0
             while got < 1_024_000:
                 got += len(reader.read(65536))
-            follower.part(10)
+            follower.drain(10)
         assert (follower.lost, reader.read(1)) == ("", b"")
 
 

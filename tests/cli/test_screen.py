@@ -25,7 +25,7 @@ from scanner.cli.screen import (
 )
 from scanner.setup.settings import Settings, SweepOptions
 from scanner.sweep.plan import make_plan
-from scanner.sweep.progress import Snapshot, Summary
+from scanner.sweep.progress import ProgressSnapshot, RunSummary
 from targets.entries import Entry
 from targets.scope import Scope
 
@@ -51,8 +51,8 @@ class Gone(io.StringIO):
 
 
 PLAN: Plan = make_plan(Settings(), Scope([Entry.of("10.20.0.0/24")]), SweepOptions(), time.time())
-SNAPSHOT = Snapshot(done=128, planned=256, elapsed=31.0, rate=99.6, open_found=1, remaining=65.0)
-SUMMARY = Summary(
+SNAPSHOT = ProgressSnapshot(done=128, planned=256, elapsed=31.0, rate=99.6, open_found=1, remaining=65.0)
+SUMMARY = RunSummary(
     run_id="R1",
     run_dir=str(Path("runs") / "R1"),
     state="interrupted",
@@ -169,7 +169,7 @@ def test_findings_in_a_pipe_are_bounded() -> None:
 
 
 def test_the_progress_line_says_why_it_is_slow_or_paused() -> None:
-    slow = Snapshot(
+    slow = ProgressSnapshot(
         done=0, planned=0, elapsed=1, rate=0, open_found=0, slowed_by="loss", paused_by="stop file"
     )
     assert progress_line(slow) == "0/0 (100.0 %)  0/s  0 open  slower: loss  PAUSED: stop file"
@@ -181,7 +181,7 @@ def test_ipv6_addresses_stand_in_brackets() -> None:
 
 def test_a_complete_summary_has_no_resume() -> None:
     lines = summary_lines(
-        Summary(
+        RunSummary(
             run_id="R",
             run_dir="runs/R",
             state="complete",

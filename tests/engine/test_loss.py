@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from results.verdict import Verdict
-from scanner.engine.congestion import Signals
-from scanner.engine.loss import RECALL, ROWS, TOKENS, Memory, SecondLook, Tally, recall_of_rounds
+from scanner.engine.congestion import CongestionFeedback
+from scanner.engine.loss import RECALL, ROWS, TOKENS, LossEstimator, Memory, Tally, recall_of_rounds
 from scanner.engine.pace import Pace, PrefixCaps
 from scanner.sweep.checkpoint import Checkpoint, decode
 from targets.entries import Entry
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 LIVE, DEAD = 200, 56  # in each prefix
 
 
-def simulate(losses: list[float], *, seed: int = 1) -> tuple[SecondLook, float]:
+def simulate(losses: list[float], *, seed: int = 1) -> tuple[LossEstimator, float]:
     """One prefix for each chance of loss; every target is asked as the engine does. Gives the true recall."""
     chance = random.Random(seed)
-    look = SecondLook(len(losses) * 256, seed)
+    look = LossEstimator(len(losses) * 256, seed)
     found: set[int] = set()
 
     def ask(token: int) -> None:
@@ -75,7 +75,7 @@ def test_a_large_sweep_is_sampled_until_a_loss_shows() -> None:
 
 def test_a_way_that_has_shut_shows_by_those_that_had_answered() -> None:
     """Nobody answers the repetition: not the silent, and not those that had refused."""
-    look = SecondLook(256, 1)
+    look = LossEstimator(256, 1)
     for token in range(100):
         look.spoke(token, 0, refused=True)
     for token in range(100, 256):
@@ -90,7 +90,7 @@ def test_a_way_that_has_shut_shows_by_those_that_had_answered() -> None:
 
 
 def test_prefixes_where_nobody_answered_are_left_alone() -> None:
-    look = SecondLook(512, 1)
+    look = LossEstimator(512, 1)
     for token in range(256):
         look.silent(token, 7)
     assert look.next_round() == []
@@ -105,7 +105,7 @@ class Interrupted:
         self.chance = random.Random(3)
         self.order = self.chance.sample(range(self.planned), self.planned)
         self.found: set[int] = set()
-        self.look = SecondLook(self.planned, 1)
+        self.look = LossEstimator(self.planned, 1)
 
     def ask(self, tokens: Iterable[int], loss: float) -> None:
         for token in tokens:
@@ -118,10 +118,10 @@ class Interrupted:
     def resume(self, in_flight: list[int]) -> Memory:
         """Through the bytes of a checkpoint."""
         point = decode(a_checkpoint(self.look.memory(in_flight)).encode())
-        assert point.second_look is not None
-        self.look = SecondLook(self.planned, 1)
-        self.look.restore(point.second_look, in_flight)
-        return point.second_look
+        assert point.loss is not None
+        self.look = LossEstimator(self.planned, 1)
+        self.look.restore(point.loss, in_flight)
+        return point.loss
 
     def end(self, loss: float) -> None:
         while wanted := self.look.next_round():
@@ -142,7 +142,7 @@ def a_checkpoint(memory: Memory | None) -> Checkpoint:
         after=0,
         in_flight=[],
         outcomes={},
-        second_look=memory,
+        loss=memory,
     )
 
 
@@ -190,19 +190,19 @@ def test_a_repetition_that_was_broken_off_is_taken_up(done: float) -> None:
     assert run.look.recovered == len(run.found) - sum(tally.answered for tally in tallies(run.look))
 
 
-def tallies(look: SecondLook) -> list[Tally]:
+def tallies(look: LossEstimator) -> list[Tally]:
     return list(look._prefixes.values())
 
 
 def test_controls_and_first_askings_in_flight_are_no_sign_of_loss() -> None:
-    look = SecondLook(256, 1)
+    look = LossEstimator(256, 1)
     for token in range(100):
         look.spoke(token, 0, refused=True)
     for token in range(100, 200):
         look.silent(token, 0)
     in_flight = look.next_round() + look.next_controls()
     fresh = [200, 201]  # given up by this machine, and asked again by the next start
-    again = SecondLook(256, 1)
+    again = LossEstimator(256, 1)
     again.restore(look.memory(in_flight + fresh), in_flight + fresh)
     for token in in_flight + fresh:
         if token in range(100, 200):
@@ -212,9 +212,9 @@ def test_controls_and_first_askings_in_flight_are_no_sign_of_loss() -> None:
     assert (again.recovered, again.controls_lost, again.words) == (0, 0, "")
 
 
-def silent_and_refusing() -> tuple[SecondLook, list[int], list[int]]:
+def silent_and_refusing() -> tuple[LossEstimator, list[int], list[int]]:
     """Of 200 targets 100 refused, and 100 were silent and are asked again now; so are some that refused."""
-    look = SecondLook(256, 1)
+    look = LossEstimator(256, 1)
     for token in range(100):
         look.spoke(token, 0, refused=True)
     for token in range(100, 200):
@@ -222,8 +222,8 @@ def silent_and_refusing() -> tuple[SecondLook, list[int], list[int]]:
     return look, look.next_round(), look.next_controls()
 
 
-def resumed(look: SecondLook, in_flight: list[int]) -> SecondLook:
-    again = SecondLook(256, 1)
+def resumed(look: LossEstimator, in_flight: list[int]) -> LossEstimator:
+    again = LossEstimator(256, 1)
     again.restore(look.memory(in_flight), in_flight)
     return again
 
@@ -231,7 +231,7 @@ def resumed(look: SecondLook, in_flight: list[int]) -> SecondLook:
 def test_the_next_start_leaves_alone_who_is_no_longer_silent_but_unreachable() -> None:
     """It would be taken from the count of the silent, where it is not any more."""
     look, wanted, controls = silent_and_refusing()
-    signals = Signals(Pace(100.0, 0.0), PrefixCaps(100.0, 24, 64), look)
+    signals = CongestionFeedback(Pace(100.0, 0.0), PrefixCaps(100.0, 24, 64), look)
     target = Scope([Entry.of("127.0.0.0/24", kind="lab")]).pick(7)
     signals.unanswered(target, wanted[0], Verdict.UNREACHABLE, 0.0)
     for token in wanted[1:]:
@@ -287,7 +287,7 @@ def test_a_checkpoint_of_before_is_read() -> None:
     del body["second_look"]
     old = msgspec.json.encode(body)
     assert decode(old + b"\n%08x\n" % zlib.crc32(old)) == a_checkpoint(None)
-    look = SecondLook(256, 1)
+    look = LossEstimator(256, 1)
     look.restore(None, [])
     assert look.gaps
 

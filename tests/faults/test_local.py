@@ -73,16 +73,16 @@ class TestOurOwnBugs:
     def test_a_bug_that_passes_costs_no_target(
         self, tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from scanner.engine.recorder import Scribe
+        from scanner.engine.recorder import Recorder
 
-        honest, failures = Scribe.record, [ZeroDivisionError()]
+        honest, failures = Recorder.record, [ZeroDivisionError()]
 
-        def record(self: Scribe, *arguments: Any) -> None:
+        def record(self: Recorder, *arguments: Any) -> None:
             if failures:
                 raise failures.pop()
             honest(self, *arguments)
 
-        monkeypatch.setattr(Scribe, "record", record)
+        monkeypatch.setattr(Recorder, "record", record)
         with locked(port):
             summary, _ = sweep(scope_of(port), tmp_path)
         assert verdicts(summary.run_dir) == dict.fromkeys(SERVERS, "auth_required")

@@ -25,7 +25,7 @@ from tests.sweep.test_sweep_process import command, wait_for_run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scanner.sweep.progress import Snapshot
+    from scanner.sweep.progress import ProgressSnapshot
 
 __all__ = ["port"]  # a fixture
 
@@ -56,7 +56,7 @@ def test_an_fsync_that_hangs_calls_nobody_silent(
     done: list[tuple[float, int]] = []
 
     class Noting(Watcher):
-        def progress(self, snapshot: Snapshot) -> None:
+        def progress(self, snapshot: ProgressSnapshot) -> None:
             done.append((time.monotonic(), snapshot.done))
 
     fs = Hanging(3.0)

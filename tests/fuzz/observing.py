@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scanner.engine.observe import Vantage, observe
+from scanner.engine.observe import RunContext, observe
 from scanner.engine.probe import Conversation
 from targets.load import scope_from_tables
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NOON: Final = 1_795_521_600.0  # 2026-11-24 12:00 UTC
 _ALLOW: Final = {"cidr": "127.0.0.1/32", "owner": "us", "kind": "lab"}
 _SCOPE: Final = scope_from_tables([_ALLOW], source="fuzz", now=NOON)
-_VANTAGE: Final = Vantage("fuzz", _SCOPE)
+_VANTAGE: Final = RunContext("fuzz", _SCOPE)
 _TARGET: Final = _SCOPE.pick(0)
 
 

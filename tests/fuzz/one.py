@@ -17,7 +17,7 @@ CPU_SECONDS = 2.0  # for one input; a wall clock would blame a busy machine
 EVERY = 10.0
 
 
-class Meter:
+class ProgressMeter:
     """Counts executions and CPU time into a file now and then, because libFuzzer ends without a farewell."""
 
     def __init__(self, target: str, path: Path) -> None:
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
     name, statistics, *options = arguments
     with atheris.instrument_imports(include=["scanner", "targets", "results"]):
         target = importlib.import_module("tests.fuzz.registry").TARGETS[name]
-    meter = Meter(name, Path(statistics))
+    meter = ProgressMeter(name, Path(statistics))
 
     def one(data: bytes) -> None:
         begun = time.process_time()

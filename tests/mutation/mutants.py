@@ -106,7 +106,7 @@ MUTANTS: Final = (
         'document.get("arbiterOnly") == 2 or',
     ),
     Mutant(
-        "loopback proves as much as any vantage",
+        "loopback proves as much as any context",
         "judge",
         "return facts.loopback and unanswered and",
         "return False and unanswered and",

@@ -134,7 +134,7 @@ Scope.pick = lambda self, index: astray(pick(self, index))
 Scope.pick_all = lambda self, indices: [astray(pick(self, index)) for index in indices]
 if {disable}:
     scanner.network.guard.Door.permits = lambda self, target, at=0.0: True
-    scanner.network.guard.Door.fence = lambda self: lambda target: True
+    scanner.network.guard.ScopeGuard.filter = lambda self: lambda target: True
 """
 
 

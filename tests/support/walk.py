@@ -9,18 +9,18 @@ from scanner.contact import Ending
 from scanner.engine.accounts import Accounts
 from scanner.engine.engine import Engine
 from scanner.engine.failure import FirstFailure
-from scanner.engine.observe import Vantage
+from scanner.engine.observe import RunContext
 from scanner.engine.order import Order
 from scanner.engine.pace import Pace, PrefixCaps
 from scanner.engine.probe import Probe
-from scanner.engine.recorder import Scribe
-from scanner.engine.response_cache import Twins
+from scanner.engine.recorder import Recorder
+from scanner.engine.response_cache import ResponseCache
 from scanner.engine.sources import WalkSource
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.metadata import MetadataPlan
 from scanner.network.connect.memory import MemoryConnector
-from scanner.network.guard import Door
+from scanner.network.guard import ScopeGuard
 from scanner.setup.blackout import ActiveBlackouts
 
 if TYPE_CHECKING:
@@ -82,13 +82,13 @@ async def walk(
     clock = clock or StillClock()
     loop = asyncio.get_running_loop()
     order = Order(len(scope), seed)
-    door = Door(scope, clock)
-    twins, failure = Twins(), FirstFailure()
-    scribe = Scribe(
+    guard = ScopeGuard(scope, clock)
+    cache, failure = ResponseCache(), FirstFailure()
+    recorder = Recorder(
         journal,
-        Vantage("walk", scope),
+        RunContext("walk", scope),
         clock,
-        twins,
+        cache,
         everything=everything,
         opinions=None,
         found=lambda observation: None,
@@ -105,20 +105,20 @@ async def walk(
         )
 
     def connect(engine: Engine) -> MemoryConnector:
-        return MemoryConnector(Probe(engine, begin, loop.time, twins), door.permits, world)
+        return MemoryConnector(Probe(engine, begin, loop.time, cache), guard.permits, world)
 
     engine = Engine(
         loop,
         WalkSource(order, scope),
-        door,
+        guard,
         Pace(1e9, loop.time()),
         PrefixCaps(1e9),
         Accounts(planned=order.count()),
-        scribe,
+        recorder,
         connect,
         failure=failure,
         blackouts=ActiveBlackouts(),
-        pauses=set(),
+        pause_reasons=set(),
         half_open_limit=64,
     )
     connector = engine.connector

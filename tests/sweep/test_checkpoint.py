@@ -11,8 +11,7 @@ import pytest
 
 from scanner.engine.sources import FeedSource
 from scanner.network.syn.messages import Progress, Stats
-from scanner.sweep.checkpoint import Checkpoint, StagePoint, decode
-from scanner.sweep.stage_marks import load_marks
+from scanner.sweep.checkpoint import Checkpoint, StagePoint, decode, load_marks
 from tests.support.faulty_files import DiedError, DyingFileSystem, PowerLossFileSystem, Wrapping
 from tests.torture.mutants import Mutant, replaced
 from tests.torture.story import Story
@@ -98,7 +97,7 @@ def test_no_loss_of_power_parts_a_checkpoint_from_its_marks(tmp_path: Path) -> N
     [
         Mutant(
             "marks that nobody fsynced",
-            "scanner.sweep.stage_marks:with_marks",
+            "scanner.sweep.checkpoint:with_marks",
             (
                 (
                     "write_durably(fs, directory / name, marks, keep_previous=False)",

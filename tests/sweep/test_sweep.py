@@ -17,7 +17,7 @@ from results.verdict import Verdict
 from scanner.clock import SystemClock
 from scanner.lab.honest import personalities
 from scanner.setup.settings import Blackout, CanarySettings, Pause, Settings, SweepOptions, SweepSettings
-from scanner.sweep.control import Pauses
+from scanner.sweep.control import RunControl
 from scanner.sweep.sweep import run
 from targets.entries import Deny, Entry
 from targets.scope import Scope
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from results.record import Observation
     from scanner.lab.personality import Personality
     from scanner.sweep.plan import Plan
-    from scanner.sweep.progress import Snapshot, Summary
+    from scanner.sweep.progress import ProgressSnapshot, RunSummary
 
 FAST = SweepSettings(
     rate=5000, per_prefix_rate=5000, connect_timeout=0.5, reply_timeout=0.6, host_timeout=5, concurrency=256
@@ -40,14 +40,14 @@ class Watcher:
 
     def __init__(self) -> None:
         self.plans: list[Plan] = []
-        self.snapshots: list[Snapshot] = []
+        self.snapshots: list[ProgressSnapshot] = []
         self.seen: list[Observation] = []
         self.notices: list[str] = []
 
     def started(self, plan: Plan) -> None:
         self.plans.append(plan)
 
-    def progress(self, snapshot: Snapshot) -> None:
+    def progress(self, snapshot: ProgressSnapshot) -> None:
         self.snapshots.append(snapshot)
 
     wants_found = True
@@ -58,7 +58,7 @@ class Watcher:
     def notice(self, text: str) -> None:
         self.notices.append(text)
 
-    def finished(self, summary: Summary) -> None:
+    def finished(self, summary: RunSummary) -> None:
         pass
 
 
@@ -164,7 +164,7 @@ def test_servers_that_answer_alike_get_the_same_record_as_if_asked_at_length(
     with LabThread({(f"127.91.0.{number}", port): locked for number in range(1, 31)}) as lab:
         short = records()
         made = sum(server.record.connections for server in lab.servers)
-        monkeypatch.setattr("scanner.engine.response_cache.Twins.find", lambda *_: (None, None))
+        monkeypatch.setattr("scanner.engine.response_cache.ResponseCache.find", lambda *_: (None, None))
         long = records()
     assert len(short) == 30
     assert short == long
@@ -236,12 +236,12 @@ def test_a_scope_that_expires_stops_the_connects(tmp_path: Path, port: int) -> N
 def test_a_stop_file_pauses_and_its_removal_resumes(tmp_path: Path, port: int) -> None:
     stop = tmp_path / "stop"
     settings = Settings(sweep=msgspec.structs.replace(FAST, rate=200), pause=Pause(stop_file=str(stop)))
-    paused: list[Snapshot] = []
+    paused: list[ProgressSnapshot] = []
 
     class Stopper(Watcher):
         """Puts the file there in the middle of the sweep, and takes it away when it was seen for a while."""
 
-        def progress(self, snapshot: Snapshot) -> None:
+        def progress(self, snapshot: ProgressSnapshot) -> None:
             if snapshot.paused_by and paused_from:
                 paused.append(snapshot)
             if snapshot.done > 60 and not paused_from:
@@ -268,7 +268,7 @@ def test_a_stop_file_that_is_there_at_the_start_holds_back_the_first_connect(
     done_while_it_was_there: list[int] = []
 
     class Remover(Watcher):
-        def progress(self, snapshot: Snapshot) -> None:
+        def progress(self, snapshot: ProgressSnapshot) -> None:
             if len(self.snapshots) == 2:
                 stop.unlink()
             if stop.exists():
@@ -294,7 +294,7 @@ class Shifted(SystemClock):
 def test_a_blackout_larger_than_what_is_held_back_makes_the_order_wait(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("engine.engine", "sweep.meter"):
+    for module in ("engine.engine", "sweep.progress"):
         monkeypatch.setattr(f"scanner.{module}.MAX_HELD", 50)
     monkeypatch.setattr("scanner.engine.engine.HELD_AT_ONCE", 7)
     begin, end = (time.gmtime(time.time() + seconds) for seconds in (-60, 3600))
@@ -306,7 +306,7 @@ def test_a_blackout_larger_than_what_is_held_back_makes_the_order_wait(
     clock = Shifted()
 
     class Mover(Watcher):
-        def progress(self, snapshot: Snapshot) -> None:
+        def progress(self, snapshot: ProgressSnapshot) -> None:
             super().progress(snapshot)
             if sum(bool(seen.paused_by) for seen in self.snapshots) == 2:
                 clock.shift = 7200.0
@@ -330,14 +330,14 @@ def test_a_chore_that_fails_ends_the_sweep_at_once(
     """Blackouts and the stop file are looked at by a chore: without it nothing more may be asked."""
     looks: list[None] = []
 
-    def look(self: Pauses) -> None:
+    def look(self: RunControl) -> None:
         looks.append(None)
         if len(looks) == 3:
             raise ValueError("a line of /proc that nobody expected")
         real(self)
 
-    real = Pauses.look
-    monkeypatch.setattr(Pauses, "look", look)
+    real = RunControl.look
+    monkeypatch.setattr(RunControl, "look", look)
     slow = Settings(sweep=msgspec.structs.replace(FAST, rate=20))
     watcher = Watcher()
     with pytest.raises(ValueError, match="nobody expected"):

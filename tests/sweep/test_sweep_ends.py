@@ -17,7 +17,7 @@ import pytest
 from results.files import FileSystem, StorageError
 from results.run import load_manifest
 from results.verdict import Verdict
-from scanner.engine.loss import Memory, SecondLook
+from scanner.engine.loss import LossEstimator, Memory
 from scanner.lab.honest import personalities
 from scanner.setup.settings import CanarySettings, Settings, SweepOptions
 from scanner.sweep import persistence as room
@@ -178,7 +178,7 @@ def test_silence_before_a_resume_is_not_believed_when_packets_are_lost_after_it(
     def faults(
         before: dict[str, int] | None, spoiled: list[str], *, lost: bool, memory: Memory | None = None
     ) -> list[str]:
-        look = SecondLook(4, seed=1)
+        look = LossEstimator(4, seed=1)
         if before is not None:
             look.restore(memory, [])
         look.spoke(0, prefix=7, refused=True)
@@ -194,7 +194,7 @@ def test_silence_before_a_resume_is_not_believed_when_packets_are_lost_after_it(
     assert faults({"filtered": 5}, [], lost=False) == []
     assert faults({"refused": 5}, [], lost=True) == []
     assert faults(None, [], lost=True) == []
-    whole = SecondLook(4, seed=1).memory([])
+    whole = LossEstimator(4, seed=1).memory([])
     assert faults({"filtered": 5}, [], lost=True, memory=whole) == []
     cut = msgspec.structs.replace(whole, whole=False)
     assert faults({"filtered": 5}, [], lost=True, memory=cut) == [UNLOOKED]

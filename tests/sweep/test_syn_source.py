@@ -22,7 +22,7 @@ from targets.scope import Scope
 from tests.network.syn.scripted import indices, saying, snapshot
 
 if TYPE_CHECKING:
-    from scanner.sweep.stage_marks import Kept
+    from scanner.sweep.checkpoint import PendingCheckpoint
 
 SCOPE = Scope([Entry.of("10.9.0.0/24", owner="x")], [], ports=(27017,))
 SCRIPT = (
@@ -40,7 +40,7 @@ class Engine:
     """As much of an engine as the source looks at: it takes one target in each turn of the loop."""
 
     feed: FeedSource
-    pauses: list[str] = field(default_factory=list)
+    pause_reasons: list[str] = field(default_factory=list)
     stop_reason: str = ""
     narrowed: bool = False
     taken: list[int] = field(default_factory=list)
@@ -64,10 +64,10 @@ class Engine:
 
 def kept_of(
     script: bytes, *, pauses: tuple[str, ...] = (), backlog: int = 0
-) -> tuple[Kept | None, list[int]]:
+) -> tuple[PendingCheckpoint | None, list[int]]:
     """Run a source on what a stage says; the checkpoint that is due, and what the engine got."""
 
-    async def run() -> tuple[Kept | None, list[int]]:
+    async def run() -> tuple[PendingCheckpoint | None, list[int]]:
         feed = FeedSource(SCOPE)
         engine = Engine(feed, list(pauses))
 

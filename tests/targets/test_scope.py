@@ -77,14 +77,14 @@ def test_the_fence_agrees_with_the_model(allow: list[Span], denied: list[Span], 
     """A target of a wide scope passes the fence of a narrow one exactly when the model holds it."""
     whole = Scope([entry(Span(v, BASE[v], BASE[v] + SIZE - 1)) for v in (4, 6)], (), (27017, 27018))
     scope = Scope([entry(span) for span in allow], [deny(span) for span in denied])
-    inside, burst = union(allow) - union(denied), scope.fence(0.0)
+    inside, burst = union(allow) - union(denied), scope.filter(0.0)
     for _ in range(20):
         target = whole.pick(data.draw(st.integers(0, len(whole) - 1)))
         expected = (target.version, target.address) in inside and target.port == 27017
         assert burst(target) == expected
         assert scope.permits(target, 0.0) == expected
         if data.draw(st.booleans()):
-            burst = scope.fence(0.0)
+            burst = scope.filter(0.0)
         if expected:
             assert scope.target(target.ip, target.port) == target
             assert scope.explain(target.version, target.address, target.port) == ""
@@ -233,7 +233,7 @@ def test_the_fence_lets_nothing_through_that_merely_looks_like_a_target() -> Non
     scope = Scope([Entry.of("10.20.0.1")])
     assert not scope.permits((4, 0x0A140001, 27017), 0.0)  # type: ignore[arg-type]  # that is the test
     assert scope.permits(scope.pick(0), 0.0)
-    assert not scope.fence(0.0)((4, 0x0A140001, 27017))  # type: ignore[arg-type]  # that is the test
+    assert not scope.filter(0.0)((4, 0x0A140001, 27017))  # type: ignore[arg-type]  # that is the test
 
 
 # -- time
@@ -247,7 +247,7 @@ def test_an_entry_is_over_at_its_instant_and_only_there() -> None:
     assert scope.permits(later, 1000.0)
     assert not scope.permits(soon, 1000.0)
     assert not scope.permits(soon, math.nan)
-    assert [scope.fence(now)(soon) for now in (999.9, 1000.0, math.nan)] == [True, False, False]
+    assert [scope.filter(now)(soon) for now in (999.9, 1000.0, math.nan)] == [True, False, False]
     with pytest.raises(OutOfScope, match=r"10.20.0.1:27017 is outside .* the entry 10.20.0.0/24 has expired"):
         scope.target("10.20.0.1", 27017, now=1000.0)
 

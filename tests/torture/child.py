@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from results.record import Observation
     from scanner.sweep.plan import Plan
-    from scanner.sweep.progress import Snapshot, Summary
+    from scanner.sweep.progress import ProgressSnapshot, RunSummary
     from tests.torture.lab import Ground
 
 DIED = 77
@@ -65,7 +65,7 @@ class Mute:
     def started(self, plan: Plan) -> None:
         """See `Screen`."""
 
-    def progress(self, snapshot: Snapshot) -> None:
+    def progress(self, snapshot: ProgressSnapshot) -> None:
         """See `Screen`."""
 
     wants_found = True
@@ -76,7 +76,7 @@ class Mute:
     def notice(self, text: str) -> None:
         """See `Screen`."""
 
-    def finished(self, summary: Summary) -> None:
+    def finished(self, summary: RunSummary) -> None:
         """See `Screen`."""
 
 

@@ -18,8 +18,8 @@ from results.verdict import Verdict
 from scanner.clock import SystemClock, timestamp
 from scanner.engine.accounts import Accounts
 from scanner.engine.failure import FirstFailure
-from scanner.engine.loss import SecondLook
-from scanner.engine.observe import Vantage, silence
+from scanner.engine.loss import LossEstimator
+from scanner.engine.observe import RunContext, silence
 from scanner.engine.order import Order
 from scanner.engine.sources import WalkSource
 from scanner.setup.settings import Settings, SweepOptions
@@ -122,8 +122,8 @@ class Story:
             self.accounts.outcomes.update(point.outcomes)
             self.in_flight.update(point.in_flight)
             self.source = WalkSource(order, self.scope, point.after, point.taken)
-        self.loss = SecondLook(self.accounts.planned, self.begun.seed)
-        self.vantage = Vantage(self.begun.directory.run_id, self.scope)
+        self.loss = LossEstimator(self.accounts.planned, self.begun.seed)
+        self.context = RunContext(self.begun.directory.run_id, self.scope)
         self.persistence = Persistence(
             self.begun.directory, self.journal, self.busy, None, self.point, FirstFailure(), point
         )
@@ -140,7 +140,7 @@ class Story:
             in_flight=sorted({*self.in_flight, *self.source.waiting}),
             outcomes=dict(self.accounts.outcomes),
             sequence=sequence,
-            second_look=self.loss.memory(self.in_flight),
+            loss=self.loss.memory(self.in_flight),
         )
 
     def not_reached(self) -> int:
@@ -172,7 +172,7 @@ class Story:
             target = self.source.target(token)
             verdict = Verdict.OPEN if answers(target) else Verdict.REFUSED
             if answers(target) or self.options.everything:
-                self.journal.append(to_json(silence(self.vantage, target, verdict, "", WALL)))
+                self.journal.append(to_json(silence(self.context, target, verdict, "", WALL)))
             self.in_flight.discard(token)
             self.accounts.outcomes[verdict.value] += 1
 

@@ -51,7 +51,7 @@ def connect_each(
     for token, target in batch:
         try:
             if not permits(target):
-                raise OutOfScope(str(target), "the fence refused it")
+                raise OutOfScope(str(target), "the scope refused it")
             connector.connect(target, token)
         except OutOfScope:
             outside.append(token)
@@ -112,7 +112,7 @@ class Connector(Protocol):
 
     capacity: int
     half_open: int  # connects under way that nobody has answered yet
-    pauses: int  # how often the process was found to have been stopped
+    suspensions: int  # how often the process was found to have been stopped
     waited: float  # inside `Prober.failed`: seconds from the first connect to this outcome
 
     @property

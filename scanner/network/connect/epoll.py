@@ -51,7 +51,7 @@ _READABLE = select.EPOLLIN | _ENDING
 
 
 class EpollConnector:
-    """Implements `Connector` on Linux. `permits(target)` is the fence, asked before every connect."""
+    """Implements `Connector` on Linux. `permits(target)` is the scope, asked before every connect."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class EpollConnector:
         self._idle: dict[int, list[Slot]] = {4: [], 6: []}
         self._again: list[tuple[Slot, float]] = []
         self.half_open = 0
-        self.pauses = 0
+        self.suspensions = 0
         self.waited = 0.0
         self._epoll = select.epoll()
         now = loop.time()
@@ -131,7 +131,7 @@ class EpollConnector:
     def connect(self, target: Target, token: Token) -> None:
         """See `Connector.connect`. The caller has seen `free`."""
         if not self._permits(target):
-            raise OutOfScope(str(target), "the fence refused it")
+            raise OutOfScope(str(target), "the scope refused it")
         slot = self._slot_for(target, token)
         if slot is not None:
             slot.target = target
@@ -193,7 +193,7 @@ class EpollConnector:
         return outside
 
     def start(self, slot: Slot) -> None:
-        """Issue the connect of a slot whose socket is unconnected. The fence is asked again: a reopening
+        """Issue the connect of a slot whose socket is unconnected. The scope is asked again: a reopening
         may come seconds after the first look, when an entry has expired or been denied."""
         if slot.talk is not None and not self._permits(slot.target):
             self._report(slot, LocalFault.FORBIDDEN, NARROWED)
@@ -401,7 +401,7 @@ class EpollConnector:
         self._last_tick = now
         self._timer = self._loop.call_later(TICK, self._tick)
         if gap > SUSPENDED_SECONDS:
-            self.pauses += 1  # the process was stopped
+            self.suspensions += 1  # the process was stopped
             self.extend(gap)
         # Data before timers: what has arrived counts, however late we look. One event of each slot is enough.
         left = len(self._slots)

@@ -72,7 +72,7 @@ class MemoryConnector:
     ) -> None:
         self.capacity = capacity
         self.half_open = 0
-        self.pauses = 0
+        self.suspensions = 0
         self.waited = 0.0
         self.sent: list[tuple[Target, bytes]] = []
         self.open: set[MemoryLink] = set()
@@ -94,7 +94,7 @@ class MemoryConnector:
     def connect(self, target: Target, token: Token) -> None:
         """See `Connector.connect`."""
         if not self._permits(target):
-            raise OutOfScope(str(target), "the fence refused it")
+            raise OutOfScope(str(target), "the scope refused it")
         link = MemoryLink(self, target, token)
         self.open.add(link)
         self._queue.append(link)

@@ -190,7 +190,7 @@ class PortableConnector:
         self.timeouts = timeouts
         self.capacity = capacity
         self.half_open = 0
-        self.pauses = 0
+        self.suspensions = 0
         self.waited = 0.0
         self._permits = permits
         self._after_turn = after_turn or (lambda: None)
@@ -205,7 +205,7 @@ class PortableConnector:
         gap, self._last_tick = now - self._last_tick, now
         self._ticker = self.loop.call_later(TICK, self._tick)
         if gap > SUSPENDED_SECONDS:
-            self.pauses += 1  # the process was stopped
+            self.suspensions += 1  # the process was stopped
             self.extend(gap)
 
     def connect_many(
@@ -247,13 +247,13 @@ class PortableConnector:
     def connect(self, target: Target, token: Token) -> None:
         """See `Connector.connect`."""
         if not self._permits(target):
-            raise OutOfScope(str(target), "the fence refused it")
+            raise OutOfScope(str(target), "the scope refused it")
         link = PortableLink(self, target, token)
         self._links.add(link)
         self.start(link)
 
     def start(self, link: PortableLink) -> None:
-        """Begin (or begin again) the connect of a link. The fence is asked every time."""
+        """Begin (or begin again) the connect of a link. The scope is asked every time."""
         task = self.loop.create_task(self._open(link))
         self._tasks[task] = link
         task.add_done_callback(self._tasks.pop)

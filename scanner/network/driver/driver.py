@@ -289,7 +289,7 @@ class SecondOpinion:
             worker = await self._worker()
         except (OSError, TimeoutError) as error:
             return DriverOpinion("not_asked", error=f"no worker for the official driver: {error}")
-        if not self._permits(target):  # the last door, with nothing left in between
+        if not self._permits(target):  # the last guard, with nothing left in between
             self._idle.append(worker)
             return DriverOpinion("not_asked", error=f"{target} is outside the scope")
         started = time.monotonic()

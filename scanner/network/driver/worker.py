@@ -37,7 +37,7 @@ _FORBIDDEN = frozenset(
 )
 
 
-class Fence:
+class ConnectFilter:
     """An audit hook: this process can connect to the one address that it was asked about, and to no other.
 
     Python's audit hooks cannot be removed again, and the driver's sockets all raise `socket.connect`.
@@ -66,16 +66,16 @@ def limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def answer(line: bytes, fence: Fence) -> DriverOpinion:
+def answer(line: bytes, connect_filter: ConnectFilter) -> DriverOpinion:
     """Put one question, with a timer whose signal kills this process when the driver does not come back."""
     question = msgspec.json.decode(line, type=Question)
-    fence.permitted = (question.ip, question.port)
+    connect_filter.permitted = (question.ip, question.port)
     signal.setitimer(signal.ITIMER_REAL, question.seconds)
     try:
         return asyncio.run(ask(question))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        fence.permitted = None
+        connect_filter.permitted = None
 
 
 def main() -> None:
@@ -84,14 +84,14 @@ def main() -> None:
     import motor.motor_asyncio  # noqa: F401 - paid before "ready", not inside a question's deadline
 
     limit_memory()
-    fence = Fence()
-    sys.addaudithook(fence)
+    connect_filter = ConnectFilter()
+    sys.addaudithook(connect_filter)
     output = sys.stdout.buffer
     output.write(b"ready\n")
     output.flush()
     for line in sys.stdin.buffer:
         try:
-            opinion = answer(line, fence)
+            opinion = answer(line, connect_filter)
         except MemoryError as error:
             opinion = DriverOpinion("too_much", error=f"MemoryError: {error}")
         except Exception as error:  # noqa: BLE001 - a fault of ours is no opinion, and must be readable

@@ -87,7 +87,7 @@ async def test_a_loop_that_was_held_is_no_deadline(kind: Make) -> None:
             await asyncio.sleep(0.2)
             assert "ended" not in notes.kinds()
             await notes.until(lambda: connector.busy == 0)
-            assert connector.pauses == 1
+            assert connector.suspensions == 1
     assert ("ended", 7, Ending.TIMEOUT) in [event[:3] for event in notes.events]
 
 

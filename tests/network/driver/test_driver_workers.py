@@ -10,7 +10,7 @@ import pytest
 
 from scanner.network.driver import driver
 from scanner.network.driver.driver import Question, SecondOpinion
-from scanner.network.driver.worker import Fence
+from scanner.network.driver.worker import ConnectFilter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -62,13 +62,13 @@ async def test_a_cancelled_question_leaves_no_process() -> None:
 
 def test_the_fence_lets_one_address_through() -> None:
     """The worker's process can reach the address of its question and no other."""
-    fence = Fence()
+    connect_filter = ConnectFilter()
     with pytest.raises(PermissionError):
-        fence("socket.connect", (None, ("127.0.0.1", 27017)))
-    fence.permitted = ("127.0.0.1", 27017)
-    fence("socket.connect", (None, ("127.0.0.1", 27017)))
-    fence("socket.getaddrinfo", ("127.0.0.1", 27017, 0, 0, 0))
-    fence("open", ("/etc/hosts", "r", 0))
+        connect_filter("socket.connect", (None, ("127.0.0.1", 27017)))
+    connect_filter.permitted = ("127.0.0.1", 27017)
+    connect_filter("socket.connect", (None, ("127.0.0.1", 27017)))
+    connect_filter("socket.getaddrinfo", ("127.0.0.1", 27017, 0, 0, 0))
+    connect_filter("open", ("/etc/hosts", "r", 0))
     refused: list[tuple[str, tuple[Any, ...]]] = [
         ("socket.connect", (None, ("127.0.0.1", 27018))),
         ("socket.connect", (None, ("127.0.0.2", 27017, 0, 0))),
@@ -77,7 +77,7 @@ def test_the_fence_lets_one_address_through() -> None:
     ]
     for event, arguments in refused:
         with pytest.raises(PermissionError):
-            fence(event, arguments)
+            connect_filter(event, arguments)
 
 
 def test_workers_do_not_inherit_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
