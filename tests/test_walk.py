@@ -134,10 +134,17 @@ async def test_a_local_fault_is_asked_again_and_never_an_outcome(
     assert sum(engine.accounts.faults.values()) == 5
 
 
+def section_of(title: str) -> str:
+    """A section of docs/architecture.md."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    section = page.partition(f"## {title}\n")[2].partition("\n## ")[0]
+    assert section, f"no section {title!r}"
+    return section
+
+
 def test_the_walk_in_the_architecture_page_names_files_that_do_it() -> None:
     """The table of hops in docs/architecture.md: each file exists and defines what the table says."""
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    section = page.partition("## One target's way")[2].partition("\n## ")[0]
+    section = section_of("One target's way")
     hops = re.findall(r"^\| (\d) \| `([\w/.]+)` \| `([\w.]+)` \|", section, re.MULTILINE)
     assert [int(number) for number, _, _ in hops] == list(range(1, len(hops) + 1))
     assert 5 <= len(hops) <= 7
@@ -146,3 +153,28 @@ def test_the_walk_in_the_architecture_page_names_files_that_do_it() -> None:
         last = name.rpartition(".")[2]
         found = re.search(rf"^\s*(async )?(def|class) {last}\b", source, re.MULTILINE)
         assert found, f"{name} is not in {file}"
+
+
+def test_the_map_names_every_file_of_every_room_and_no_other() -> None:
+    """The table of rooms in docs/architecture.md. The lab is a program of its own, and named as one."""
+    told: dict[str, set[str]] = {"scanner": {"contact", "clock", "errors"}}
+    room = ""
+    for first, files in re.findall(
+        r"^\| (?:`([\w/]+)`)? ?\|[^|]*\| (.*) \|$", section_of("Every room, every file"), re.MULTILINE
+    ):
+        room = first or room
+        told.setdefault(room, set()).update(re.findall(r"`(\w+)`", files))
+    there: dict[str, set[str]] = {}
+    for top in ("scanner", "targets", "results"):
+        for path in (ROOT / top).rglob("*.py"):
+            folder = path.parent.relative_to(ROOT).as_posix()
+            if not folder.startswith("scanner/lab") and not path.name.startswith("__"):
+                there.setdefault(folder, set()).add(path.stem)
+    assert told == there
+
+
+def test_where_to_add_something_names_places_that_exist() -> None:
+    """The table in docs/architecture.md that a newcomer follows."""
+    places = re.findall(r"`([\w.]+/[\w/.]*)`", section_of("Where do I add …"))
+    assert len(places) > 30
+    assert [place for place in places if not (ROOT / place).exists()] == []

@@ -1,7 +1,23 @@
 """The engine: a source hands out a target, the pace lets it go, its outcome is counted.
 
-Everything happens in callbacks of one event loop. A token is `in flight` from the moment it is taken from the
-source until its outcome is in the journal, so a checkpoint is this set and the source's position.
+Theory of operation. Everything happens in callbacks of one event loop, and nobody waits: no task, future or
+timer belongs to a target. A turn (`pump`) follows each batch of network events and, when nothing happens, a
+timer of 5 ms. It writes down what the turn brought, in one go, then starts as many connects as the rate, the
+caps of prefixes, the free slots and the limit of half-open connects allow, in one burst:
+
+    source -> in flight -> connector -> probe -> on_answer, on_refused, ... -> recorder -> settled
+
+* A target is a token, an integer; see `scanner.contact.Token`. It is `in flight` from the moment it is taken
+  from the source until its outcome is in the journal, so a checkpoint is this set and the source's position.
+  Each token is settled exactly once. `not_reached` proves it: the accounts of outcomes and the engine's own
+  books are kept apart, and must agree.
+* What may not go now is put aside and comes back: `_deferred` (a heap by time) holds what its prefix's cap
+  delays, what this machine failed to ask, and what is asked once more; `_blacked_out` what a window covers.
+* Three ways lead to an outcome. Refused targets come in batches and stay tokens. Servers whose first answer
+  is in the response cache are recorded together at the end of the turn. All others are recorded one by one.
+* A fault of this machine or of our own code is never an outcome (`retries`). The first failure of storage or
+  of a chore stops the engine in its next turn (`failure`).
+* The end: the source is exhausted, nothing is in flight, and the loss estimator wants nobody asked again.
 """
 
 from __future__ import annotations
@@ -87,7 +103,7 @@ class Engine:
         self.retries = retries.Retries()
         self._loop = loop
         self.guard = guard
-        self._caps = caps
+        self.caps = caps
         self._recorder = recorder
         self._failure = failure
         self._half_open_limit = half_open_limit
@@ -122,7 +138,7 @@ class Engine:
             self.stop(f"failed: {self._failure.error}")
         now = self._loop.time()
         if self.pace.review(now):
-            self._caps.review()
+            self.caps.review()
         if not self.pause_reasons and not self.stop_reason:
             self._launch(now)
         if self.stop_reason:
@@ -158,7 +174,7 @@ class Engine:
         """At most `room` tokens that may go now, with their targets."""
         deferred = self._deferred
         waiting = bool(deferred) and (deferred[0][0] <= now or len(deferred) >= MAX_DEFERRED)
-        if not (waiting or self._blackouts or self._caps.can_bind(self.pace.ceiling)):
+        if not (waiting or self._blackouts or self.caps.can_bind(self.pace.ceiling)):
             batch = self.source.take_many(room)
             self.in_flight.update(map(_FIRST, batch))
             return batch
@@ -184,16 +200,6 @@ class Engine:
             heapq.heappush(self._deferred, (0.0, token))
         return True
 
-    @property
-    def slowed_by(self) -> str:
-        """Why the sweep is slower than its rate, in a few words."""
-        return self.pace.note or self._caps.note
-
-    @property
-    def halvings(self) -> int:
-        """How often the pace was halved, for the whole sweep or for one prefix."""
-        return self.pace.halvings + self._caps.halvings
-
     def _next(self, now: float) -> tuple[Token, Target] | None:
         """The next token that may go now, with its target; None when there is none."""
         deferred, patience = self._deferred, HELD_AT_ONCE
@@ -214,7 +220,7 @@ class Engine:
                 self._blacked_out.append(token)
                 patience -= 1
                 continue
-            delay = self._caps.delay(self._caps.key(version, address), now)
+            delay = self.caps.delay(self.caps.key(version, address), now)
             if not delay:
                 return token, target
             # A delay below the clock's resolution would be due at once, and be asked about for ever.

@@ -149,7 +149,7 @@ class Parts:
             stage_recall=stage.recall if stage is not None else 1.0,
             masked=tuple(self.recorder.middleboxes.masked()),
             suspensions=engine.connector.suspensions,
-            halvings=engine.halvings,
+            halvings=engine.pace.halvings + engine.caps.halvings,
             stdout_lost=self.follower.lost if self.follower is not None else "",
         )
 

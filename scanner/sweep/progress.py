@@ -118,7 +118,7 @@ class ProgressMeter:
             answered=engine.answered_count,
             in_flight=engine.connector.busy,
             remaining=left / finishing if finishing > 0 else None,
-            slowed_by=engine.slowed_by,
+            slowed_by=engine.pace.note or engine.caps.note,
             paused_by=self._paused_by(),
         )
 
