@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
-import threading
-from contextlib import closing
-from typing import TYPE_CHECKING
+import os
+from contextlib import closing, contextmanager, redirect_stderr
+from typing import TYPE_CHECKING, TextIO
 
 from scanner.cli import log
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pytest
 
-
-class Stuck(io.StringIO):
-    """A stream whose reader does not read until it is let go."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.release = threading.Event()
-
-    def write(self, text: str) -> int:
-        """Wait for the reader."""
-        self.release.wait(30)
-        return super().write(text)
+LOGGER = logging.getLogger("mongosweep.tests")
 
 
 class Gone(io.StringIO):
@@ -36,65 +26,64 @@ class Gone(io.StringIO):
         raise BrokenPipeError
 
 
-def test_a_line_has_its_time_level_event_and_values() -> None:
-    stream = io.StringIO()
-    with closing(log.configure("warning", stream=stream)):
-        log.logger().warning("checkpoint.unusable", reason="torn\x1b[2J")
-        log.logger().info("not.told")
-        logging.getLogger("elsewhere").error("foreign %s", "record")
-    lines = stream.getvalue().splitlines()
-    assert len(lines) == 2
-    assert "level='warning' event='checkpoint.unusable' reason='torn\\x1b[2J'" in lines[0]
-    assert "foreign record" in lines[1]
+@contextmanager
+def pipe() -> Iterator[TextIO]:
+    """The reader's end of a pipe that stands in for stderr; nobody reads unless the test does."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as reader, os.fdopen(writing, "w") as writer, redirect_stderr(writer):
+        yield reader
 
 
-def test_json_is_one_object_a_line_in_ascii() -> None:
-    stream = io.StringIO()
-    with closing(log.configure("info", as_json=True, stream=stream)):
-        log.logger().info("run.started", owner="équipe\u2028")
-    (line,) = stream.getvalue().splitlines()
-    assert line.isascii()
-    assert json.loads(line)["owner"] == "équipe\u2028"
-
-
-def test_without_a_stream_it_is_stderr_as_it_is_then(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_has_its_time_level_and_event(capsys: pytest.CaptureFixture[str]) -> None:
     with closing(log.configure("warning")):
-        log.logger().warning("told")
+        LOGGER.warning("checkpoint unusable: %s", "torn\x1b[2J")
+        LOGGER.info("not told")
+        logging.getLogger("elsewhere").error("foreign", exc_info=ValueError("so\nand so"))
+    LOGGER.warning("not told any more")
     out, err = capsys.readouterr()
+    first, second = err.splitlines()
     assert out == ""
-    assert "told" in err
+    assert first.startswith("at='20")
+    assert first.endswith("Z' level='warning' event='checkpoint unusable: torn\\x1b[2J'")
+    assert " level='error' event='foreign' exc_info=(<class 'ValueError'>, " in second
+    assert "ValueError('so\\nand so')" in second
 
 
-def test_a_slow_reader_costs_lines_that_are_counted(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(log, "QUEUE_LENGTH", 5)
-    stream = Stuck()
-    configured = log.configure("warning", stream=stream)
-    for number in range(50):
-        log.logger().warning("event", number=number)
-    dropped = configured.dropped
-    stream.release.set()
-    configured.close()
-    assert dropped >= 40
-    assert len(stream.getvalue().splitlines()) == 50 - dropped
-    assert f"dropped {dropped} log lines" in capsys.readouterr().err
+def test_a_slow_reader_costs_lines_that_are_counted() -> None:
+    with pipe() as reader:
+        configured = log.configure("warning")
+        for number in range(5000):
+            LOGGER.warning("event %04d", number)
+        dropped = configured.dropped
+        assert 0 < dropped < 5000
+        told = [reader.readline() for _ in range(5000 - dropped)]
+        configured.close()
+        assert reader.readline() == f"dropped {dropped:,} log lines: stderr was too slow\n"
+    assert all(line.endswith(f"event='event {number:04}'\n") for number, line in enumerate(told))
+
+
+def test_a_long_line_does_not_wait_either() -> None:
+    with pipe() as reader, closing(log.configure("warning")) as configured:
+        while not configured.dropped:
+            LOGGER.warning("é" * 50_000)
+        os.read(reader.fileno(), 1 << 20)
+    assert configured.dropped == 1
 
 
 def test_a_reader_that_went_away_ends_nothing() -> None:
-    configured = log.configure("warning", stream=Gone())
-    log.logger().warning("told to nobody")
-    configured.close()
-    configured.close()
+    with redirect_stderr(Gone()):
+        configured = log.configure("warning")
+        LOGGER.warning("told to nobody")
+        configured.close()
+        configured.close()
+    assert configured.dropped == 0
 
 
 def test_a_reader_that_reads_no_more_does_not_keep_it_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "QUEUE_LENGTH", 2)
     monkeypatch.setattr(log, "PATIENCE", 0.1)
-    stream = Stuck()
-    configured = log.configure("warning", stream=stream)
-    for _ in range(10):
-        log.logger().warning("event")
-    configured.close()
-    assert configured.dropped >= 7
-    stream.release.set()
+    with pipe():
+        configured = log.configure("warning")
+        while configured.dropped < 10:
+            LOGGER.warning("event")
+        configured.close()
+    assert configured not in logging.getLogger().handlers
