@@ -15,8 +15,9 @@ from tests.support.kinds import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMIT_SECONDS = 45.0
-"""Host and a margin: what one hostile server may cost a sweep in which all slots are busy with such."""
+LIMIT_SECONDS = 90.0
+"""Host and a margin: what one hostile server may cost a sweep in which all slots are busy with such. Time in
+which a busy machine let nobody run moves every deadline, so the margin is wide."""
 
 
 @dataclass(frozen=True)

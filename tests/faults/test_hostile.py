@@ -95,8 +95,11 @@ def test_a_farm_of_honeypots_is_flagged_and_still_reported(tmp_path: Path, port:
     farm, real = ([f"127.91.7.{n}" for n in numbers] for numbers in (range(64), range(64, 128)))
     kinds = (find("honeypot"), farm), (find("auth_7_1"), real)
     places = {(ip, port): kind for kind, ips in kinds for ip in ips}
+    patient = Settings(
+        sweep=msgspec.structs.replace(FAST, connect_timeout=5, reply_timeout=9, host_timeout=30)
+    )
     with LabThread(places):
-        summary, _ = sweep(scope_of(port, "127.91.7.0/25"), tmp_path)
+        summary, _ = sweep(scope_of(port, "127.91.7.0/25"), tmp_path, patient)
     lines = found(summary.run_dir)
     assert set(lines) == {*farm, *real}
     suspected = {ip for ip, line in lines.items() if line.server and line.server.honeypot_suspected}

@@ -13,12 +13,13 @@ from targets.entries import Entry
 from targets.scope import Scope
 from tests.netns.oracle import PORT, estate, serving
 from tests.support import netns
-from tests.torture.kills import KILLS_PER_RUN, Victim
+from tests.torture.kills import KILLS_PER_RUN, PATIENCE, Victim
 from tests.torture.lab import Ground
 from tests.torture.trial import KEPT, Tally, lanes, run_in
 from tests.torture.verify import Place, Truth
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from tests.support.netns import Namespace
@@ -82,12 +83,25 @@ class StageVictim(Victim):
 
     def command(self) -> list[str]:
         """See `Victim.command`."""
-        run = run_in(self.output)
-        if run is not None and (run / "checkpoint.json").exists():
-            point = json.loads((run / "checkpoint.json").read_bytes().partition(b"\n")[0])
-            if point["stage"] and point["stage"]["progress"]["position"]:
-                self.tally.add(note=GOES_ON)
+        if self.has_a_snapshot():
+            self.tally.add(note=GOES_ON)
         return self._scan.command([*super().command(), "--engine", "syn"])
+
+    def has_a_snapshot(self) -> bool:
+        """Whether a stage could go on from where the last one was."""
+        run = run_in(self.output)
+        if run is None or not (run / "checkpoint.json").exists():
+            return False
+        point = json.loads((run / "checkpoint.json").read_bytes().partition(b"\n")[0])
+        return bool(point["stage"] and point["stage"]["progress"]["position"])
+
+    def wait_for_a_segment(self, process: subprocess.Popen[bytes], before: int) -> None:
+        """See `Victim.wait_for_a_segment`. Many a death is to find a snapshot, however slow everything is."""
+        super().wait_for_a_segment(process, before)
+        if self.random.random() < 0.5 or not self.tally.notes[GOES_ON]:
+            end = time.monotonic() + PATIENCE
+            while process.poll() is None and not self.has_a_snapshot() and time.monotonic() < end:
+                time.sleep(0.01)
 
 
 def torture(place: Path, deaths: int, *, first: int = 0, width: int = 2) -> Tally:
@@ -106,7 +120,6 @@ def torture(place: Path, deaths: int, *, first: int = 0, width: int = 2) -> Tall
         )
 
         def one(number: int) -> None:
-            # On a busy machine many a death comes before the first snapshot: these prove nothing of it.
             enough = tally.deaths >= deaths and tally.notes[GOES_ON]
             if enough or len(tally.violations) >= KEPT:
                 return
