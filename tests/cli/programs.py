@@ -46,5 +46,5 @@ def mongosweep(*arguments: str, cwd: Path, shell: str = "", **more: Any) -> subp
     if shell:
         line = shell if "{}" in shell else "{} " + shell
         words = ["bash", "-c", line.replace("{}", '"$@"'), "bash", *words]
-    options = {"capture_output": True, "text": True, "timeout": 60, **more}
+    options = {"capture_output": True, "encoding": "utf-8", "timeout": 60, **more}
     return subprocess.run(words, cwd=cwd, env=environment, check=False, **options)
