@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,13 +52,6 @@ class Coverage(Struct, frozen=True, kw_only=True):
         )
 
 
-def prefix_of(ip: str, length_v4: int = 24, length_v6: int = 64) -> str:
-    """The network that holds an address, for counting: `10.1.2.0/24`."""
-    address = ipaddress.ip_address(ip)
-    length = length_v4 if address.version == 4 else length_v6
-    return str(ipaddress.ip_network((address, length), strict=False))
-
-
 class Totals(Struct, kw_only=True):
     """Counts of lines. Bytes and documents are sums over what is open, where a server gave a figure."""
 
@@ -70,7 +62,6 @@ class Totals(Struct, kw_only=True):
     open_documents: int = 0
     ransomed: int = 0
     truncated: int = 0
-    by_prefix: dict[str, dict[Verdict, int]] = {}
 
     @property
     def open(self) -> int:
@@ -78,23 +69,18 @@ class Totals(Struct, kw_only=True):
         return sum(count for verdict, count in self.verdicts.items() if verdict.is_open)
 
 
-def totals_of(observations: Iterable[Observation], *, prefixes: bool = False, length_v4: int = 24) -> Totals:
+def totals_of(observations: Iterable[Observation]) -> Totals:
     """Count observations; those of one target in one run are counted once each, so give `unique` ones."""
     totals = Totals()
     verdicts: Counter[Verdict] = Counter()
     severities: Counter[Severity] = Counter()
-    by_prefix: dict[str, Counter[Verdict]] = {}
     for observation in observations:
         verdicts[observation.verdict] += 1
         severities[observation.severity] += 1
-        if prefixes:
-            prefix = prefix_of(observation.target.ip, length_v4)
-            by_prefix.setdefault(prefix, Counter())[observation.verdict] += 1
         _add_exposure(totals, observation)
     totals.targets = verdicts.total()
     totals.verdicts = {verdict: verdicts[verdict] for verdict in Verdict if verdicts[verdict]}
     totals.severities = {severity: severities[severity] for severity in Severity if severities[severity]}
-    totals.by_prefix = {prefix: dict(counts) for prefix, counts in sorted(by_prefix.items())}
     return totals
 
 

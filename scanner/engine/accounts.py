@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-
-class AccountsError(Exception):
-    """planned != outcomes + excluded + not reached: a bug of ours, never passed over in silence."""
+from results.summary import AccountingError
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,10 +29,10 @@ class Accounts:
 
     def not_reached(self, remaining: int) -> int:
         """Targets that nobody asked: planned and neither done nor excluded. `remaining` is what the engine
-        itself counts as left; the two must agree. Raises AccountsError."""
+        itself counts as left; the two must agree. Raises AccountingError."""
         left = self.planned - self.done - self.excluded
         if left != remaining:
-            raise AccountsError(
+            raise AccountingError(
                 f"planned {self.planned} = outcomes {self.done} + excluded {self.excluded}"
                 f" + not reached {left}, but {remaining} are left"
             )

@@ -28,10 +28,10 @@ from contextlib import suppress
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from results.summary import AccountingError
 from results.verdict import Verdict
 from scanner.contact import LocalFault, is_canary
 from scanner.engine import retries
-from scanner.engine.accounts import AccountsError
 from scanner.engine.congestion import CongestionFeedback
 from scanner.engine.pace import LOST_AFTER, MAX_BURST
 from targets.scope import OutOfScope
@@ -277,7 +277,9 @@ class Engine:
         """Planned targets without an outcome; also proves that the accounts balance."""
         left = self.accounts.planned - self.source.taken
         if left < 0 or (left and self.source.exhausted and not self.source.cut_short):
-            raise AccountsError(f"{self.source.taken} of {self.accounts.planned} planned targets were taken")
+            raise AccountingError(
+                f"{self.source.taken} of {self.accounts.planned} planned targets were taken"
+            )
         return self.accounts.not_reached(left + len(self.in_flight))
 
     # --- outcomes (see probe.Outcomes) -----------------------------------------------------------

@@ -178,7 +178,7 @@ class Sweep:
     def _close(self) -> RunSummary:
         """Check that planned = outcomes + excluded + not reached, seal the run, and say how it ended.
 
-        Raises the failure that stopped the sweep, after the run directory says so. Raises AccountsError
+        Raises the failure that stopped the sweep, after the run directory says so. Raises AccountingError
         when a target was lost or counted twice: that is never passed over.
         """
         ended_at = timestamp(self.given.clock.wall())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.summary import AccountingError, Coverage, prefix_of, totals_of, unique
+from results.summary import AccountingError, Coverage, totals_of, unique
 from results.verdict import Severity, Verdict
 from tests.results.examples import database, exposure, magazine, observation, open_server
 
@@ -42,13 +42,7 @@ def test_more_outcomes_than_targets_are_an_error() -> None:
         Coverage(planned=0, outcomes=1, not_reached=-1).check()
 
 
-def test_prefixes() -> None:
-    assert prefix_of("10.1.2.3") == "10.1.2.0/24"
-    assert prefix_of("10.1.2.3", 16) == "10.1.0.0/16"
-    assert prefix_of("fd00::1:2") == "fd00::/64"
-
-
-def test_counts_by_verdict_severity_and_prefix() -> None:
+def test_counts_by_verdict_and_severity() -> None:
     seen = [
         observation("127.0.0.1"),
         observation("127.0.1.1"),
@@ -58,18 +52,13 @@ def test_counts_by_verdict_severity_and_prefix() -> None:
         observation("127.0.0.5", truncated=["x"]),
         open_server("127.0.0.6", exposure=exposure(truncated=["x"])),
     ]
-    totals = totals_of(seen, prefixes=True)
+    totals = totals_of(seen)
     assert totals.targets == 7
     assert totals.open == 4
     assert totals.verdicts == {Verdict.OPEN: 3, Verdict.OPEN_NO_DATA: 1, Verdict.AUTH_REQUIRED: 3}
     assert totals.severities == {Severity.CRITICAL: 1, Severity.HIGH: 3, Severity.INFO: 3}
     assert (totals.open_documents, totals.open_bytes) == (693_008, 60_000_008_262)
     assert (totals.ransomed, totals.truncated) == (1, 2)
-    assert totals.by_prefix == {
-        "127.0.0.0/24": {Verdict.AUTH_REQUIRED: 2, Verdict.OPEN: 2},
-        "127.0.1.0/24": {Verdict.AUTH_REQUIRED: 1, Verdict.OPEN: 1, Verdict.OPEN_NO_DATA: 1},
-    }
-    assert totals_of(seen).by_prefix == {}
     assert msgspec.json.decode(msgspec.json.encode(totals), type=type(totals)) == totals
 
 

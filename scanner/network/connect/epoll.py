@@ -301,12 +301,7 @@ class EpollConnector:
 
     def _collected(self, slot: Slot, event: int, number: int) -> None:
         """What the second connect to the same target returned: the pending error, and the socket is free."""
-        if number == errno.ECONNREFUSED:
-            target, token, talk = slot.target, slot.token, slot.talk
-            self.waited = self._loop.time() - slot.opened_at
-            self.park(slot)
-            self._prober.failed(target, token, Verdict.REFUSED, "", talk)
-        elif number in (0, errno.EISCONN):
+        if number in (0, errno.EISCONN):
             self._established(slot, event, self._loop.time())
         elif number in (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED):
             # In SYN_SENT a reset is ECONNREFUSED; this one came after the handshake: accepted, then broken.

@@ -55,7 +55,7 @@ LOOK_AGAIN = 0.25
 """Seconds between two looks at whether a target may be asked by now."""
 
 
-class Question(Struct, frozen=True):
+class DriverQuestion(Struct, frozen=True):
     """What a worker is asked: one address, in the clear or inside TLS. `timeout` is seconds for each wait."""
 
     ip: str
@@ -80,7 +80,7 @@ class DriverOpinion(Struct, frozen=True):
     truncated: bool = False
 
 
-async def ask(question: Question) -> DriverOpinion:
+async def ask(question: DriverQuestion) -> DriverOpinion:
     """Put the question with Motor. Called inside a worker; `listDatabases` with `nameOnly` is all it says.
 
     The driver itself adds its handshake and, when it closes, `endSessions`. `directConnection` keeps it from
@@ -94,7 +94,7 @@ async def ask(question: Question) -> DriverOpinion:
     return opinion
 
 
-async def _ask_once(question: Question, more: dict[str, Any]) -> tuple[DriverOpinion, int | None]:
+async def _ask_once(question: DriverQuestion, more: dict[str, Any]) -> tuple[DriverOpinion, int | None]:
     """One client, one command; the opinion, and the server's error code where it gave one."""
     from bson.codec_options import CodecOptions
     from motor.motor_asyncio import AsyncIOMotorClient
@@ -208,7 +208,7 @@ class _Worker:
         assert self.process.stdout is not None
         return await self.process.stdout.readline()
 
-    async def answer(self, question: Question) -> DriverOpinion:
+    async def answer(self, question: DriverQuestion) -> DriverOpinion:
         """Send one question and wait for its answer. Raises TimeoutError, ValueError or OSError."""
         assert self.process.stdin is not None
         self.left -= 1
@@ -275,7 +275,7 @@ class SecondOpinion:
 
     async def ask(self, target: Target, *, tls: bool) -> DriverOpinion:
         """The driver's opinion of one target. Never raises for what the target or a worker does."""
-        question = Question(target.ip, target.port, tls, self._timeout, self._app_name)
+        question = DriverQuestion(target.ip, target.port, tls, self._timeout, self._app_name)
         while True:
             # Outside of the slots, which another target may need.
             while not self._may_ask(target):  # noqa: ASYNC110 - pauses and windows set no event
@@ -284,7 +284,7 @@ class SecondOpinion:
                 if self._may_ask(target):
                     return await self._put(question, target)
 
-    async def _put(self, question: Question, target: Target) -> DriverOpinion:
+    async def _put(self, question: DriverQuestion, target: Target) -> DriverOpinion:
         try:
             worker = await self._worker()
         except (OSError, TimeoutError) as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from scanner.network.driver.driver import DriverOpinion, Question, ask
+from scanner.network.driver.driver import DriverOpinion, DriverQuestion, ask
 
 ADDRESS_SPACE = 320 * 1024 * 1024
 """Bytes of address space. Measured: 44 MB resident and 195 MB mapped while asking a well-behaved server
@@ -68,7 +68,7 @@ def limit_memory() -> None:
 
 def answer(line: bytes, connect_filter: ConnectFilter) -> DriverOpinion:
     """Put one question, with a timer whose signal kills this process when the driver does not come back."""
-    question = msgspec.json.decode(line, type=Question)
+    question = msgspec.json.decode(line, type=DriverQuestion)
     connect_filter.permitted = (question.ip, question.port)
     signal.setitimer(signal.ITIMER_REAL, question.seconds)
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scanner.network.driver import driver
-from scanner.network.driver.driver import Question, SecondOpinion
+from scanner.network.driver.driver import DriverQuestion, SecondOpinion
 from scanner.network.driver.worker import ConnectFilter
 
 if TYPE_CHECKING:
@@ -88,4 +88,4 @@ def test_workers_do_not_inherit_secrets(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_question_has_a_whole_deadline() -> None:
     """Selecting and asking may each take the timeout."""
-    assert Question("127.0.0.1", 27017, False, 2.0, "tests").seconds == 5.0
+    assert DriverQuestion("127.0.0.1", 27017, False, 2.0, "tests").seconds == 5.0
