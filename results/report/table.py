@@ -7,7 +7,6 @@ its server, so nothing is ever left out. On a very narrow one each server is a b
 from __future__ import annotations
 
 import textwrap
-import unicodedata
 from typing import IO, TYPE_CHECKING
 
 from results.report.rows import ReportRow, by_gravity, row, whom_to_call
@@ -113,12 +112,9 @@ def _width(rows: Iterable[ReportRow], name: str) -> int:
 
 def _cells(text: str) -> int:
     """How many cells of a terminal a text takes: two for a wide letter, none for a mark on one."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        for letter in text
-    )
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def _shortened(rows: Iterable[ReportRow]) -> list[ReportRow]:
