@@ -115,11 +115,11 @@ class Follower(threading.Thread):
         if self.is_alive() and not self.lost:
             self.lost = "standard output: the wait for its reader was interrupted"
         if self.lost or self.left:
-            _silence_stdout()
+            silence_stdout()
 
 
-def _silence_stdout() -> None:
-    """Point descriptor 1 at nothing, so that no later flush of a broken stdout raises at exit."""
+def silence_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's own last flush finds no broken pipe."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -69,10 +69,12 @@ def end_output(code: int) -> int:
         return code
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        _let_go_of_stdout()
     except OSError as error:
-        _let_go_of_stdout()
+        from results.sinks.stdout import silence_stdout  # an import that a good end can do without
+
+        silence_stdout()
+        if isinstance(error, BrokenPipeError):
+            return code
         say(f"error: standard output: {error.strerror}; what was written there is not whole")
         return code if code not in (ExitCode.CLEAN, ExitCode.OPEN) else ExitCode.STORAGE
     except ValueError:  # already closed
@@ -116,11 +118,3 @@ def _keep_traceback(error: BaseException, arguments: Sequence[str]) -> str:
         last = traceback.extract_tb(error.__traceback__)[-1]
         return f"it arose at {last.filename}:{last.lineno}; no traceback could be kept: {failure.strerror}"
     return f"a traceback is in {path}"
-
-
-def _let_go_of_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's own last flush finds no broken pipe."""
-    with contextlib.suppress(OSError, ValueError):
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, sys.stdout.fileno())
-        os.close(nothing)

@@ -190,7 +190,7 @@ def test_a_reader_that_takes_nothing_any_more_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it takes something, it is waited for, however slow it is; then its lines are missing."""
-    monkeypatch.setattr("results.sinks.stdout._silence_stdout", lambda: None)
+    monkeypatch.setattr("results.sinks.stdout.silence_stdout", lambda: None)
     journal = tmp_path / "observations-0001.jsonl"
     journal.write_bytes(b"x" * 1023 + b"\n" * 1 + (b"y" * 1023 + b"\n") * 1000)
     reading, writing = os.pipe()
@@ -217,7 +217,7 @@ def test_a_reader_that_takes_nothing_any_more_is_given_up(
 
 def test_ctrl_c_while_a_reader_is_waited_for_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run is whole, but lines are missing on stdout: it must not end as if nothing were."""
-    monkeypatch.setattr("results.sinks.stdout._silence_stdout", lambda: None)
+    monkeypatch.setattr("results.sinks.stdout.silence_stdout", lambda: None)
     journal = tmp_path / "observations-0001.jsonl"
     journal.write_bytes((b"y" * 1023 + b"\n") * 1000)
     reading, writing = os.pipe()
