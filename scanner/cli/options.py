@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from scanner.setup.choices import DEPTHS, ENGINES, MAX_RATE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 F = TypeVar("F", bound="Callable[..., Any]")
-
-ENGINES = ("connect", "syn")
-DEPTHS = ("verdict", "databases", "collections")
-LOOPS = ("uvloop", "asyncio")
-MAX_RATE = 20_000_000  # as in scanner.setup.settings, which costs an import that --help can do without
 
 
 class Shard(click.ParamType[tuple[int, int]]):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
-from scanner.cli.options import LOOPS, json_option, option, output_option, pace_options, seed_option
+from scanner.cli.options import json_option, option, output_option, pace_options, seed_option
 from scanner.errors import exit_code_table
+from scanner.setup.choices import LOOPS
 
 _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
 

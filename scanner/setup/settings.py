@@ -14,20 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from results.verdict import Verdict
+from scanner.setup.choices import MAX_RATE, DepthName, EngineName, LoopName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from targets.scope import Scope
 
-Engine = Literal["connect", "syn"]
-DepthName = Literal["verdict", "databases", "collections"]
-LoopName = Literal["asyncio", "uvloop"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Table = dict[str, Any]
 
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-MAX_RATE = 20_000_000
 
 _Port = Annotated[int, Meta(ge=1, le=65535)]
 _LINE = r"^[^\x00-\x1f\x7f]*$"  # it is sent in a protocol field and shown in logs: one line, no controls
@@ -118,7 +115,7 @@ class SweepSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             examples=[4096],
         ),
     ] = 4096
-    engine: Annotated[Engine, Meta(description='"connect" or "syn"', examples=["connect"])] = "connect"
+    engine: Annotated[EngineName, Meta(description='"connect" or "syn"', examples=["connect"])] = "connect"
     loop: Annotated[LoopName, Meta(description='"uvloop" or "asyncio"', examples=["uvloop"])] = "uvloop"
     depth: Annotated[
         DepthName, Meta(description='"verdict", "databases" or "collections"', examples=["collections"])
@@ -289,7 +286,7 @@ class SweepOptions:
     """What one sweep was asked to do beyond its settings. `shard` is (i, n) with 1 <= i <= n."""
 
     output: Path = Path("runs")
-    engine: Engine = "connect"
+    engine: EngineName = "connect"
     depth: DepthName = "collections"
     loop: LoopName = "uvloop"
     confirm: bool = False

@@ -1,0 +1,14 @@
+"""What may be chosen in the configuration and on the command line alike; light, because --help reads it."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+EngineName = Literal["connect", "syn"]
+DepthName = Literal["verdict", "databases", "collections"]
+LoopName = Literal["uvloop", "asyncio"]
+
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+DEPTHS: tuple[DepthName, ...] = get_args(DepthName)
+LOOPS: tuple[LoopName, ...] = get_args(LoopName)
+MAX_RATE = 20_000_000  # new connections a second
