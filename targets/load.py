@@ -17,7 +17,7 @@ from targets.names import Resolver, leave_out, on_ports_of, resolve_entry
 from targets.policy import check_allow, check_deny
 from targets.scope import Scope
 from targets.tables import ALLOW_KEYS, DENY_KEYS, Named, TableRow, read_allow, read_deny
-from targets.toml_lines import TomlLines
+from targets.toml_lines import TomlLines, syntax_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -144,9 +144,8 @@ def _toml_rows(text: str, source: str) -> Iterator[TableRow]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-        line = int(found[1]) if found else text.rstrip("\n").count("\n") + 1
-        reason = str(error).partition(" (at ")[0]
+        reason, line = syntax_error(str(error))
+        line = line or text.rstrip("\n").count("\n") + 1
         raise ScopeError(source, line, f"not valid TOML: {reason}", "correct this line") from None
     except RecursionError:
         raise ScopeError(source, None, "is nested too deeply", "write [[allow]] and [[deny]] alone") from None

@@ -10,11 +10,21 @@ import re
 
 Path = tuple[str | int, ...]
 
+# What tomllib appends to its messages.
+_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _KEY_PART = re.compile(r"\s*(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)'|([A-Za-z0-9_-]+))\s*(\.?)")
 # One step through a value: a long string's mark, a short string, a bracket, a comment, or anything else.
 _TOKEN = re.compile(
     r"\"\"\"|'''|\"(?:[^\"\\]|\\.)*\"|'[^']*'|[\[{]|[\]}]|#.*|[^\"'\[\]{}#]+",
 )
+
+
+def syntax_error(message: str) -> tuple[str, int | None]:
+    """tomllib's message without the place that it names, and the line of that place (None: the end)."""
+    found = _PLACE.search(message)
+    if found is None:
+        return message, None
+    return message[: found.start()], int(found[1]) if found[1] else None
 
 
 class TomlLines:

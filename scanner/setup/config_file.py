@@ -17,7 +17,7 @@ from scanner.setup.settings import LimitSettings, Settings, Table
 from targets.errors import did_you_mean
 from targets.files import decode, read_bytes
 from targets.toml_lines import Path as Place
-from targets.toml_lines import TomlLines
+from targets.toml_lines import TomlLines, syntax_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,9 +96,8 @@ def _is_missing(path: Path) -> bool:
 
 
 def _syntax(path: str, text: str, message: str) -> str:
-    reason, _, position = message.partition(" (at ")
-    match = re.match(r"line (\d+), column (\d+)", position)
-    line = int(match[1]) if match else text.count("\n") + 1
+    reason, at = syntax_error(message)
+    line = at or text.count("\n") + 1
     remedy = f"correct this line: {text.split(chr(10))[line - 1].strip()[:60]!r}"
     return f"{path}:{line}: not valid TOML: {reason[:1].lower()}{reason[1:]}; {remedy}"
 

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from targets.toml_lines import TomlLines
+from targets.toml_lines import TomlLines, syntax_error
 
 TEXT = '''\
 # comment [not.a.table]
@@ -67,3 +67,17 @@ cidr = [
 def test_lines(place: tuple[str | int, ...], line: int) -> None:
     assert tomllib.loads(TEXT)
     assert TomlLines(TEXT).line(place) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a = 1\na = 2\n", ("Cannot overwrite a value", 2)),
+        ('["(at line 7)"]\nb = 1\n["(at line 7)"]\n', ("Cannot declare ('(at line 7)',) twice", 3)),
+        ('a = """b\n', ("Unterminated string", None)),
+    ],
+)
+def test_a_syntax_error_is_told_apart_from_its_place(text: str, told: tuple[str, int | None]) -> None:
+    with pytest.raises(tomllib.TOMLDecodeError) as caught:
+        tomllib.loads(text)
+    assert syntax_error(str(caught.value)) == told
