@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from scanner.cli.options import config_option, json_option, output_option, scope_option
-from scanner.setup.firewall import KINDS
+from scanner.setup.firewall import KINDS, fence_text
 
 
 @click.command("doctor")
@@ -34,11 +34,11 @@ def command(
     --fence prints a second fence outside the process, generated from the scope, so that not even a bug of
     mongosweep can reach an address outside it. Exit code 0, or 2 when a sweep would be refused here.
     """
-    from scanner.setup.diagnosis import diagnose, fence_text
-
     if fence is not None:
         click.echo(fence_text(fence, config, scope_file, user), nl=False)
         return 0
+    from scanner.setup.doctor import diagnose
+
     diagnosis = diagnose(config, scope_file, output)
     click.echo(diagnosis.json() if as_json else "\n".join(diagnosis.lines()))
     return diagnosis.exit_code

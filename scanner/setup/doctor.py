@@ -16,14 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from scanner.errors import RefusedError
+import msgspec
+
+from scanner.clock import SystemClock
+from scanner.errors import ExitCode, MongosweepError, RefusedError
 from scanner.network.connect.choose import RESERVED_DESCRIPTORS
+from scanner.setup.request import SweepRequest, load
+from scanner.setup.settings import SweepSettings
+from targets.errors import ScopeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scanner.clock import Clock
-    from scanner.setup.settings import SweepSettings
+    from scanner.setup.request import LoadedRequest
 
 Level = Literal["ok", "warning", "failure"]
 
@@ -63,6 +69,52 @@ class Machine:
         """A file's single number."""
         text = self.read(path)
         return int(text) if text is not None and text.lstrip("-").isdigit() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All checks; the exit code is 2 when one of them would make a sweep refuse to start."""
+
+    checks: list[Check]
+
+    @property
+    def exit_code(self) -> int:
+        """0 or 2."""
+        failed = any(check.level == "failure" for check in self.checks)
+        return ExitCode.REFUSED if failed else ExitCode.CLEAN
+
+    def lines(self) -> list[str]:
+        """A line for each check, and one below it with the remedy."""
+        width = max(len(check.name) for check in self.checks)
+        lines = []
+        for check in self.checks:
+            lines.append(f"{check.level:<8} {check.name:<{width}}  {check.found}")
+            if check.remedy:
+                lines.append(f"{'':<8} {'':<{width}}  -> {check.remedy}")
+        return lines
+
+    def json(self) -> str:
+        """The checks as a JSON array."""
+        return msgspec.json.format(msgspec.json.encode(self.checks), indent=2).decode()
+
+
+def diagnose(config: str | None, scope_file: str | None, output: str) -> Diagnosis:
+    """Examine this machine for the settings found, or for the defaults when there are none."""
+    sweep = SweepSettings()
+    try:
+        loaded = load(SweepRequest(config=config, scope_file=scope_file), SystemClock.wall())
+        sweep = loaded.settings.sweep
+        scope = _scope_check(loaded)
+    except (MongosweepError, ScopeError) as error:
+        scope = Check("scope", "failure", str(error).partition("; ")[0], str(error).partition("; ")[2])
+    checks = examine(Machine(clock=SystemClock()), sweep, Path(output))
+    return Diagnosis([platform_check(), *checks, scope])
+
+
+def _scope_check(loaded: LoadedRequest) -> Check:
+    count = f"{loaded.scope.address_count:,} addresses, deny takes away "
+    count += f"{sum(item.addresses for item in loaded.scope.excluded):,}"
+    return Check("scope", "ok", f"{count}; `doctor --fence iproute` prints a fence outside the process")
 
 
 def examine(machine: Machine, sweep: SweepSettings, output: Path) -> list[Check]:

@@ -7,8 +7,12 @@ nftables table therefore only drops and counts, behind the routing rule that ref
 
 from __future__ import annotations
 
+import os
+import pwd
 from typing import TYPE_CHECKING
 
+from scanner.clock import SystemClock
+from scanner.errors import RefusedError
 from targets.planning import prefixes_of
 
 if TYPE_CHECKING:
@@ -106,3 +110,28 @@ def _wrapped(items: list[str], separator: str, indent: int) -> str:
     """Items in lines of eight."""
     rows = [separator.join(items[start : start + 8]) for start in range(0, len(items), 8)]
     return (separator.rstrip() + "\n" + " " * indent).join(rows)
+
+
+def fence_text(kind: str, config: str | None, scope_file: str | None, user: str | None) -> str:
+    """The text of a fence for the whole scope."""
+    from scanner.setup.request import SweepRequest, load  # an import that the help of `doctor` can do without
+
+    scope = load(SweepRequest(config=config, scope_file=scope_file), SystemClock.wall()).scope
+    return fence(kind, scope, _uid(user))
+
+
+def _uid(user: str | None) -> int:
+    if user is None:
+        uid = os.geteuid()
+    elif user.isascii() and user.isdigit():
+        uid = int(user)
+    else:
+        try:
+            uid = pwd.getpwnam(user).pw_uid
+        except KeyError:
+            raise RefusedError(f"there is no account {user!r}; write the one that runs sweeps") from None
+    if uid == 0:
+        raise RefusedError(
+            "a fence around root would cut off the whole machine; name the account of sweeps with --user"
+        )
+    return uid

@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scanner.errors import RefusedError
-from scanner.setup.diagnosis import Diagnosis, diagnose
-from scanner.setup.doctor import Check, Level, Machine, examine, require_descriptors, syn_schedule
+from scanner.setup.doctor import (
+    Check,
+    Diagnosis,
+    Level,
+    Machine,
+    diagnose,
+    examine,
+    require_descriptors,
+    syn_schedule,
+)
 from scanner.setup.settings import SweepSettings
 
 if TYPE_CHECKING:

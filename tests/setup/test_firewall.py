@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scanner.errors import RefusedError
-from scanner.setup.diagnosis import fence_text
-from scanner.setup.firewall import KINDS, fence
+from scanner.setup.firewall import KINDS, fence, fence_text
 from targets.entries import Deny, Entry
 from targets.planning import prefixes_of
 from targets.scope import Scope
