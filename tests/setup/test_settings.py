@@ -84,6 +84,26 @@ def test_a_refusal_names_file_line_and_remedy(
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("document", "phrase"),
+    [
+        ({"swep": {}}, "Object contains unknown field `swep`"),
+        ({"sweep": {"rtae": 1}}, "Object contains unknown field `rtae` - at `$.sweep`"),
+        (
+            {"canary": [{"address": "a"}, {"port": 3}]},
+            "Object missing required field `address` - at `$.canary[1]`",
+        ),
+        ({"sweep": {"ports": [27017, 0]}}, "Expected `int` >= 1 - at `$.sweep.ports[1]`"),
+        ({"sweep": 3}, "Expected `object`, got `int` - at `$.sweep`"),
+    ],
+)
+def test_msgspec_still_says_it_in_the_words_that_are_read(document: dict[str, Any], phrase: str) -> None:
+    """The place and the reason of a refusal are taken from its prose."""
+    with pytest.raises(msgspec.ValidationError) as caught:
+        msgspec.convert(document, Settings)
+    assert str(caught.value) == phrase
+
+
 def test_windows_line_ends_and_a_byte_order_mark_change_no_line_number(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_bytes(b"\xef\xbb\xbf# one\r\n[sweep]\r\nrate = 0\r\n")
