@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -47,4 +48,8 @@ def mongosweep(*arguments: str, cwd: Path, shell: str = "", **more: Any) -> subp
         line = shell if "{}" in shell else "{} " + shell
         words = ["bash", "-c", line.replace("{}", '"$@"'), "bash", *words]
     options = {"capture_output": True, "encoding": "utf-8", "timeout": 60, **more}
-    return subprocess.run(words, cwd=cwd, env=environment, check=False, **options)
+    done = subprocess.run(words, cwd=cwd, env=environment, check=False, **options)
+    for manifest in cwd.glob("runs/*/manifest.json"):
+        asked = json.loads(manifest.read_bytes())["planned"]["ports"]
+        assert 27017 not in asked, "something may listen there on this machine: sweep `on_a_free_port`"
+    return done
