@@ -152,7 +152,8 @@ def test_resume_refuses_another_scope_and_says_what_changed(config: Path, magazi
 
 
 def test_a_second_sweep_in_the_same_place_is_busy(config: Path) -> None:
-    first = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    slow = command(config, "--rate", "4")  # a minute, so that it is there whenever the second comes
+    first = subprocess.Popen(slow, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for_run(first, config, 0.2)
     second = subprocess.run(command(config), capture_output=True, timeout=20, check=False)
     first.send_signal(signal.SIGINT)
