@@ -47,6 +47,8 @@ def describe_end(error: BaseException, arguments: Sequence[str]) -> int:
         say(f"error: {error}")
         return code
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+        if error.filename is None and _stdout_is_stuck():
+            return ExitCode.STORAGE  # `end_output` meets the same error, and says it once
         say(f"error: {error.filename or 'output'}: {error.strerror}; make room, or write elsewhere")
         return ExitCode.STORAGE
     say(f"internal error: {_one_line(error)}; {_keep_traceback(error, arguments)}")
@@ -80,6 +82,17 @@ def end_output(code: int) -> int:
     except ValueError:  # already closed
         pass
     return code
+
+
+def _stdout_is_stuck() -> bool:
+    """Whether what was written to stdout cannot leave its buffer."""
+    try:
+        sys.stdout.flush()
+    except (BrokenPipeError, AttributeError, ValueError):  # its reader has gone, there is none, it is closed
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def say(text: str) -> None:

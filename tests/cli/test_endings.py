@@ -114,6 +114,7 @@ def test_a_bug_with_nowhere_to_write_says_where_it_arose(
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
     ("shell", "code", "said"),
     [
@@ -124,8 +125,11 @@ def test_a_bug_with_nowhere_to_write_says_where_it_arose(
         ("<&- >&- 2>&-", 0, ""),
     ],
 )
-def test_streams_that_are_gone_full_or_closed(shell: str, code: int, said: str, here: Path) -> None:
-    done = mongosweep("plan", "--json", cwd=here, shell=shell)
+def test_streams_that_are_gone_full_or_closed(
+    shell: str, code: int, said: str, unbuffered: str, here: Path
+) -> None:
+    """The same where the machine tells Python to hold nothing back, and where it does not."""
+    done = mongosweep("plan", "--json", cwd=here, shell=shell, env={"PYTHONUNBUFFERED": unbuffered})
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == (1 if said else 0)
