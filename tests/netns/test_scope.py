@@ -133,7 +133,7 @@ def astray(target):
 Scope.pick = lambda self, index: astray(pick(self, index))
 Scope.pick_all = lambda self, indices: [astray(pick(self, index)) for index in indices]
 if {disable}:
-    scanner.network.guard.Door.permits = lambda self, target, at=0.0: True
+    scanner.network.guard.ScopeGuard.permits = lambda self, target: True
     scanner.network.guard.ScopeGuard.filter = lambda self: lambda target: True
 """
 
@@ -150,7 +150,7 @@ def broken(tmp_path: Path, *, disable: bool) -> str:
 class TestTheWitness:
     ONE = '[[allow]]\ncidr = "10.77.0.0/26"\nowner = "x"\n'
 
-    def test_a_walk_gone_astray_is_stopped_by_the_door(self, tmp_path: Path) -> None:
+    def test_a_walk_gone_astray_is_stopped_by_the_guard(self, tmp_path: Path) -> None:
         with estate() as (scan, corp):
             program = Program(scan, tmp_path)
             program.configure(self.ONE + FAST)
