@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from tests.support import netns, real
 from tests.support.fault_table import FaultTable
+from tests.support.ports import free_port
 from tests.support.printed import PrintedTables
 
 if TYPE_CHECKING:
@@ -167,3 +168,9 @@ def real_server(request: pytest.FixtureRequest, real_servers: RealServers) -> re
     """One real server. Narrow it with
     `@pytest.mark.parametrize("real_server", real.kinds(real.State.OPEN), indirect=True, ids=str)`."""
     return real_servers.get(request.param)
+
+
+@pytest.fixture
+def port() -> int:
+    """A port of loopback that nobody listens on."""
+    return free_port()

@@ -126,6 +126,17 @@ def test_tests_mirror_the_rooms() -> None:
     assert {room for room in rooms if room.replace("scanner/", "tests/", 1) not in folders} == set()
 
 
+def test_no_test_takes_anything_from_another_test() -> None:
+    """What several tests need stands beside them or in tests/support, where somebody looks for it."""
+    taken = {
+        (name, module)
+        for name in python_files()
+        for module in imported_modules(ROOT / name)
+        if module.startswith("tests.") and module.rpartition(".")[2].startswith("test_")
+    }
+    assert not taken
+
+
 def test_motor_lives_in_one_file() -> None:
     """The driver is imported by the second opinion and by the process that it runs in."""
     users = {

@@ -1,5 +1,5 @@
 """What outcomes say about the network: signs of congestion and loss, for the pace, the caps of prefixes and
-the second look."""
+the loss estimate."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Row(Struct, frozen=True, array_like=True):
 
 
 class Memory(Struct, frozen=True, kw_only=True):
-    """What a checkpoint keeps of a second look: at most `ROWS` prefixes with `TOKENS` of their targets."""
+    """What a checkpoint keeps of an estimate: at most `ROWS` prefixes with `TOKENS` of their targets."""
 
     rows: list[Row]
     whole: bool  # no prefix was left out

@@ -176,7 +176,7 @@ def observe_cached(
 def _exposure(dialogue: Dialogue) -> Exposure:
     """What the metadata plan gathered; without one, the names that the verdict itself rests on."""
     plan = dialogue.plan
-    if not isinstance(plan, MetadataPlan):
+    if plan is None:
         plan = MetadataPlan(dialogue.facts, Limits(), Depth.VERDICT)
     return plan.exposure()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from results.verdict import MEANING, Verdict
 from scanner.mongo.judge import RULES
 from tests.accuracy.proofs import PROOFS, TRAPS
-from tests.mongo.test_judge_golden import LIST_CASES
+from tests.mongo.list_cases import LIST_CASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

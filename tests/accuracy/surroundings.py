@@ -18,7 +18,7 @@ from tests.accuracy.situation import (
     recorded_server,
     tls_server,
 )
-from tests.mongo.test_console import LOCKED, SHOWN
+from tests.mongo.console_pages import LOCKED, SHOWN
 from tests.support.replay import Replay
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from scanner.mongo.console import PORT as CONSOLE_PORT
 from tests.accuracy.surroundings import surroundings
 from tests.support.lab_thread import LabThread
 from tests.support.ports import free_address, free_port
-from tests.sweep.test_sweep_process import command
+from tests.support.processes import command
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

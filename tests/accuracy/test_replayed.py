@@ -13,7 +13,7 @@ from scanner.mongo.facts import Depth
 from tests.accuracy.asking import ask_all, ask_in_memory
 from tests.accuracy.playing import MemoryTls, recorded, recorded_mode
 from tests.accuracy.recorded_truth import truth_of
-from tests.mongo.test_recorded_dialogues import EXPECTED, TLS_EXPECTED
+from tests.mongo.recorded_verdicts import EXPECTED, TLS_EXPECTED
 from tests.support.ports import free_port
 from tests.support.replay import Replay
 
@@ -120,7 +120,13 @@ async def test_metadata_byte_by_byte() -> None:
             holds_the_recorded_data(seen[case], *case)
 
 
-@pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "byte_by_byte"])
+@pytest.mark.parametrize(
+    "bytewise",
+    [
+        pytest.param(False, id="whole"),
+        pytest.param(True, id="byte_by_byte", marks=pytest.mark.exhaustive),
+    ],
+)
 async def test_tls(bytewise: bool) -> None:
     """Real handshakes as the recordings had them, and what the record tells of the session."""
     depth = Depth.VERDICT if bytewise else Depth.COLLECTIONS

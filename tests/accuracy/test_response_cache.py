@@ -19,11 +19,11 @@ from targets.entries import Entry
 from targets.scope import Scope
 from tests.accuracy.asking import ask_all
 from tests.accuracy.playing import recorded
-from tests.mongo.test_recorded_dialogues import EXPECTED
+from tests.mongo.recorded_verdicts import EXPECTED
 from tests.support.lab_thread import LabThread
 from tests.support.ports import free_port
 from tests.support.replay import Replay
-from tests.sweep.test_sweep import Watcher
+from tests.support.sweeps import Watcher
 
 if TYPE_CHECKING:
     from results.record import Observation

@@ -14,7 +14,7 @@ import pytest
 from results.verdict import Verdict
 from scanner.setup.settings import Settings
 from tests.support.replay import Replay, split
-from tests.sweep.test_sweep import FAST, found, scope_of, sweep
+from tests.support.sweeps import FAST, found, scope_of, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,15 +24,13 @@ from scanner.setup.settings import Settings
 from tests.cli.programs import ROOT
 from tests.support.lab_thread import LabThread
 from tests.support.ports import free_port
-from tests.sweep.test_sweep import FAST, found, port, scope_of, sweep
-from tests.sweep.test_sweep_process import command
+from tests.support.processes import command
+from tests.support.sweeps import FAST, found, scope_of, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scanner.lab.channel import ServerConnection
-
-__all__ = ["port"]  # a fixture
 
 
 @contextmanager

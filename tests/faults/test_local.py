@@ -23,8 +23,8 @@ from scanner.setup.settings import Blackout, Settings
 from targets.entries import Entry
 from targets.scope import Scope
 from tests.support.lab_thread import LabThread
-from tests.sweep.test_sweep import FAST, Watcher, found, port, scope_of, sweep
-from tests.sweep.test_sweep_process import command, wait_for_run
+from tests.support.processes import command, wait_for_run
+from tests.support.sweeps import FAST, Watcher, found, scope_of, sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from results.record import Observation
     from scanner.network.connect.base import Link
 
-__all__ = ["port"]  # a fixture
 
 SERVERS = [f"127.91.0.{number}" for number in range(1, 17)]
 

@@ -19,15 +19,14 @@ from scanner.setup.settings import Settings, SweepOptions
 from scanner.sweep.sweep import run
 from tests.support.faulty_files import Call, Wrapping
 from tests.support.lab_thread import LabThread
-from tests.sweep.test_sweep import FAST, Watcher, found, port, scope_of
-from tests.sweep.test_sweep_process import command, wait_for_run
+from tests.support.processes import command, wait_for_run
+from tests.support.sweeps import FAST, Watcher, found, scope_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from scanner.sweep.progress import ProgressSnapshot
 
-__all__ = ["port"]  # a fixture
 
 LOCKED = [f"127.91.0.{number}" for number in range(1, 17)]
 

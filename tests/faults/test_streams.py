@@ -16,13 +16,10 @@ import pytest
 from results.reading import read_run
 from results.run import load_manifest
 from tests.netns.oracle import until
-from tests.sweep.test_sweep import port
-from tests.sweep.test_sweep_process import command, signals, wait_for_run
+from tests.support.processes import command, signals, wait_for_run
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-__all__ = ["port"]  # a fixture
 
 
 def seconds_of(text: str) -> float:

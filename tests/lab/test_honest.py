@@ -18,6 +18,7 @@ from scanner.lab.data import DECOY, object_id
 from scanner.lab.estate import find
 from scanner.lab.profile import utc_now
 from scanner.lab.security import client_identity
+from tests.lab.asking import any_context
 from tests.lab.client import Client, msg, query
 from tests.support.servers import serve
 
@@ -31,15 +32,6 @@ HELLO = {"isMaster": 1, "helloOk": True}
 LIST = {"listDatabases": 1, "nameOnly": True, "$readPreference": {"mode": "secondaryPreferred"}}
 HONEST = honest.personalities()
 PLAIN = [each for each in HONEST if each.security is None or each.name == "tls_prefer"]
-
-
-def any_context() -> ssl.SSLContext:
-    """A client context that verifies nothing and speaks what it can."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    return context
 
 
 async def ask_list(server: LabServer, context: ssl.SSLContext | None = None) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import bson
 import pytest
-from bson.codec_options import CodecOptions, DatetimeConversion
 
 from results.verdict import Verdict
 from scanner.lab import hostile
 from scanner.lab.hostile.claims import INJECTION_NAMES
 from scanner.lab.hostile.framing import LENGTHS, crc32c
+from tests.lab.asking import ALL, ANY_DATE, HELLO, LIST
 from tests.lab.client import Client, msg, patience, query
 from tests.support.servers import serve
 
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 
     from scanner.lab.personality import Personality
 
-ALL = {each.name: each for each in hostile.personalities()}
-ANY_DATE: CodecOptions[dict[str, Any]] = CodecOptions(
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
-)
-HELLO = {"isMaster": 1, "helloOk": True}
-LIST = {"listDatabases": 1, "nameOnly": True}
 HELLO_ID, LIST_ID = 7, 8
 # Those whose first answer is struck already, or that say nothing that could be read as a message.
 STRUCK_AT_ONCE = ("length_", "tls_", "preemptive", "reset_", "hello_48mb", "endless_reply", "stall_after")

@@ -14,9 +14,8 @@ from cryptography import x509
 from scanner.lab.estate import find
 from scanner.lab.hostile.framing import LENGTHS
 from tests.lab import test_hostile
+from tests.lab.asking import ALL, ANY_DATE, HELLO, LIST, any_context
 from tests.lab.client import Client, Reply, msg, patience, query
-from tests.lab.test_honest import any_context
-from tests.lab.test_hostile import ALL, ANY_DATE, HELLO, LIST
 from tests.support.servers import serve
 
 if TYPE_CHECKING:

@@ -10,18 +10,9 @@ from scanner.mongo import console
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Layer, Limits, Next
 from scanner.mongo.judge import judge
+from tests.mongo.console_pages import LOCKED, SHOWN
 from tests.mongo.talks import CLIENT
 
-SHOWN = (
-    b"HTTP/1.0 200 OK\r\nContent-Type: text/html;charset=utf-8\r\nConnection: close\r\n"
-    b"Content-Length: 4563\r\n\r\n<html><head><title>mongod db-a.example</title><style>...</style></head>"
-    b"<body><h2>mongod db-a.example</h2>"
-)
-LOCKED = (
-    b"HTTP/1.0 401 Not Authorized\r\nContent-Type: text/html;charset=utf-8\r\nConnection: close\r\n"
-    b'Content-Length: 13\r\nWWW-Authenticate: Digest realm="mongo", nonce="a3f", algorithm=MD5, qop="auth" '
-    b"\r\n\r\nnot allowed\r\n"
-)
 OTHER = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html><title>Welcome to nginx</title></html>"
 NATIVE = (
     b"HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 85\r\n\r\n"

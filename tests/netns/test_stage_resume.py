@@ -155,6 +155,7 @@ class TestResume:
         # From the last kill to the end: the rest of the stage's work, and connects to those that are live.
         assert last - repeated <= 1024 + SILENT + 3 * len(SERVERS)
 
+    @pytest.mark.exhaustive
     def test_interrupted_and_resumed(self, tmp_path: Path) -> None:
         """Ctrl-C: the stage says where it was, so the next one repeats only what still waited for answers."""
         with estate() as (scan, corp), serving(corp, *(f"{ip}=auth_7_1" for ip in SERVERS)):
@@ -186,7 +187,13 @@ class TestResume:
         whole(program)
         assert not list(program.run_dir.glob("stage-*")), "a complete run needs no marks"
 
-    @pytest.mark.parametrize("harm", ["no capability", "marks", "routes"])
+    @pytest.mark.parametrize(
+        "harm",
+        [
+            "marks",
+            *(pytest.param(harm, marks=pytest.mark.exhaustive) for harm in ("no capability", "routes")),
+        ],
+    )
     @pytest.mark.fault(
         "F11", "the SYN stage's marks are damaged, it may not run any more, or the routes are others"
     )
@@ -212,6 +219,7 @@ class TestResume:
             assert outside(scan, corp) == NOWHERE
         whole(program)
 
+    @pytest.mark.exhaustive
     def test_the_stage_alone_is_killed(self, tmp_path: Path) -> None:
         """The sweep ends degraded and keeps the last snapshot, from which the next start goes on."""
         with estate() as (scan, corp), serving(corp, *(f"{ip}=auth_7_1" for ip in SERVERS)):
@@ -233,6 +241,7 @@ class TestResume:
         whole(program)
         assert program.manifest["state"] == "complete"
 
+    @pytest.mark.exhaustive
     def test_killed_when_only_conversations_were_left(self, tmp_path: Path) -> None:
         """The stage had asked everything: none runs again, and who was talked to is asked again alone."""
         with estate() as (scan, corp), serving(corp, "10.77.0.5=auth_7_1", "10.77.0.9=mute"):

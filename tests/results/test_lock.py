@@ -16,7 +16,7 @@ from results.files import DirectoryBusyError, StorageError, StorageRefusedError
 from results.lock import Lock, is_held
 from results.run import RunDirectory
 from tests.results.examples import START
-from tests.results.test_run import create
+from tests.results.runs import create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -40,6 +40,7 @@ from results.record import (
 )
 from results.verdict import Verdict
 from tests.results.examples import database, exposure, magazine, observation, open_server, packed
+from tests.results.injections import INJECTIONS
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "observation.schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(
@@ -115,28 +116,6 @@ def test_an_observation_without_surprises_comes_back_equal() -> None:
     for seen in (observation(), magazine(), open_server("127.0.0.3", database("é\u202e\x7f\x1b[2J"))):
         assert from_json(to_json(seen)) == seen
         valid(to_json(seen))
-
-
-INJECTIONS = (
-    "=cmd|'/c calc'!A1",
-    "<img src=x onerror=1>",
-    "${jndi:ldap://x}",
-    "%s%n",
-    "\x1b]0;x\x07",
-    "\x1b[2J",
-    "\x9b31m",
-    "a\r\nSet-Cookie: x",
-    '\n{"event_id":"forged"}',
-    "\ud800",
-    "\0",
-    "\u202e",
-    "\u2028",
-    "\x85",
-    "__proto__",
-    "../../x",
-    "'; DROP TABLE t;--",
-    "n" * (1 << 20),
-)
 
 
 @pytest.mark.parametrize("name", INJECTIONS, ids=range(len(INJECTIONS)))

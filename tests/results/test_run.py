@@ -11,10 +11,8 @@ import pytest
 
 from results.chain import load_chain
 from results.files import (
-    REAL,
     AlreadyCompleteError,
     CorruptError,
-    FileSystem,
     NotARunError,
     ResultsError,
     StorageError,
@@ -28,6 +26,7 @@ from results.run import RunDirectory, load_manifest
 from results.runs import list_runs, run_info
 from results.summary import AccountingError, Coverage
 from tests.results.examples import START, manifest, observation
+from tests.results.runs import create
 from tests.support.faulty_files import FailingFileSystem
 
 if TYPE_CHECKING:
@@ -35,11 +34,6 @@ if TYPE_CHECKING:
 
 LINES = [to_json(observation(f"127.0.0.{n}")) for n in range(1, 5)]
 WHOLE = Coverage(planned=4, outcomes=4)
-
-
-def create(output: Path, run_id: str = "run-1", fs: FileSystem = REAL, need_bytes: int = 0) -> RunDirectory:
-    """A new run under `output`."""
-    return RunDirectory.create(output, run_id, manifest(run_id), fs, need_bytes=need_bytes)
 
 
 def finish(run: RunDirectory) -> None:

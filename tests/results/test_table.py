@@ -16,7 +16,7 @@ from results.report.table import by_gravity, print_table, row, totals_lines
 from results.summary import Coverage, totals_of
 from results.verdict import MEANING, Severity, Verdict
 from tests.results.examples import database, exposure, magazine, observation, open_server
-from tests.results.test_record import INJECTIONS
+from tests.results.injections import INJECTIONS
 
 ESTATE = [
     observation("127.0.0.10"),

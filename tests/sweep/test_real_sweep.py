@@ -14,7 +14,7 @@ from results.verdict import Verdict
 from tests.accuracy import matrix
 from tests.support.kinds import ROOT, State, kinds
 from tests.support.printed import note
-from tests.sweep.test_sweep_process import command
+from tests.support.processes import command
 
 if TYPE_CHECKING:
     from collections.abc import Callable

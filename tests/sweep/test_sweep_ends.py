@@ -27,7 +27,7 @@ from scanner.sweep.sweep import run
 from tests.support.faulty_files import Call, Wrapping
 from tests.support.lab_thread import LabThread
 from tests.support.ports import free_port
-from tests.sweep.test_sweep import FAST, Watcher, scope_of
+from tests.support.sweeps import FAST, Watcher, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

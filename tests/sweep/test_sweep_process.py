@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,16 +14,12 @@ import pytest
 from results.audit import audit
 from results.run import load_manifest
 from tests.support.lab_thread import LabThread
-from tests.support.ports import free_port
-from tests.sweep.test_sweep import estate, found
+from tests.support.processes import command, only_run, wait_for_run
+from tests.support.sweeps import estate, found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-@pytest.fixture
-def port() -> int:
-    return free_port()
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -37,52 +30,6 @@ def config(tmp_path: Path, port: int) -> Path:
         f"[sweep]\nports = [{port}]\nrate = 100\nper_prefix_rate = 1000\nconnect_timeout = 0.5\n"
     )
     return path
-
-
-def command(config: Path, *arguments: str) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "scanner",
-        "sweep",
-        "-c",
-        str(config),
-        "-o",
-        str(config.parent / "runs"),
-        *arguments,
-    ]
-
-
-def only_run(config: Path) -> Path:
-    (manifest,) = (config.parent / "runs").glob("*/manifest.json")
-    return manifest.parent
-
-
-def wait_for_run(process: subprocess.Popen[bytes], config: Path, seconds: float) -> Path:
-    """Until the sweep of this process is under way and hears signals, and so many seconds more."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        if list((config.parent / "runs").glob("*/observations-0001.jsonl")) and catches_signals(process):
-            time.sleep(seconds)
-            return only_run(config)
-        assert process.poll() is None, "the sweep ended before it began"
-        time.sleep(0.02)
-    raise AssertionError("the sweep did not start")
-
-
-def catches_signals(process: subprocess.Popen[bytes]) -> bool:
-    """Whether SIGHUP has a handler; on systems that do not tell, it is taken to have one."""
-    return signal.SIGHUP in signals(process, "SigCgt", {signal.SIGHUP})
-
-
-def signals(process: subprocess.Popen[bytes], field: str, untold: set[int]) -> set[int]:
-    """A set of signals from the process's status: caught (SigCgt), sent and not yet taken (ShdPnd)."""
-    try:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-    except FileNotFoundError:  # not Linux
-        return untold
-    found = re.search(rf"^{field}:\s*([0-9a-f]+)", status, re.MULTILINE)
-    return {number for number in range(1, 64) if found and int(found[1], 16) >> (number - 1) & 1}
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from targets.entries import Deny, Entry
 from targets.grammar import GrammarError, Span, parse_span
 from targets.planning import narrow, narrow_by_claims
 from targets.scope import OutOfScope, Scope
-from tests.targets.test_scope import many, places
 from tests.targets.universe import entry, spans, union
+from tests.targets.worlds import many, places
 
 
 def estate() -> Scope:

@@ -17,14 +17,9 @@ from targets.planning import prefixes_of
 from targets.scope import OutOfScope, Scope, Target
 from targets.target import OutOfScope as SameError
 from tests.targets.universe import BASE, SIZE, deny, entry, members, spans, union
+from tests.targets.worlds import many, places
 
-many = st.lists(spans(), max_size=7)
 ports = st.sampled_from(((27017,), (27017, 27018), (443, 27017, 27019)))
-
-
-def places(scope: Scope) -> list[tuple[int, int, int]]:
-    picked = (scope.pick(index) for index in range(len(scope)))
-    return [(target.version, target.address, target.port) for target in picked]
 
 
 def naive(allow: list[Entry], denied: list[Span], default: tuple[int, ...]) -> set[tuple[int, int, int]]:

@@ -13,7 +13,7 @@ from scanner.contact import LocalFault
 from scanner.network.connect.epoll import EpollConnector
 from targets.entries import Entry
 from targets.scope import Scope
-from tests.network.connect.test_connector import FAST, Notes, closed_port, echo, scope, serving
+from tests.network.connect.peers import FAST, Notes, closed_port, echo, scope, serving
 
 if TYPE_CHECKING:
     import pytest

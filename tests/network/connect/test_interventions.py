@@ -13,7 +13,7 @@ from scanner.contact import Ending, LocalFault
 from scanner.network.connect.base import Timeouts
 from scanner.network.connect.epoll import EpollConnector
 from scanner.network.connect.portable import PortableConnector
-from tests.network.connect.test_connector import AnyConnector, Notes, echo, scope, serving
+from tests.network.connect.peers import AnyConnector, Notes, echo, scope, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-from tests.network.driver.test_driver import databases, lab_scope, listening, permits, scripted
+from tests.network.driver.peers import databases, lab_scope, listening, permits, scripted
 
 
 async def test_workers_are_used_again_and_end_with_us() -> None:

@@ -9,17 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.network.syn.cookie import Addresses, Cookies, siphash24
+from scanner.network.syn.cookie import Cookies, siphash24
 from tests.network.syn import independent
+from tests.network.syn.columns import columns
 
 KEY = bytes(range(16))
 addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
-
-
-def columns(address: IPv4Address | IPv6Address, rows: int = 1) -> Addresses:
-    number = int(address)
-    low = np.full(rows, number & (2**64 - 1), dtype=np.uint64)
-    return Addresses(low, None if address.version == 4 else np.full(rows, number >> 64, dtype=np.uint64))
 
 
 def test_the_vector_of_the_paper() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scanner.network.syn.cookie import Addresses
 from scanner.network.syn.packets import RST, SLOT, SYN, EgressPath, Frames
 from tests.network.syn import independent
-from tests.network.syn.test_cookie import columns
+from tests.network.syn.columns import columns
 
 U16, U32 = st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1)
 FOUR = EgressPath(b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02", IPv4Address("198.18.0.1"))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scanner.network.syn.messages import TargetRange
 from scanner.network.syn.scope_filter import ScopeFilter
 from scanner.network.syn.target_table import LaneRange, TargetTable
-from tests.network.syn.test_cookie import columns
+from tests.network.syn.columns import columns
 
 if TYPE_CHECKING:
     from scanner.network.syn.cookie import U64, Addresses
