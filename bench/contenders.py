@@ -44,7 +44,7 @@ class Contest:
     recall: Callable[[int], int]
 
     def done(self, targets: int, packets: int, found: int) -> int:
-        """Targets that count for the rate: what never came to the guard, or was not found there, was not
+        """Targets that count for the rate: what never came to the door, or was not found there, was not
         done."""
         if self.name in ("live", "syn-live"):
             return min(targets, found)

@@ -1,4 +1,4 @@
-"""The place of the benchmark: two namespaces, a responder on the second core, and a clock at its guard."""
+"""The place of the benchmark: two namespaces, a responder on the second core, and a clock at its door."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def markdown(rows: Rows, rounds: int, quick: bool, busy: str) -> str:
         "",
         f"`make bench` on {machine()}; {rounds} alternating rounds, {kind}. Scanner and responder",
         "each have one core and are joined by a veth pair. Rates are targets a second at the responder's",
-        "guard, from the first to the last hundredth of the packets, so start-up and cool-down count for",
+        "door, from the first to the last hundredth of the packets, so start-up and cool-down count for",
         "nobody. What a tool lost on its way, or did not find, does not count. The median, and the range.",
         "Rates drift from minute to minute: only ratios of one run count.",
         "",

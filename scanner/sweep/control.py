@@ -1,4 +1,4 @@
-"""What makes a running sweep hold its breath or turn back: stop file, blackout windows, signals, a reload,
+"""What pauses a running sweep or stops it: stop file, blackout windows, signals, a reload of the scope,
 and a link of our own that is down.
 """
 
