@@ -4,7 +4,8 @@ A target that answers only when it is asked again was lost on the way the first 
 many others may have been missed, and so whether the sweep may call itself complete. Some that refused are
 asked again, too: when those fall silent, something on the way has shut, and silence proves nothing.
 
-A checkpoint holds a bounded part of this (`Memory`). A resumed sweep asks what was silent before again, too.
+A checkpoint holds a bounded part of this (`LossMemory`). A resumed sweep asks what was silent before again,
+too.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ WORST = 0.9  # no prefix is taken to lose more than this share
 ROWS, TOKENS = 1024, 8192  # so many prefixes and silent targets go into a checkpoint
 
 
-class Row(Struct, frozen=True, array_like=True):
+class PrefixRow(Struct, frozen=True, array_like=True):
     """What one prefix has said so far. Tokens of it that are asked again now count as silent."""
 
     prefix: str  # hexadecimal: an IPv6 prefix is more than 64 bits
@@ -45,10 +46,10 @@ class Row(Struct, frozen=True, array_like=True):
     controls: tuple[int, ...]
 
 
-class Memory(Struct, frozen=True, kw_only=True):
+class LossMemory(Struct, frozen=True, kw_only=True):
     """What a checkpoint keeps of an estimate: at most `ROWS` prefixes with `TOKENS` of their targets."""
 
-    rows: list[Row]
+    rows: list[PrefixRow]
     whole: bool  # no prefix was left out
     answered_elsewhere: int  # in prefixes that were left out
     recovered: int
@@ -60,7 +61,7 @@ class Memory(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True)
-class Tally:
+class PrefixTally:
     """What one prefix said."""
 
     answered: int = 0  # at the first asking
@@ -99,11 +100,11 @@ class LossEstimator:
     def __init__(self, planned: int, seed: int) -> None:
         self._limit = max(FLOOR, planned // SHARE)
         self._chance = random.Random(seed)  # noqa: S311 - a sample, no secret
-        self._prefixes: dict[int, Tally] = {}
+        self._prefixes: dict[int, PrefixTally] = {}
         self._room = KEPT
-        self._waiting: dict[int, Tally | None] = {}  # asked again, no outcome yet; None: of its prefix
-        self._still: list[tuple[int, Tally | None]] = []  # asked again in this round, and silent again
-        self._rest: list[tuple[int, Tally]] = []  # kept, but not asked again
+        self._waiting: dict[int, PrefixTally | None] = {}  # asked again, no outcome yet; None: of its prefix
+        self._still: list[tuple[int, PrefixTally | None]] = []  # asked again in this round, and silent again
+        self._rest: list[tuple[int, PrefixTally]] = []  # kept, but not asked again
         self._round = 0
         self._controls: set[int] = set()  # asked again, no outcome yet
         self._control_room = CONTROLS_KEPT
@@ -114,10 +115,10 @@ class LossEstimator:
         self.gaps = False  # some that were silent before a resume are in no tally
         self._elsewhere = 0  # targets that answered in prefixes without a tally
 
-    def _of(self, prefix: int) -> Tally:
+    def _of(self, prefix: int) -> PrefixTally:
         tally = self._prefixes.get(prefix)
         if tally is None:
-            tally = self._prefixes[prefix] = Tally()
+            tally = self._prefixes[prefix] = PrefixTally()
         return tally
 
     def spoke(self, token: int, prefix: int, *, refused: bool) -> None:
@@ -218,7 +219,7 @@ class LossEstimator:
         self._round += 1
         if self._round == REST and not self._rest:
             self._round = LAST
-        wanted: Sequence[tuple[int, Tally | None]]
+        wanted: Sequence[tuple[int, PrefixTally | None]]
         if self._round == LAST:
             wanted, self._still = self._still, []
         else:
@@ -227,14 +228,14 @@ class LossEstimator:
         self._waiting.update(wanted)
         return [token for token, _ in wanted]
 
-    def _take_rest(self) -> list[tuple[int, Tally]]:
+    def _take_rest(self) -> list[tuple[int, PrefixTally]]:
         """All that were kept and are not in the sample."""
         rest, self._rest = self._rest, []
         for _, tally in rest:
             tally.asked += 1
         return rest
 
-    def _sample(self) -> list[tuple[int, Tally]]:
+    def _sample(self) -> list[tuple[int, PrefixTally]]:
         """A random choice of the silent targets in prefixes where somebody answered."""
         pairs = [
             (token, tally)
@@ -249,7 +250,7 @@ class LossEstimator:
         self._rest = pairs[self._limit :]
         return pairs[: self._limit]
 
-    def memory(self, in_flight: Collection[int]) -> Memory:
+    def memory(self, in_flight: Collection[int]) -> LossMemory:
         """What a checkpoint keeps; `in_flight` are the tokens that it lists as without an outcome."""
         told = list(self._prefixes.items())
         whole = not self.gaps and len(told) <= ROWS
@@ -257,7 +258,7 @@ class LossEstimator:
             told = _spread([pair for pair in told if pair[1].answered and pair[1].silent], ROWS)
         each = TOKENS // max(1, len(told))
         rows = [
-            Row(
+            PrefixRow(
                 f"{prefix:x}",
                 tally.answered,
                 tally.silent,
@@ -269,7 +270,7 @@ class LossEstimator:
             for prefix, tally in told
         ]
         waiting, controls = self._waiting, self._controls
-        return Memory(
+        return LossMemory(
             rows=rows,
             whole=whole,
             answered_elsewhere=self._answered - sum(row.answered for row in rows),
@@ -281,7 +282,7 @@ class LossEstimator:
             first_asked=sorted(set(in_flight) - waiting.keys() - controls) if waiting else [],
         )
 
-    def restore(self, memory: Memory | None, in_flight: Iterable[int]) -> None:
+    def restore(self, memory: LossMemory | None, in_flight: Iterable[int]) -> None:
         """Begin with what earlier starts of the run saw; None: their checkpoint does not tell. The rounds
         begin anew, with all that are silent still."""
         if memory is None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+STRIDE = 1024  # steps that `Order.walk` works out at once
+
 # Deterministic for every n below 3.3e24 (Sorenson and Webster, 2015).
 _WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41)
 
@@ -155,19 +157,13 @@ class Order:
 
     def walk(self, after: int = -1) -> Iterator[tuple[int, int]]:
         """Yield (position, index) of this shard in order, beginning behind the position `after`."""
-        position = self.first_after(after)
-        prime, size, shards, end = self.prime, self.size, self.shards, self.positions
-        step = pow(self.generator, shards, prime)
-        element = self.start * pow(self.generator, position, prime) % prime
-        while position < end:
-            if element <= size:
-                yield position, element - 1
-            element = element * step % prime
-            position += shards
+        cursor = OrderCursor(self, after)
+        while not cursor.ended:
+            yield from zip(*cursor.take(STRIDE), strict=True)
 
 
-class Steps:
-    """A walk through an order in strides: what `Order.walk` yields, as columns."""
+class OrderCursor:
+    """Where a walk through an order stands; hands out its next steps as columns."""
 
     def __init__(self, order: Order, after: int = -1) -> None:
         self._order = order

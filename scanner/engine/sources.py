@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from scanner.engine.order import Steps
+from scanner.engine.order import OrderCursor
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -53,14 +53,14 @@ class WalkSource:
         self.cut_short = False
         self.waiting: tuple[int, ...] = ()
         self._at = order.at
-        self._steps = Steps(order, after)
+        self._cursor = OrderCursor(order, after)
         self._pick = scope.pick
         self._pick_all = scope.pick_all
 
     @property
     def exhausted(self) -> bool:
         """See `Source.exhausted`."""
-        return self._steps.ended
+        return self._cursor.ended
 
     def take(self) -> tuple[Token, Target] | None:
         """See `Source.take`."""
@@ -71,7 +71,7 @@ class WalkSource:
 
     def take_many(self, count: int) -> list[tuple[Token, Target]]:
         """See `Source.take_many`."""
-        positions, indices = self._steps.take(count)
+        positions, indices = self._cursor.take(count)
         if not positions:
             return []
         self.after = positions[-1]

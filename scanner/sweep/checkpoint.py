@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from results.files import explain, write_durably
 from results.journal import Position
-from scanner.engine.loss import Memory
+from scanner.engine.loss import LossMemory
 from scanner.network.syn.messages import Progress, Stats
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     elapsed: float = 0.0
     spoiled: list[str] = []  # what no resume can mend; see `scanner.sweep.close.lasting_faults`
     mute_prefixes: list[tuple[int, int, int, int]] = []  # see `MiddleboxWatch.state`
-    loss: Memory | None = msgspec.field(default=None, name="second_look")
+    loss: LossMemory | None = msgspec.field(default=None, name="second_look")
     sequence: int = 0
     stage: StagePoint | None = None
 

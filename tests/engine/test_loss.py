@@ -11,7 +11,7 @@ import pytest
 
 from results.verdict import Verdict
 from scanner.engine.congestion import CongestionFeedback
-from scanner.engine.loss import RECALL, ROWS, TOKENS, LossEstimator, Memory, Tally, recall_of_rounds
+from scanner.engine.loss import RECALL, ROWS, TOKENS, LossEstimator, LossMemory, PrefixTally, recall_of_rounds
 from scanner.engine.pace import Pace, PrefixCaps
 from scanner.sweep.checkpoint import Checkpoint, decode
 from targets.entries import Entry
@@ -115,7 +115,7 @@ class Interrupted:
             elif not self.look.fell_silent(token):
                 self.look.silent(token, token // 256)
 
-    def resume(self, in_flight: list[int]) -> Memory:
+    def resume(self, in_flight: list[int]) -> LossMemory:
         """Through the bytes of a checkpoint."""
         point = decode(a_checkpoint(self.look.memory(in_flight)).encode())
         assert point.loss is not None
@@ -132,7 +132,7 @@ class Interrupted:
         return len(self.found) / (LIVE * self.planned // 256)
 
 
-def a_checkpoint(memory: Memory | None) -> Checkpoint:
+def a_checkpoint(memory: LossMemory | None) -> Checkpoint:
     return Checkpoint(
         run_id="r",
         scope_digest="s",
@@ -190,7 +190,7 @@ def test_a_repetition_that_was_broken_off_is_taken_up(done: float) -> None:
     assert run.look.recovered == len(run.found) - sum(tally.answered for tally in tallies(run.look))
 
 
-def tallies(look: LossEstimator) -> list[Tally]:
+def tallies(look: LossEstimator) -> list[PrefixTally]:
     return list(look._prefixes.values())
 
 

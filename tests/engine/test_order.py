@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.engine.order import Order, Steps, is_prime, prime_factors
+from scanner.engine.order import Order, OrderCursor, is_prime, prime_factors
 
 SMALL_PRIMES = [
     2,
@@ -91,7 +91,7 @@ def test_going_on_from_any_position_visits_the_rest(
     cut = data.draw(st.integers(0, len(walk)))
     after = walk[cut - 1][0] if cut else -1
     assert list(order.walk(after)) == walk[cut:]
-    strides, taken = Steps(order, after), list[tuple[int, int]]()
+    strides, taken = OrderCursor(order, after), list[tuple[int, int]]()
     while not strides.ended:
         taken += zip(*strides.take(data.draw(st.integers(1, 200))), strict=True)
     assert taken == walk[cut:]

@@ -17,7 +17,7 @@ import pytest
 from results.files import FileSystem, StorageError
 from results.run import load_manifest
 from results.verdict import Verdict
-from scanner.engine.loss import LossEstimator, Memory
+from scanner.engine.loss import LossEstimator, LossMemory
 from scanner.lab.honest import personalities
 from scanner.setup.settings import CanarySettings, Settings, SweepOptions
 from scanner.sweep import persistence as room
@@ -176,7 +176,7 @@ def test_silence_before_a_resume_is_not_believed_when_packets_are_lost_after_it(
     """Where the second look lacks targets of earlier starts: what is lost now was lost before, too."""
 
     def faults(
-        before: dict[str, int] | None, spoiled: list[str], *, lost: bool, memory: Memory | None = None
+        before: dict[str, int] | None, spoiled: list[str], *, lost: bool, memory: LossMemory | None = None
     ) -> list[str]:
         look = LossEstimator(4, seed=1)
         if before is not None:
