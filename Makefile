@@ -85,7 +85,7 @@ clean: ## remove what the verbs made, but no run and no server
 # A lock or the project file that is newer than its stamp is installed again; pip skips what is there.
 $(BIN)/python:
 	@$(call need_python)
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "Python's venv module is not complete here; on Debian: apt-get install python3-venv" >&2; exit 2; }
 
 $(DEV): requirements-dev.lock pyproject.toml | $(BIN)/python

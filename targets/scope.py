@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Excluded", "OutOfScope", "Scope", "ScopeSegment", "Target"]
 
-_Door = tuple[int, int, int, frozenset[int], float]
-_CLOSED: Final[_Door] = (0, 0, -1, frozenset(), -math.inf)
+_Interval = tuple[int, int, int, frozenset[int], float]
+_CLOSED: Final[_Interval] = (0, 0, -1, frozenset(), -math.inf)
 
 
 class Scope:
@@ -37,13 +37,13 @@ class Scope:
     __slots__ = (
         "_allowed",
         "_cells",
+        "_checked",
         "_count",
         "_denies",
-        "_doors",
         "_entries",
         "_excluded",
         "_firsts",
-        "_last_door",
+        "_last_interval",
         "_offsets",
         "_ports",
         "_segments",
@@ -53,11 +53,11 @@ class Scope:
     _cells: list[tuple[int, int, int, tuple[int, ...], int]]  # offset, version, first, ports, len(ports)
     _count: int
     _denies: tuple[Deny, ...]
-    _doors: dict[int, list[_Door]]
+    _checked: dict[int, list[_Interval]]
     _entries: tuple[Entry, ...]
     _excluded: tuple[Excluded, ...]
     _firsts: dict[int, list[int]]
-    _last_door: list[_Door]  # a cell of one: the interval that held the last target
+    _last_interval: list[_Interval]  # a cell of one: the interval that held the last target
     _offsets: list[int]
     _ports: tuple[int, ...]
     _segments: dict[int, tuple[ScopeSegment, ...]]
@@ -112,10 +112,10 @@ class Scope:
         put(self, "_firsts", {v: [segment.first for segment in segments[v]] for v in (4, 6)})
         put(
             self,
-            "_doors",
+            "_checked",
             {v: [(v, s.first, s.last, frozenset(s.ports), s.expires) for s in segments[v]] for v in (4, 6)},
         )
-        put(self, "_last_door", [_CLOSED])
+        put(self, "_last_interval", [_CLOSED])
         every = {port for v in (4, 6) for segment in segments[v] for port in segment.ports}
         put(self, "_ports", tuple(sorted(every)))
 
@@ -170,7 +170,7 @@ class Scope:
     # -- the filter
 
     def permits(self, target: Target, now: float) -> bool:
-        """The last door: whether `target` may be contacted at wall time `now` (seconds since the epoch).
+        """The last check: whether `target` may be contacted at wall time `now` (seconds since the epoch).
 
         The address is looked up again, whatever made the target. A clock that may have been set back is
         the caller's: pass the later of its readings.
@@ -178,21 +178,21 @@ class Scope:
         if target.__class__ is not Target:
             return False
         version, address, port = target
-        door = self._last_door[0]
-        if not (version == door[0] and door[1] <= address <= door[2]):
+        interval = self._last_interval[0]
+        if not (version == interval[0] and interval[1] <= address <= interval[2]):
             at = bisect_right(self._firsts[version], address) - 1
             if at < 0:
                 return False
-            door = self._doors[version][at]
-            if address > door[2]:
+            interval = self._checked[version][at]
+            if address > interval[2]:
                 return False
-            self._last_door[0] = door
-        return port in door[3] and now < door[4]
+            self._last_interval[0] = interval
+        return port in interval[3] and now < interval[4]
 
     def filter(self, now: float) -> Callable[[Target], bool]:
         """`permits` at one wall time, for a burst of targets, written for speed: the interval that held the
         last target is looked at first."""
-        version, first, last, ports, expires = self._last_door[0]
+        version, first, last, ports, expires = self._last_interval[0]
         permits = self.permits
 
         def inside(target: Target) -> bool:

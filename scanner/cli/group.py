@@ -100,6 +100,6 @@ def run(arguments: Sequence[str]) -> int:
         with root.make_context("mongosweep", list(arguments)) as context:
             code = root.invoke(context)
         code = int(code) if isinstance(code, int) else 0
-    except BaseException as error:  # noqa: BLE001 - the last door: each kind of end has its code and words
+    except BaseException as error:  # noqa: BLE001 - the last handler: each kind of end has its code and words
         code = describe_end(error, arguments)
     return end_output(code)

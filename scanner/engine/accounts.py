@@ -14,7 +14,7 @@ class Accounts:
 
     planned: int
     outcomes: Counter[str] = field(default_factory=Counter)
-    excluded: int = 0  # refused by the door while the sweep ran
+    excluded: int = 0  # refused by the guard while the sweep ran
     faults: Counter[str] = field(default_factory=Counter)  # local faults met; none of them is an outcome
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class CongestionFeedback:
-    """Passes each outcome on to whoever draws a conclusion from it. Tokens are positions of the order."""
+    """Passes each outcome on to whoever draws a conclusion from it. Tokens are the engine's."""
 
     def __init__(self, pace: Pace, caps: PrefixCaps, loss: LossEstimator | None) -> None:
         self._pace = pace

@@ -46,19 +46,19 @@ if TYPE_CHECKING:
     from scanner.engine.loss import LossEstimator
     from scanner.engine.pace import Pace, PrefixCaps
     from scanner.engine.probe import Answered, Conversation
-    from scanner.setup.blackout import ActiveBlackouts
-
-    Heard = Conversation | Verdict | LocalFault  # of a canary
     from scanner.engine.recorder import Recorder
     from scanner.engine.sources import Source
     from scanner.network.connect.base import Connector
     from scanner.network.guard import ScopeGuard
+    from scanner.setup.blackout import ActiveBlackouts
     from targets.scope import Target
+
+    Heard = Conversation | Verdict | LocalFault  # of a canary
 
 _FIRST: Callable[[tuple[Token, Target]], Token] = itemgetter(0)
 PUMP_INTERVAL = 0.005  # seconds between looks at the bucket when nothing else happens
 MAX_ASKING = 1000  # open servers waiting for a second opinion; beyond it nothing new is started
-MAX_DEFERRED = 8192  # positions held back by their prefix's cap; beyond it the order waits
+MAX_DEFERRED = 8192  # tokens held back by their prefix's cap; beyond it the order waits
 MAX_HELD = 262_144  # the same for blackout windows: each costs memory, and a place in every checkpoint
 HELD_AT_ONCE = 4096  # so many are put aside in one turn, so that signals and deadlines do not wait
 
@@ -110,7 +110,7 @@ class Engine:
         self._blackouts = blackouts
         self._loss = loss
         self._feedback = CongestionFeedback(pace, caps, loss)
-        self._deferred: list[tuple[float, Token]] = [(0.0, position) for position in again]
+        self._deferred: list[tuple[float, Token]] = [(0.0, token) for token in again]
         self._blacked_out: list[Token] = []
         self._from_cache: list[Answered] = []  # answered in this turn as others had before them
         self._timer: asyncio.TimerHandle | None = None
@@ -230,8 +230,8 @@ class Engine:
     def release_blackouts(self) -> None:
         """The windows have changed: look again at everything that was held back."""
         held, self._blacked_out = self._blacked_out, []
-        for position in held:
-            heapq.heappush(self._deferred, (0.0, position))
+        for token in held:
+            heapq.heappush(self._deferred, (0.0, token))
 
     @property
     def held_back(self) -> int:
@@ -256,7 +256,7 @@ class Engine:
             self.stop_reason = reason
 
     def abandon(self) -> None:
-        """Drop conversations under way: their positions stay in flight and are not reached."""
+        """Drop conversations under way: their tokens stay in flight and are not reached."""
         self.stop("abandoned")
         if self._from_cache:
             self._answered_from_cache()
@@ -306,7 +306,7 @@ class Engine:
             self.on_bug(target, token, error)
 
     def _answered_from_cache(self) -> None:
-        """What `answered` does, for servers like ones before them."""
+        """What `on_answer` does, for servers like ones before them."""
         batch, self._from_cache = self._from_cache, []
         self.retries.worked()
         self.answered_count += len(batch)
@@ -327,7 +327,7 @@ class Engine:
         self.accounts.outcomes.update(outcomes)
 
     def on_refused(self, batch: list[tuple[Token, Target, float]]) -> None:
-        """Nobody listens there: what `unanswered` does, for many."""
+        """Nobody listens there: what `on_no_connection` does, for many."""
         if self._canaries or self._recorder.everything:
             for token, target, waited in batch:
                 self._unanswered(target, token, Verdict.REFUSED, "", waited)
@@ -347,8 +347,8 @@ class Engine:
             self._tell_canary(token, outcome)
             return
         self.retries.worked()
-        look = self._loss
-        if look is not None and outcome is not Verdict.REFUSED and look.fell_silent(token):
+        loss = self._loss
+        if loss is not None and outcome is not Verdict.REFUSED and loss.fell_silent(token):
             self._settle(token, Verdict.REFUSED)  # as it was known to be
             return
         try:
@@ -373,7 +373,7 @@ class Engine:
             heapq.heappush(self._deferred, (self._loop.time() + retries.FAULT_DELAY, token))
 
     def on_local_fault(self, target: Target, token: Token, fault: LocalFault, detail: str) -> None:
-        """This machine could not ask: the position goes back to the queue, and the fault is counted."""
+        """This machine could not ask: the token goes back to the queue, and the fault is counted."""
         self.accounts.faults[f"{fault.value}: {detail}"] += 1
         if is_canary(token):
             self._tell_canary(token, fault)

@@ -138,7 +138,7 @@ class Probe:
         if answer or attempt.replies > heard:  # a whole reply earns the next wait, bytes do not
             link.restart_reply_clock()
         if talk.dialogue.next is not Next.WAIT:
-            self._turn(link, talk)
+            self._advance(link, talk)
 
     def _received_tls(self, link: Link, talk: Conversation, tls: TlsLayer, data: bytes) -> None:
         was_established, heard = tls.established, talk.dialogue.facts.attempts[-1].replies
@@ -160,7 +160,7 @@ class Probe:
         if not tls.established:
             return  # a handshake may come in many pieces, and the dialogue has not begun on this connection
         if talk.dialogue.next is not Next.WAIT:
-            self._turn(link, talk)
+            self._advance(link, talk)
         elif tls.eof:
             self.ended(link, Ending.CLOSED)
 
@@ -172,7 +172,7 @@ class Probe:
         assert talk.tls is not None
         session = talk.tls.session(str(error))
         talk.dialogue.ended(Ending.TLS_FAILED, session)
-        self._turn(link, talk)
+        self._advance(link, talk)
 
     def ended(self, link: Link, ending: Ending) -> None:
         """See `Prober.ended`."""
@@ -186,9 +186,9 @@ class Probe:
             talk.dialogue.abort(ending)
         else:
             talk.dialogue.ended(ending, talk.tls.session() if talk.tls is not None else None)
-        self._turn(link, talk)
+        self._advance(link, talk)
 
-    def _turn(self, link: Link, talk: Conversation) -> None:
+    def _advance(self, link: Link, talk: Conversation) -> None:
         """Do what the dialogue wants next."""
         wanted = talk.dialogue.next
         if wanted is Next.WAIT:

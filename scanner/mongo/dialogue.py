@@ -1,4 +1,4 @@
-"""The conversation with one server, without a socket: bytes in, bytes and the next step out.
+"""The dialogue with one server, without a socket: bytes in, bytes and the next step out.
 
 Theory of operation. The first write carries three requests: isMaster by OP_QUERY, which every version
 answers, and buildInfo and listDatabases by OP_MSG. Servers from 3.6 on answer all three in order; older ones

@@ -1,1 +1,1 @@
-"""The only room that sends: the scope asked at the last door, and three ways to reach a target."""
+"""The only room that sends to a target: the scope guard, and three ways that never meet."""

@@ -1,4 +1,4 @@
-"""The last door: every connect of every engine asks it, and only here is the scope asked while a sweep runs.
+"""The scope guard: every connect of every engine asks it, and nobody else asks the scope while a sweep runs.
 
 A reload may narrow the scope and never widen it; the narrowed scope holds for the very next connect.
 """

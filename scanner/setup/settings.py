@@ -222,7 +222,7 @@ class OptOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Pause(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The kill switch: while the file exists, nothing new is sent."""
+    """The stop file: while the file exists, nothing new is sent."""
 
     stop_file: Annotated[str, Meta(description="a path in quotes", examples=["/run/mongosweep/stop"])] = ""
 

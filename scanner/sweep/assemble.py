@@ -173,7 +173,7 @@ class Parts:
             loss=self.loss.memory(engine.in_flight),
         )
 
-    def persistence(self) -> Persistence:
+    def make_persistence(self) -> Persistence:
         """Who keeps them durable."""
         prepared = self.prepared
         return Persistence(

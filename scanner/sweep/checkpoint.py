@@ -67,7 +67,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     after: Annotated[int, Meta(ge=-1)]
     in_flight: list[int]
     outcomes: dict[str, int]
-    excluded_later: int = 0  # refused by the door while the sweep ran: expired or narrowed
+    excluded_later: int = 0  # refused by the guard while the sweep ran: expired or narrowed
     journal: Position | None = None  # how far the evidence was durable when this was written
     elapsed: float = 0.0
     spoiled: list[str] = []  # what no resume can mend; see `scanner.sweep.close.lasting_faults`

@@ -1,8 +1,7 @@
 """Keeps a run durable: the journal's fsync each second, checkpoints that cover only what is written, its end.
 
-While a sweep turns this happens on one thread of its own, so that a slow disk never slows a probe, and always
-in one order:
-evidence first, then the SYN stage's marks, then the checkpoint that rests on both.
+While a sweep turns, this happens on one thread of its own, so that a slow disk never slows a probe. The order
+is always the same: evidence first, then the SYN stage's marks, then the checkpoint that rests on both.
 """
 
 from __future__ import annotations
@@ -99,7 +98,9 @@ class Persistence:
 
     def _present(self) -> PendingCheckpoint:
         checkpoint = self.checkpoint()
-        return self._stage.now(checkpoint) if self._stage is not None else PendingCheckpoint(checkpoint, None)
+        return (
+            self._stage.final(checkpoint) if self._stage is not None else PendingCheckpoint(checkpoint, None)
+        )
 
     def write(self, checkpoint: Checkpoint | None, marks: bytes | None = None) -> None:
         """Make everything durable that is in the journal now, then `checkpoint`, if there is one to write.

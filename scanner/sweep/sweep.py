@@ -82,7 +82,7 @@ class Sweep:
         self.given = parts.given
         self.engine = parts.engine
         self.failure = parts.failure
-        self.persistence = parts.persistence()
+        self.persistence = parts.make_persistence()
 
     async def story(self) -> RunSummary:
         """Prove that it sees, ask every target, prove it again, close the accounts."""

@@ -177,6 +177,7 @@ class SynSource:
         take: Callable[[], Checkpoint],
     ) -> None:
         watcher = asyncio.get_running_loop().create_task(self._obey(stage, engine))
+        watcher.add_done_callback(lambda watcher: self._watcher_ended(watcher, stage))
         try:
             async for event in stage.events():
                 match event:
@@ -197,6 +198,12 @@ class SynSource:
             notice(self.trouble)
         finally:
             watcher.cancel()
+
+    def _watcher_ended(self, watcher: asyncio.Task[None], stage: SynStage) -> None:
+        """A stage that nobody stops or slows down any more must not go on."""
+        if not watcher.cancelled() and (error := watcher.exception()) is not None:
+            self.trouble = self.trouble or f"nobody watched the SYN stage any more: {error}"
+            stage.stop()
 
     async def _feed_direct(self, engine: Engine) -> None:
         """Targets that no lane reaches (on our own link, loopback, tunnels) go to the engine unseen."""
@@ -228,7 +235,7 @@ class SynSource:
         paused = True
         while True:
             if engine.guard.now() >= self._until and not self.trouble:
-                # The stage looks at the wall clock alone, which can be set back; the door's cannot.
+                # The stage looks at the wall clock alone, which can be set back; the guard's cannot.
                 self.trouble = "a part of the scope expired, so the SYN stage was stopped"
                 stage.stop()
                 return
@@ -258,7 +265,7 @@ class SynSource:
         kept, self._kept = self._kept, None
         return kept
 
-    def now(self, checkpoint: Checkpoint) -> PendingCheckpoint:
+    def final(self, checkpoint: Checkpoint) -> PendingCheckpoint:
         """The checkpoint of this moment with where the stage is; only when that is `over`, for then its last
         snapshot holds."""
         assert self.over

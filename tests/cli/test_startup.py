@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAVY = (
-    *("rich", "structlog", "aiohttp", "motor", "pymongo", "uvloop", "cryptography", "numpy", "netaddr"),
+    *("rich", "aiohttp", "motor", "pymongo", "uvloop", "cryptography", "numpy", "netaddr"),
     *("asyncio", "ssl"),
 )
 

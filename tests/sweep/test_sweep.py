@@ -283,7 +283,7 @@ def test_everything_that_accepts_and_says_nothing_is_one_middlebox(tmp_path: Pat
     """A box that completes every handshake: few lines, the prefix named, and the run is not called clean."""
 
     with socket.socket() as box:
-        box.bind(("0.0.0.0", port))  # the scope and the door keep to loopback
+        box.bind(("0.0.0.0", port))  # the scope and the guard keep to loopback
         box.listen(4096)  # and nobody ever accepts: the kernel completes the handshakes
         settings = Settings(
             sweep=msgspec.structs.replace(FAST, reply_timeout=0.2, host_timeout=1.5, concurrency=512)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -44,15 +45,16 @@ class Engine:
     stop_reason: str = ""
     narrowed: bool = False
     taken: list[int] = field(default_factory=list)
+    time: float = 0.0
 
     @property
-    def door(self) -> Engine:
+    def guard(self) -> Engine:
         """Its own."""
         return self
 
     def now(self) -> float:
-        """Nothing expires."""
-        return 0.0
+        """The guard's clock."""
+        return self.time
 
     async def turn(self) -> None:
         """Take what there is until nothing can come."""
@@ -60,6 +62,20 @@ class Engine:
             if (taken := self.feed.take()) is not None:
                 self.taken.append(taken[0])
             await asyncio.sleep(0)
+
+
+def checkpoint_of(engine: Engine) -> Checkpoint:
+    """As the sweep takes it."""
+    return Checkpoint(
+        run_id="r",
+        scope_digest="s",
+        settings_digest="t",
+        seed=1,
+        shard=(1, 1),
+        after=-1,
+        in_flight=sorted({*engine.taken, *engine.feed.waiting}),
+        outcomes={},
+    )
 
 
 def kept_of(
@@ -71,22 +87,10 @@ def kept_of(
         feed = FeedSource(SCOPE)
         engine = Engine(feed, list(pauses))
 
-        def take() -> Checkpoint:
-            return Checkpoint(
-                run_id="r",
-                scope_digest="s",
-                settings_digest="t",
-                seed=1,
-                shard=(1, 1),
-                after=-1,
-                in_flight=sorted({*engine.taken, *feed.waiting}),
-                outcomes={},
-            )
-
         source = SynSource(SCOPE, Order(len(SCOPE), 1), SweepSettings(), feed)
         source._stage = saying(script)
         whole: Any = engine
-        await asyncio.gather(source.run(whole, lambda _: None, take), engine.turn())
+        await asyncio.gather(source.run(whole, lambda _: None, lambda: checkpoint_of(engine)), engine.turn())
         return source.due(), engine.taken
 
     with pytest.MonkeyPatch.context() as patch:
@@ -113,3 +117,69 @@ def test_a_snapshot_that_began_in_a_pause_is_no_checkpoint() -> None:
 
 def test_a_snapshot_that_did_not_become_whole_is_no_checkpoint() -> None:
     assert kept_of(SCRIPT.replace(frame(Kind.MARKS, b"marks of 1, 2, 3"), b""))[0] is None
+
+
+class Told:
+    """As much of a stage as its watcher tells something."""
+
+    def __init__(self) -> None:
+        self.stops = 0
+        self.rates: list[float | None] = []
+
+    def stop(self) -> None:
+        self.stops += 1
+
+    def set_rate(self, rate: float | None) -> None:
+        self.rates.append(rate)
+
+
+def watched(engine: Engine) -> tuple[Told, str]:
+    """Let the watcher look once; what the stage was told, and what is the trouble."""
+    source, told = SynSource(SCOPE, Order(len(SCOPE), 1), SweepSettings(rate=7), engine.feed), Told()
+    stage, whole = told, engine
+
+    async def look(stage: Any = stage, whole: Any = whole) -> None:
+        watcher = asyncio.create_task(source._obey(stage, whole))
+        await asyncio.sleep(0)
+        watcher.cancel()
+
+    asyncio.run(look())
+    return told, source.trouble
+
+
+@pytest.mark.parametrize(
+    ("change", "trouble"),
+    [
+        ({"narrowed": True}, "the scope was narrowed, so the SYN stage was stopped"),
+        ({"time": math.inf}, "a part of the scope expired, so the SYN stage was stopped"),
+        ({"stop_reason": "interrupted"}, ""),
+    ],
+)
+def test_a_smaller_scope_and_a_stop_stop_the_stage_at_once(change: dict[str, Any], trouble: str) -> None:
+    told, said = watched(Engine(FeedSource(SCOPE), **change))
+    assert (told.stops, told.rates, said) == (1, [], trouble)
+
+
+def test_the_stage_stands_still_while_the_sweep_is_paused() -> None:
+    assert watched(Engine(FeedSource(SCOPE), ["the stop file exists"]))[0].rates == []
+    assert watched(Engine(FeedSource(SCOPE)))[0].rates == [7]
+
+
+def test_a_stage_that_nobody_watches_any_more_is_stopped_and_told() -> None:
+    class Blind(Engine):
+        @property
+        def guard(self) -> Engine:
+            raise RuntimeError("no guard")
+
+    feed = FeedSource(SCOPE)
+    source = SynSource(SCOPE, Order(len(SCOPE), 1), SweepSettings(), feed)
+    stops: list[None] = []
+
+    async def run(engine: Any) -> None:
+        source._stage = stage = saying(SCRIPT)
+        stage.stop = lambda: stops.append(None)  # type: ignore[method-assign]
+        await asyncio.gather(source.run(engine, lambda _: None, lambda: checkpoint_of(engine)), engine.turn())
+
+    asyncio.run(asyncio.wait_for(run(Blind(feed)), 10))
+    assert source.trouble == "nobody watched the SYN stage any more: no guard"
+    assert stops

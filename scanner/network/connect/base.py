@@ -1,4 +1,4 @@
-"""The world in one interface: what a connector does for a prober, and what it tells it.
+"""The interface of connectors: what one does for a prober, and what it tells it.
 
 A connector owns sockets, deadlines and slots. It knows nothing of MongoDB. Every implementation (epoll,
 asyncio, memory) passes the same contract tests.
@@ -62,7 +62,7 @@ class Link(Protocol):
     """One established connection, as its prober sees it. Valid until `close`, `reopen` or `ended`."""
 
     target: Target
-    token: Token  # the engine's own mark (a position in the order)
+    token: Token  # see `scanner.contact.Token`
     talk: Any  # the prober's conversation; None until it sets one
     kind: Deadline  # which deadline runs (or has just passed, inside `ended` with TIMEOUT)
     opened_at: float  # monotonic seconds when the first connect for this target began

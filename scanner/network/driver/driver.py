@@ -1,7 +1,8 @@
 """The independent second opinion: MongoDB's official driver asks the same question, far from our own code.
 
-Motor lives in this file only, and runs only inside `driver_worker` processes, because a driver trusts the
-server that it talks to: it reads up to 48 MB per reply and waits as long as bytes keep coming.
+Motor is used in this file only (`worker.py` loads it early), and runs only in the processes of `worker.py`,
+because a driver trusts the server that it talks to: it reads up to 48 MB per reply and waits as long as bytes
+keep coming.
 """
 
 from __future__ import annotations
