@@ -86,7 +86,7 @@ class WalkSource:
 
 
 class FeedSource:
-    """Targets that another stage found: tokens are indices of the scope. `close` it when no more can come."""
+    """Targets that the SYN stage found: tokens are indices of the scope. `close` it when no more can come."""
 
     def __init__(self, scope: Scope) -> None:
         self.after = -1

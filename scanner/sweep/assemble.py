@@ -27,8 +27,8 @@ from scanner.setup.blackout import ActiveBlackouts
 from scanner.sweep.begin import begin
 from scanner.sweep.canary import Canaries, configured, own_server
 from scanner.sweep.checkpoint import Checkpoint
-from scanner.sweep.close import LastingFacts, RunFacts, lasting_faults
 from scanner.sweep.control import RunControl
+from scanner.sweep.judgement import LastingFacts, RunFacts, lasting_faults
 from scanner.sweep.open_source import open_source
 from scanner.sweep.persistence import Persistence
 from scanner.sweep.progress import ProgressMeter
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from scanner.setup.settings import Settings, SweepOptions
     from scanner.sweep.begin import Beginning
     from scanner.sweep.progress import Screen
-    from scanner.sweep.syn_source import SynSource
+    from scanner.sweep.syn_feeder import SynFeeder
     from targets.scope import Scope, Target
 
 
@@ -69,7 +69,7 @@ class Prepared:
     journal: JournalWriter
     order: Order
     source: Source
-    stage: SynSource | None
+    stage: SynFeeder | None
     resumed: Checkpoint | None  # where an earlier start of the run was left
     accounts: Accounts
 

@@ -70,7 +70,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     excluded_later: int = 0  # refused by the guard while the sweep ran: expired or narrowed
     journal: Position | None = None  # how far the evidence was durable when this was written
     elapsed: float = 0.0
-    spoiled: list[str] = []  # what no resume can mend; see `scanner.sweep.close.lasting_faults`
+    spoiled: list[str] = []  # what no resume can mend; see `scanner.sweep.judgement.lasting_faults`
     mute_prefixes: list[tuple[int, int, int, int]] = []  # see `MiddleboxWatch.state`
     loss: LossMemory | None = msgspec.field(default=None, name="second_look")
     sequence: int = 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scanner.engine.sources import FeedSource, Source, WalkSource
 from scanner.network.syn.stage import StageTrouble
-from scanner.sweep.syn_source import SynSource
+from scanner.sweep.syn_feeder import SynFeeder
 
 if TYPE_CHECKING:
     from scanner.engine.order import Order
@@ -22,7 +22,7 @@ class Opened:
     """Where the engine's targets come from, and where the run goes on."""
 
     source: Source
-    stage: SynSource | None  # the SYN stage that feeds `source`, to be run and closed; None: the engine walks
+    stage: SynFeeder | None  # the SYN stage that feeds `source`, to be run and closed; None: the engine walks
     checkpoint: Checkpoint | None  # None: from the start
     notices: tuple[str, ...] = ()  # what the user should know of the choice
 
@@ -57,12 +57,12 @@ async def open_source(
 
 async def _start(
     begun: Beginning, scope: Scope, order: Order, settings: Settings, options: SweepOptions, feed: FeedSource
-) -> tuple[SynSource | None, list[str]]:
+) -> tuple[SynFeeder | None, list[str]]:
     """A stage that has sent nothing yet, or None; and what there is to say of it."""
     if options.everything or settings.blackout:
         asked = "--all wants a line for every target" if options.everything else "blackout windows are set"
         return None, [f"{asked}, which the SYN stage cannot do: the connect engine asks everything itself"]
-    stage = SynSource(scope, order, settings.sweep, feed, begun.stage_before)
+    stage = SynFeeder(scope, order, settings.sweep, feed, begun.stage_before)
     try:
         await stage.start()
     except StageTrouble as error:

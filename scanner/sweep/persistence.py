@@ -15,7 +15,7 @@ import msgspec
 from results.files import write_durably
 from results.summary import Coverage
 from scanner.sweep.checkpoint import PendingCheckpoint, forget_others, with_marks
-from scanner.sweep.close import judge_run, lasting_faults
+from scanner.sweep.judgement import judge_run, lasting_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from scanner.engine.accounts import Accounts
     from scanner.engine.failure import FirstFailure
     from scanner.sweep.checkpoint import Checkpoint
-    from scanner.sweep.close import RunFacts
-    from scanner.sweep.syn_source import SynSource
+    from scanner.sweep.judgement import RunFacts
+    from scanner.sweep.syn_feeder import SynFeeder
 
 SYNC_INTERVAL = 1.0  # seconds between two fsyncs of the journal
 CHECKPOINT_EVERY = 5  # fsyncs
@@ -42,7 +42,7 @@ class Persistence:
         directory: RunDirectory,
         journal: JournalWriter,
         fs: FileSystem,
-        stage: SynSource | None,
+        stage: SynFeeder | None,
         take: Callable[[int], Checkpoint],
         failure: FirstFailure,
         resumed: Checkpoint | None,

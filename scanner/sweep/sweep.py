@@ -19,7 +19,7 @@ from scanner.clock import SystemClock, timestamp
 from scanner.mongo.tables import load_tables
 from scanner.network.connect.choose import loop_factory
 from scanner.sweep.assemble import Inputs, Parts, assemble, prepare
-from scanner.sweep.close import exit_code, with_stdout
+from scanner.sweep.judgement import exit_code, with_stdout
 from scanner.sweep.plan import make_plan
 from scanner.sweep.progress import RunSummary
 

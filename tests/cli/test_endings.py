@@ -22,7 +22,7 @@ from scanner.cli import main
 from scanner.cli.ending import describe_end
 from scanner.cli.group import root
 from scanner.errors import ExitCode, MongosweepError, RefusedError, exit_code_table
-from scanner.sweep.close import with_stdout
+from scanner.sweep.judgement import with_stdout
 from scanner.sweep.progress import RunSummary
 from targets.errors import ScopeError
 from tests.cli.programs import ROOT, mongosweep, on_a_free_port

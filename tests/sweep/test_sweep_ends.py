@@ -22,7 +22,7 @@ from scanner.lab.honest import personalities
 from scanner.setup.settings import CanarySettings, Settings, SweepOptions
 from scanner.sweep import persistence as room
 from scanner.sweep.checkpoint import decode
-from scanner.sweep.close import UNLOOKED, LastingFacts, lasting_faults
+from scanner.sweep.judgement import UNLOOKED, LastingFacts, lasting_faults
 from scanner.sweep.sweep import run
 from tests.support.faulty_files import Call, Wrapping
 from tests.support.lab_thread import LabThread

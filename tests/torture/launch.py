@@ -7,7 +7,7 @@ import signal
 import sys
 
 from scanner.cli import main
-from scanner.sweep import persistence, syn_source
+from scanner.sweep import persistence, syn_feeder
 
 SYNC_INTERVAL = 0.03
 CHECKPOINT_EVERY = 2
@@ -19,8 +19,8 @@ def shorten() -> None:
     """Give the sweep of this process the short intervals."""
     persistence.SYNC_INTERVAL = SYNC_INTERVAL
     persistence.CHECKPOINT_EVERY = CHECKPOINT_EVERY
-    syn_source.SNAPSHOT_INTERVAL = SNAPSHOT_INTERVAL
-    syn_source.LEAST_WAIT = LEAST_WAIT
+    syn_feeder.SNAPSHOT_INTERVAL = SNAPSHOT_INTERVAL
+    syn_feeder.LEAST_WAIT = LEAST_WAIT
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from scanner.engine.sources import WalkSource
 from scanner.setup.settings import Settings, SweepOptions
 from scanner.sweep.begin import begin
 from scanner.sweep.checkpoint import Checkpoint
-from scanner.sweep.close import RunFacts
+from scanner.sweep.judgement import RunFacts
 from scanner.sweep.persistence import Persistence
 from targets.entries import Entry
 from targets.scope import Scope, Target

@@ -15,9 +15,9 @@ from scanner.engine.order import Order
 from scanner.engine.sources import FeedSource
 from scanner.network.syn.messages import Kind, Stats, frame
 from scanner.setup.settings import SweepSettings
-from scanner.sweep import syn_source
+from scanner.sweep import syn_feeder
 from scanner.sweep.checkpoint import Checkpoint
-from scanner.sweep.syn_source import SynSource
+from scanner.sweep.syn_feeder import SynFeeder
 from targets.entries import Entry
 from targets.scope import Scope
 from tests.network.syn.scripted import indices, saying, snapshot
@@ -87,14 +87,14 @@ def kept_of(
         feed = FeedSource(SCOPE)
         engine = Engine(feed, list(pauses))
 
-        source = SynSource(SCOPE, Order(len(SCOPE), 1), SweepSettings(), feed)
+        source = SynFeeder(SCOPE, Order(len(SCOPE), 1), SweepSettings(), feed)
         source._stage = saying(script)
         whole: Any = engine
         await asyncio.gather(source.run(whole, lambda _: None, lambda: checkpoint_of(engine)), engine.turn())
         return source.due(), engine.taken
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(syn_source, "BACKLOG", backlog)
+        patch.setattr(syn_feeder, "BACKLOG", backlog)
         return asyncio.run(asyncio.wait_for(run(), 10))
 
 
@@ -135,7 +135,7 @@ class Told:
 
 def watched(engine: Engine) -> tuple[Told, str]:
     """Let the watcher look once; what the stage was told, and what is the trouble."""
-    source, told = SynSource(SCOPE, Order(len(SCOPE), 1), SweepSettings(rate=7), engine.feed), Told()
+    source, told = SynFeeder(SCOPE, Order(len(SCOPE), 1), SweepSettings(rate=7), engine.feed), Told()
     stage, whole = told, engine
 
     async def look(stage: Any = stage, whole: Any = whole) -> None:
@@ -172,7 +172,7 @@ def test_a_stage_that_nobody_watches_any_more_is_stopped_and_told() -> None:
             raise RuntimeError("no guard")
 
     feed = FeedSource(SCOPE)
-    source = SynSource(SCOPE, Order(len(SCOPE), 1), SweepSettings(), feed)
+    source = SynFeeder(SCOPE, Order(len(SCOPE), 1), SweepSettings(), feed)
     stops: list[None] = []
 
     async def run(engine: Any) -> None:

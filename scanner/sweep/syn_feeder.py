@@ -50,7 +50,7 @@ SNAPSHOT_INTERVAL = (
 )
 
 
-class SynSource:
+class SynFeeder:
     """One run of the stage for one sweep. `start` raises StageTrouble when this machine cannot.
 
     What a checkpoint counts and the stage's marks must be of one moment: a live target has an outcome, or is

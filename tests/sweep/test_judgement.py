@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scanner.errors import ExitCode
-from scanner.sweep.close import UNLOOKED, LastingFacts, RunFacts, exit_code, judge_run, lasting_faults
+from scanner.sweep.judgement import UNLOOKED, LastingFacts, RunFacts, exit_code, judge_run, lasting_faults
 
 LOST = "packets were lost: asked again, 5 of 50 silent targets answered"
 
