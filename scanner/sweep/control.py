@@ -39,6 +39,7 @@ class RunControl:
         engine: Engine,
         guard: ScopeGuard,
         clock: Clock,
+        *,
         blackouts: ActiveBlackouts,
         stop_file: str,
         reload_scope: Callable[[bool], Scope] | None,

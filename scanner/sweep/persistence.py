@@ -42,6 +42,7 @@ class Persistence:
         directory: RunDirectory,
         journal: JournalWriter,
         fs: FileSystem,
+        *,
         stage: SynFeeder | None,
         take: Callable[[int], Checkpoint],
         failure: FirstFailure,

@@ -125,7 +125,13 @@ class Story:
         self.loss = LossEstimator(self.accounts.planned, self.begun.seed)
         self.context = RunContext(self.begun.directory.run_id, self.scope)
         self.persistence = Persistence(
-            self.begun.directory, self.journal, self.busy, None, self.point, FirstFailure(), point
+            self.begun.directory,
+            self.journal,
+            self.busy,
+            stage=None,
+            take=self.point,
+            failure=FirstFailure(),
+            resumed=point,
         )
 
     def point(self, sequence: int) -> Checkpoint:
