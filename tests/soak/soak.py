@@ -27,6 +27,7 @@ FLEET = "127.80.0.0/20"
 QUIET = "127.96.0.0/12"  # nobody listens there; as many of its addresses as the time allows
 RATE = 300.0  # connects a second
 GROWTH = 4.0  # MiB an hour that the resident memory may seem to grow by
+GRAIN = 0.5  # MiB; less proves no growth, however short the soak: half an hour allows 1 MiB after its warm-up
 LAG = 0.25  # seconds; the lag of the loop that 95 % of all samples stay below (the lab shares the cores)
 
 Sample = dict[str, float]
@@ -131,7 +132,8 @@ def figures(seen: list[Sample], told: list[Sample]) -> dict[str, Any]:
 def verdicts(found: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     """What is wrong, a sentence each; empty when the soak has passed."""
     wrong = []
-    if found["rss"]["per_hour"] > GROWTH:
+    grown = found["rss"]["last"] - found["rss"]["first"]
+    if found["rss"]["per_hour"] > GROWTH and grown > GRAIN:
         wrong.append(f"resident memory grows by {found['rss']['per_hour']} MiB an hour")
     for key, room in (("others", 1), ("threads", 1), ("tasks", 4)):
         before, after = found[key]["halves"]
