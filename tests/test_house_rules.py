@@ -100,6 +100,26 @@ def test_pure_rooms_touch_nothing_of_the_world(room: str) -> None:
     assert not touched
 
 
+def test_no_loop_opens_a_connection_above_the_network() -> None:
+    """asyncio is everywhere in scanner/, and can connect without a socket module in sight."""
+    opens = {
+        "open_connection",
+        "create_connection",
+        "create_datagram_endpoint",
+        "sock_connect",
+        "sock_sendto",
+    }
+    rooms = tuple(f"scanner/{room}/" for room in ("cli", "sweep", "engine", "setup", "mongo"))
+    found = {
+        (name, node.attr)
+        for name in python_files()
+        if name.startswith(rooms)
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in opens
+    }
+    assert not found
+
+
 def imported_modules(path: Path) -> list[str]:
     """Every module that a file imports, at the top or later."""
     found: list[str] = []

@@ -27,7 +27,7 @@ from scanner.setup.blackout import ActiveBlackouts
 from scanner.sweep.begin import begin
 from scanner.sweep.canary import Canaries, configured, own_server
 from scanner.sweep.checkpoint import Checkpoint
-from scanner.sweep.control import RunControl
+from scanner.sweep.control import UNSEEN, RunControl
 from scanner.sweep.judgement import LastingFacts, RunFacts, lasting_faults
 from scanner.sweep.open_source import open_source
 from scanner.sweep.persistence import Persistence
@@ -79,6 +79,7 @@ async def prepare(given: Inputs, stack: AsyncExitStack) -> Prepared:
     a packet leaves. What was opened is closed with `stack`."""
     begun = begin(given.settings, given.scope, given.options, given.clock, given.fs)
     stack.callback(begun.directory.close)
+    journal = begun.directory.journal()
     number, shards = given.options.shard
     order = Order(len(given.scope), begun.seed, number - 1, shards)
     opened = await open_source(begun, given.scope, order, given.settings, given.options)
@@ -93,7 +94,7 @@ async def prepare(given: Inputs, stack: AsyncExitStack) -> Prepared:
         accounts.excluded = resumed.excluded_later
     return Prepared(
         begun=replace(begun, stage_before=None),  # megabytes that nobody needs again
-        journal=begun.directory.journal(),
+        journal=journal,
         order=order,
         source=opened.source,
         stage=opened.stage,
@@ -183,6 +184,7 @@ class Parts:
             stage=prepared.stage,
             take=self.checkpoint,
             failure=self.failure,
+            found=prepared.begun.checkpoint,
             resumed=prepared.resumed,
         )
 
@@ -193,7 +195,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
     failure, cache, guard = FirstFailure(), ResponseCache(), ScopeGuard(given.scope, given.clock)
     blackouts = ActiveBlackouts(given.settings.blackout)
     blackouts.refresh(given.clock.wall())
-    pause_reasons: set[str] = set()
+    pause_reasons = {UNSEEN}  # until the control's first look nothing of the scope is asked
     opinions = await _opinions(given, guard, pause_reasons, blackouts, stack)
     recorder = Recorder(
         prepared.journal,
@@ -284,8 +286,12 @@ async def _opinions(
     def may_ask(target: Target) -> bool:
         return not (pause_reasons or blackouts.cover(target.version, target.address))
 
+    def permits(target: Target) -> bool:
+        """The guard's word, and the scope by a clock that was read just now: a worker is slow to start."""
+        return guard.permits(target) and guard.scope.permits(target, given.clock.wall())
+
     name = str(client_of(given.settings)["application"]["name"])
-    opinions = SecondOpinion(guard.permits, app_name=name, may_ask=may_ask)
+    opinions = SecondOpinion(permits, app_name=name, may_ask=may_ask)
     return await stack.enter_async_context(opinions)
 
 

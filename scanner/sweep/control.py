@@ -29,8 +29,8 @@ OUTAGE_PATIENCE = 900.0  # seconds without our own link after which the sweep gi
 
 
 class RunControl:
-    """Looks at every reason to pause, four times a second, and tells the engine. Until the first look
-    nothing of the scope is asked."""
+    """Looks at every reason to pause, four times a second, and tells the engine. An engine begins with the
+    reason `UNSEEN`, which goes with the first look."""
 
     INTERVAL = 0.25
 
@@ -47,7 +47,6 @@ class RunControl:
         uplink: Uplink | None = None,
     ) -> None:
         self._engine = engine
-        engine.pause_reasons.add(UNSEEN)
         self._guard = guard
         self._clock = clock
         self._blackouts = blackouts

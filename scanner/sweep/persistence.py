@@ -35,7 +35,10 @@ CHECKPOINT_EVERY = 5  # fsyncs
 
 
 class Persistence:
-    """Writes one run's checkpoints. `take` makes one of this moment, with the number that it is given."""
+    """Writes one run's checkpoints. `take` makes one of this moment, with the number that it is given.
+
+    `found` is the checkpoint that an earlier start left, `resumed` the same if the run goes on from it.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Persistence:
         stage: SynFeeder | None,
         take: Callable[[int], Checkpoint],
         failure: FirstFailure,
+        found: Checkpoint | None,
         resumed: Checkpoint | None,
     ) -> None:
         self._directory = directory
@@ -54,8 +58,10 @@ class Persistence:
         self._stage = stage
         self._take = take
         self._failure = failure
-        self._sequence = resumed.sequence if resumed is not None else 0
-        self._durable = resumed  # the last checkpoint on the disk
+        # Numbers go on, and marks stay, after a checkpoint that is there, though the run may begin anew.
+        self._sequence = found.sequence if found is not None else 0
+        self._on_disk = found  # the last checkpoint there
+        self._durable = resumed  # the same, if the run goes on from it
         self._writing: Future[None] | None = None  # the last job given to the disk's thread
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
 
@@ -114,7 +120,7 @@ class Persistence:
         if marks is not None:
             written = with_marks(self._fs, self._directory.path, written, marks)
         write_durably(self._fs, self._directory.checkpoint_path, written.encode())
-        before, self._durable = self._durable, written
+        before, self._on_disk, self._durable = self._on_disk, written, written
         forget_others(self._fs, self._directory.path, (before, written))
 
     def write_last(self, spoiled: list[str]) -> None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from scanner.engine.failure import FirstFailure
 from scanner.engine.sources import FeedSource
 from scanner.network.syn.messages import Progress, Stats
 from scanner.sweep.checkpoint import Checkpoint, StagePoint, decode, load_marks
+from scanner.sweep.persistence import Persistence
 from tests.support.faulty_files import DiedError, DyingFileSystem, PowerLossFileSystem, Wrapping
 from tests.torture.mutants import Mutant, replaced
 from tests.torture.story import Story
@@ -156,6 +158,32 @@ def test_evidence_then_marks_then_the_checkpoint_then_the_broom(tmp_path: Path) 
     names = sorted(path.name for path in story.directory.path.glob("stage-*"))
     assert names == ["stage-000002.marks", "stage-000003.marks"], "the checkpoint before has its own still"
     story.let_go()
+
+
+def test_a_run_that_begins_anew_spoils_no_checkpoint_that_is_there(tmp_path: Path) -> None:
+    """A stage that cannot go on asks everything again; until it has a checkpoint, the old one stands."""
+    story = Story(tmp_path, Wrapping(), seed=1)
+    for number in (1, 2, 3):
+        save(story, number)
+    story.let_go()
+
+    again = Story(tmp_path, Wrapping(), seed=1)
+    again.persistence = Persistence(
+        again.directory,
+        again.journal,
+        again.busy,
+        stage=None,
+        take=again.point,
+        failure=FirstFailure(),
+        found=again.begun.checkpoint,
+        resumed=None,
+    )
+    save(again, 4)
+    again.let_go()
+    names = sorted(path.name for path in again.directory.path.glob("stage-*"))
+    assert names == ["stage-000003.marks", "stage-000004.marks"]
+    before = decode((again.directory.path / "checkpoint.json.prev").read_bytes())
+    assert (number_of(before), load_marks(again.directory.path, before)) == (3, marks_of(3))
 
 
 def test_damaged_marks_mean_the_checkpoint_before_or_everything(

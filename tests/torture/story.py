@@ -131,6 +131,7 @@ class Story:
             stage=None,
             take=self.point,
             failure=FirstFailure(),
+            found=point,
             resumed=point,
         )
 
