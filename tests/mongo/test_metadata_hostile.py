@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from bson import ObjectId
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,8 +65,7 @@ REPLIES = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
-@given(
+any_server = given(
     listing=st.lists(DOCUMENTS, max_size=6),
     hello=DOCUMENTS,
     build=DOCUMENTS,
@@ -73,7 +73,22 @@ REPLIES = st.one_of(
     replies=st.lists(REPLIES, min_size=1, max_size=12),
     window=st.integers(1, 70),
 )
-def test_any_reply_leads_to_a_bounded_record(
+
+
+@settings(max_examples=25, deadline=None)
+@any_server
+def test_any_reply_leads_to_a_bounded_record(**server: Any) -> None:
+    leads_to_a_bounded_record(**server)
+
+
+@pytest.mark.exhaustive
+@settings(max_examples=80, deadline=None)
+@any_server
+def test_any_reply_of_many_leads_to_a_bounded_record(**server: Any) -> None:
+    leads_to_a_bounded_record(**server)
+
+
+def leads_to_a_bounded_record(
     listing: list[Any],
     hello: dict[str, Any],
     build: dict[str, Any],

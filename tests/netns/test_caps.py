@@ -91,6 +91,7 @@ half_open_limit = {half_open}
 
 @netns.required
 class TestCaps:
+    @pytest.mark.exhaustive
     @pytest.mark.fault(
         "F51", "a sweep that is paused and resumed; arrival times of SYNs as the kernel has them"
     )

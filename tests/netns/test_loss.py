@@ -54,6 +54,7 @@ class TestLoss:
         assert manifest["outcomes"]["auth_required"] == found
         assert found >= 5115 or manifest["state"] == "degraded", (found, manifest, done.stderr)
 
+    @pytest.mark.exhaustive
     @pytest.mark.fault("F44", "25 % of all packets dropped, and no time for a second SYN")
     def test_when_too_much_is_lost_the_run_says_so(self, tmp_path: Path) -> None:
         """The estimate comes near the truth, which only this test knows."""
