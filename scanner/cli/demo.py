@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 from results.reading import read_run
 from results.run import load_manifest
 from results.runs import list_runs
+from scanner.errors import ExitCode
 from scanner.setup.request import SweepRequest, load
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 LAB_SECONDS = 40.0
 STOP_SECONDS = 10.0
 LAB_IS_UP = "running until Ctrl-C"
-BUSY = 5  # the exit code of a sweep whose output directory another run holds
 LAB_CHOSE = "is taken on this machine"
 MONGOSWEEP = (sys.executable, "-P", "-m", "scanner")
 
@@ -116,10 +116,10 @@ def sweep(scope: Path, output: Path) -> tuple[int, Path | None]:
     """
     for folder in (output, *(output / f"demo-{number}" for number in range(2, 10))):
         code = _sweep_into(folder, scope)
-        if code != BUSY:
+        if code != ExitCode.BUSY:
             break
         say(f"another run is writing into {folder}; this demonstration takes the next folder")
-    if code not in (0, 1, 3):
+    if code not in (ExitCode.CLEAN, ExitCode.OPEN, ExitCode.INCOMPLETE):
         return code, None
     run = run_of(scope, folder)
     if run is not None and not sys.stdout.isatty():
@@ -180,14 +180,14 @@ def run_of(scope: Path, output: Path) -> Path | None:
 
 def conclude(code: int, run: Path | None, seconds: float) -> int:
     """Say where the results are, and turn the sweep's exit code into the demonstration's."""
-    if code == 1 and run is not None:
+    if code == ExitCode.OPEN and run is not None:
         lines = sum(1 for _ in read_run(run))  # checks each line against the types that make the JSON Schema
         say(f"done in {seconds:.0f} s; {lines} servers answered, one line each, as `mongosweep schema` says:")
         for path in sorted(run.glob("observations-*.jsonl")):
             say(f"  {path}")
         say("the sweep itself ended with exit code 1, because something is open; that is what it is for")
         return 0
-    if code == 0:
+    if code == ExitCode.CLEAN:
         say("the sweep found nothing open, although the lab holds open servers: please report this")
         return 1
     say(f"the sweep ended with exit code {code}; `mongosweep sweep --help` says what that means")

@@ -67,7 +67,6 @@ class Prepared:
 
     begun: Beginning
     journal: JournalWriter
-    order: Order
     source: Source
     stage: SynFeeder | None
     resumed: Checkpoint | None  # where an earlier start of the run was left
@@ -95,7 +94,6 @@ async def prepare(given: Inputs, stack: AsyncExitStack) -> Prepared:
     return Prepared(
         begun=replace(begun, stage_before=None),  # megabytes that nobody needs again
         journal=journal,
-        order=order,
         source=opened.source,
         stage=opened.stage,
         resumed=resumed,
