@@ -13,11 +13,13 @@ import re
 from typing import NamedTuple
 
 BITS = {4: 32, 6: 128}
+_EXAMPLES = {4: "10.20.0.0/16", 6: "fd00::/120"}
 MAX_TEXT = 256
 
 _QUAD = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}\Z")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f:.]+\Z")
 _DIGITS = re.compile(r"(?:0|[1-9][0-9]{0,4})\Z")
+_URI_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?\Z")
 _NAME = re.compile(
     r"(?=.{1,253}\.?\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*"
     r"[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?\Z"
@@ -103,6 +105,7 @@ def parse_endpoint(text: str) -> tuple[Span, int | None]:
     if text.count(":") == 1:
         address, _, port = text.partition(":")
         return parse_address(address), parse_port(port)
+    _check_six(text)
     return parse_span(text), None
 
 
@@ -118,11 +121,47 @@ def looks_like_name(text: str) -> bool:
     return "/" not in text and _NAME.match(text) is not None
 
 
+def _check_six(text: str) -> None:
+    """Refuse IPv6 without brackets that ends as a port would: its writer may mean another host."""
+    address, _, port = text.rpartition(":")
+    if not _DIGITS.match(port) or not 1 <= int(port) <= 65535 or not _is_six(address):
+        return
+    if not _is_six(text):
+        raise GrammarError(f"{text!r} is IPv6 with a port and without brackets", f"write [{address}]:{port}")
+    raise GrammarError(
+        f"{text!r} may be an address, or {address} with port {port}",
+        f"write [{address}]:{port} for the port, or [{text}] for the address",
+    )
+
+
+def _is_six(text: str) -> bool:
+    if ":" not in text:
+        return False
+    try:
+        _parse_six(text)
+    except GrammarError:
+        return False
+    return True
+
+
+def _explain_uri(text: str) -> GrammarError:
+    """What to write instead of a URI. Nothing before an `@` is repeated: it may be a password."""
+    scheme, _, rest = text.partition("://")
+    place = re.split(r"[/?#]", rest.rpartition("@")[2])[0]
+    hosts = [host for host in place.split(",") if _URI_HOST.match(host)]
+    what = f"a {scheme}:// URI" if scheme.isalnum() and scheme.isascii() else "a URI"
+    return GrammarError(
+        f"{what[:40]} is no target", f"write {' and '.join(hosts[:3]) or 'its address'} alone"
+    )
+
+
 def _check_text(text: object) -> None:
     if not isinstance(text, str):
         raise GrammarError(
             f"{text!r} is a {type(text).__name__}, not text", 'write it in quotes, as in "10.20.0.0/16"'
         )
+    if "://" in text:
+        raise _explain_uri(text)
     if not text:
         raise GrammarError("an empty text is no address", 'write one, as in "10.20.0.0/16"')
     if len(text) > MAX_TEXT:
@@ -154,9 +193,7 @@ def _parse_network(text: str) -> Span:
     start = parse_address(address)
     bits = BITS[start.version]
     if not _DIGITS.match(length) or int(length) > bits:
-        raise GrammarError(
-            f"{text!r} has no prefix length from 0 to {bits} (masks are not read)", f"write {address}/{bits}"
-        )
+        raise _explain_length(text, start, length)
     size = 1 << (bits - int(length))
     first = start.first & ~(size - 1)
     if first != start.first:
@@ -165,6 +202,32 @@ def _parse_network(text: str) -> Span:
             f"{text!r} has host bits set", f"write {network} for the network or {address} alone"
         )
     return Span(start.version, first, first + size - 1)
+
+
+def _explain_length(text: str, start: Span, length: str) -> GrammarError:
+    """A mask has a length that says the same; the remedy names it, and never one address for a network."""
+    bits = BITS[start.version]
+    reason = f"{text!r} has no prefix length from 0 to {bits}"
+    meant = _length_of_mask(start.version, length)
+    if meant is None:
+        return GrammarError(reason, f"write the length of the prefix, as in {_EXAMPLES[start.version]}")
+    size = 1 << (bits - meant)
+    network = f"{format_address(start.version, start.first & ~(size - 1))}/{meant}"
+    alone = "" if start.first % size == 0 else f", or {format_address(start.version, start.first)} alone"
+    return GrammarError(f"{reason} (masks are not read)", f"write {network}{alone}")
+
+
+def _length_of_mask(version: int, text: str) -> int | None:
+    """The length of 255.255.255.0, and of 0.0.0.255 as routers write it; None for what is no mask."""
+    try:
+        found, mask, _ = parse_address(text)
+    except GrammarError:
+        return None
+    every = (1 << BITS[version]) - 1
+    if found != version or mask == 0:
+        return None
+    hosts = mask if mask >> (BITS[version] - 1) == 0 else mask ^ every
+    return BITS[version] - hosts.bit_length() if hosts & (hosts + 1) == 0 else None
 
 
 def _parse_range(text: str) -> Span:

@@ -34,13 +34,30 @@ ODD = {
     "10.0.0.1\x00": "'10.0.0.1\\x00' has a blank inside; write it without blanks",
     "１０.0.0.1": "'１０.0.0.1' has characters outside ASCII; write the digits 0-9 of plain ASCII",
     "10.0.0.1/24": "'10.0.0.1/24' has host bits set; write 10.0.0.0/24 for the network or 10.0.0.1 alone",
-    "10.0.0.0/255.0.0.0": "'10.0.0.0/255.0.0.0' has no prefix length from 0 to 32 (masks are not read); "
-    "write 10.0.0.0/32",
+    "10.20.0.0/255.255.255.0": "'10.20.0.0/255.255.255.0' has no prefix length from 0 to 32 "
+    "(masks are not read); write 10.20.0.0/24",
+    "10.20.0.5/255.255.255.0": "'10.20.0.5/255.255.255.0' has no prefix length from 0 to 32 "
+    "(masks are not read); write 10.20.0.0/24, or 10.20.0.5 alone",
     "10.0.0.0/0.255.255.255": "'10.0.0.0/0.255.255.255' has no prefix length from 0 to 32 "
-    "(masks are not read); write 10.0.0.0/32",
-    "10.0.0.0/33": "'10.0.0.0/33' has no prefix length from 0 to 32 (masks are not read); write 10.0.0.0/32",
-    "10.0.0.0/08": "'10.0.0.0/08' has no prefix length from 0 to 32 (masks are not read); write 10.0.0.0/32",
-    "10.0.0.0/": "'10.0.0.0/' has no prefix length from 0 to 32 (masks are not read); write 10.0.0.0/32",
+    "(masks are not read); write 10.0.0.0/8",
+    "10.0.0.1/255.255.255.255": "'10.0.0.1/255.255.255.255' has no prefix length from 0 to 32 "
+    "(masks are not read); write 10.0.0.1/32",
+    "10.0.0.0/255.0.255.0": "'10.0.0.0/255.0.255.0' has no prefix length from 0 to 32; "
+    "write the length of the prefix, as in 10.20.0.0/16",
+    "10.0.0.0/0.0.0.0": "'10.0.0.0/0.0.0.0' has no prefix length from 0 to 32; "
+    "write the length of the prefix, as in 10.20.0.0/16",
+    "10.0.0.0/33": "'10.0.0.0/33' has no prefix length from 0 to 32; "
+    "write the length of the prefix, as in 10.20.0.0/16",
+    "10.0.0.0/08": "'10.0.0.0/08' has no prefix length from 0 to 32; "
+    "write the length of the prefix, as in 10.20.0.0/16",
+    "10.0.0.0/": "'10.0.0.0/' has no prefix length from 0 to 32; "
+    "write the length of the prefix, as in 10.20.0.0/16",
+    "fd00::/ffff:ffff::": "'fd00::/ffff:ffff::' has no prefix length from 0 to 128 (masks are not read); "
+    "write fd00::/32",
+    "mongodb://user:pass@10.0.0.1:27017,[fd00::1]/db": "a mongodb:// URI is no target; "
+    "write 10.0.0.1:27017 and [fd00::1] alone",
+    "mongodb://user:pass": "a mongodb:// URI is no target; write its address alone",
+    "mongodb://": "a mongodb:// URI is no target; write its address alone",
     "10.0.0.9-10.0.0.1": "'10.0.0.9-10.0.0.1' runs backwards; write 10.0.0.1-10.0.0.9",
     "10.0.0.1-fd00::1": "'10.0.0.1-fd00::1' mixes IPv4 and IPv6; write two ranges",
     "10.0.0.1-9": "'9' is a shortened or numeric form of an address; write all four octets in decimal",
@@ -50,7 +67,8 @@ ODD = {
     "fe80::1%eth0": "'fe80::1%eth0' has a zone; write fe80::1, or leave it out",
     "fd00::g": "'fd00::g' is not an IPv6 address; write one as in fd00::1",
     "fd00:::1": "'fd00:::1' is not an IPv6 address; write one as in fd00::1",
-    "fd00::1/129": "'fd00::1/129' has no prefix length from 0 to 128 (masks are not read); write fd00::1/128",
+    "fd00::1/129": "'fd00::1/129' has no prefix length from 0 to 128; "
+    "write the length of the prefix, as in fd00::/120",
     "::ffff:010.0.0.1": "'::ffff:010.0.0.1' is not an IPv6 address; write one as in fd00::1",
     "db.example.com": "'db.example.com' is a name, not an address; write its addresses",
     "": 'an empty text is no address; write one, as in "10.20.0.0/16"',
@@ -122,6 +140,11 @@ def test_any_text_is_refused_or_read_as_the_strict_oracle_reads_it(text: str) ->
         ("[fd00::1]:27018", "fd00::1", 27018),
         ("[fd00::1]", "fd00::1", None),
         ("fd00::1", "fd00::1", None),
+        ("[fd00::1:9001]", "fd00::1:9001", None),
+        ("fd00::1:abc", "fd00::1:abc", None),
+        ("fd00::1:0", "fd00::1:0", None),
+        ("fd00:0:0:0:0:0:1:9001", "fd00::1:9001", None),
+        ("fd00::1:0/112", "fd00::1:0/112", None),
         ("10.0.0.0/24", "10.0.0.0/24", None),
     ],
 )
@@ -136,6 +159,21 @@ def test_endpoints(text: str, ip: str, port: int | None) -> None:
         ("10.0.0.1:0", "'0' is not a port; write a number from 1 to 65535"),
         ("10.0.0.1:70000", "'70000' is not a port; write a number from 1 to 65535"),
         ("10.0.0.1:", "'' is not a port; write a number from 1 to 65535"),
+        (
+            "fd00::1:9001",
+            (
+                "'fd00::1:9001' may be an address, or fd00::1 with port 9001; "
+                "write [fd00::1]:9001 for the port, or [fd00::1:9001] for the address"
+            ),
+        ),
+        (
+            "fd00::1:27017",
+            "'fd00::1:27017' is IPv6 with a port and without brackets; write [fd00::1]:27017",
+        ),
+        (
+            "fd00:0:0:0:0:0:0:1:80",
+            "'fd00:0:0:0:0:0:0:1:80' is IPv6 with a port and without brackets; write [fd00:0:0:0:0:0:0:1]:80",
+        ),
         ("[fd00::1", "'[fd00::1' has an unmatched bracket; write [fd00::1]:27017"),
         ("[fd00::1]27017", "'[fd00::1]27017' has an unmatched bracket; write [fd00::1]:27017"),
         ("[10.0.0.1]:27017", "'[10.0.0.1]:27017' has brackets around IPv4; write 10.0.0.1:27017"),
