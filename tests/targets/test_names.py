@@ -14,6 +14,7 @@ from targets.names import leave_out, system_resolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from targets.scope import Scope
 
@@ -144,6 +145,30 @@ def test_the_system_resolver_takes_names_as_complete(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     assert system_resolver()("db.example.com") == ["10.20.0.7", "10.20.0.8"]
     assert asked == ["db.example.com."]
+
+
+def test_the_hosts_file_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dot that makes a name complete hides that file from the system's resolver."""
+    asked = []
+
+    def getaddrinfo(name: str, *_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        asked.append(name)
+        return [(2, 1, 6, "", ("10.20.0.9", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    hosts = tmp_path / "hosts"
+    hosts.write_text(
+        "# 10.20.0.1 db\n10.20.0.7\tDB db.lan # ours\nfd00::7 db\n10.20.0.8 db2 db.lan.example.com\nbroken\n",
+        encoding="utf-8",
+    )
+    resolve = system_resolver(hosts=hosts)
+    assert resolve("db") == ["10.20.0.7", "fd00::7"]
+    assert resolve("db.LAN.") == ["10.20.0.7"]
+    assert not asked
+    assert resolve("lan") == ["10.20.0.9"]
+    assert system_resolver(hosts=tmp_path / "none")("db") == ["10.20.0.9"]
+    assert asked == ["lan.", "db."]
+    assert load(WEB, {"cidr": "db.lan"}, resolver=resolve).owner_of(0x0A140007).hostnames == ("db.lan",)
 
 
 def test_the_system_resolver_fails_as_the_system_does(monkeypatch: pytest.MonkeyPatch) -> None:
