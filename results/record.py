@@ -59,7 +59,8 @@ class Tls(Struct, frozen=True, kw_only=True):
 class Endpoint(Struct, frozen=True, kw_only=True):
     """Which address was asked. `tls` is null when the conversation was in the clear.
 
-    `hostnames`: those of the allow-list first, then those that the server's certificate claims.
+    `hostnames`: those of the allow-list first, then those of a list of targets, then those that the server's
+    certificate claims.
     """
 
     ip: str

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from targets.grammar import Span
+
+MAX_NAMES: Final = 8  # of one address, in one list
 
 
 class Claim(NamedTuple):
@@ -14,3 +16,4 @@ class Claim(NamedTuple):
     span: Span
     port: int | None  # None: on every port of the scope
     provenance: str  # where it stands: file:line, or the file and the host in it
+    names: tuple[str, ...] = ()  # of the host; labels that nothing looks up, at most MAX_NAMES

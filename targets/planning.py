@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from targets.claims import MAX_NAMES
 from targets.grammar import Span, format_address, format_span, parse_endpoint
 from targets.ranges import subtract
 from targets.scope import OutOfScope, Scope
@@ -83,20 +84,28 @@ class Narrowed(NamedTuple):
 
 
 def narrow_by_claims(scope: Scope, claims: Iterable[Claim]) -> Narrowed:
-    """The targets that claims name. A claim that names no target of the scope is counted, never probed."""
-    wanted: list[tuple[Span, int | None]] = []
-    outside = 0
+    """The targets that claims name. A claim that names no target of the scope is counted, never probed.
+
+    A target that is claimed again costs no memory again.
+    """
+    wanted: set[tuple[Span, int | None]] = set()
+    names: dict[tuple[int, int], tuple[str, ...]] = {}
+    inside = outside = 0
     examples: list[tuple[Claim, str]] = []
     for claim in claims:
         segments = scope.segments_over(claim.span)
         if segments and (claim.port is None or any(claim.port in segment.ports for segment in segments)):
-            wanted.append((claim.span, claim.port))
+            inside += 1
+            wanted.add((claim.span, claim.port))
+            if claim.names:
+                at = claim.span.version, claim.span.first
+                names[at] = tuple(dict.fromkeys((*names.get(at, ()), *claim.names)))[:MAX_NAMES]
             continue
         outside += 1
         if len(examples) < 10:
             why = scope.explain(claim.span.version, claim.span.first, claim.port)
             examples.append((claim, why or "nothing of it is in the scope"))
-    return Narrowed(scope.restrict(wanted), len(wanted), outside, tuple(examples))
+    return Narrowed(scope.restrict(wanted).named(names), inside, outside, tuple(examples))
 
 
 def _list(ports: Sequence[int]) -> str:

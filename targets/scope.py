@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from bisect import bisect_right
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from targets.entries import govern
@@ -19,13 +20,16 @@ from targets.special import describe
 from targets.target import OutOfScope, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from targets.entries import Deny, Entry
     from targets.grammar import Span
     from targets.ranges import Interval
 
 __all__ = ["Excluded", "OutOfScope", "Scope", "ScopeSegment", "Target"]
+
+Names = Mapping[tuple[int, int], tuple[str, ...]]
+"""What a list calls the hosts at (version, address): labels, which nothing looks up."""
 
 _Interval = tuple[int, int, int, frozenset[int], float]
 _CLOSED: Final[_Interval] = (0, 0, -1, frozenset(), -math.inf)
@@ -44,6 +48,7 @@ class Scope:
         "_excluded",
         "_firsts",
         "_last_interval",
+        "_names",
         "_offsets",
         "_ports",
         "_segments",
@@ -58,6 +63,7 @@ class Scope:
     _excluded: tuple[Excluded, ...]
     _firsts: dict[int, list[int]]
     _last_interval: list[_Interval]  # a cell of one: the interval that held the last target
+    _names: Names
     _offsets: list[int]
     _ports: tuple[int, ...]
     _segments: dict[int, tuple[ScopeSegment, ...]]
@@ -93,6 +99,7 @@ class Scope:
         segments: Mapping[int, list[ScopeSegment]],
         excluded: tuple[Excluded, ...],
         allowed: Ranges,
+        names: Names | None = None,
     ) -> None:
         put = object.__setattr__
         cells: list[tuple[int, int, int, tuple[int, ...], int]] = []
@@ -116,6 +123,7 @@ class Scope:
             {v: [(v, s.first, s.last, frozenset(s.ports), s.expires) for s in segments[v]] for v in (4, 6)},
         )
         put(self, "_last_interval", [_CLOSED])
+        put(self, "_names", names or {})
         every = {port for v in (4, 6) for segment in segments[v] for port in segment.ports}
         put(self, "_ports", tuple(sorted(every)))
 
@@ -127,15 +135,17 @@ class Scope:
         segments: Mapping[int, list[ScopeSegment]],
         excluded: tuple[Excluded, ...],
         allowed: Ranges,
+        names: Names | None = None,
     ) -> Scope:
         scope = object.__new__(cls)
-        scope._fill(entries, denies, segments, excluded, allowed)
+        scope._fill(entries, denies, segments, excluded, allowed, names)
         return scope
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("a Scope is immutable: build another one")
 
     def __reduce__(self) -> tuple[object, ...]:
+        # Names do not travel: who writes records is here.
         segments = {version: list(self._segments[version]) for version in (4, 6)}
         return _restore, (self._entries, self._denies, segments, self._excluded, self._allowed)
 
@@ -239,6 +249,16 @@ class Scope:
             raise OutOfScope(format_address(version, address), self.explain(version, address))
         return self._segments[version][at].entry
 
+    def hostnames_of(self, address: int, version: int = 4) -> tuple[str, ...]:
+        """What an address of the scope is called: by its entry, then by the list that named it."""
+        names = self.owner_of(address, version).hostnames
+        return (*names, *(name for name in self._names.get((version, address), ()) if name not in names))
+
+    @property
+    def names(self) -> Names:
+        """What a list called the hosts of the scope, beside the names of their entries."""
+        return self._names
+
     def _locate(self, version: int, address: int) -> int:
         at = bisect_right(self._firsts[version], address) - 1
         return at if at >= 0 and address <= self._segments[version][at].last else -1
@@ -327,7 +347,8 @@ class Scope:
         """The targets of both: what a reload may leave. Owners stay ours; the earlier expiry holds."""
         segments = {v: list(meet(self._segments[v], other._segments[v])) for v in (4, 6)}
         denies = self._denies + tuple(deny for deny in other._denies if deny not in self._denies)
-        return Scope._made(self._entries, denies, segments, self._excluded, self._allowed & other._allowed)
+        allowed = self._allowed & other._allowed
+        return Scope._made(self._entries, denies, segments, self._excluded, allowed, self._names)
 
     def without(self, denies: Sequence[Deny]) -> Scope:
         """The same scope with more denied: opt-outs kept elsewhere, or this machine's own addresses."""
@@ -341,8 +362,9 @@ class Scope:
                 piece for segment in self._segments[version] for piece in cut(version, segment, denied)
             ]
         more = tuple(Excluded(item, taken[id(item)][1] if id(item) in taken else 0) for item in denies)
+        excluded = self._excluded + more
         return Scope._made(
-            self._entries, (*self._denies, *denies), segments, self._excluded + more, self._allowed
+            self._entries, (*self._denies, *denies), segments, excluded, self._allowed, self._names
         )
 
     def restrict(
@@ -355,7 +377,12 @@ class Scope:
             v: [piece for segment in self._segments[v] for piece in asked.cut(v, segment, only)]
             for v in (4, 6)
         }
-        return Scope._made(self._entries, self._denies, segments, self._excluded, self._allowed)
+        return Scope._made(self._entries, self._denies, segments, self._excluded, self._allowed, self._names)
+
+    def named(self, names: Names) -> Scope:
+        """The same scope, whose hosts have these names beside those of their entries."""
+        segments = {version: list(self._segments[version]) for version in (4, 6)}
+        return Scope._made(self._entries, self._denies, segments, self._excluded, self._allowed, names)
 
 
 def _restore(

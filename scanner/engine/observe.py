@@ -103,16 +103,20 @@ def observe(context: RunContext, target: Target, talk: Conversation, wall: float
 
 
 def lines_of_cached(context: RunContext, batch: Iterable[Answered], wall: float) -> list[bytes | None]:
-    """The line of what `observe_cached` makes, for each of them; None where there is no template for it."""
-    run_id, entry_of = context.run_id, context.scope.owner_of
+    """The line of what `observe_cached` makes, for each of them; None where there is no template for it, as
+    for a host that has names of its own."""
+    run_id, entry_of, named = context.run_id, context.scope.owner_of, context.scope.names
     observed_at = timestamp(wall).encode()
     lines: list[bytes | None] = []
     for target, _, talk in batch:
         cached, fingerprint = talk.cached, talk.fingerprint
         assert cached is not None
         assert fingerprint is not None
-        _, address, port = target
-        place = id(entry_of(address, target[0])), port
+        version, address, port = target
+        if named and (version, address) in named:
+            lines.append(None)
+            continue
+        place = id(entry_of(address, version)), port
         template = cached.templates.get(place)
         if template is None:
             template = _template_of(context, target, talk, cached, wall, place)
@@ -196,8 +200,8 @@ def silence(context: RunContext, target: Target, verdict: Verdict, detail: str, 
 
 
 def _endpoint(scope: Scope, target: Target, tls: Tls | None) -> Endpoint:
-    """The address with its names: those of the allow-list, then those that the certificate claims."""
-    names = list(scope.owner_of(target.address, target.version).hostnames)
+    """The address with its names: of the allow-list, of a list of targets, of the server's certificate."""
+    names = list(scope.hostnames_of(target.address, target.version))
     if tls is not None and tls.certificate is not None:
         names += [name for name in tls.certificate.names if name not in names]
     return Endpoint(ip=target.ip, port=target.port, hostnames=names, tls=tls)

@@ -105,6 +105,20 @@ def test_servers_that_answer_alike_get_the_same_record_as_if_asked_at_length(
     assert made == 30
 
 
+def test_each_host_keeps_the_names_that_a_list_gives_it(tmp_path: Path, port: int) -> None:
+    """Also among servers that answer alike, whose lines are written from one template."""
+    (locked,) = estate({"auth_7_1"}).values()
+    settings = Settings(sweep=msgspec.structs.replace(FAST, rate=200))
+    base = 0x7F5B0000  # 127.91.0.0
+    names = {(4, base + number): (f"db{number}.lan",) for number in range(1, 31, 3)}
+    scope = scope_of(port, "127.91.0.0/27").named(names)
+    with LabThread({(f"127.91.0.{number}", port): locked for number in range(1, 31)}):
+        summary, _ = sweep(scope, tmp_path, settings, seed=1)
+    assert {ip: line.target.hostnames for ip, line in found(summary.run_dir).items()} == {
+        f"127.91.0.{number}": [f"db{number}.lan"] if number % 3 == 1 else [] for number in range(1, 31)
+    }
+
+
 def _without_times(line: Observation) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(line)
     for name in ("event_id", "run_id", "observed_at"):

@@ -87,6 +87,33 @@ def test_claims_narrow_and_are_counted(allow: list[Span], claimed: list[tuple[Sp
     }
 
 
+def test_names_of_a_list_stay_with_their_hosts() -> None:
+    claims = [
+        Claim(parse_span("10.20.0.1"), 27017, "list:1", ("db.lan", "db.example.com")),
+        Claim(parse_span("10.20.0.1"), 27018, "list:2", ("db.lan", "old.lan")),
+        Claim(parse_span("10.20.0.2"), None, "list:3"),
+        Claim(parse_span("10.20.30.1"), None, "list:4", ("denied.lan",)),
+    ]
+    scope = narrow_by_claims(estate(), claims).scope
+    first = scope.pick(0)
+    names = ("db.lan", "db.example.com", "old.lan")
+    assert scope.hostnames_of(first.address) == names
+    assert scope.hostnames_of(first.address + 1) == ()
+    assert scope.digest == narrow(estate(), ["10.20.0.1", "10.20.0.2"]).digest
+    for narrowed in (scope.intersect(estate()), scope.without([Deny.of("10.20.0.2")]), scope.restrict([])):
+        assert narrowed.named({}).digest == narrowed.digest
+        if len(narrowed):
+            assert narrowed.hostnames_of(first.address) == names
+    with pytest.raises(OutOfScope):
+        scope.hostnames_of(parse_span("10.20.30.1").first)
+
+
+def test_a_target_that_is_claimed_again_costs_nothing() -> None:
+    again = Claim(parse_span("10.20.0.1"), 27017, "list:1", ("db.lan",))
+    found = narrow_by_claims(estate(), (again for _ in range(1000)))
+    assert (found.inside, len(found.scope)) == (1000, 1)
+
+
 def test_claims_outside_are_shown_with_their_reason() -> None:
     claims = [
         Claim(parse_span("10.20.0.1"), 27017, "list:1"),
