@@ -52,7 +52,9 @@ def narrow_by_list(scope: Scope, source: str, stream: BinaryIO, targets: Sequenc
     inside = found.inside - len(named)
     if not inside and not found.outside:
         raise RefusedError(
-            f"{STANDARD_INPUT} holds no TARGET; write one a line, or pipe another scanner's output into it"
+            f"{STANDARD_INPUT} holds no TARGET: no address, none with an open TCP port"
+            f"{''.join(f' ({told})' for told in warnings[:1])}; write one a line, or pipe another scanner's "
+            "output into it"
         )
     if not inside:
         raise RefusedError(

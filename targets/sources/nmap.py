@@ -1,102 +1,308 @@
-"""nmap's XML (`-oX`): open TCP ports, read as a stream. Entity declarations are refused.
+"""nmap's XML (`-oX`), which masscan writes too: open TCP ports, read as a stream that may be damaged.
 
-Format: nmap.dtd, shipped with nmap. A host without a port list (`-sn`) is a claim for every port.
+Format: nmap.dtd, shipped with nmap. A host without a list of ports (`-sn`) is a claim for every port.
 """
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections import deque
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, NoReturn
 from xml.parsers import expat
 
 from targets.claims import Claim
 from targets.errors import ScopeError
 from targets.grammar import GrammarError, parse_address, parse_port
+from targets.sources.lines import BUFFER, MAX_LINE
+from targets.sources.records import host_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CHUNK = 65536
+    from targets.grammar import Span
+
+MAX_TAG = MAX_LINE  # bytes without the end of a tag: the parser begins such a tag again at each buffer
+MAX_DEPTH = 64
+MAX_WORDS = 1024  # names of tags and attributes; nmap.dtd has 120
+MAX_ADDRESSES = 16  # of one host
+WARNINGS = 3  # damaged places that are told one by one
+
+# What XML 1.0 forbids: control characters, halves of surrogates (here: bytes that are no UTF-8), references
+# to such characters, and an ampersand that is none. nmap has written each of them into names of services.
+_UNFIT = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
+    "|&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,8}|#x[0-9A-Fa-f]{1,8});)"
+    "|&#(x?)([0-9A-Fa-f]+);"
+)
+_DOCUMENT = re.compile(rb"(?=<\?xml\s)")
+_HOST = re.compile(rb"<host[\s>]")
+_LONGEST = 16  # characters of a reference or of the beginning of a tag that are looked for
 
 
-class _Hosts:
-    """Collects the claims of one document as its elements go by; holds one host at a time."""
+def read_nmap(stream: BinaryIO, name: str, warn: Callable[[str], None]) -> Iterator[Claim]:
+    """The claims of nmap reports, one or several behind each other.
 
-    def __init__(self, name: str) -> None:
-        self.ready: deque[Claim] = deque()
-        self.root = ""
+    A report that breaks off or is damaged gives what comes before and after, with a warning that names the
+    line. Raises ScopeError for XML of another kind, and where damage is all there is.
+    """
+    text = _Fit(stream)
+    reports = _Reports(name, warn)
+    claimed = False
+    while piece := text.read():
+        for part in _DOCUMENT.split(piece):
+            reports.feed(part)
+            for claim in reports.claims():
+                claimed = True
+                yield claim
+    reports.finish(claimed)
+    if text.unfit:
+        count = "a character" if text.unfit == 1 else f"{text.unfit:,} characters"
+        warn(f"{name}:{text.place}: {count} that XML forbids, here first; the rest of the report is used")
+
+
+class _Fit:
+    """The text of a stream with a replacement character for whatever XML forbids."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.unfit = 0  # how many places
+        self.place = 0  # line of the first
+        self._stream = stream
+        self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+        self._line = 1
+        self._held = ""
+        self._ended = False
+
+    def read(self) -> bytes:
+        """The next piece, about a buffer long; empty at the end. No reference and no short tag is cut."""
+        while not self._ended:
+            raw = self._stream.read(BUFFER)
+            self._ended = not raw
+            text = (self._held + self._decode(raw, self._ended)).replace("\ufeff", "")
+            end = len(text)
+            if not self._ended:
+                begun = max(text.rfind(mark, max(end - _LONGEST, 0)) for mark in "<&")
+                end = begun if begun >= 0 else end
+            text, self._held = text[:end], text[end:]
+            if text:
+                fit = _UNFIT.sub(self._mend, text)
+                self._line += text.count("\n")
+                return fit.encode()
+        return b""
+
+    def _mend(self, found: re.Match[str]) -> str:
+        if found[2] is not None and _is_allowed(int(found[2], 16 if found[1] else 10)):
+            return found[0]
+        self.unfit += 1
+        if self.unfit == 1:
+            self.place = self._line + found.string.count("\n", 0, found.start())
+        return "\ufffd"
+
+
+def _is_allowed(number: int) -> bool:
+    """Whether XML 1.0 has a character of this number."""
+    return number in (9, 10, 13) or any(
+        low <= number <= high for low, high in ((0x20, 0xD7FF), (0xE000, 0xFFFD), (0x10000, 0x10FFFF))
+    )
+
+
+class _Reports:
+    """Parses one report after the other, and goes on at the next host behind a damaged place."""
+
+    def __init__(self, name: str, warn: Callable[[str], None]) -> None:
         self._name = name
-        self._hosts = 0
+        self._warn = warn
+        self._line = 1  # of the next bytes
+        self._ready: deque[_Host] = deque()
+        self._report: _Report | None = None
+        self._lost = False  # behind damage, and no host has come yet
+        self._damaged = 0  # places
+        self._fault: ScopeError | None = None  # the first of them
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes that belong to one report. Raises ScopeError."""
+        if _DOCUMENT.match(data):
+            self._close()
+        at = len(data) if self._report is None and not data.strip() else 0  # nothing may precede <?xml
+        while at < len(data):
+            if self._lost:
+                found = _HOST.search(data, at)
+                if found is None:
+                    break
+                at = found.start()
+                self._begin(data, at).parse(b"<nmaprun>")
+            report = self._report or self._begin(data, at)
+            before = report.fed
+            try:
+                report.parse(data[at:])
+                break
+            except expat.ExpatError as error:
+                self._lose(report, error)
+                at += max(report.parser.ErrorByteIndex - before, 0) + 1
+        self._line += data.count(b"\n")
+
+    def _begin(self, data: bytes, at: int) -> _Report:
+        hosts = self._report.hosts if self._report else 0
+        line = self._line + data.count(b"\n", 0, at)
+        self._report = _Report(self._name, self._ready, line, hosts)
+        self._lost = False
+        return self._report
+
+    def _lose(self, report: _Report, error: expat.ExpatError) -> None:
+        reason = f"not valid XML: {expat.ErrorString(error.code)}"
+        line = report.line
+        if not report.root:
+            raise ScopeError(self._name, line, reason, "name the file that nmap -oX wrote") from None
+        self._lost = True
+        self._damaged += 1
+        if self._fault is None:
+            self._fault = ScopeError(self._name, line, reason, "correct this place, or scan again")
+        if self._damaged <= WARNINGS:
+            self._warn(f"{self._name}:{line}: {reason}; what comes before it and the next hosts are used")
+
+    def _close(self) -> None:
+        """The report ends here, or breaks off."""
+        report = self._report
+        if report is None or self._lost:
+            self._report, self._lost = None, False
+            return
+        try:
+            report.parser.Parse(b"", True)
+        except expat.ExpatError as error:
+            if not report.root:
+                self._lose(report, error)
+            self._warn(
+                f"{self._name}: the report breaks off at line {report.line}; what comes before it is used"
+            )
+        self._report = None
+
+    def claims(self) -> Iterator[Claim]:
+        """What has been read and not been given yet."""
+        while self._ready:
+            host = self._ready.popleft()
+            for span in host.spans:
+                for port in host.ports or (None,):
+                    yield Claim(span, port, host.place, host.names)
+
+    def finish(self, claimed: bool) -> None:
+        """The stream has ended. Raises ScopeError when damage kept everything from being read."""
+        self._close()
+        if self._fault is not None and not claimed:
+            raise self._fault
+        if self._damaged > WARNINGS:
+            self._warn(f"{self._name}: {self._damaged:,} places of it are not valid XML")
+
+
+class _Host(NamedTuple):
+    """One host that is up or has open ports."""
+
+    spans: tuple[Span, ...]
+    ports: tuple[int, ...]  # none: every port of the scope
+    place: str
+    names: tuple[str, ...]
+
+
+class _Report:
+    """Collects the hosts of one report as its elements go by; holds one at a time."""
+
+    def __init__(self, name: str, ready: deque[_Host], line: int, hosts: int) -> None:
+        self.root = ""
+        self.fed = 0  # bytes
+        self.hosts = hosts
+        self._name = name
+        self._ready = ready
+        self._first_line = line
+        self._depth = 0
+        self._tagged = 0  # bytes that had been fed when the last tag ended
+        self._known: set[str] = set()
         self._forget()
-        self.parser = expat.ParserCreate()
+        # Interned names would be kept as long as the parser.
+        self.parser = expat.ParserCreate("utf-8", None, None)
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
-        # Without entities there is no expansion bomb and nothing external to fetch.
+        # Without entities there is no expansion bomb and nothing external to fetch; nor are there attributes
+        # that every tag would get.
         self.parser.EntityDeclHandler = self._refuse_entity
+        self.parser.AttlistDeclHandler = self._refuse_attributes
+
+    @property
+    def line(self) -> int:
+        """Where the parser is, in the stream."""
+        return self._first_line + self.parser.CurrentLineNumber - 1
+
+    def parse(self, data: bytes) -> None:
+        """Go on with `data`. Raises ExpatError where it is no XML, ScopeError where it is none of nmap's."""
+        self.fed += len(data)
+        self.parser.Parse(data, False)
+        if self.fed - self._tagged > MAX_TAG:
+            self.fail(f"a tag is longer than {MAX_TAG:,} bytes", "take that host out, or scan again")
 
     def _forget(self) -> None:
-        self._addresses: list[str] = []
-        self._open: list[str] = []
+        self._inside = False
+        self._addresses: dict[Span, None] = {}
+        self._open: dict[int, None] = {}
+        self._names: tuple[str, ...] = ()
         self._port = ""
         self._listed = False
         self._up = False
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._tagged = self.fed
+        self._depth += 1
+        self._known.add(tag)
+        self._known.update(attributes)
+        if self._depth > MAX_DEPTH or len(self._known) > MAX_WORDS:
+            self.fail("has tags that nmap does not write", "name the file that nmap -oX wrote")
         if not self.root:
             self.root = tag
             if tag != "nmaprun":
                 self.fail(f"is XML of another kind (<{tag[:40]}>)", "name the file that nmap -oX wrote")
         elif tag == "host":
-            self._hosts += 1
+            self.hosts += 1
             self._forget()
-        elif tag == "address" and attributes.get("addrtype") in ("ipv4", "ipv6"):
-            self._addresses.append(attributes.get("addr", ""))
+            self._inside = True
+        elif self._inside:
+            try:
+                self._of_host(tag, attributes)
+            except GrammarError as error:
+                self.fail(error.reason, error.remedy)
+
+    def _of_host(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == "address":
+            if attributes.get("addrtype") in ("ipv4", "ipv6"):
+                self._addresses[parse_address(attributes.get("addr", ""))] = None
+                if len(self._addresses) > MAX_ADDRESSES:
+                    self.fail(f"a host has more than {MAX_ADDRESSES} addresses", "correct this host")
         elif tag == "status":
             self._up = attributes.get("state") == "up"
+        elif tag == "hostname":
+            self._names = host_names([*self._names, attributes.get("name")])
+        elif tag in ("ports", "extraports"):
+            self._listed = True
         elif tag == "port":
             self._listed = True
             self._port = attributes.get("portid", "") if attributes.get("protocol") == "tcp" else ""
         elif tag == "state" and self._port and attributes.get("state") == "open":
-            self._open.append(self._port)
+            self._open[parse_port(self._port)] = None
 
     def _end(self, tag: str) -> None:
+        self._tagged = self.fed
+        self._depth -= 1
         if tag == "port":
             self._port = ""
-        if tag != "host" or not (self._open or (self._up and not self._listed)):
+        if tag != "host" or not self._inside:
             return
-        place = f"{self._name} (host {self._hosts})"
-        try:
-            ports: list[int | None] = [parse_port(port) for port in self._open] or [None]
-            for address in self._addresses:
-                span = parse_address(address)
-                self.ready.extend(Claim(span, port, place) for port in ports)
-        except GrammarError as error:
-            self.fail(error.reason, error.remedy)
+        self._inside = False
+        if self._open or (self._up and not self._listed):
+            place = f"{self._name} (host {self.hosts})"
+            self._ready.append(_Host(tuple(self._addresses), tuple(self._open), place, self._names))
 
     def _refuse_entity(self, entity: str, *_: object) -> None:
         self.fail(f"declares the entity {entity[:40]!r}, which no scanner does", "name a file of nmap's own")
 
-    def fail(self, reason: str, remedy: str) -> None:
+    def _refuse_attributes(self, element: str, *_: object) -> None:
+        self.fail(f"declares attributes of <{element[:40]}>", "name a file of nmap's own")
+
+    def fail(self, reason: str, remedy: str) -> NoReturn:
         """Stop the parser with a refusal that names the line."""
-        raise ScopeError(self._name, self.parser.CurrentLineNumber, reason, remedy)
-
-
-def read_nmap(stream: BinaryIO, name: str, warn: Callable[[str], None]) -> Iterator[Claim]:
-    """The claims of an nmap report; a report that breaks off gives what it has, after a warning."""
-    hosts = _Hosts(name)
-    while True:
-        chunk = stream.read(CHUNK)
-        try:
-            hosts.parser.Parse(chunk, not chunk)
-        except expat.ExpatError as error:
-            yield from hosts.ready
-            broken_off = not chunk and hosts.root
-            if not broken_off:
-                reason = f"not valid XML: {expat.ErrorString(error.code)}"
-                raise ScopeError(name, error.lineno, reason, "name the file that nmap -oX wrote") from None
-            warn(f"{name}: the report breaks off at line {error.lineno}; what comes before it is used")
-            return
-        while hosts.ready:
-            yield hosts.ready.popleft()
-        if not chunk:
-            return
+        raise ScopeError(self._name, self.line, reason, remedy)

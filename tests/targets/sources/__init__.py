@@ -1,0 +1,1 @@
+"""Tests of the readers of lists and of other programs' output."""
