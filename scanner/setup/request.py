@@ -6,6 +6,7 @@ Precedence: the command line, then MONGOSWEEP_* variables, then the configuratio
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +160,8 @@ def narrow_scope(
 
     Raises RefusedError for a TARGET or port outside, and for a list of which nothing is inside.
     """
+    if LIST not in targets:
+        _check_forgotten_list()
     if not targets and not ports:
         return scope, ()
     given = tuple(text for text in targets if text != LIST)
@@ -181,6 +184,22 @@ def narrow_scope(
         narrowed, notices = narrow_by_list(narrow(scope, (), ports or None), source, standard_input(), given)
     require_targets(narrowed, source)
     return narrowed, notices
+
+
+def _check_forgotten_list() -> None:
+    """Refuse `sweep < list.txt`: without `-` the list would be ignored and the whole scope asked.
+
+    Only a file that nobody has read from is told apart from the input of a script that runs us.
+    """
+    try:
+        status, position = os.fstat(0), os.lseek(0, 0, os.SEEK_CUR)
+    except OSError:  # a pipe or a terminal, or nothing at all
+        return
+    if stat.S_ISREG(status.st_mode) and status.st_size and position == 0:
+        raise RefusedError(
+            "standard input is a file, and no TARGET is -, so it would not be read; "
+            "write - to ask what it lists, or < /dev/null to ask the whole scope"
+        )
 
 
 def reload_scope(request: SweepRequest, now: float, *, names: bool) -> Scope:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -181,6 +183,16 @@ def test_a_bad_scope_file(
         ("127.93.0.1\nключ\n", "standard input:2: "),
         ("x" * 300, "standard input:1: "),
         ("<html></html>", "XML of another kind"),
+        (
+            "127.93.0.1\nfd00::1:9001\n",
+            "standard input:2: 'fd00::1:9001' may be an address, or fd00::1 with port ",
+        ),
+        ("Starting Nmap 7.93\nNmap scan report for 127.93.0.1\n", "nmap's normal output"),
+        ('[\n{"ip": "127.93.0.1", "ports": [{"port": 53, "proto": "udp"}]}\n]', "none with an open TCP port"),
+        (
+            '{"ip": "127.93.0.1", "po',
+            "(standard input:1: the last record is torn; what comes before it is used)",
+        ),
     ],
 )
 def test_a_bad_list_on_standard_input(listed: str, place: str, tmp_path: Path) -> None:
@@ -222,6 +234,34 @@ def test_a_run_that_is_not_there(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
     check(capsys, main(command), "no", "")
+
+
+def test_a_list_that_nobody_would_read(tmp_path: Path) -> None:
+    """`sweep < list.txt` asked the whole scope. What a script has read from already is no list."""
+    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
+    listed = tmp_path / "list.txt"
+    listed.write_text("127.93.0.1\n", encoding="utf-8")
+    with listed.open() as stdin:
+        done = mongosweep("plan", "--json", cwd=tmp_path, stdin=stdin)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert "standard input is a file, and no TARGET is -" in done.stderr
+        assert json.loads(mongosweep("plan", "--json", "-", cwd=tmp_path, stdin=stdin).stdout)["targets"] == 1
+        stdin.seek(1)
+        assert json.loads(mongosweep("plan", "--json", cwd=tmp_path, stdin=stdin).stdout)["targets"] == 8
+    for nothing in (subprocess.DEVNULL, subprocess.PIPE):
+        assert mongosweep("plan", cwd=tmp_path, stdin=nothing).returncode == 0
+
+
+def test_a_uri_is_no_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And its password is not repeated."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
+    assert main(["plan", "mongodb://root:secret@127.93.0.1:27017/admin"]) == 2
+    told = "error: TARGET a mongodb:// URI is no target; write 127.93.0.1:27017 alone\n"
+    assert capsys.readouterr() == ("", told)
 
 
 def test_a_file_is_no_target(

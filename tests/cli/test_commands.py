@@ -182,6 +182,17 @@ def test_what_a_list_names_outside_is_never_asked(here: Path) -> None:
     assert "127.93.0.9 (standard input:2): denied by 127.93.0.8/29 (medical devices)" in done.stderr
 
 
+def test_the_names_of_a_list_are_in_the_record(here: Path) -> None:
+    (here / "mongosweep.toml").write_text(on_a_free_port(), encoding="utf-8")
+    host = (
+        '<host><status state="up"/><address addr="127.93.0.2" addrtype="ipv4"/>'
+        '<hostnames><hostname name="DB.example.com" type="user"/></hostnames></host>'
+    )
+    done = mongosweep("sweep", "--all", "-q", "-", cwd=here, input=NMAP.format(host))
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert line["target"]["hostnames"] == ["db.example.com"]
+
+
 def test_init_then_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
