@@ -40,7 +40,7 @@ class Call(NamedTuple):
     contact: str
     open: int
     gravest: Severity
-    size: int  # bytes that lie open, where a server gave a figure
+    size: int | None  # bytes that lie open; None while no server gave a figure
 
 
 def by_gravity(observations: Iterable[Observation]) -> list[Observation]:
@@ -92,14 +92,16 @@ def whom_to_call(observations: Iterable[Observation]) -> list[Call]:
         if not is_open and observation.severity.rank > Severity.HIGH.rank:
             continue
         key = (_owner(observation), visible(observation.owner.contact, _NAME))
-        known = calls.get(key, Call(*key, 0, observation.severity, 0))
-        size = observation.exposure.total_size_bytes if is_open and observation.exposure else 0
+        known = calls.get(key, Call(*key, 0, observation.severity, None))
+        size = observation.exposure.total_size_bytes if is_open and observation.exposure else None
         calls[key] = known._replace(
             open=known.open + is_open,
             gravest=min(known.gravest, observation.severity, key=lambda severity: severity.rank),
-            size=known.size + (size or 0),
+            size=known.size if size is None else (known.size or 0) + size,
         )
-    return sorted(calls.values(), key=lambda call: (call.gravest.rank, -call.open, -call.size, call.owner))
+    return sorted(
+        calls.values(), key=lambda call: (call.gravest.rank, -call.open, -(call.size or 0), call.owner)
+    )
 
 
 def _owner(observation: Observation) -> str:

@@ -193,7 +193,7 @@ class _Printer:
                 call.owner or "(no owner)",
                 call.contact or "-",
                 f"{call.open:,}",
-                human_bytes(call.size),
+                human_bytes(call.size) if call.open else "-",
                 call.gravest.value,
             )
             for call in calls[:MOST_CALLS]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from results.text import human_bytes, visible
 from scanner.cli.plan_text import duration, plural
+from scanner.cli.streams import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,23 +26,22 @@ LIVE_ROWS = 12
 
 
 @contextlib.contextmanager
-def screen_for(stream: TextIO | None, *, quiet: bool) -> Iterator[Screen]:
-    """The screen that suits the stream; what it changed on a terminal is undone at the end."""
+def screen_for(stream: TextIO | None, *, quiet: bool, alone: bool = True) -> Iterator[Screen]:
+    """The screen that suits the stream; what it changed on a terminal is undone at the end. `alone`: nothing
+    else writes on that terminal meanwhile, so that a view may be drawn over itself."""
     if quiet or stream is None:
         yield QuietScreen(stream)
         return
-    screen = TerminalScreen(stream) if is_terminal(stream) else PlainScreen(stream)
+    screen = TerminalScreen(stream) if alone and can_redraw(stream) else PlainScreen(stream)
     try:
         yield screen
     finally:
         screen.close()
 
 
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether somebody watches this stream on a terminal that can move its cursor."""
-    with contextlib.suppress(ValueError, OSError):
-        return stream is not None and stream.isatty() and os.environ.get("TERM", "") != "dumb"
-    return False
+def can_redraw(stream: TextIO | None) -> bool:
+    """Whether this stream is a terminal that can move its cursor."""
+    return is_terminal(stream) and os.environ.get("TERM", "") != "dumb"
 
 
 class QuietScreen:
@@ -77,6 +77,7 @@ class PlainScreen:
         self._stream: TextIO | None = stream
         self._last = 0.0
         self._found = 0
+        self._paused_by = ""
 
     def close(self) -> None:
         """Nothing to undo."""
@@ -86,8 +87,10 @@ class PlainScreen:
         self.write(start_line(plan))
 
     def progress(self, snapshot: ProgressSnapshot) -> None:
-        """A line every half minute."""
-        if snapshot.elapsed - self._last >= LINE_INTERVAL:
+        """A line every half minute, and when a pause begins: it may last for hours."""
+        begins = bool(snapshot.paused_by) and not self._paused_by
+        self._paused_by = snapshot.paused_by
+        if begins or snapshot.elapsed - self._last >= LINE_INTERVAL:
             self._last = snapshot.elapsed
             self.write(progress_line(snapshot))
 
@@ -139,7 +142,7 @@ class TerminalScreen(PlainScreen):
         self._task = self._bar.add_task("starting", total=None)
         self._rows: list[tuple[str, ...]] = []
         self._live = Live(
-            self._bar, console=self._console, auto_refresh=False, transient=True, redirect_stdout=False
+            self._view(), console=self._console, auto_refresh=False, transient=True, redirect_stdout=False
         )
 
     def close(self) -> None:
@@ -182,12 +185,13 @@ class TerminalScreen(PlainScreen):
 
     def _view(self) -> Any:
         from rich.console import Group
-        from rich.padding import Padding
+        from rich.constrain import Constrain
         from rich.table import Table
         from rich.text import Text
 
-        # The terminal's echo of a Ctrl-C needs room at the end of the line, or it would push the view down.
-        bar = Padding(self._bar, (0, 4, 0, 0))
+        # The terminal's echo of a Ctrl-C needs room behind the last line, or it would push the view down.
+        # Blanks that are written there are no room.
+        bar = Constrain(self._bar, self._console.width - 4)
         if not self._rows:
             return bar
         table = Table("severity", "address", "verdict", "exposed", "owner", box=None, pad_edge=False)
@@ -200,8 +204,8 @@ def start_line(plan: Plan) -> str:
     """The plan in one line."""
     ports = ", ".join(map(str, plan.ports))
     return (
-        f"{plural(plan.targets, 'target')} on port {ports} at {plan.rate:g} a second, engine {plan.engine}: "
-        f"about {duration(plan.seconds)} if nobody answers ({plan.limited_by} decides)"
+        f"{plural(plan.targets, 'target')} on port {ports}, at most {plan.rate:g} a second, "
+        f"engine {plan.engine}: about {duration(plan.seconds)} if nobody answers ({plan.limited_by} decides)"
     )
 
 
@@ -244,12 +248,14 @@ def summary_lines(summary: RunSummary) -> list[str]:
     """How a sweep ended, in a few lines."""
     counts = sorted(summary.outcomes.items(), key=lambda item: -item[1])
     outcomes = ", ".join(f"{name} {count:,}" for name, count in counts if count) or "no outcome"
-    lines = [
-        f"{summary.state}: {plural(summary.planned, 'target')} in {duration(summary.elapsed)}: {outcomes}"
-    ]
+    asked = plural(summary.planned, "target")
+    if summary.not_reached:
+        asked = f"{summary.planned - summary.not_reached:,} of {asked}"
+    lines = [f"{summary.state}: {asked} in {duration(summary.elapsed)}: {outcomes}"]
     if summary.excluded or summary.not_reached:
         lines.append(f"excluded while it ran {summary.excluded:,}, not reached {summary.not_reached:,}")
-    lines += [f"  because {visible(reason)}" for reason in summary.reasons]
+    word = "note:" if summary.state == "complete" else "because"
+    lines += [f"  {word} {visible(reason)}" for reason in summary.reasons]
     lines.append(f"run directory: {summary.run_dir}")
     if summary.chain_head:
         lines.append(f"head of its hash chain: {summary.chain_head}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import sys
 from typing import IO
 
@@ -27,6 +29,23 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a test's stand-in may have none
             stream.reconfigure(errors="backslashreplace")
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Whether somebody sees what is written to this stream as it comes."""
+    with contextlib.suppress(ValueError, OSError):
+        return stream is not None and stream.isatty()
+    return False
+
+
+def may_reach_terminal(stream: IO[str] | None) -> bool:
+    """Whether what is written to this stream may appear on a terminal. Nobody can tell what is at the other
+    end of a pipe or a socket: `| jq` writes beside us, on the terminal that we draw on. A file does not."""
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        if stream is not None:
+            mode = os.fstat(stream.fileno()).st_mode
+            return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or is_terminal(stream)
+    return False
 
 
 def _nothing(mode: str) -> IO[str]:

@@ -63,7 +63,8 @@ def command(
     when that is piped, a table when it is a terminal, and always into a run directory.
     """
     from scanner.cli.log import configure
-    from scanner.cli.screen import is_terminal, screen_for
+    from scanner.cli.screen import screen_for
+    from scanner.cli.streams import is_terminal, may_reach_terminal
     from scanner.clock import SystemClock
     from scanner.setup.doctor import require_descriptors
     from scanner.setup.request import SweepRequest, load
@@ -85,7 +86,8 @@ def command(
         stdout_lines=lines,
         quiet=quiet,
     )
-    with closing(configure(log_level)), screen_for(sys.stderr, quiet=quiet) as screen:
+    alone = not (lines and may_reach_terminal(sys.stdout))
+    with closing(configure(log_level)), screen_for(sys.stderr, quiet=quiet, alone=alone) as screen:
         result = run(loaded.settings, loaded.scope, options, screen)
     if not lines:
         from scanner.cli.screen import show_table

@@ -17,8 +17,8 @@ from scanner.cli.screen import (
     PlainScreen,
     QuietScreen,
     TerminalScreen,
+    can_redraw,
     found_cells,
-    is_terminal,
     progress_line,
     screen_for,
     summary_lines,
@@ -97,10 +97,10 @@ def test_in_a_pipe_everything_is_a_plain_line() -> None:
         assert isinstance(screen, PlainScreen)
         show_all(screen)
     text = stream.getvalue()
-    assert "256 targets on port 27017 at 1000 a second" in text
+    assert "256 targets on port 27017, at most 1000 a second, engine connect" in text
     assert "128/256 (50.0 %)  100/s  1 open  1 min 5 s left" in text
     assert "found critical 10.20.0.7:27017 open 1 database, 60.0 GB, 693,000 documents" in text
-    assert "interrupted: 256 targets in 1 min 9 s: refused 100, open 1" in text
+    assert "interrupted: 103 of 256 targets in 1 min 9 s: refused 100, open 1" in text
     assert "excluded while it ran 2, not reached 153" in text
     assert "the same command line and: --resume R1" in text
     assert "ab" * 32 in text
@@ -118,7 +118,7 @@ def test_on_a_terminal_there_is_a_bar_above_which_lines_appear(monkeypatch: pyte
     text = stream.getvalue()
     assert "128/256" in text
     assert "10.20.0.7:27017" in text
-    assert "interrupted: 256 targets" in text
+    assert "interrupted: 103 of 256 targets" in text
     assert "\x1b[2J" not in text
     assert "\x1b[31m" not in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h"), "the cursor is shown again"
@@ -139,7 +139,9 @@ def test_quiet_or_without_a_stream_nothing_is_shown() -> None:
         with screen_for(target, quiet=quiet) as screen:
             assert isinstance(screen, QuietScreen)
             show_all(screen)
-    assert stream.getvalue().splitlines()[0].startswith("interrupted: 256 targets"), "that is no detail"
+    assert stream.getvalue().splitlines()[0].startswith("interrupted: 103 of 256 targets"), (
+        "that is no detail"
+    )
     assert "10.20.0.7" not in stream.getvalue()
     quiet_stream = io.StringIO()
     with screen_for(quiet_stream, quiet=True) as screen:
@@ -154,10 +156,10 @@ def test_a_stream_that_went_away_is_let_go() -> None:
 
 def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    assert not is_terminal(Terminal())
+    assert not can_redraw(Terminal())
     closed = io.StringIO()
     closed.close()
-    assert not is_terminal(closed)
+    assert not can_redraw(closed)
 
 
 def test_findings_in_a_pipe_are_bounded() -> None:
@@ -173,6 +175,21 @@ def test_the_progress_line_says_why_it_is_slow_or_paused() -> None:
         done=0, planned=0, elapsed=1, rate=0, open_found=0, slowed_by="loss", paused_by="stop file"
     )
     assert progress_line(slow) == "0/0 (100.0 %)  0/s  0 open  slower: loss  PAUSED: stop file"
+
+
+def test_a_pause_is_told_when_it_begins() -> None:
+    """Where nobody watches, too: a blackout window may last for hours."""
+    stream = io.StringIO()
+    with screen_for(stream, quiet=False) as screen:
+        for seconds, why in ((1.0, ""), (1.3, "trading hours"), (1.6, "trading hours"), (2.0, "")):
+            screen.progress(replace(SNAPSHOT, elapsed=seconds, paused_by=why))
+    assert [line.partition("PAUSED: ")[2] for line in stream.getvalue().splitlines()] == ["trading hours"]
+
+
+def test_what_a_complete_sweep_adds_is_no_cause_of_it() -> None:
+    lines = summary_lines(replace(SUMMARY, state="complete", not_reached=0, reasons=("it went slower",)))
+    assert lines[0].startswith("complete: 256 targets in")
+    assert "  note: it went slower" in lines
 
 
 def test_ipv6_addresses_stand_in_brackets() -> None:

@@ -10,7 +10,7 @@ import unicodedata
 
 import pytest
 
-from results.record import Endpoint, Owner, Ransom, Server
+from results.record import Endpoint, Exposure, Owner, Ransom, Server
 from results.report.rows import whom_to_call
 from results.report.table import by_gravity, print_table, row, totals_lines
 from results.summary import Coverage, totals_of
@@ -159,7 +159,7 @@ def test_whom_to_call_about_what() -> None:
         observation("127.0.0.2", severity=Severity.HIGH, owner=Owner(owner="b", contact="b@example.com")),
         open_server("127.0.0.3", database("x", size=10**9), owner=Owner(owner="c", contact="c@example.com")),
         open_server("127.0.0.4", database("y", size=10**9), owner=Owner(owner="c", contact="c@example.com")),
-        open_server("127.0.0.5", severity=Severity.LOW, owner=Owner()),
+        open_server("127.0.0.5", severity=Severity.LOW, owner=Owner(), exposure=Exposure(database_count=1)),
         magazine(),
     ]
     assert [(call.owner, call.open, call.gravest.value) for call in whom_to_call(seen)] == [
@@ -171,7 +171,8 @@ def test_whom_to_call_about_what() -> None:
     lines = shown(*seen, width=120).splitlines()
     begin = next(number for number, line in enumerate(lines) if line.startswith("whom to call"))
     assert lines[begin + 2].split() == ["c", "c@example.com", "2", "2.0", "GB", "high"]
-    assert lines[begin + 4].startswith("(no owner)")
+    assert lines[begin + 3].split() == ["b", "b@example.com", "0", "-", "high"], "nothing lies open"
+    assert lines[begin + 4].split() == ["(no", "owner)", "-", "1", "?", "low"], "nobody said how much"
     assert "whom to call" not in shown(observation())
     narrow = " ".join(shown(*seen, width=44).split())
     assert "c, c@example.com: 2 open, 2.0 GB, high" in narrow
