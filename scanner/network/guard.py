@@ -17,10 +17,12 @@ REFRESH = 0.25  # seconds; how old the cached wall clock may be, so that expiry 
 
 
 class ScopeGuard:
-    """The scope as it stands now, plus the self-test's own address. One object for all who connect."""
+    """The scope as it stands now, plus the self-test's own address and the canaries', which may lie outside
+    the part that is swept. One object for all who connect."""
 
     __slots__ = (
         "_boot_start",
+        "_canaries",
         "_checked",
         "_clock",
         "_expiries",
@@ -31,8 +33,9 @@ class ScopeGuard:
         "narrowed",
     )
 
-    def __init__(self, scope: Scope, clock: Clock) -> None:
+    def __init__(self, scope: Scope, clock: Clock, canaries: Scope | None = None) -> None:
         self._scope = scope
+        self._canaries = canaries
         self._self_test: Scope | None = None
         self._clock = clock
         self._wall_start = clock.wall()
@@ -40,7 +43,8 @@ class ScopeGuard:
         self._now = self._wall_start
         self._checked = self._boot_start
         self.narrowed = 0
-        ends = {segment.expires for version in (4, 6) for segment in scope.segments(version)}
+        scopes = [scope] if canaries is None else [scope, canaries]
+        ends = {segment.expires for each in scopes for v in (4, 6) for segment in each.segments(v)}
         self._expiries = sorted(ends, reverse=True)
 
     @property
@@ -56,6 +60,8 @@ class ScopeGuard:
         """Keep only what the new scope allows too. Returns how many targets that took away."""
         before = len(self._scope)
         self._scope = self._scope.intersect(scope)
+        if self._canaries is not None:
+            self._canaries = self._canaries.intersect(scope)
         taken = before - len(self._scope)
         self.narrowed += taken
         return taken
@@ -64,6 +70,8 @@ class ScopeGuard:
         """Whether this target may be connected to now. Asked immediately before every connect."""
         now = self.now()
         if self._scope.permits(target, now):
+            return True
+        if self._canaries is not None and self._canaries.permits(target, now):
             return True
         return self._self_test is not None and self._self_test.permits(target, now)
 

@@ -75,6 +75,7 @@ def load(request: SweepRequest, now: float, environment: Mapping[str, str] | Non
         depth=sweep.depth,
         loop=sweep.loop,
         shard=request.shard,
+        whole_scope=whole,
         reload_scope=lambda at, names: reload_scope(request, at, names=names),
     )
     return LoadedRequest(settings=settings, scope=scope, options=options, config=config, notices=notices)

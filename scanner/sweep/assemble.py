@@ -25,7 +25,7 @@ from scanner.network.guard import ScopeGuard
 from scanner.network.uplink import Uplink, spread
 from scanner.setup.blackout import ActiveBlackouts
 from scanner.sweep.begin import begin
-from scanner.sweep.canary import Canaries, configured, own_server
+from scanner.sweep.canary import Canaries, configured, own_server, scope_of_canaries
 from scanner.sweep.checkpoint import Checkpoint
 from scanner.sweep.control import UNSEEN, RunControl
 from scanner.sweep.judgement import LastingFacts, RunFacts, lasting_faults
@@ -190,7 +190,10 @@ class Parts:
 async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> Parts:
     """Make every part; nothing has been sent when this returns. What was opened is closed with `stack`."""
     loop = asyncio.get_running_loop()
-    failure, cache, guard = FirstFailure(), ResponseCache(), ScopeGuard(given.scope, given.clock)
+    failure, cache = FirstFailure(), ResponseCache()
+    whole = given.scope if given.options.whole_scope is None else given.options.whole_scope
+    canaries = given.settings.canary
+    guard = ScopeGuard(given.scope, given.clock, scope_of_canaries(whole, canaries))
     blackouts = ActiveBlackouts(given.settings.blackout)
     blackouts.refresh(given.clock.wall())
     pause_reasons = {UNSEEN}  # until the control's first look nothing of the scope is asked
@@ -231,7 +234,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
     stack.callback(engine.connector.close)
     server, own = await own_server(guard)
     stack.push_async_callback(server.stop)
-    known = configured(given.scope, given.settings.canary, given.clock.wall())
+    known = configured(whole, canaries, given.clock.wall())
     uplink = Uplink(spread(given.scope))
     stack.callback(uplink.close)
     reload = given.options.reload_scope

@@ -81,8 +81,13 @@ def _word(heard: Heard) -> str:
     return judge(heard.dialogue.facts).verdict.value
 
 
+def scope_of_canaries(whole: Scope, canaries: Sequence[CanarySettings]) -> Scope:
+    """The targets of the whole scope that are canaries, whatever part of it is swept."""
+    return whole.restrict((parse_span(canary.address), canary.port) for canary in canaries)
+
+
 def configured(scope: Scope, canaries: Sequence[CanarySettings], now: float) -> list[Canary]:
-    """The canaries of the configuration. Raises OutOfScope for one that the scope does not hold."""
+    """The canaries of the configuration. Raises OutOfScope for one that `scope`, the whole, does not hold."""
     return [
         Canary(
             f"{canary.address}:{canary.port}", scope.target(canary.address, canary.port, now), canary.expect
