@@ -66,12 +66,13 @@ def command(
     from scanner.cli.screen import screen_for
     from scanner.cli.streams import is_terminal, may_reach_terminal
     from scanner.clock import SystemClock
-    from scanner.setup.doctor import require_descriptors
+    from scanner.setup.doctor import require_descriptors, require_engine
     from scanner.setup.request import SweepRequest, load
     from scanner.sweep.sweep import run
 
     require_descriptors()
     loaded = load(SweepRequest.of(targets, asked), SystemClock.wall())
+    require_engine(loaded.options.engine)
     for notice in loaded.notices:
         click.echo(notice, err=True)
     lines = as_json or not is_terminal(sys.stdout)

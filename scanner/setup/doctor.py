@@ -21,6 +21,7 @@ import msgspec
 from scanner.clock import SystemClock
 from scanner.errors import ExitCode, MongosweepError, RefusedError
 from scanner.network.connect.choose import RESERVED_DESCRIPTORS
+from scanner.network.syn.needs import GRANT, INSTALL, missing_modules
 from scanner.setup.request import SweepRequest, load
 from scanner.setup.settings import SweepSettings
 from targets.errors import ScopeError
@@ -239,21 +240,26 @@ def _raw_sockets(machine: Machine, sweep: SweepSettings) -> Check:
     status = machine.read("/proc/self/status") or ""
     effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
     allowed = bool(int(effective, 16) >> CAP_NET_RAW & 1)
-    library = importlib.util.find_spec("numpy") is not None
-    if allowed and library:
+    modules = missing_modules()
+    if allowed and not modules:
         return Check("raw sockets", "ok", "allowed: the SYN engine can be used")
     missing = [] if allowed else ["CAP_NET_RAW is missing"]
-    missing += [] if library else ["the syn extra is not installed"]
-    wanted = sweep.engine == "syn"
-    return Check(
-        "raw sockets",
-        "warning" if wanted else "ok",
-        f"{' and '.join(missing)}: only the connect engine can be used",
-        "AmbientCapabilities=CAP_NET_RAW in the unit, or setcap cap_net_raw+ep on this Python; "
-        "pip install 'mongosweep[syn]'"
-        if wanted
-        else "",
-    )
+    missing += [f"{' and '.join(modules)} of the syn extra not installed"] if modules else []
+    found = f"{'; '.join(missing)}: only the connect engine can be used"
+    if sweep.engine != "syn":
+        return Check("raw sockets", "ok", found)
+    remedies = ([INSTALL] if modules else []) + ([] if allowed else [GRANT])
+    return Check("raw sockets", "failure" if modules else "warning", found, "; ".join(remedies))
+
+
+def require_engine(engine: str) -> None:
+    """Refuse the SYN engine where its extra is not installed: whoever names it must not get another in its
+    place. Raises RefusedError."""
+    modules = missing_modules() if engine == "syn" else []
+    if modules:
+        raise RefusedError(
+            f'engine "syn" needs {" and ".join(modules)}, not installed here; {INSTALL}, or --engine connect'
+        )
 
 
 def _loop(sweep: SweepSettings) -> Check:

@@ -11,7 +11,10 @@ from __future__ import annotations
 import asyncio
 import gc
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from results.files import REAL, StorageError
 from results.verdict import Verdict
@@ -26,7 +29,9 @@ from scanner.sweep.progress import RunSummary
 if TYPE_CHECKING:
     from results.files import FileSystem
     from scanner.clock import Clock
+    from scanner.setup.choices import EngineName
     from scanner.setup.settings import Settings, SweepOptions
+    from scanner.sweep.plan import Plan
     from scanner.sweep.progress import Screen
     from targets.scope import Scope
 
@@ -89,10 +94,7 @@ class Sweep:
         given, canaries = self.given, self.parts.canaries
         asyncio.get_running_loop().set_exception_handler(self._unexpected)
         try:
-            seed = self.parts.prepared.begun.seed
-            given.screen.started(
-                make_plan(given.settings, given.scope, given.options, given.clock.wall(), seed)
-            )
+            given.screen.started(self._plan())
             await canaries.check("at the start")
             await self._turn()
             if self.failure.error is None and not self.engine.abandoned:
@@ -101,6 +103,16 @@ class Sweep:
             return self._close()
         finally:
             self.persistence.close()
+
+    def _plan(self) -> Plan:
+        """What is about to happen, by the engine that does it: the SYN stage may have had to be left out."""
+        given, prepared = self.given, self.parts.prepared
+        engine: EngineName = "connect" if prepared.stage is None else "syn"
+        settings = msgspec.structs.replace(
+            given.settings, sweep=msgspec.structs.replace(given.settings.sweep, engine=engine)
+        )
+        options = replace(given.options, engine=engine)
+        return make_plan(settings, given.scope, options, given.clock.wall(), prepared.begun.seed)
 
     # --- turning -----------------------------------------------------------------------------------
 

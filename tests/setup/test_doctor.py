@@ -92,7 +92,7 @@ OLD_KERNEL = {"proc/sys/net/ipv4/tcp_syn_linear_timeouts": "0"}
         ("connect timeout", OLD_KERNEL, {"connect_timeout": 3.2}, "warning", "3.5"),
         ("conntrack", {"proc/sys/net/netfilter/nf_conntrack_max": "65536"}, {}, "warning", "notrack"),
         ("neighbour table", {"proc/sys/net/ipv4/neigh/default/gc_thresh3": "1024"}, {}, "warning", "thresh3"),
-        ("raw sockets", NO_CAPABILITY, {"engine": "syn"}, "warning", "setcap"),
+        ("raw sockets", NO_CAPABILITY, {"engine": "syn"}, "warning", "never setcap"),
         ("raw sockets", NO_CAPABILITY, {}, "ok", ""),
         ("IPv6", {"proc/sys/net/ipv6/conf/all/disable_ipv6": "1"}, {}, "warning", "disable_ipv6=0"),
     ],

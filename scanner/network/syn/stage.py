@@ -35,6 +35,7 @@ from scanner.network.syn.messages import (
     Trouble,
     line,
 )
+from scanner.network.syn.needs import GRANT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -58,11 +59,8 @@ class NoRawSockets(StageTrouble):
 
     def __init__(self, detail: str) -> None:
         super().__init__(
-            f"The SYN stage cannot open raw sockets: {detail}. The sweep goes on with the connect engine.\n"
-            "To grant it, run as a systemd unit with AmbientCapabilities=CAP_NET_RAW, or as root, or with: "
-            "sudo setpriv --reuid $(id -u) --regid $(id -g) --init-groups --inh-caps +net_raw "
-            "--ambient-caps +net_raw mongosweep sweep --engine syn … (never setcap on the interpreter: "
-            "that would give raw sockets to every script)",
+            f"The SYN stage cannot open raw sockets: {detail}. The sweep goes on with the connect engine. "
+            f"To grant it, {GRANT}",
             "no raw sockets",
         )
 
@@ -156,6 +154,7 @@ class SynStage:
             *(sys.executable, "-I", "-m", "scanner.network.syn.process"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,  # a traceback is for the text of a StageTrouble
             env=environment,
         )
         assert self._process.stdin is not None
@@ -181,8 +180,7 @@ class SynStage:
                 raise StageTrouble(f"the SYN stage sent a message of {length} bytes", "bug")
             payload = await self._process.stdout.readexactly(length)
         except asyncio.IncompleteReadError:
-            status = await self._process.wait()
-            raise StageTrouble(f"the SYN stage ended without a last word (status {status})", "bug") from None
+            raise StageTrouble(await self._without_a_word(self._process), "bug") from None
         kind = Kind(kind)
         if kind is Kind.TROUBLE:
             trouble = msgspec.json.decode(payload, type=Trouble)
@@ -191,6 +189,14 @@ class SynStage:
                 raise NoRawSockets(trouble.text)
             raise StageTrouble(trouble.text, trouble.what)
         return kind, payload
+
+    @staticmethod
+    async def _without_a_word(process: asyncio.subprocess.Process) -> str:
+        """How it ended, with the last line that it wrote on stderr, such as of a module that is missing."""
+        written = b"" if process.stderr is None else await process.stderr.read()
+        status = f"status {await process.wait()}"
+        said = written.decode(errors="replace").strip().rpartition("\n")[2]
+        return f"the SYN stage ended without a last word ({status}{': ' if said else ''}{said[:300]})"
 
     async def events(self) -> AsyncIterator[Event]:
         """What the stage says, in its order. Ends when the stage has ended; then `stats` is final. Raises

@@ -17,7 +17,7 @@ JOB = Job(ranges=[TargetRange(4, 1, 9, (27017,))], order=OrderParameters(9, 11, 
 class Process:
     """Stands where `asyncio.subprocess.Process` stands; it has ended when all of it was read."""
 
-    stdin = None
+    stdin = stderr = None
     returncode = None
 
     def __init__(self, stdout: asyncio.StreamReader) -> None:
