@@ -26,11 +26,13 @@ def command(
     """
     from scanner.cli.plan_text import plan_json, plan_lines
     from scanner.clock import SystemClock
+    from scanner.setup.clock_check import require_clock, witnesses
     from scanner.setup.request import SweepRequest, load
     from scanner.sweep.plan import make_plan
 
-    now = SystemClock.wall()
-    loaded = load(SweepRequest.of(targets, asked), now)
+    request = SweepRequest.of(targets, asked)
+    now = require_clock(SystemClock(), witnesses(request.config, request.scope_file))
+    loaded = load(request, now)
     for notice in loaded.notices:
         click.echo(notice, err=True)
     plan = make_plan(loaded.settings, loaded.scope, loaded.options, now, seed)

@@ -66,12 +66,15 @@ def command(
     from scanner.cli.screen import screen_for
     from scanner.cli.streams import is_terminal, may_reach_terminal
     from scanner.clock import SystemClock
+    from scanner.setup.clock_check import require_clock, witnesses
     from scanner.setup.doctor import require_descriptors, require_engine
     from scanner.setup.request import SweepRequest, load
     from scanner.sweep.sweep import run
 
     require_descriptors()
-    loaded = load(SweepRequest.of(targets, asked), SystemClock.wall())
+    request = SweepRequest.of(targets, asked)
+    seen = witnesses(request.config, request.scope_file, output, resume)
+    loaded = load(request, require_clock(SystemClock(), seen))
     require_engine(loaded.options.engine)
     for notice in loaded.notices:
         click.echo(notice, err=True)

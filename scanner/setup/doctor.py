@@ -5,6 +5,7 @@ Sources: proc(5), proc_sys_net(5), capabilities(7); the kernel's Documentation/n
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import resource
@@ -22,6 +23,7 @@ from scanner.clock import SystemClock
 from scanner.errors import ExitCode, MongosweepError, RefusedError
 from scanner.network.connect.choose import RESERVED_DESCRIPTORS
 from scanner.network.syn.needs import GRANT, INSTALL, missing_modules
+from scanner.setup.clock_check import clock_fault, witnesses
 from scanner.setup.request import SweepRequest, load
 from scanner.setup.settings import SweepSettings
 from targets.errors import ScopeError
@@ -36,7 +38,6 @@ Level = Literal["ok", "warning", "failure"]
 
 FEWEST = 128  # descriptors without which a sweep does not start
 STATE_SECONDS = 120  # how long a state table keeps an unanswered connect: Linux's default for SYN_SENT
-SANE_SINCE = 1_767_225_600.0  # 2026-01-01 UTC: no clock that runs this version is earlier
 NEED_BYTES = 256 * 1024 * 1024
 CAP_NET_RAW = 13
 
@@ -58,6 +59,7 @@ class Machine:
     root: Path = Path("/")
     clock: Clock
     descriptors: tuple[int, int] | None = None  # soft and hard; the process's own when None
+    seen: tuple[Path, ...] = ()  # what was there before, for the clock
 
     def read(self, path: str) -> str | None:
         """The text of a small file below /proc or /sys; None when it is not there."""
@@ -108,7 +110,10 @@ def diagnose(config: str | None, scope_file: str | None, output: str) -> Diagnos
         scope = _scope_check(loaded)
     except (MongosweepError, ScopeError) as error:
         scope = Check("scope", "failure", str(error).partition("; ")[0], str(error).partition("; ")[2])
-    checks = examine(Machine(clock=SystemClock()), sweep, Path(output))
+    seen: tuple[Path, ...] = ()
+    with contextlib.suppress(RefusedError):  # said by the check of the scope
+        seen = tuple(witnesses(config, scope_file, output))
+    checks = examine(Machine(clock=SystemClock(), seen=seen), sweep, Path(output))
     return Diagnosis([platform_check(), *checks, scope])
 
 
@@ -287,11 +292,9 @@ def _ipv6(machine: Machine) -> Check:
 
 
 def _clocks(machine: Machine) -> Iterator[Check]:
-    wall = machine.clock.wall()
-    if wall < SANE_SINCE:
-        yield Check(
-            "clock", "failure", "the wall clock is before this version was made", "set the clock (NTP)"
-        )
+    fault = clock_fault(machine.clock.wall(), machine.seen)
+    if fault is not None:
+        yield Check("clock", "failure", *fault)
     else:
         synchronised = machine.read("/run/systemd/timesync/synchronized") is not None
         yield Check("clock", "ok", "plausible" + (", synchronised" if synchronised else ""))

@@ -114,9 +114,12 @@ def _wrapped(items: list[str], separator: str, indent: int) -> str:
 
 def fence_text(kind: str, config: str | None, scope_file: str | None, user: str | None) -> str:
     """The text of a fence for the whole scope."""
-    from scanner.setup.request import SweepRequest, load  # an import that the help of `doctor` can do without
+    # Imports that the help of `doctor` can do without.
+    from scanner.setup.clock_check import require_clock, witnesses
+    from scanner.setup.request import SweepRequest, load
 
-    scope = load(SweepRequest(config=config, scope_file=scope_file), SystemClock.wall()).scope
+    now = require_clock(SystemClock(), witnesses(config, scope_file))
+    scope = load(SweepRequest(config=config, scope_file=scope_file), now).scope
     return fence(kind, scope, _uid(user))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -286,7 +287,7 @@ def test_ctrl_c_ends_a_sweep_in_order(here: Path) -> None:
         finally:
             process.kill()
     assert process.returncode == 3, err
-    assert "interrupted: 8 targets" in err
+    assert re.search(r"interrupted: \d of 8 targets", err)
     assert "not reached" in err
     assert "go on with the same command line and: --resume " in err
     assert "Traceback" not in err
