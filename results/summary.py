@@ -28,6 +28,7 @@ class Coverage(Struct, frozen=True, kw_only=True):
     outcomes: _Count
     excluded: _Count = 0
     not_reached: _Count = 0
+    link_edges: _Count = 0  # of those excluded: network and broadcast addresses of the machine's own links
 
     def check(self) -> None:
         """Raise `AccountingError` unless planned = outcomes + excluded + not_reached, none negative."""
@@ -49,6 +50,7 @@ class Coverage(Struct, frozen=True, kw_only=True):
             outcomes=self.outcomes + other.outcomes,
             excluded=self.excluded + other.excluded,
             not_reached=self.not_reached + other.not_reached,
+            link_edges=self.link_edges + other.link_edges,
         )
 
 

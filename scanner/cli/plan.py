@@ -26,6 +26,7 @@ def command(
     """
     from scanner.cli.plan_text import plan_json, plan_lines
     from scanner.clock import SystemClock
+    from scanner.network.link_edges import edges_of
     from scanner.setup.clock_check import require_clock, witnesses
     from scanner.setup.request import SweepRequest, load
     from scanner.sweep.plan import make_plan
@@ -35,7 +36,8 @@ def command(
     loaded = load(request, now)
     for notice in loaded.notices:
         click.echo(notice, err=True)
-    plan = make_plan(loaded.settings, loaded.scope, loaded.options, now, seed)
+    edges = edges_of(loaded.scope)
+    plan = make_plan(loaded.settings, loaded.scope, loaded.options, now, seed, edges)
     holders = None
     if ownership:
         from scanner.setup.prefix_holders import look_up

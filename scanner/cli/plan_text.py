@@ -50,6 +50,12 @@ def plan_lines(plan: Plan, holders: Sequence[object] | None = None) -> list[str]
         owners = f", {plan.opted_out_addresses:,} by their owners" if plan.opted_out_addresses else ""
         lines += ["", f"excluded: {plan.excluded_addresses:,} addresses that were allowed{owners}"]
         lines += table_lines(("DENIED", "REASON", "ADDRESSES"), excluded)
+    if plan.link_edges:
+        count = plural(len(plan.link_edges), "address", "addresses")
+        lines += ["", f"not asked, as no host has them: {count} at the ends of this machine's own links"]
+        lines += table_lines(
+            ("ADDRESS", "WHAT IT IS"), [(edge.cidr, edge.reason) for edge in plan.link_edges]
+        )
     if plan.blackouts:
         lines += ["", "not touched:"]
         lines += [f"  {visible(window.text)}" for window in plan.blackouts[:MOST_ROWS]]

@@ -165,6 +165,7 @@ class Engine:
         outside = connector.connect_many(batch, self.guard.filter())
         if outside:
             self.accounts.excluded += len(outside)
+            self.accounts.edges += sum(self.guard.is_edge(self.source.target(token)) for token in outside)
             self.in_flight.difference_update(outside)
         started = len(batch) - len(outside)
         self.pace.bucket.take(started)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from scanner.clock import Clock
+    from targets.entries import Deny
     from targets.scope import Scope, Target
 
 REFRESH = 0.25  # seconds; how old the cached wall clock may be, so that expiry holds within a second
@@ -18,13 +19,14 @@ REFRESH = 0.25  # seconds; how old the cached wall clock may be, so that expiry 
 
 class ScopeGuard:
     """The scope as it stands now, plus the self-test's own address and the canaries', which may lie outside
-    the part that is swept. One object for all who connect."""
+    the part that is swept; less the `edges` of our own links. One object for all who connect."""
 
     __slots__ = (
         "_boot_start",
         "_canaries",
         "_checked",
         "_clock",
+        "_edges",
         "_expiries",
         "_now",
         "_scope",
@@ -33,8 +35,11 @@ class ScopeGuard:
         "narrowed",
     )
 
-    def __init__(self, scope: Scope, clock: Clock, canaries: Scope | None = None) -> None:
-        self._scope = scope
+    def __init__(
+        self, scope: Scope, clock: Clock, canaries: Scope | None = None, edges: Sequence[Deny] = ()
+    ) -> None:
+        self._scope = scope.without(edges) if edges else scope
+        self._edges = frozenset(deny.span.first for deny in edges)
         self._canaries = canaries
         self._self_test: Scope | None = None
         self._clock = clock
@@ -74,6 +79,10 @@ class ScopeGuard:
         if self._canaries is not None and self._canaries.permits(target, now):
             return True
         return self._self_test is not None and self._self_test.permits(target, now)
+
+    def is_edge(self, target: Target) -> bool:
+        """Whether it is an edge of one of our own links, which is in the scope and never asked."""
+        return target.version == 4 and target.address in self._edges
 
     def filter(self) -> Callable[[Target], bool]:
         """`permits` for one burst of connects to targets of the scope, with the clock read once. Whoever

@@ -22,6 +22,7 @@ from scanner.engine.response_cache import ResponseCache
 from scanner.network.connect.base import Timeouts
 from scanner.network.connect.choose import make_connector, raise_descriptor_limit
 from scanner.network.guard import ScopeGuard
+from scanner.network.link_edges import edges_of
 from scanner.network.uplink import Uplink, spread
 from scanner.setup.blackout import ActiveBlackouts
 from scanner.sweep.begin import begin
@@ -91,6 +92,7 @@ async def prepare(given: Inputs, stack: AsyncExitStack) -> Prepared:
     if resumed is not None:
         accounts.outcomes.update(resumed.outcomes)
         accounts.excluded = resumed.excluded_later
+        accounts.edges = resumed.link_edges
     return Prepared(
         begun=replace(begun, stage_before=None),  # megabytes that nobody needs again
         journal=journal,
@@ -138,7 +140,8 @@ class Parts:
             lasting=self.lasting(),
             not_reached=not_reached,
             given_up=len(engine.retries.given_up),
-            excluded=engine.accounts.excluded,
+            excluded=engine.accounts.excluded - engine.accounts.edges,
+            edges=engine.accounts.edges,
             interrupted=self.control.interrupted.is_set(),
             stop_reason=engine.stop_reason,
             local_fault=faults[0][0] if faults else "",
@@ -165,6 +168,7 @@ class Parts:
             in_flight=sorted({*engine.in_flight, *engine.source.waiting}),
             outcomes=dict(engine.accounts.outcomes),
             excluded_later=engine.accounts.excluded,
+            link_edges=engine.accounts.edges,
             elapsed=self.meter.elapsed,
             sequence=sequence,
             spoiled=lasting_faults(self.lasting()),
@@ -193,7 +197,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
     failure, cache = FirstFailure(), ResponseCache()
     whole = given.scope if given.options.whole_scope is None else given.options.whole_scope
     canaries = given.settings.canary
-    guard = ScopeGuard(given.scope, given.clock, scope_of_canaries(whole, canaries))
+    guard = ScopeGuard(given.scope, given.clock, scope_of_canaries(whole, canaries), edges_of(given.scope))
     blackouts = ActiveBlackouts(given.settings.blackout)
     blackouts.refresh(given.clock.wall())
     pause_reasons = {UNSEEN}  # until the control's first look nothing of the scope is asked

@@ -67,7 +67,8 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     after: Annotated[int, Meta(ge=-1)]
     in_flight: list[int]
     outcomes: dict[str, int]
-    excluded_later: int = 0  # refused by the guard while the sweep ran: expired or narrowed
+    excluded_later: int = 0  # refused by the guard while the sweep ran: expired, narrowed, or an edge
+    link_edges: int = 0  # of these, edges of our own links
     journal: Position | None = None  # how far the evidence was durable when this was written
     elapsed: float = 0.0
     spoiled: list[str] = []  # what no resume can mend; see `scanner.sweep.judgement.lasting_faults`

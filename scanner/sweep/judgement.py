@@ -40,6 +40,7 @@ class RunFacts:
     not_reached: int = 0
     given_up: int = 0  # of these, how many this machine failed to ask again and again
     excluded: int = 0  # they left the scope while the run went on
+    edges: int = 0  # network and broadcast addresses of this machine's own links, left out
     interrupted: bool = False
     stop_reason: str = ""
     local_fault: str = ""  # the most frequent fault of this machine
@@ -114,6 +115,11 @@ def _remarks(facts: RunFacts) -> list[str]:
         )
     if not facts.lasting.stage_ran:
         found += [f"{outage}; what it touched was asked again" for outage in facts.lasting.outages]
+    if facts.edges:
+        found.append(
+            f"{facts.edges:,} of the targets, network and broadcast addresses of this machine's own links,"
+            " were left out: no host has them"
+        )
     if facts.halvings:
         found.append(f"the pace was halved {facts.halvings} times under stress")
     if facts.recall >= RECALL and facts.loss:

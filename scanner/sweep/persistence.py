@@ -149,6 +149,7 @@ class Persistence:
                 outcomes=accounts.done,
                 excluded=accounts.excluded,
                 not_reached=facts.not_reached,
+                link_edges=accounts.edges,
             ),
             outcomes=accounts.by_name,
             reasons=reasons,

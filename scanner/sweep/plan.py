@@ -14,9 +14,10 @@ from scanner.engine.order import Order, shared_seed
 from scanner.setup.optout import opted_out_addresses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from scanner.setup.settings import Settings, SweepOptions, SweepSettings
+    from targets.entries import Deny
     from targets.scope import Scope
 
 AHEAD = 7 * 86400.0  # blackout windows are shown for this many seconds, or for the sweep's length if longer
@@ -66,6 +67,7 @@ class Plan:
     owners: tuple[OwnerShare, ...]
     excluded: tuple[Exclusion, ...]
     excluded_addresses: int
+    link_edges: tuple[Exclusion, ...]  # in the scope and among the targets, but never asked
     opted_out_addresses: int  # of these, taken out by their owners
     overlapping_addresses: int  # named by more than one allow entry; asked once
     engine: str
@@ -78,10 +80,16 @@ class Plan:
 
 
 def make_plan(
-    settings: Settings, scope: Scope, options: SweepOptions, now: float, seed: int | None = None
+    settings: Settings,
+    scope: Scope,
+    options: SweepOptions,
+    now: float,
+    seed: int | None = None,
+    edges: Sequence[Deny] = (),
 ) -> Plan:
     """Work out a plan. `now` is wall time in seconds; the settings already hold what the options override.
     `seed` is that of a run that has begun; without it, the one that a sweep with these options would take.
+    `edges` are those of this machine's own links.
     """
     excluded = tuple(
         Exclusion(cidr=item.deny.text, reason=item.deny.reason, addresses=item.addresses)
@@ -103,6 +111,7 @@ def make_plan(
         owners=tuple(_owners(scope)),
         excluded=excluded,
         excluded_addresses=sum(item.addresses for item in excluded),
+        link_edges=tuple(Exclusion(cidr=deny.text, reason=deny.reason, addresses=1) for deny in edges),
         opted_out_addresses=opted_out_addresses(scope),
         overlapping_addresses=sum(entry.span.size for entry in scope.entries) - scope.allowed.size,
         engine=options.engine,
