@@ -29,7 +29,7 @@ def plan_lines(plan: Plan, holders: Sequence[object] | None = None) -> list[str]
     index, shards = plan.shard
     part = f", part {index} of {shards}: {plan.targets:,} targets" if shards > 1 else ""
     ports = ", ".join(map(str, plan.ports)) or "none"
-    how = f"at {plan.rate:g} connections a second, engine {plan.engine}, depth {plan.depth}"
+    how = f"at most {plan.rate:g} connections a second, engine {plan.engine}, depth {plan.depth}"
     addresses = plural(plan.addresses, "address", "addresses")
     lines = [
         f"{addresses}, port {ports}: {plural(plan.scope_targets, 'target')}{part}",

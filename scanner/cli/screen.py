@@ -256,6 +256,9 @@ def summary_lines(summary: RunSummary) -> list[str]:
         lines.append(f"excluded while it ran {summary.excluded:,}, not reached {summary.not_reached:,}")
     word = "note:" if summary.state == "complete" else "because"
     lines += [f"  {word} {visible(reason)}" for reason in summary.reasons]
+    if summary.agreed is not None:
+        agrees, silent, disagrees = summary.agreed
+        lines.append(f"driver agrees {agrees:,}, cannot speak {silent:,}, disagrees {disagrees:,}")
     lines.append(f"run directory: {summary.run_dir}")
     if summary.chain_head:
         lines.append(f"head of its hash chain: {summary.chain_head}")

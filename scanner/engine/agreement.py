@@ -42,7 +42,7 @@ def confirm(
         reason = f" ({opinion.error})" if opinion.error else ""
         detail = f"we say {verdict.value}, the driver says {opinion.verdict}{reason}"
     elif opinion.verdict == "open" and verdict is Verdict.OPEN:
-        detail = _difference({name[:NAME_LENGTH] for name in names}, opinion, complete=complete)
+        detail = _difference(set(map(_comparable, names)), opinion, complete=complete)
         agrees = not detail
     return Confirmation(
         driver=driver_version(),
@@ -53,6 +53,11 @@ def confirm(
     )
 
 
+def _comparable(name: str) -> str:
+    """A name as far as both readers keep it: ours ends one that it has cut with an ellipsis."""
+    return name[: NAME_LENGTH - 1]
+
+
 def _too_old(server: Server | None) -> bool:
     """Whether the server said that it is older than what the driver speaks to; MongoDB 2.4 says nothing."""
     return server is not None and (server.max_wire_version or 0) < OLDEST_WIRE
@@ -60,7 +65,7 @@ def _too_old(server: Server | None) -> bool:
 
 def _difference(ours: set[str], opinion: DriverOpinion, *, complete: bool) -> str:
     """The names that only one of both lists holds, as a sentence; empty when the lists are equal."""
-    theirs = set(opinion.databases)
+    theirs = set(map(_comparable, opinion.databases))
     only_theirs = theirs - ours if complete else set()
     only_ours = ours - theirs if not opinion.truncated else set()
     parts = [

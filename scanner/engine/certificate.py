@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 MAX_NAMES = 64  # a certificate with a million names is somebody's joke
 MAX_TEXT = 256
-MAX_DER = 65536
 
 
 def read_certificate(der: bytes, now: datetime) -> Certificate | None:
@@ -28,7 +27,7 @@ def read_certificate(der: bytes, now: datetime) -> Certificate | None:
     from cryptography import x509 as library
 
     try:
-        parsed = library.load_der_x509_certificate(der[:MAX_DER])
+        parsed = library.load_der_x509_certificate(der)
         subject, issuer = parsed.subject.rfc4514_string(), parsed.issuer.rfc4514_string()
         key_type, key_bits = _key(parsed)
         hash_algorithm = parsed.signature_hash_algorithm

@@ -17,6 +17,8 @@ from results.verdict import Verdict
 from scanner.engine.agreement import confirm
 from scanner.engine.middlebox import MiddleboxWatch
 from scanner.engine.observe import lines_of_cached, observe, observe_cached, silence
+from scanner.mongo.facts import Layer
+from scanner.mongo.wire import Opcode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +59,7 @@ class Recorder:
     ) -> None:
         self.middleboxes = MiddleboxWatch()
         self.open_found = 0
+        self.agreed: Counter[bool | None] = Counter()  # second opinions; None: the driver has none
         self._journal = journal
         self._context = context
         self._clock = clock
@@ -82,7 +85,7 @@ class Recorder:
             self._remember(target, talk, observation)
         if self._opinions is not None and observation.verdict.is_open:
             task = asyncio.get_running_loop().create_task(
-                self._confirmed(self._opinions, target, token, observation, settle)
+                self._confirmed(self._opinions, target, token, observation, settle, _spoken(talk))
             )
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
@@ -150,10 +153,12 @@ class Recorder:
         token: Token,
         observation: Observation,
         settle: Settle,
+        spoken: tuple[bool, bool],
     ) -> None:
         """Ask the official driver too. Both opinions stand in the record; neither is picked."""
+        tls, by_message = spoken
         try:
-            opinion = await opinions.ask(target, tls=observation.target.tls is not None)
+            opinion = await opinions.ask(target, tls=tls, by_message=by_message)
         except asyncio.CancelledError:
             self._write(target, token, observation, settle)  # what was seen is kept without the opinion
             self.flush()
@@ -171,6 +176,7 @@ class Recorder:
             complete=observation.exposure is None or observation.exposure.database_count == len(databases),
             server=observation.server,
         )
+        self.agreed[confirmation.agrees] += 1
         self._write(target, token, _with(observation, confirmation), settle)
         self.flush()
 
@@ -214,6 +220,16 @@ class Recorder:
         for task in list(self._asking):
             task.cancel()
         await asyncio.gather(*list(self._asking), return_exceptions=True)
+
+
+def _spoken(talk: Conversation) -> tuple[bool, bool]:
+    """Whether the server spoke inside TLS, and by OP_MSG alone: on the last connection on which it did."""
+    if talk.cached is not None:
+        return False, False  # its one answer was in the clear, to the usual opening
+    facts = talk.dialogue.facts
+    layers = [attempt.layer for attempt in facts.attempts if attempt.replies]
+    by_message = facts.hello is not None and facts.hello.by == Opcode.OP_MSG
+    return bool(layers) and layers[-1] is Layer.TLS, by_message
 
 
 def _with(observation: Observation, confirmation: Confirmation) -> Observation:

@@ -52,6 +52,7 @@ class RunSummary:
     not_reached: int
     elapsed: float  # seconds
     exit_code: int
+    agreed: tuple[int, int, int] | None = None  # with --confirm: the driver agrees, cannot speak, disagrees
     chain_head: str = ""  # the last hash over the run's files; worth keeping elsewhere
 
 

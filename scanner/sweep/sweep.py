@@ -209,6 +209,7 @@ class Sweep:
             self.parts.follower.finish(STDOUT_PATIENCE)
         facts = self.parts.facts(self.engine.not_reached())
         state, reasons = self.persistence.seal(facts, accounts, ended_at)
+        agreed = self.parts.recorder.agreed
         found_open = accounts.outcomes[Verdict.OPEN] + accounts.outcomes[Verdict.OPEN_NO_DATA]
         return RunSummary(
             run_id=directory.run_id,
@@ -221,5 +222,6 @@ class Sweep:
             not_reached=facts.not_reached,
             elapsed=self.parts.meter.elapsed,
             exit_code=exit_code(state, found_open, self.given.options.fail_on),
+            agreed=(agreed[True], agreed[None], agreed[False]) if self.given.options.confirm else None,
             chain_head=directory.chain_head,
         )

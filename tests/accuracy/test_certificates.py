@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import ssl
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -123,6 +125,24 @@ async def test_thousands_of_names_are_cut_and_too_many_end_the_handshake() -> No
     assert too_many.verdict is Verdict.UNKNOWN
     assert session(too_many).error == "EXCESSIVE_MESSAGE_SIZE"
     assert "EXCESSIVE_MESSAGE_SIZE" in too_many.evidence[0].detail
+
+
+async def test_a_long_certificate_is_read_and_hashed_whole() -> None:
+    """Longer than 64 KiB, shorter than what the TLS library refuses."""
+    names = tuple(f"db-{number:04}.shard.example.com" for number in range(2800))
+    security = Security(certificate=CertificateSpec(common_name="db.example.com", names=names))
+    server = Personality(
+        name="tls", description="", verdict=Verdict.OPEN, talk=Mongod(base_profile()).talk, security=security
+    )
+    async with LabServer(server, "127.97.1.1", 0) as running:
+        certificate = session((await ask((running.host, running.port))).record).certificate
+        pem = await asyncio.to_thread(ssl.get_server_certificate, (running.host, running.port))
+    der = ssl.PEM_cert_to_DER_cert(pem)
+    assert 64 * 1024 < len(der) < 100 * 1024
+    assert certificate is not None
+    assert certificate.sha256 == hashlib.sha256(der).hexdigest()
+    assert certificate.subject == "CN=db.example.com,O=Example"
+    assert certificate.names == list(names[: len(certificate.names)])
 
 
 async def test_plain_conversations_have_no_session() -> None:

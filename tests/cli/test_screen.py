@@ -177,6 +177,13 @@ def test_the_progress_line_says_why_it_is_slow_or_paused() -> None:
     assert progress_line(slow) == "0/0 (100.0 %)  0/s  0 open  slower: loss  PAUSED: stop file"
 
 
+def test_what_the_driver_said_is_told_where_it_was_asked() -> None:
+    assert "driver agrees 1,200, cannot speak 3, disagrees 0" in summary_lines(
+        replace(SUMMARY, agreed=(1200, 3, 0))
+    )
+    assert not any("driver" in line for line in summary_lines(SUMMARY))
+
+
 def test_a_pause_is_told_when_it_begins() -> None:
     """Where nobody watches, too: a blackout window may last for hours."""
     stream = io.StringIO()

@@ -8,7 +8,9 @@ from pymongo import common
 from results.record import Server
 from results.verdict import Verdict
 from scanner.engine.agreement import confirm
-from scanner.network.driver.driver import OLDEST_WIRE, DriverOpinion, Saw
+from scanner.mongo.facts import Limits
+from scanner.mongo.values import clean_name
+from scanner.network.driver.driver import OLDEST_WIRE, DriverOpinion, Saw, from_reply
 
 
 def test_the_driver_has_no_opinion_of_servers_older_than_it_knows() -> None:
@@ -27,6 +29,17 @@ def test_tells_how_the_lists_differ() -> None:
     assert confirmation.detail == "only the driver lists 1: new; only our reader lists 1: gone"
     assert confirm(Verdict.OPEN, ["a", "b", "c"], DriverOpinion("open", ["a", "b"], truncated=True)).agrees
     assert confirm(Verdict.OPEN, ["a"], opinion, complete=False).agrees
+
+
+@pytest.mark.parametrize("length", [254, 255, 256, 257, 300, 5000])
+@pytest.mark.parametrize("letter", ["x", "é", "\N{HOT BEVERAGE}", "\x07"])
+def test_names_that_both_cut_in_their_own_way_are_the_same(length: int, letter: str) -> None:
+    sent = letter * length
+    ours = clean_name(sent, Limits().name_length)[0]
+    theirs = from_reply({"databases": [{"name": sent}], "ok": 1.0})
+    assert confirm(Verdict.OPEN, [ours], theirs).agrees is True
+    other = from_reply({"databases": [{"name": "y" + sent}], "ok": 1.0})
+    assert confirm(Verdict.OPEN, [ours], other).agrees is False
 
 
 @pytest.mark.parametrize(

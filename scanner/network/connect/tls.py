@@ -123,7 +123,7 @@ class TlsLayer:
         return self._out.read()
 
     def session(self, alert: str = "") -> TlsSession:
-        """What was seen, as plain data."""
+        """What was seen, as plain data. The library takes no certificates of more than 100 KiB in all."""
         cipher = self._object.cipher() or ("", "", None)
         try:
             der = self._object.getpeercert(binary_form=True) or b""
@@ -134,7 +134,7 @@ class TlsLayer:
             version=self._object.version() or "",
             cipher=cipher[0],
             cipher_bits=cipher[2],
-            certificate_der=der[:65536],
+            certificate_der=der,
             certificate_requested=bool(self._requested),
             legacy=self.legacy,
             alert=alert,

@@ -57,13 +57,15 @@ LOOK_AGAIN = 0.25
 
 
 class DriverQuestion(Struct, frozen=True):
-    """What a worker is asked: one address, in the clear or inside TLS. `timeout` is seconds for each wait."""
+    """What a worker is asked: one address, in the clear or inside TLS. `timeout` is seconds for each wait.
+    `by_message`: the server hangs up on the old form of the handshake, with which the driver would begin."""
 
     ip: str
     port: int
     tls: bool
     timeout: float
     app_name: str
+    by_message: bool = False
 
     @property
     def seconds(self) -> float:
@@ -89,9 +91,13 @@ async def ask(question: DriverQuestion) -> DriverOpinion:
     """
     from pymongo.server_api import ServerApi
 
+    by_message: dict[str, Any] = {"server_api": ServerApi("1")}  # its handshake is OP_MSG, and no OP_QUERY
+    if question.by_message:
+        opinion, _ = await _ask_once(question, by_message)
+        return opinion
     opinion, code = await _ask_once(question, {})
     if code == API_VERSION_REQUIRED:
-        opinion, _ = await _ask_once(question, {"server_api": ServerApi("1")})
+        opinion, _ = await _ask_once(question, by_message)
     return opinion
 
 
@@ -103,7 +109,7 @@ async def _ask_once(question: DriverQuestion, more: dict[str, Any]) -> tuple[Dri
     milliseconds = max(1, int(question.timeout * 1000))
     started = time.monotonic()
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
-        host=question.ip,
+        host=f"[{question.ip}]" if ":" in question.ip else question.ip,  # else its last part is a port
         port=question.port,
         directConnection=True,
         appname=question.app_name,
@@ -274,9 +280,9 @@ class SecondOpinion:
         for worker in list(self._all):
             await self._drop(worker, grace=1.0 if worker in self._idle else 0.05)
 
-    async def ask(self, target: Target, *, tls: bool) -> DriverOpinion:
+    async def ask(self, target: Target, *, tls: bool, by_message: bool = False) -> DriverOpinion:
         """The driver's opinion of one target. Never raises for what the target or a worker does."""
-        question = DriverQuestion(target.ip, target.port, tls, self._timeout, self._app_name)
+        question = DriverQuestion(target.ip, target.port, tls, self._timeout, self._app_name, by_message)
         while True:
             # Outside of the slots, which another target may need.
             while not self._may_ask(target):  # noqa: ASYNC110 - pauses and windows set no event
