@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_NEED_INODES = 16
+NEED_INODES = 16
 _PROBE_FILE = "probe.tmp"
 _PROBE_BYTES = 64 * 1024
 
@@ -58,7 +58,7 @@ def prove_writable(fs: FileSystem, directory: Path, need_bytes: int) -> None:
             f"only {available} bytes are free there, {need_bytes} are needed",
             "free space or give another directory with --output",
         )
-    if free.f_files and free.f_favail < _NEED_INODES:
+    if free.f_files and free.f_favail < NEED_INODES:
         raise StorageRefusedError(
             directory,
             f"only {free.f_favail} more files fit there",

@@ -10,7 +10,6 @@ import importlib.util
 import os
 import resource
 import select
-import shutil
 import socket
 import sys
 from dataclasses import dataclass
@@ -19,6 +18,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from results.place import NEED_INODES
+from results.run import NEED_BYTES
+from results.text import human_bytes
 from scanner.clock import SystemClock
 from scanner.errors import ExitCode, MongosweepError, RefusedError
 from scanner.network.connect.choose import RESERVED_DESCRIPTORS
@@ -38,7 +40,7 @@ Level = Literal["ok", "warning", "failure"]
 
 FEWEST = 128  # descriptors without which a sweep does not start
 STATE_SECONDS = 120  # how long a state table keeps an unanswered connect: Linux's default for SYN_SENT
-NEED_BYTES = 256 * 1024 * 1024
+AMPLE_BYTES = 256 * 1024 * 1024  # for the findings of a large sweep
 CAP_NET_RAW = 13
 
 
@@ -308,10 +310,16 @@ def _disk(output: Path) -> Check:
         return Check("disk", "failure", f"{place} is not a directory", "name another output with -o DIR")
     if not os.access(place, os.W_OK):
         return Check("disk", "failure", f"{place} cannot be written", "name another output with -o DIR")
-    free = shutil.disk_usage(place).free
-    found = f"{free / 1e9:.1f} GB free for {output}"
+    room = os.statvfs(place)
+    free = room.f_bavail * room.f_frsize
+    found = f"{human_bytes(free)} free for {output}"
+    remedy = "make room, or name another output with -o DIR"
     if free < NEED_BYTES:
-        return Check("disk", "warning", found, "make room, or name another output with -o DIR")
+        return Check("disk", "failure", f"{found}; a sweep needs {human_bytes(NEED_BYTES)}", remedy)
+    if room.f_files and room.f_favail < NEED_INODES:
+        return Check("disk", "failure", f"only {room.f_favail} more files fit into {output}", remedy)
+    if free < AMPLE_BYTES:
+        return Check("disk", "warning", found, remedy)
     return Check("disk", "ok", found)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from scanner.cli import main
 from scanner.errors import RefusedError
 from scanner.setup.doctor import (
     Check,
@@ -20,9 +23,6 @@ from scanner.setup.doctor import (
     syn_schedule,
 )
 from scanner.setup.settings import SweepSettings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Stopped:
@@ -177,3 +177,36 @@ def test_lines_show_the_remedy_below_its_check() -> None:
     lines = Diagnosis([Check("disk", "warning", "full", "make room")]).lines()
     assert lines[0].split() == ["warning", "disk", "full"]
     assert lines[1].endswith("-> make room")
+
+
+@pytest.mark.parametrize(
+    ("free", "files", "code", "level"),
+    [
+        (100_000, 1000, 2, "failure"),
+        (1024 * 1024 - 4096, 1000, 2, "failure"),
+        (1 << 30, 3, 2, "failure"),
+        (64 * 1024 * 1024, 1000, 0, "warning"),
+        (1 << 40, 1000, 0, "ok"),
+    ],
+)
+def test_doctor_and_sweep_agree_on_how_much_room_is_enough(
+    tmp_path: Path,
+    port: int,
+    free: int,
+    files: int,
+    code: int,
+    level: Level,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """What doctor passes, a sweep starts with; what a sweep refuses, doctor fails."""
+    monkeypatch.chdir(tmp_path)
+    Path("mongosweep.toml").write_text(
+        f'[[allow]]\ncidr = "127.94.3.0/31"\nkind = "lab"\n[sweep]\nports = [{port}]\n'
+    )
+    room = os.statvfs_result((4096, 4096, 1 << 40, free // 4096, free // 4096, 1 << 20, files, files, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda path: room)
+    assert main(["doctor"]) == code
+    said = next(line for line in capfd.readouterr().out.splitlines() if " disk " in line)
+    assert said.startswith(level)
+    assert main(["sweep", "-q"]) == code
