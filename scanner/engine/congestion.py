@@ -69,7 +69,8 @@ class CongestionFeedback:
             self._pace.stress.refused += 1
             self.heard(target, token, waited > LOST_AFTER, refused=True)
         elif outcome is Verdict.UNREACHABLE:
-            self._pace.stress.unreachable += 1
+            # After seconds it was nobody's refusal: an address resolution ended, here or at a router.
+            self._pace.stress.unreachable += waited <= LOST_AFTER
             if self._loss is not None:
                 self._loss.unreachable(token, self._caps.key(target[0], target[1]))
         elif self._loss is not None:

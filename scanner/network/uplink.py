@@ -7,6 +7,7 @@ once, then flags and addresses are looked at four times a second.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 import sys
@@ -14,12 +15,15 @@ from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from targets.grammar import format_address
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from targets.scope import Scope, Target
 
 SAMPLES = 64  # targets whose way out is looked up, spread over the scope
+SEGMENTS = 20_000  # of each family, whose first address is looked up
 NOISE = 8  # drops between two looks that are nothing unusual
 
 _NET = Path("/proc/thread-self/net")  # a thread may be in a network namespace of its own
@@ -124,9 +128,27 @@ def spread(scope: Scope) -> Iterator[Target]:
     """A few targets from all over the scope: each segment's edges matter most, so its first ones are used."""
     segments = [(version, segment) for version in (4, 6) for segment in scope.segments(version)]
     for version, segment in segments[:: max(1, len(segments) // SAMPLES)]:
-        from targets.grammar import format_address
-
         yield scope.target(format_address(version, segment.first), segment.ports[0])
+
+
+def unrouted(scope: Scope) -> list[str]:
+    """The entries of the scope to whose first address this machine has no route, as they were written.
+
+    The kernel is asked by a datagram socket's connect, which looks the route up and sends nothing.
+    """
+    found: dict[str, None] = {}
+    for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
+        for segment in scope.segments(version)[:SEGMENTS]:
+            if segment.entry.text in found:
+                continue
+            target = scope.target(format_address(version, segment.first), segment.ports[0])
+            try:
+                with socket.socket(family, socket.SOCK_DGRAM) as asking:
+                    asking.connect(target.sockaddr)
+            except OSError as error:
+                if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+                    found[segment.entry.text] = None
+    return list(found)
 
 
 def _lines(name: str) -> list[str]:

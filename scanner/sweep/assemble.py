@@ -23,13 +23,13 @@ from scanner.network.connect.base import Timeouts
 from scanner.network.connect.choose import make_connector, raise_descriptor_limit
 from scanner.network.guard import ScopeGuard
 from scanner.network.link_edges import edges_of
-from scanner.network.uplink import Uplink, spread
+from scanner.network.uplink import Uplink, spread, unrouted
 from scanner.setup.blackout import ActiveBlackouts
 from scanner.sweep.begin import begin
 from scanner.sweep.canary import Canaries, configured, own_server, scope_of_canaries
 from scanner.sweep.checkpoint import Checkpoint
 from scanner.sweep.control import UNSEEN, RunControl
-from scanner.sweep.judgement import LastingFacts, RunFacts, lasting_faults
+from scanner.sweep.judgement import LastingFacts, RunFacts, lasting_faults, no_route
 from scanner.sweep.open_source import open_source
 from scanner.sweep.persistence import Persistence
 from scanner.sweep.progress import ProgressMeter
@@ -117,6 +117,7 @@ class Parts:
     control: RunControl
     meter: ProgressMeter
     follower: Follower | None  # copies the journal to stdout
+    unrouted: str = ""  # where this machine has no route to, in words
 
     def lasting(self) -> LastingFacts:
         """What no resume can mend, as far as it is known now. Asked for at every checkpoint."""
@@ -144,7 +145,7 @@ class Parts:
             edges=engine.accounts.edges,
             interrupted=self.control.interrupted.is_set(),
             stop_reason=engine.stop_reason,
-            local_fault=faults[0][0] if faults else "",
+            local_fault="; ".join(filter(None, (faults[0][0], self.unrouted))) if faults else "",
             recall=self.loss.recall,
             loss=self.loss.words,
             stage_trouble=stage.trouble if stage is not None else "",
@@ -239,6 +240,9 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
     server, own = await own_server(guard)
     stack.push_async_callback(server.stop)
     known = configured(whole, canaries, given.clock.wall())
+    missing = no_route(unrouted(guard.scope))
+    if missing:
+        given.screen.notice(f"{missing}; what has none is not reached, and the run not complete")
     uplink = Uplink(spread(given.scope))
     stack.callback(uplink.close)
     reload = given.options.reload_scope
@@ -263,6 +267,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         control=control,
         meter=ProgressMeter(engine, recorder, loop.time, resumed.elapsed if resumed is not None else 0.0),
         follower=_follower(given, prepared, stack),
+        unrouted=missing,
     )
 
 

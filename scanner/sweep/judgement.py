@@ -13,6 +13,8 @@ from scanner.engine.loss import RECALL
 from scanner.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from results.manifest import State
     from scanner.sweep.progress import RunSummary
 
@@ -103,6 +105,14 @@ def _local(facts: RunFacts) -> str:
     if facts.local_fault:
         return f"this machine could not ask them ({facts.local_fault})"
     return "our own code failed on them"
+
+
+def no_route(entries: Sequence[str]) -> str:
+    """Which entries of the scope this machine has no route to, as a clause; empty for none."""
+    if not entries:
+        return ""
+    more = f" and {len(entries) - 3:,} more entries" if len(entries) > 3 else ""
+    return f"no route on this machine to {', '.join(entries[:3])}{more}"
 
 
 def _remarks(facts: RunFacts) -> list[str]:

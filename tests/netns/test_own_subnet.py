@@ -100,3 +100,29 @@ def test_links_are_read_from_the_kernel_as_they_are() -> None:
     assert texts == ["10.77.6.0", "10.77.6.255", "127.255.255.255", "198.18.0.0", "198.18.0.3"]
     assert "the network address of 10.77.6.0/24 on two0" in found.values()
     assert "the broadcast address of 198.18.0.0/30 on scan0" in found.values()
+
+
+@netns.required
+def test_a_missing_route_is_named_at_once_and_silence_on_the_link_slows_nothing(tmp_path: Path) -> None:
+    """Nobody answers the address resolution for most of a /26, as in any subnet that is not full."""
+    with netns.pair() as (scan, corp):
+        scan.run(["ip", "address", "add", "10.77.4.1/26", "dev", scan.device])
+        corp.run(["ip", "address", "add", "10.77.4.2/26", "dev", corp.device])
+        program = Program(scan, tmp_path)
+        program.configure(
+            '[[allow]]\ncidr = "10.77.4.0/26"\nowner = "a"\n[[allow]]\ncidr = "10.79.0.0/30"\nowner = "b"\n'
+            "[sweep]\nrate = 200\nper_prefix_rate = 200\n"
+        )
+        done = program.run()
+    assert done.returncode == 3
+    first, second, *_ = done.stderr.splitlines()
+    assert "no route on this machine to 10.79.0.0/30" in first + second
+    manifest = program.manifest
+    assert manifest["state"] == "degraded"
+    assert manifest["outcomes"]["unreachable"] == 60
+    (cause,) = (reason for reason in manifest["reasons"] if "not reached" in reason)
+    assert cause.startswith(
+        "4 targets were not reached: this machine could not ask them (network: ENETUNREACH"
+    )
+    assert "no route on this machine to 10.79.0.0/30" in cause
+    assert not any("halved" in reason for reason in manifest["reasons"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scanner.network.uplink import Uplink, spread
+from scanner.network.uplink import Uplink, spread, unrouted
 from targets.entries import Entry
 from targets.scope import Scope
 from tests.support import netns
@@ -32,8 +32,19 @@ def test_loopback_needs_no_link() -> None:
     assert uplink.drops() == 0
 
 
+def test_loopback_has_a_route() -> None:
+    assert unrouted(scope("127.0.0.0/24", "127.9.0.0/30")) == []
+
+
 @netns.required
 class TestInANamespace:
+    def test_entries_without_a_route_are_named_as_they_were_written(self) -> None:
+        written = ("10.77.0.0/24", "10.78.0.0/16", "10.79.0.4-10.79.0.9", "198.18.0.2", "fd79::/120")
+        with netns.pair(local=["10.77.0.0/24"]) as (scan, _):
+            assert scan.call(unrouted, scope(*written)) == [written[1], written[2], written[4]]
+            scan.run(["ip", "route", "add", "default", "via", netns.CORP_V4])
+            assert scan.call(unrouted, scope(*written)) == [written[4]]
+
     def troubles(self, scan: Namespace, prefix: str, *steps: list[str]) -> list[str]:
         """What is said at first and after each command."""
 
