@@ -6,6 +6,7 @@ Every figure is arithmetic over the scope's intervals, so a /8 costs no more tha
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -101,6 +102,7 @@ def make_plan(
         seed = shared_seed(scope.digest) if options.seed is None else options.seed
     targets = Order(total, seed, index - 1, shards).count() if total else 0
     seconds, limited_by = estimate(settings.sweep, scope, targets, shards)
+    blackouts = tuple(_blackouts(settings, scope, now, max(AHEAD, seconds)))
     return Plan(
         addresses=scope.address_count,
         ports=scope.ports,
@@ -119,8 +121,8 @@ def make_plan(
         rate=settings.sweep.rate,
         seconds=seconds,
         limited_by=limited_by,
-        blackouts=tuple(_blackouts(settings, scope, now, max(AHEAD, seconds))),
-        warnings=tuple(_warnings(settings, scope, now, seconds)),
+        blackouts=blackouts,
+        warnings=tuple(_warnings(settings, scope, now, seconds, blackouts)),
     )
 
 
@@ -193,7 +195,17 @@ def _blackouts(settings: Settings, scope: Scope, now: float, ahead: float) -> It
             yield BlackoutAhead(start=window.start, end=window.end, text=describe(window))
 
 
-def _warnings(settings: Settings, scope: Scope, now: float, seconds: float) -> Iterator[str]:
+def _warnings(
+    settings: Settings, scope: Scope, now: float, seconds: float, blackouts: Sequence[BlackoutAhead]
+) -> Iterator[str]:
+    stop_file = settings.pause.stop_file
+    if stop_file and os.path.lexists(stop_file):
+        yield f"the stop file {stop_file} exists: a sweep waits until it is gone"
+    touched = [window for window in blackouts if window.start < now + seconds]
+    if touched:
+        yield f"it takes longer than that: the sweep waits for the end of {touched[0].text}" + (
+            f" and {len(touched) - 1} more windows" if len(touched) > 1 else ""
+        )
     if not settings.organisation.contact:
         yield 'no contact is set, so no log can say who asked; write contact = "…" in [organisation]'
     if scope.expires < now + seconds:

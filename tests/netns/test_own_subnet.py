@@ -58,7 +58,7 @@ def subnet() -> Iterator[tuple[Namespace, Namespace]]:
 
 
 @netns.required
-@pytest.mark.parametrize("engine", ["connect", "syn"])
+@pytest.mark.parametrize("engine", ["connect", pytest.param("syn", marks=pytest.mark.exhaustive)])
 def test_the_own_subnet_is_complete_and_every_server_of_it_is_found(tmp_path: Path, engine: str) -> None:
     """Those behind a gateway are asked to the last address: there they may be anybody's."""
     servers = ["10.77.4.9", "10.77.4.14", "10.77.5.11", "10.78.0.0", "10.78.0.15"]
@@ -103,6 +103,7 @@ def test_links_are_read_from_the_kernel_as_they_are() -> None:
 
 
 @netns.required
+@pytest.mark.exhaustive
 def test_a_missing_route_is_named_at_once_and_silence_on_the_link_slows_nothing(tmp_path: Path) -> None:
     """Nobody answers the address resolution for most of a /26, as in any subnet that is not full."""
     with netns.pair() as (scan, corp):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -12,11 +13,14 @@ from hypothesis import strategies as st
 
 from scanner.cli.plan_text import duration, plan_json, plan_lines
 from scanner.engine.order import Order
-from scanner.setup.settings import Blackout, Organisation, Settings, SweepOptions, SweepSettings
+from scanner.setup.settings import Blackout, Organisation, Pause, Settings, SweepOptions, SweepSettings
 from scanner.sweep.begin import seed_of
 from scanner.sweep.plan import densest_prefix, estimate, make_plan
 from targets.entries import Deny, Entry
 from targets.scope import Scope
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOW = 1_795_521_600.0  # 2026-11-24 12:00 UTC
 SETTINGS = Settings(organisation=Organisation(contact="soc@example.com"))
@@ -113,6 +117,22 @@ def test_blackouts_ahead_are_those_that_touch_the_scope() -> None:
     assert [window.text for window in plan.blackouts] == [
         "10.20.0.0/24 from Wed 2026-11-25 08:00 to Wed 18:00 UTC (08:00 UTC) (trading)"
     ]
+
+
+def test_what_keeps_a_sweep_waiting_is_a_warning_beside_its_time(tmp_path: Path) -> None:
+    """A window that is open when it would begin or opens before it would end, and a stop file."""
+    stop = tmp_path / "stop"
+    always = Blackout(cidr="10.20.0.0/24", start="00:00", to="24:00", reason="trading")
+    settings = msgspec.structs.replace(SETTINGS, blackout=(always,), pause=Pause(stop_file=str(stop)))
+    scope = Scope([allow("10.20.0.0/24")])
+    (waits,) = make_plan(settings, scope, SweepOptions(), NOW).warnings
+    assert "waits for the end of 10.20.0.0/24 from" in waits
+    stop.touch()
+    assert any(str(stop) in text for text in make_plan(settings, scope, SweepOptions(), NOW).warnings)
+    elsewhere = msgspec.structs.replace(
+        SETTINGS, blackout=(msgspec.structs.replace(always, cidr="10.9.9.9"),)
+    )
+    assert make_plan(elsewhere, scope, SweepOptions(), NOW).warnings == ()
 
 
 @pytest.mark.parametrize(
