@@ -18,13 +18,19 @@ Finder = Callable[[Node], list[tuple[Node, str]]]
 """Where the lists of one kind stand in a record: each as the object that holds it, and its key there."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_NULLABLE_COUNTS = frozenset({"documents", "size_bytes", "storage_bytes", "total_size_bytes"})
+_NULLABLE_COUNTS = frozenset(
+    {
+        *("documents", "size_bytes", "storage_bytes", "index_bytes", "total_size_bytes"),
+        *("bits", "max_bson_object_size"),
+    }
+)
 _COUNTS = frozenset(
     {"database_count", "connections", "messages", "bytes_sent", "bytes_received"} | _NULLABLE_COUNTS
 )
 _TIMES = frozenset({"at", "started_at", "not_before", "not_after"})
 _OFFSET = re.compile(r"(Z|[+-]\d\d:\d\d)$")
-_NOTE = 120
+_NOTE = 120  # characters of one
+_NOTES = 48  # in all
 _OUR_OWN = frozenset({"schema", "event_id", "run_id", "observed_at", "ip"})
 _MAX_INTEGER = 2**63 - 1
 
@@ -106,7 +112,7 @@ def fit(record: Node, encode: Callable[[Node], bytes], limit: int) -> bytes:
         ]
         if longest_string:
             notes.append(f"text: strings cut at {longest_string} characters")
-        record["truncated"] = [*mended, *notes, *said][: 3 * len(_LISTS)]
+        record["truncated"] = [*mended, *notes, *said][:_NOTES]
         line = encode(record)
         if len(line) <= limit:
             break
@@ -210,9 +216,16 @@ def _at(*path: str) -> Finder:
     return find
 
 
-def _collections(record: Node) -> list[tuple[Node, str]]:
-    databases = (record.get("exposure") or {}).get("databases", ())
-    return [(database, "collections") for database in databases if database.get("collections")]
+def _within(*keys: str) -> Finder:
+    """A finder of lists inside each database, or with two keys inside each of its collections."""
+
+    def find(record: Node) -> list[tuple[Node, str]]:
+        owners = (record.get("exposure") or {}).get("databases", ())
+        for key in keys[:-1]:
+            owners = [inner for owner in owners for inner in owner.get(key, ())]
+        return [(owner, keys[-1]) for owner in owners if owner.get(keys[-1])]
+
+    return find
 
 
 # Least telling first.
@@ -221,8 +234,16 @@ _LISTS: tuple[tuple[str, Finder], ...] = (
     ("exposure.activity", _at("exposure", "activity")),
     ("confirmation.databases", _at("confirmation", "databases")),
     ("target.tls.certificate.names", _at("target", "tls", "certificate", "names")),
-    ("collections", _collections),
+    ("databases.shards", _within("shards")),
+    ("collections.shards", _within("collections", "shards")),
+    ("databases.gridfs", _within("gridfs")),
+    ("collections", _within("collections")),
     ("exposure.databases", _at("exposure", "databases")),
+    ("server.build.storage_engines", _at("server", "build", "storage_engines")),
+    ("server.compressors", _at("server", "compressors")),
+    ("server.arbiters", _at("server", "arbiters")),
+    ("server.passives", _at("server", "passives")),
+    ("server.hosts", _at("server", "hosts")),
     ("server.modules", _at("server", "modules")),
     ("server.product_evidence", _at("server", "product_evidence")),
     ("server.vulnerabilities", _at("server", "vulnerabilities")),

@@ -105,8 +105,25 @@ class EndOfLife(Struct, frozen=True, kw_only=True):
     as_of: str = ""
 
 
+class Build(Struct, frozen=True, kw_only=True):
+    """What buildInfo says besides the version. Text is as the server gave it; null and "": not told."""
+
+    git_version: str = ""
+    allocator: str = ""
+    javascript_engine: str = ""
+    openssl: str = ""
+    bits: Count | None = None
+    debug: bool | None = None
+    max_bson_object_size: Count | None = None
+    storage_engines: list[str] = []
+
+
 class Server(Struct, frozen=True, kw_only=True):
-    """What answered. `product` is `mongodb` unless something gave another product away."""
+    """What answered. `product` is `mongodb` unless something gave another product away.
+
+    `hosts`, `passives`, `arbiters`, `me` and `primary`: the members of its set as the server advertises them;
+    nobody was asked there.
+    """
 
     product: str = "mongodb"
     product_evidence: list[str] = []
@@ -114,6 +131,13 @@ class Server(Struct, frozen=True, kw_only=True):
     version_source: str = ""
     topology: str = ""
     set_name: str = ""
+    hosts: list[str] = []
+    passives: list[str] = []
+    arbiters: list[str] = []
+    me: str = ""
+    primary: str = ""
+    compressors: list[str] = []
+    build: Build | None = None
     min_wire_version: int | None = None
     max_wire_version: int | None = None
     modules: list[str] = []
@@ -136,27 +160,39 @@ class LastWrite(Struct, frozen=True, kw_only=True):
 
 
 class Collection(Struct, frozen=True, kw_only=True):
-    """One collection's counts. Sizes are bytes: `size_bytes` uncompressed, `storage_bytes` on disk."""
+    """One collection's counts. Sizes are bytes: `size_bytes` uncompressed, `storage_bytes` on disk.
+
+    `validator` is null where nothing told of it; `shards` are names. No rule and no option is kept.
+    """
 
     name: str
     type: str = "collection"
     documents: Count | None = None
     size_bytes: Count | None = None
     storage_bytes: Count | None = None
+    index_bytes: Count | None = None
     capped: bool = False
+    validator: bool | None = None
+    shards: list[str] = []
     last_write: LastWrite | None = None
     note: str = ""
 
 
 class Database(Struct, frozen=True, kw_only=True):
-    """One database. `size_bytes` is the server's own figure (files on disk)."""
+    """One database. `size_bytes` is the server's own figure (files on disk).
+
+    `shards` is that figure by shard, where a router tells it; `gridfs` names the buckets of files.
+    """
 
     name: str
     name_hex: str = ""
     size_bytes: Count | None = None
     documents: Count | None = None
+    index_bytes: Count | None = None
     system: bool = False
     empty: bool | None = None
+    shards: dict[str, Count] = {}
+    gridfs: list[str] = []
     collections: list[Collection] = []
     collections_known: bool = False
     note: str = ""
@@ -181,8 +217,15 @@ class Hint(Struct, frozen=True, kw_only=True):
 
 
 class Exposure(Struct, frozen=True, kw_only=True):
-    """What lies open, by metadata alone. `truncated` names everything that was not asked or not kept."""
+    """What lies open, by metadata alone. `truncated` names everything that was not asked, told or kept.
 
+    `access`: `full` where two independent questions that need a privilege were answered and none refused,
+    `partial` where some were refused for want of a login, `not_told` where only one was answered or asked.
+    """
+
+    access: Literal["full", "partial", "not_told"] = "not_told"
+    answered: list[str] = []
+    refused: list[str] = []
     databases: list[Database] = []
     database_count: Count = 0
     total_size_bytes: Count | None = None

@@ -78,6 +78,11 @@ def of_wire(wire: int | None) -> WireRow | None:
     return None
 
 
+def wire_of(series: str) -> int | None:
+    """The maxWireVersion of a release series; None for one that the table does not know."""
+    return next((row["wire"] for row in table("versions")["wire"] if row["series"] == series), None)
+
+
 def newest_series() -> str:
     """The newest release series in the table."""
     return str(table("versions")["wire"][-1]["series"])

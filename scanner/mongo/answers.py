@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from scanner.mongo.facts import Document, Reply
 
 ERROR_TEXT_KEPT: Final = 512
+_ABOUT_CLIENT: Final = frozenset({183, 184, 185, 186})  # missing field, name too long, too large, sent twice
 ATLAS_ERROR: Final = 8000
 
 
@@ -41,6 +42,10 @@ class ErrorKind(StrEnum):
     OTHER = "other error"
 
 
+# Errors that come from before the gate as well as from behind it.
+_UNDECIDED: Final = frozenset(
+    {ErrorKind.OTHER, ErrorKind.TRANSIENT, ErrorKind.TOO_SLOW, ErrorKind.UNKNOWN_COMMAND}
+)
 _BY_CODE: Final[dict[int, ErrorKind]] = {
     13: ErrorKind.AUTH,
     18: ErrorKind.AUTH,
@@ -215,6 +220,47 @@ def databases(reply: Reply | None) -> list[Document] | None:
     if not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in listed):
         return None
     return listed
+
+
+def first_batch(document: Document) -> list[Any] | None:
+    """A cursor's first or next batch; None where the reply holds none, and so tells nothing."""
+    cursor = document.get("cursor")
+    if not isinstance(cursor, dict):
+        return None
+    for key in ("firstBatch", "nextBatch"):
+        if isinstance(cursor.get(key), list):
+            batch: list[Any] = cursor[key]
+            return batch
+    return None
+
+
+def names_in(reply: Reply | None) -> int | None:
+    """How many names a listCollections reply gives; None when it is no success or holds no batch."""
+    if not succeeded(reply):
+        return None
+    assert reply is not None
+    batch = first_batch(reply.document or {})
+    if batch is None:
+        return None
+    return sum(1 for entry in batch if isinstance(entry, dict) and isinstance(entry.get("name"), str))
+
+
+def undecided(reply: Reply | None) -> bool:
+    """True when listDatabases was answered, and the answer says nothing about access either way."""
+    if error_kind(reply) in _UNDECIDED:
+        return True
+    return succeeded(reply) and databases(reply) is None and not is_handshake(reply)
+
+
+def refuses_client(reply: Reply | None) -> bool:
+    """True for a handshake that was refused for its `client` document, as pooling proxies do (186)."""
+    if not failed(reply):
+        return False
+    assert reply is not None
+    document = reply.document or {}
+    if error_code(document) in _ABOUT_CLIENT:
+        return True
+    return error_kind(reply) is ErrorKind.OTHER and "client" in error_text(document).lower()
 
 
 def wire_version(document: Document, key: str) -> int | None:

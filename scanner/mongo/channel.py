@@ -108,8 +108,9 @@ class Channel:
 
 def _to_reply(request: Request, frame: Frame) -> Reply:
     """Decode one frame. A batch of a legacy find takes the form of a find command's reply."""
-    by = "OP_REPLY" if frame.expected.by is Opcode.OP_QUERY else "OP_MSG"
-    reply = Reply(command=request.command, by=by, truncated_list=frame.truncated_list)
+    by = "OP_REPLY" if frame.by is Opcode.OP_QUERY else "OP_MSG"
+    in_kind = frame.by is frame.expected.by
+    reply = Reply(command=request.command, by=by, in_kind=in_kind, truncated_list=frame.truncated_list)
     if frame.truncated_list:
         reply.error = "too large"
         return reply

@@ -36,6 +36,8 @@ class TaskKind(Enum):
     NAMES = "names of collections"
     STATISTICS = "statistics of collections"
     NEWEST = "newest ids"
+    OLDEST = "oldest ids"
+    BEYOND = "ids of the future"
 
 
 KIND_OF: Final = {
@@ -50,16 +52,26 @@ KIND_OF: Final = {
     Command.NEWEST_DATE: TaskKind.NEWEST,
     Command.NEWEST_ID: TaskKind.NEWEST,
     Command.LEGACY_NEWEST_ID: TaskKind.NEWEST,
+    Command.OLDEST_DATE: TaskKind.OLDEST,
+    Command.OLDEST_ID: TaskKind.OLDEST,
+    Command.LEGACY_OLDEST_ID: TaskKind.OLDEST,
 }
 
 
+def kind_of(request: Request) -> TaskKind | None:
+    """What a request is for; None for one that is no metadata question."""
+    return TaskKind.BEYOND if request.arguments.get("beyond") else KIND_OF.get(request.command)
+
+
 class Task(NamedTuple):
-    """One question, not yet in the form in which it will be put. `cursor`: read on in this one."""
+    """One question, not yet in the form in which it will be put. `cursor`: read on in this one. `form`: this
+    one, whatever the server knows."""
 
     kind: TaskKind
     database: str = ""
     collection: str = ""
     cursor: int = 0
+    form: Command | None = None
 
 
 class CommandForms:
@@ -93,7 +105,17 @@ class CommandForms:
             return commands.db_stats(task.database)
         if task.kind is TaskKind.NAMES:
             return self._names(task)
-        return self._of_collection(self._left[task.kind][0], task)
+        if task.kind in (TaskKind.OLDEST, TaskKind.BEYOND):
+            newest = self._of_collection(self._left[TaskKind.NEWEST][0], task)
+            return commands.oldest(newest, beyond=task.kind is TaskKind.BEYOND)
+        return self._of_collection(task.form or self._left[task.kind][0], task)
+
+    @staticmethod
+    def next_form(command: Command) -> Command | None:
+        """The next form for a collection whose statistics came without a count, or did not come."""
+        if command is Command.COLL_STATS_STAGE:
+            return Command.COLL_STATS
+        return Command.COUNT if command is Command.COLL_STATS else None
 
     def give_up(self, command: Command) -> bool:
         """The server does not know `command`: True when there is an older form to ask again in."""

@@ -46,8 +46,11 @@ class Command(StrEnum):
     COUNT = "count"
     NEWEST_ID = "find newest _id"
     NEWEST_DATE = "aggregate newest _id as date"
+    OLDEST_ID = "find oldest _id"
+    OLDEST_DATE = "aggregate oldest _id as date"
     LEGACY_NAMESPACES = "system.namespaces"
     LEGACY_NEWEST_ID = "legacy find newest _id"
+    LEGACY_OLDEST_ID = "legacy find oldest _id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,12 @@ class Request:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-def is_master(client: Document) -> Request:
-    """The handshake that every version answers."""
+def is_master(client: Document | None) -> Request:
+    """The handshake that every version answers. `client` None: without saying who asks."""
     return Request(Command.IS_MASTER, arguments={"client": client})
 
 
-def hello(client: Document) -> Request:
+def hello(client: Document | None) -> Request:
     """The handshake of servers that have left OP_QUERY behind."""
     return Request(Command.HELLO, arguments={"client": client})
 
@@ -127,6 +130,17 @@ def legacy_newest_id(database: str, collection: str, before: int) -> Request:
     return Request(Command.LEGACY_NEWEST_ID, database, {"collection": collection, "before": before})
 
 
+def oldest(newest: Request, *, beyond: bool = False) -> Request:
+    """The other end of the same index, in the same form: the oldest ObjectId `_id`, or with `beyond` the
+    oldest of those that are not older than `before`."""
+    other = {
+        Command.NEWEST_ID: Command.OLDEST_ID,
+        Command.NEWEST_DATE: Command.OLDEST_DATE,
+        Command.LEGACY_NEWEST_ID: Command.LEGACY_OLDEST_ID,
+    }
+    return Request(other[newest.command], newest.database, {**newest.arguments, "beyond": beyond})
+
+
 def legacy_namespaces(database: str, *, limit: int = 50_000) -> Request:
     """Names in `system.namespaces` (2.x), indexes among them, by OP_QUERY."""
     return Request(Command.LEGACY_NAMESPACES, database, {"limit": limit})
@@ -185,11 +199,20 @@ def _id_range(request: Request) -> Document:
     before = int(request.arguments["before"])
     if not 0 < before < 2**32:
         raise RefusedRequest(f"{before} is not a time that an ObjectId can hold")
-    return {"_id": {"$gte": ObjectId(b"\x00" * 12), "$lt": ObjectId(before.to_bytes(4, "big") + b"\x00" * 8)}}
+    bound = ObjectId(before.to_bytes(4, "big") + b"\x00" * 8)
+    if request.arguments.get("beyond"):
+        return {"_id": {"$gte": bound, "$lt": ObjectId(b"\xff" * 12)}}
+    return {"_id": {"$gte": ObjectId(b"\x00" * 12), "$lt": bound}}
+
+
+def _order(request: Request) -> Document:
+    return {"_id": 1 if request.command in _OLDEST else -1}
 
 
 def _handshake(request: Request) -> Document:
-    return {request.command.value: 1, "helloOk": True, "client": request.arguments["client"]}
+    body: Document = {request.command.value: 1, "helloOk": True}
+    client = request.arguments["client"]
+    return body if client is None else body | {"client": client}
 
 
 def _list_databases(request: Request) -> Document:
@@ -225,24 +248,24 @@ def _coll_stats_stage(request: Request) -> Document:
     return {"aggregate": _collection(request), "pipeline": pipeline, "cursor": {"batchSize": 100}}
 
 
-def _newest_id(request: Request) -> Document:
+def _end_of_ids(request: Request) -> Document:
     return {
         "find": _user_collection(request),
         "filter": _id_range(request),
         "projection": {"_id": 1},
-        "sort": {"_id": -1},
+        "sort": _order(request),
         "hint": {"_id": 1},
         "limit": 1,
         "singleBatch": True,
     }
 
 
-def _newest_date(request: Request) -> Document:
+def _end_of_dates(request: Request) -> Document:
     return {
         "aggregate": _user_collection(request),
         "pipeline": [
             {"$match": _id_range(request)},
-            {"$sort": {"_id": -1}},
+            {"$sort": _order(request)},
             {"$limit": 1},
             {"$project": {"_id": 0, "t": {"$toDate": "$_id"}}},
         ],
@@ -287,13 +310,20 @@ _RULES: Final[dict[Command, _Rule]] = {
     Command.COLL_STATS: _Rule(lambda r: {"collStats": _collection(r), "scale": 1}, 3000, _stats),
     Command.COLL_STATS_STAGE: _Rule(_coll_stats_stage, 3000, _stats),
     Command.COUNT: _Rule(lambda r: {"count": _collection(r)}, 3000, _stats),
-    Command.NEWEST_ID: _Rule(_newest_id, 2000, _stats),
-    Command.NEWEST_DATE: _Rule(_newest_date, 2000, _stats),
+    Command.NEWEST_ID: _Rule(_end_of_ids, 2000, _stats),
+    Command.NEWEST_DATE: _Rule(_end_of_dates, 2000, _stats),
+    Command.OLDEST_ID: _Rule(_end_of_ids, 2000, _stats),
+    Command.OLDEST_DATE: _Rule(_end_of_dates, 2000, _stats),
 }
+_OLDEST: Final = frozenset({Command.OLDEST_ID, Command.OLDEST_DATE, Command.LEGACY_OLDEST_ID})
 _NAME_LISTS: Final = frozenset(
     {Command.LIST_DATABASES, Command.LIST_COLLECTIONS, Command.GET_MORE, Command.LEGACY_NAMESPACES}
 )
-_LEGACY_CAPS: Final = {Command.LEGACY_NAMESPACES: _names, Command.LEGACY_NEWEST_ID: _stats}
+_LEGACY_CAPS: Final = {
+    Command.LEGACY_NAMESPACES: _names,
+    Command.LEGACY_NEWEST_ID: _stats,
+    Command.LEGACY_OLDEST_ID: _stats,
+}
 
 
 def is_legacy(command: Command) -> bool:
@@ -352,7 +382,7 @@ def _encode_legacy(request: Request, request_id: int, time_limit: bool) -> bytes
         namespace = f"{request.database}.system.namespaces"
         return write_query(request_id, namespace, bson.encode({}) + selector, -limit)
     collection = _user_collection(request)
-    query: Document = {"$query": _id_range(request), "$orderby": {"_id": -1}, "$hint": {"_id": 1}}
+    query: Document = {"$query": _id_range(request), "$orderby": _order(request), "$hint": {"_id": 1}}
     if time_limit:
         query["$maxTimeMS"] = 2000
     body = bson.encode(query) + bson.encode({"_id": 1})

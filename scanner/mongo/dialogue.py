@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from results.verdict import Verdict
 from scanner.contact import Ending, TlsSession
 from scanner.mongo import console as http_console
-from scanner.mongo.answers import ErrorKind, error_kind, is_handshake, wire_version
+from scanner.mongo.answers import ErrorKind, error_kind, is_handshake, refuses_client, wire_version
 from scanner.mongo.channel import Channel, Flight
 from scanner.mongo.commands import (
     RefusedRequest,
@@ -332,6 +332,10 @@ class Dialogue:
     def _learn(self, slot: str, reply: Reply) -> None:
         if error_kind(reply) is ErrorKind.API_VERSION:
             self.facts.api_version_required = True
+        if not reply.in_kind:
+            self.facts.answers_out_of_kind = True
+        if slot == "hello" and self._handshake_failed(reply):
+            self._state.client = None
         if slot != "hello" or not is_handshake(reply):
             return
         document = reply.document or {}
@@ -342,6 +346,11 @@ class Dialogue:
         else:
             self._state.opcode = Opcode.OP_QUERY
             self._channel.forget(Opcode.OP_MSG)
+
+    def _handshake_failed(self, reply: Reply) -> bool:
+        """Whether leaving out who asks is worth a try: it was refused, or both handshakes failed oddly."""
+        both = "hello" in self._state.asked and error_kind(reply) is ErrorKind.OTHER
+        return both or refuses_client(reply)
 
     def _go_on(self) -> None:
         """Nothing is awaited: the next questions, else the plan, else the end."""

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 from results.record import Database, Exposure
 from scanner.mongo import activity, hints, ransom
+from scanner.mongo.access import access
+from scanner.mongo.answers import databases as databases_of
+from scanner.mongo.answers import describe
+from scanner.mongo.inventory import NOT_TOLD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +17,7 @@ if TYPE_CHECKING:
     from scanner.mongo.facts import Facts, Limits
     from scanner.mongo.inventory import DatabaseState
 
-NOT_TOLD = "not told"
+LINE = 200  # characters of one line about what is missing
 
 
 def assemble(
@@ -22,12 +26,14 @@ def assemble(
     states: Sequence[DatabaseState],
     *,
     listed: int,
+    total_size: int | None,
     storage_engine: str,
     gaps: Sequence[str],
 ) -> Exposure:
     """The exposure of one server. Totals leave the server's own databases out; sizes are bytes.
 
-    `listed` is how many databases the server named; `gaps` is what the plan knows it did not ask.
+    `listed` is how many databases the server named, `total_size` its own sum of all their sizes; `gaps` is
+    what the plan knows it did not ask.
     """
     there = activity.clock(facts)
     databases = [state.record(limits, there) for state in states]
@@ -43,6 +49,8 @@ def assemble(
     truncated = list(gaps)
     if facts.list_databases is not None and facts.list_databases.truncated_list:
         truncated.insert(0, "the list of databases was longer than a reply may be: none of it was kept")
+    elif databases_of(facts.list_databases) is None:
+        truncated.insert(0, f"the list of databases: {NOT_TOLD}: {describe(facts.list_databases)}"[:LINE])
     if listed > len(databases):
         truncated.insert(0, f"databases: {listed - len(databases)} of {listed} not kept")
     noted = sum(1 for database in databases if database.note)
@@ -55,17 +63,32 @@ def assemble(
         truncated.append(f"the conversation ended early: {facts.metadata_cut}")
     if more:
         truncated.append(f"hints: more than the {len(hinted)} named")
+    level, answered, refused = access(facts)
     return Exposure(
+        access=level,
+        answered=answered,
+        refused=refused,
         databases=databases,
         database_count=listed,
-        total_size_bytes=_total(users, "size_bytes"),
+        total_size_bytes=_size(databases, total_size),
         documents=_total(users, "documents"),
         last_write=newest,
         activity=everything,
-        ransom=ransom.judge(databases, storage_engine),
+        ransom=ransom.judge(databases, storage_engine, complete=listed == len(databases) > 0),
         hints=hinted,
         truncated=truncated,
     )
+
+
+def _size(databases: Sequence[Database], total: int | None) -> int | None:
+    """Bytes of users' databases. Where one does not tell its own: the server's sum less what is its own."""
+    sizes = [database.size_bytes for database in databases]
+    users = [database for database in databases if not database.system]
+    known = sum(size for size in sizes if size is not None)
+    untold = any(database.size_bytes is None for database in users)
+    if untold and total is not None and total > known:
+        return total - sum(database.size_bytes or 0 for database in databases if database.system)
+    return _total(users, "size_bytes")
 
 
 def _total(databases: Sequence[Database], name: str) -> int | None:

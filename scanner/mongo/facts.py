@@ -81,6 +81,7 @@ class Reply:
     command: str
     document: Document | None = None
     by: str = ""  # "OP_REPLY" or "OP_MSG"
+    in_kind: bool = True  # False: by OP_MSG, and asked by OP_QUERY
     error: str = ""
     truncated_list: bool = False  # over the cap, but provably a listDatabases answer with a list
 
@@ -95,6 +96,11 @@ class Facts:
     list_databases: Reply | None = None
     confirm_list: Reply | None = None  # listDatabases with authorizedDatabases: false
     confirm_privilege: Reply | None = None  # listCollections on a system database
+    confirm_counts: Reply | None = None  # dbStats of admin
+    answered: set[str] = field(default_factory=set)  # questions of the metadata that were answered
+    refused: set[str] = field(default_factory=set)  # and those that were refused for want of a login
+    inventions: set[str] = field(default_factory=set)  # answers that no MongoDB gives, in words for evidence
+    answers_out_of_kind: bool = False  # OP_QUERY was answered by OP_MSG
     max_wire_version: int | None = None
     min_wire_version: int | None = None
     api_version_required: bool = False

@@ -13,7 +13,7 @@ from scanner.mongo.activity import newest_id
 from scanner.mongo.commands import RefusedRequest, check_collection, check_database
 from scanner.mongo.hints import match
 from scanner.mongo.ransom import is_listed
-from scanner.mongo.values import clean_name, count, documents, sub, text
+from scanner.mongo.values import clean_name, count, documents, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 SYSTEM_DATABASES = frozenset({"admin", "config", "local"})
 RANKED_BY_MEANING = 5_000  # beyond this many names, order is by name alone
 NOTE_LENGTH = 300
+NOT_TOLD = "not told"
+SHARDS_KEPT = 64
+BUCKETS_KEPT = 64
+SHARD_NAME_LENGTH = 64
 _OLD_OPLOG = "oplog.$main"
 _TYPES = frozenset({"collection", "view", "timeseries"})
 
@@ -38,10 +42,12 @@ class CollectionState:
     documents: int | None = None
     size: int | None = None
     storage: int | None = None
+    indexes: int | None = None
     capped: bool = False
     shards: int = 0
+    shard_names: list[str] = field(default_factory=list)
+    validator: bool | None = None
     id_index: bool | None = None
-    measured: bool = False
     newest: datetime | None = None
     note: str = ""
 
@@ -49,6 +55,11 @@ class CollectionState:
     def system(self) -> bool:
         """True for the server's own, such as system.views, and for the buckets of a time series."""
         return self.sent.startswith("system.")
+
+    def add_note(self, words: str) -> None:
+        """Say something about this collection in the record, once."""
+        if words not in self.note:
+            self.note = "; ".join(part for part in (self.note, words) if part)[:NOTE_LENGTH]
 
     def record(self, database: str, limits: Limits, clock: ServerClock) -> Collection:
         """The collection as it stands in the record. `clock` judges the time of its newest id."""
@@ -59,7 +70,10 @@ class CollectionState:
             documents=self.documents,
             size_bytes=self.size,
             storage_bytes=self.storage,
+            index_bytes=self.indexes,
             capped=self.capped,
+            validator=self.validator,
+            shards=self.shard_names,
             last_write=newest_id(self.newest, f"{database}.{name}", clock) if self.newest else None,
             note="; ".join(part for part in (self.note, f"name in hex: {cut}" if cut else "") if part),
         )
@@ -67,14 +81,23 @@ class CollectionState:
 
 @dataclass(slots=True)
 class DatabaseState:
-    """One listed database. `names_known`: the whole list of its collections is in."""
+    """One listed database. `names_known`: the whole list of its collections is in.
+
+    `listed_size` is listDatabases' figure, `stats_size` that of dbStats (bytes), `stats_collections` how many
+    collections dbStats counts. `preallocated`: MMAPv1, which keeps files of databases that hold nothing.
+    """
 
     sent: str
-    size: int | None = None
+    listed_size: int | None = None
+    stats_size: int | None = None
     documents: int | None = None
+    stats_collections: int | None = None
+    indexes: int | None = None
     empty: bool | None = None
+    shards: dict[str, int] = field(default_factory=dict)
     collections: dict[str, CollectionState] = field(default_factory=dict)
     names_known: bool = False
+    preallocated: bool = False
     note: str = ""
 
     @property
@@ -87,25 +110,67 @@ class DatabaseState:
         if words not in self.note:
             self.note = "; ".join(part for part in (self.note, words) if part)[:NOTE_LENGTH]
 
-    def _counted_by_collection(self) -> int | None:
+    @property
+    def told_empty(self) -> bool:
+        """True when nothing speaks against the server's word that nothing is in it."""
+        return self.empty is True and not self.documents and not self.collections
+
+    @property
+    def names_contradicted(self) -> bool:
+        """An empty list of collections, where something else says that there are some."""
+        if not self.names_known or self.collections or self.told_empty:
+            return False
+        held = bool(self.documents) or bool(self.stats_collections)
+        return held or (self.empty is False and not (self.preallocated and self.documents == 0))
+
+    def _documents(self) -> int | None:
+        """Documents; zero only where the server does not say elsewhere that the database is not empty."""
         counts = [found.documents for found in self.collections.values() if found.type == "collection"]
         known = [number for number in counts if number is not None]
-        return sum(known) if self.names_known and len(known) == len(counts) else None
+        if self.documents or self.told_empty:
+            return self.documents
+        some = bool(self.collections or self.stats_collections or self.preallocated)
+        if self.documents == 0 and not any(known) and (some or self.empty is not False):
+            return 0
+        return sum(known) if self.names_known and counts and len(known) == len(counts) else None
+
+    def size(self, documents: int | None) -> int | None:
+        """Bytes on disk. Zero is a size only where nothing is in the database."""
+        told = self.listed_size or self.stats_size
+        if told:
+            return told
+        return 0 if 0 in (self.listed_size, self.stats_size) and documents == 0 else None
+
+    def _gridfs(self) -> list[str]:
+        """Buckets of files: names that stand with `.files` and `.chunks` behind them."""
+        buckets = (name.removesuffix(".files") for name in self.collections if name.endswith(".files"))
+        found = sorted(name for name in buckets if name and f"{name}.chunks" in self.collections)
+        return found[:BUCKETS_KEPT]
 
     def record(self, limits: Limits, clock: ServerClock) -> Database:
         """The database as it stands in the record; collections in the order of their names."""
         name, cut = clean_name(self.sent, limits.name_length)
+        documents = self._documents()
+        if self.names_contradicted:
+            self.add_note(f"names of collections {NOT_TOLD}: none came, and the database is not empty")
+        if self.empty is True and not self.told_empty:
+            self.add_note("said to be empty, and is not")
+        if documents is None and self.documents == 0:
+            self.add_note(f"counts {NOT_TOLD}: nothing was counted, and the database is said not to be empty")
         return Database(
             name=name,
             name_hex=cut,
-            size_bytes=self.size,
-            documents=self.documents if self.documents is not None else self._counted_by_collection(),
+            size_bytes=self.size(documents),
+            documents=documents,
+            index_bytes=self.indexes,
             system=self.system,
-            empty=self.empty,
+            empty=self.empty if self.empty is not True or self.told_empty else None,
+            shards=self.shards,
+            gridfs=[clean_name(bucket, limits.name_length)[0] for bucket in self._gridfs()],
             collections=[
                 self.collections[key].record(name, limits, clock) for key in sorted(self.collections)
             ],
-            collections_known=self.names_known,
+            collections_known=self.names_known and not self.names_contradicted,
             note=self.note,
         )
 
@@ -139,29 +204,40 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def read_size(state: DatabaseState, entry: Document) -> None:
-    """`sizeOnDisk` (bytes) and `empty` of a listDatabases entry. MMAPv1 says 1 where there are no files."""
+    """`sizeOnDisk` (bytes) and `empty` of a listDatabases entry. MMAPv1 says 1 where there are no files.
+
+    A database that is said to be empty and has files all the same is asked like any other.
+    """
     size = count(entry.get("sizeOnDisk"))
     empty = entry.get("empty")
     if isinstance(empty, bool):
         state.empty = empty
+    nothing = bool(state.empty) and size in (None, 0, 1)
     if size is not None:
-        state.size = 0 if state.empty and size == 1 else size
-    if state.empty:
+        state.listed_size = 0 if nothing else size
+    if nothing and state.documents is None and not state.collections:
         state.documents = 0
         state.names_known = True
+    shards = entry.get("shards")
+    if isinstance(shards, dict):
+        told = {clean_name(name, SHARD_NAME_LENGTH)[0]: count(value) for name, value in shards.items()}
+        state.shards = {name: value for name, value in list(told.items())[:SHARDS_KEPT] if value is not None}
 
 
-def read_db_stats(state: DatabaseState, document: Document) -> None:
-    """dbStats: `objects`, and a size (bytes) where listDatabases gave none. A mongos sums its shards."""
+def read_db_stats(state: DatabaseState, document: Document) -> bool:
+    """dbStats: counts, and a size (bytes). A mongos sums its shards. False when `objects` is no count."""
     objects = count(document.get("objects"))
     if objects is not None:
         state.documents = objects
-    if state.size is None:
-        files = count(document.get("fileSize"))
-        parts = [count(document.get("storageSize")), count(document.get("indexSize"))]
-        total = count(document.get("totalSize"))
-        known = [part for part in parts if part is not None]
-        state.size = files or (total if total is not None else sum(known) if known else None)
+    state.stats_collections = count(document.get("collections"))
+    state.indexes = count(document.get("indexSize"))
+    state.preallocated = state.preallocated or uses_mmapv1(document)
+    files = count(document.get("fileSize"))
+    parts = [count(document.get("storageSize")), state.indexes]
+    total = count(document.get("totalSize"))
+    known = [part for part in parts if part is not None]
+    state.stats_size = files or (total if total is not None else sum(known) if known else None)
+    return objects is not None
 
 
 def uses_mmapv1(document: Document) -> bool:
@@ -179,7 +255,13 @@ def read_names(state: DatabaseState, batch: object, room: int) -> int:
         if added >= room:
             break
         kind = text(entry.get("type"), 32)
-        state.collections[name] = CollectionState(name, kind if kind in _TYPES else "collection")
+        found = CollectionState(name, kind if kind in _TYPES else "collection")
+        options = entry.get(
+            "options"
+        )  # come unasked before 4.0; that there is a validator is all that is kept
+        if isinstance(options, dict):
+            found.validator = "validator" in options
+        state.collections[name] = found
         added += 1
     return added
 
@@ -195,11 +277,12 @@ def from_namespaces(database: str, batch: object) -> Iterator[Document]:
                 yield {"name": bare}
 
 
-def read_statistics(state: CollectionState, parts: list[Document]) -> None:
-    """Counts and sizes (bytes): `parts`, one a shard, are `$collStats` or collStats documents to sum."""
-    if not parts:
-        return
-    counts, sizes, storage = [], [], []
+def read_statistics(state: CollectionState, parts: list[Document]) -> bool:
+    """Counts and sizes (bytes): `parts`, one a shard, are `$collStats`, collStats or count documents to sum.
+
+    False when no count can be made of them. What was known before stays where they do not tell.
+    """
+    counts, sizes, storage, indexed = [], [], [], []
     for part in parts:
         inner = part.get("storageStats")
         stats = inner if isinstance(inner, dict) else part
@@ -207,18 +290,27 @@ def read_statistics(state: CollectionState, parts: list[Document]) -> None:
         counts.append(own if own is not None else count(stats.get("count")))
         sizes.append(count(stats.get("size")))
         storage.append(count(stats.get("storageSize")))
+        indexed.append(count(stats.get("totalIndexSize")))
+        shard = clean_name(part.get("shard"), SHARD_NAME_LENGTH)[0]
+        if shard and shard not in state.shard_names and len(state.shard_names) < SHARDS_KEPT:
+            state.shard_names.append(shard)
         state.capped = state.capped or stats.get("capped") in (True, 1)
         indexes = stats.get("indexSizes")
         if isinstance(indexes, dict):
             state.id_index = "_id_" in indexes and state.id_index is not False
         elif counts[-1] and count(stats.get("totalIndexSize")) == 0:
             state.id_index = False  # documents and no index at all: a clustered collection
-    state.documents, state.size, state.storage = _sum(counts), _sum(sizes), _sum(storage)
-    state.shards = len(parts)
-    state.measured = True
+    documents = _sum(counts) if None not in counts else None
+    state.documents = documents if documents is not None else state.documents
+    state.size = _sum(sizes) if any(size is not None for size in sizes) else state.size
+    state.storage = _sum(storage) if any(size is not None for size in storage) else state.storage
+    state.indexes = _sum(indexed) if any(size is not None for size in indexed) else state.indexes
+    state.shards = max(state.shards, len(parts))
     if state.type == "timeseries":
         state.documents = None
-        state.note = "a time series: sizes are those of its buckets, measurements are not counted"
+        state.add_note("a time series: sizes are those of its buckets, measurements are not counted")
+        return bool(parts)
+    return documents is not None
 
 
 def _sum(values: list[int | None]) -> int | None:
@@ -236,9 +328,3 @@ def sendable(database: str, collection: str = "") -> str:
     except RefusedRequest as refusal:
         return f"not asked: {refusal}"
     return ""
-
-
-def first_batch(document: Document) -> list[Document]:
-    """The documents of a cursor's first or next batch."""
-    batch = sub(document, "cursor", "firstBatch")
-    return list(documents(batch if isinstance(batch, list) else sub(document, "cursor", "nextBatch")))

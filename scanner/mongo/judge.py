@@ -20,18 +20,21 @@ from scanner.mongo.answers import (
     error_code,
     error_kind,
     is_handshake,
+    names_in,
     outcome,
     succeeded,
+    undecided,
 )
 from scanner.mongo.banners import recognise
 from scanner.mongo.console import Console
 from scanner.mongo.console import recognise as recognise_console
 from scanner.mongo.facts import Attempt, Facts, Layer, Reply
+from scanner.mongo.notes import NOTES
+from scanner.mongo.values import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LAST_WIRE_WITH_OPEN_EXCEPTION = 2  # up to 2.6 the localhost exception lets everything pass
 _CERTIFICATE_WORDS = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "HANDSHAKE_FAILURE")
 
 
@@ -106,7 +109,7 @@ def _behind_the_gate(facts: Facts) -> bool:
 
 def _refusal(facts: Facts) -> Reply | None:
     """The confirmation that was refused for want of a login. Atlas refuses an argument with 8000: no sign."""
-    for reply in (facts.confirm_list, facts.confirm_privilege):
+    for reply in (facts.confirm_list, facts.confirm_privilege, facts.confirm_counts):
         if error_kind(reply) is ErrorKind.AUTH and reply and error_code(reply.document or {}) != ATLAS_ERROR:
             return reply
     return None
@@ -125,6 +128,26 @@ def _unconfirmed_on_loopback(facts: Facts) -> bool:
 def _empty_but_privileged(facts: Facts) -> bool:
     passed = error_kind(facts.confirm_privilege) in (ErrorKind.GATE_PASSED, ErrorKind.NO_DATA)
     return _empty(facts) and (succeeded(facts.confirm_privilege) or passed)
+
+
+def _proofs(facts: Facts) -> list[str]:
+    """Which of the two other questions of admin were answered, where one is proof: an empty batch or zeros
+    alone are what a look-alike says to anything."""
+    names = names_in(facts.confirm_privilege)
+    stats = facts.confirm_counts
+    held = (stats.document or {}) if stats is not None and succeeded(stats) else {}
+    objects, collections = count(held.get("objects")), count(held.get("collections"))
+    found = ["listCollections"] if names is not None else []
+    found += ["dbStats"] if objects is not None else []
+    return found if names or objects or collections or len(found) > 1 else []
+
+
+def _told_otherwise(facts: Facts) -> bool:
+    return undecided(facts.list_databases) and bool(_proofs(facts))
+
+
+def _refused_otherwise(facts: Facts) -> bool:
+    return undecided(facts.list_databases) and _refusal(facts) is not None
 
 
 def _holds_no_data(facts: Facts) -> bool:
@@ -245,6 +268,18 @@ RULES: tuple[Rule, ...] = (
         _constant("listDatabases was answered with a handshake's fields: the same answer to every question"),
     ),
     Rule(
+        "answered-otherwise",
+        _told_otherwise,
+        Verdict.OPEN,
+        lambda f: f"{' and '.join(_proofs(f))} of admin answered without a login; {_say_list(f)}",
+    ),
+    Rule(
+        "refused-otherwise",
+        _refused_otherwise,
+        Verdict.AUTH_REQUIRED,
+        lambda f: f"{describe(_refusal(f))}; {_say_list(f)}",
+    ),
+    Rule(
         "answer-without-list",
         _success_without_list,
         Verdict.UNKNOWN,
@@ -330,56 +365,4 @@ RULES: tuple[Rule, ...] = (
     Rule("silent", _timed_out, Verdict.UNKNOWN, _say_attempts),
     Rule("closed-without-reply", lambda f: bool(f.attempts), Verdict.UNKNOWN, _say_attempts),
     Rule("not-asked", lambda _: True, Verdict.UNKNOWN, _constant("no connection was made")),
-)
-
-
-# Notes that go with a verdict without changing it.
-
-
-def _note_tls(facts: Facts, verdict: Verdict) -> str:
-    worked = any(a.layer is Layer.TLS and a.replies for a in facts.attempts)
-    if not worked:
-        return ""
-    plain = [a for a in facts.attempts if a.layer is Layer.PLAIN]
-    if plain and all(not a.replies for a in plain):
-        return (
-            "in the clear the server gave no reply, inside TLS it talked (its certificate was not verified)"
-        )
-    return "the conversation stood on TLS (the server's certificate was not verified)"
-
-
-def _note_localhost(facts: Facts, verdict: Verdict) -> str:
-    old = (facts.max_wire_version or 0) <= _LAST_WIRE_WITH_OPEN_EXCEPTION
-    if verdict is Verdict.OPEN and facts.loopback and old and is_handshake(facts.hello):
-        return (
-            "asked from loopback: up to 2.6 a server with access control and no user yet shows everything to"
-            " a local client, so this may be the localhost exception; ask again from another host"
-        )
-    if verdict is Verdict.OPEN_NO_DATA and facts.loopback:
-        return "asked from loopback, where the localhost exception may apply; ask again from another host"
-    return ""
-
-
-def _note_unconfirmed(facts: Facts, verdict: Verdict) -> str:
-    if verdict is Verdict.OPEN_NO_DATA and facts.confirm_list and not succeeded(facts.confirm_list):
-        return f"the confirmation was not answered: {describe(facts.confirm_list)}"
-    return ""
-
-
-def _note_api_version(facts: Facts, verdict: Verdict) -> str:
-    return "the server demands apiVersion, which was sent" if facts.api_version_required else ""
-
-
-def _note_handshake(facts: Facts, verdict: Verdict) -> str:
-    if facts.hello is None or is_handshake(facts.hello):
-        return ""
-    return f"no usable handshake: {describe(facts.hello)}"
-
-
-NOTES: tuple[tuple[str, Callable[[Facts, Verdict], str]], ...] = (
-    ("tls", _note_tls),
-    ("localhost-exception-possible", _note_localhost),
-    ("unconfirmed", _note_unconfirmed),
-    ("api-version", _note_api_version),
-    ("handshake", _note_handshake),
 )

@@ -6,15 +6,16 @@ tells of FerretDB 1.24 and SecantusDB 0.7 were seen on running servers, MongoDB'
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scanner.mongo import advisories
 from scanner.mongo.answers import succeeded
-from scanner.mongo.values import number, sub, text
+from scanner.mongo.values import moment, number, sub, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from scanner.mongo.facts import Document, Facts
 
@@ -24,7 +25,12 @@ UNKNOWN = "unknown"
 DIONAEA = "dionaea"
 GENUINE = frozenset({MONGODB, PERCONA})  # MongoDB's own source, built by MongoDB or by a vendor
 
+OF_STATISTICS = frozenset(
+    {"ns", "shard", "host", "localTime", "count", "storageStats", "latencyStats", "queryExecStats", "raw"}
+)
+OF_IDS = frozenset({"t", "_id"})
 _BATCH_BEFORE_3_6 = 1000
+_GIT_VERSION = re.compile(r"[0-9a-f]+|nogitversion|unknown|none|not a git repository", re.IGNORECASE)
 _HONEYPOT_MESSAGE_BYTES = 64 * 1024 * 1024
 _OP_QUERY_REFUSED_SINCE = 14  # maxWireVersion of 5.1
 _HELLO_OK_SINCE = (5, 0)
@@ -42,6 +48,9 @@ class Signs:
     certificate: bytes
     wire: int | None
     remote: bool
+    inventions: frozenset[str]
+    out_of_kind: bool
+    by_hello: bool
 
 
 @dataclass(slots=True)
@@ -86,6 +95,9 @@ def _signs(facts: Facts) -> Signs:
         certificate=b"".join(certificates),
         wire=facts.max_wire_version,
         remote=not facts.loopback,
+        inventions=frozenset(facts.inventions),
+        out_of_kind=facts.answers_out_of_kind,
+        by_hello=facts.hello is not None and facts.hello.command == "hello",
     )
 
 
@@ -196,6 +208,9 @@ _TRAP = "as only a trap does"
 
 def _contradictions(signs: Signs) -> Iterator[str]:
     """Things that no MongoDB does. Each alone makes a look-alike."""
+    if signs.out_of_kind:
+        yield f"a question by OP_QUERY is answered by OP_MSG, {_TRAP}"
+    yield from sorted(signs.inventions)
     if "databases" not in signs.listing and any(
         key in signs.listing for key in ("ismaster", "maxBsonObjectSize")
     ):
@@ -214,7 +229,8 @@ def _contradictions(signs: Signs) -> Iterator[str]:
 def _weak(signs: Signs) -> Iterator[str]:
     """Things that are odd for MongoDB. One alone proves nothing."""
     version = advisories.parse(text(signs.build.get("version")))
-    if version is not None and version.key[:2] >= _HELLO_OK_SINCE and signs.hello.get("helloOk") is not True:
+    offered = signs.hello and not signs.by_hello and signs.hello.get("helloOk") is not True
+    if offered and version is not None and version.key[:2] >= _HELLO_OK_SINCE:
         yield "helloOk was offered and not returned"
     if (
         "setName" in signs.hello
@@ -224,10 +240,40 @@ def _weak(signs: Signs) -> Iterator[str]:
         yield "a member of a set that says ok as a whole number and has no cluster time"
     if signs.build and "gitVersion" not in signs.build:
         yield "buildInfo without gitVersion"
+    elif signs.build and not _GIT_VERSION.fullmatch(text(signs.build.get("gitVersion"))):
+        yield f"gitVersion is no version of git: {text(signs.build.get('gitVersion'), 40)}".rstrip(": ")
+    if version is not None and _numbers(signs.build) not in (None, version.key[:3]):
+        yield "versionArray is not that of the version"
+    if "localTime" in signs.hello and moment(signs.hello["localTime"]) is None:
+        yield "localTime is no date"
+    if "version" in signs.hello:
+        yield "hello names a version"
     if number(signs.hello.get("maxMessageSizeBytes")) == _HONEYPOT_MESSAGE_BYTES:
         yield "maxMessageSizeBytes is 64 MiB, which no MongoDB says"
     if signs.listing.get("databases") == [] and signs.remote:
         yield "an empty list of databases, where MongoDB always has its own"
+
+
+def _numbers(build: Document) -> tuple[int, ...] | None:
+    """The first three numbers of versionArray; None where there are none to compare."""
+    listed = build.get("versionArray")
+    if not isinstance(listed, list) or len(listed) < 3 or not all(isinstance(n, int) for n in listed[:3]):
+        return None
+    return tuple(listed[:3])
+
+
+def invented(answers: Iterable[Document], asked: frozenset[str]) -> set[str]:
+    """What answers to an aggregate or a find give away that hold other fields than were asked for.
+
+    A product that does not know the projection still gives the document's `_id`; what gives all the rest
+    answers without having looked at the question.
+    """
+    others = {key for answer in answers for key in answer} - asked
+    if not others:
+        return set()
+    if others == {"_id"}:
+        return {"statistics are answered with a document's id"}
+    return {f"an answer holds fields that were not asked for, {_TRAP}"}
 
 
 def _wire_disagrees(signs: Signs) -> bool:

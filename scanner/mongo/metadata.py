@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from scanner.mongo import activity, lookalikes
-from scanner.mongo.answers import databases, describe, error_code, succeeded
-from scanner.mongo.command_forms import KIND_OF, NOT_KNOWN, WIRE_3_0, CommandForms, Task, TaskKind
+from scanner.mongo import activity, advisories, lookalikes
+from scanner.mongo.access import note_answer
+from scanner.mongo.answers import databases, describe, error_code, first_batch, succeeded
+from scanner.mongo.command_forms import NOT_KNOWN, WIRE_3_0, CommandForms, Task, TaskKind, kind_of
 from scanner.mongo.commands import CURSOR_COLLECTION, Command, Request
-from scanner.mongo.exposure import NOT_TOLD, assemble
+from scanner.mongo.exposure import assemble
 from scanner.mongo.facts import Depth, Document, Facts, Limits, Reply
 from scanner.mongo.inventory import (
+    NOT_TOLD,
     CollectionState,
     DatabaseState,
-    first_batch,
     from_namespaces,
     in_order,
     listed,
@@ -28,22 +29,27 @@ from scanner.mongo.inventory import (
     read_size,
     read_statistics,
     sendable,
-    uses_mmapv1,
 )
-from scanner.mongo.values import moment, sub, time_of
+from scanner.mongo.questions import FIRST_WIRE_WITH_MSG
+from scanner.mongo.values import count, documents, moment, sub, text, time_of
+from scanner.mongo.wire import Opcode
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from results.record import Exposure
 
 SIZES_OF_ALL: Final = 200  # beyond this many databases, sizes come from dbStats of the first ones
 SLOW_IN_A_ROW: Final = 2
 NOTE_LENGTH: Final = 200
+FEW_IDS: Final = 20  # among so few random ids, none may look older than MongoDB
 NO_ID_INDEX: Final = "no index on _id: its newest id would mean reading documents"
 
 _RAN_OUT_OF_TIME: Final = 50
 _ON_A_VIEW: Final = 166
 _GONE: Final = frozenset({26, 40280})
 _BAD_HINT: Final = frozenset({2, 291, 10113, 17007})
+_BAD_STAGE: Final = frozenset({1, 2, 8, 14, 72, 133, 40415})  # failed inside, or did not take an argument
 
 
 class MetadataPlan:
@@ -53,7 +59,7 @@ class MetadataPlan:
     """
 
     def __init__(self, facts: Facts, limits: Limits, depth: Depth) -> None:
-        wire = facts.max_wire_version or 0
+        wire = _wire(facts)
         self._facts = facts
         self._limits = limits
         self._depth = depth
@@ -64,7 +70,9 @@ class MetadataPlan:
             limits=limits,
         )
         self._databases, self._listed = listed(databases(facts.list_databases) or [], limits)
-        self._engine = "mmapv1" if 0 < wire < WIRE_3_0 else ""
+        self._total_size = _total_size(facts.list_databases)
+        for state in self._databases.values():
+            state.preallocated = 0 < wire < WIRE_3_0
         self._queue: deque[Task] = deque()
         self._newest: deque[Task] = deque()
         self._in_flight = 0
@@ -96,7 +104,7 @@ class MetadataPlan:
     def answered(self, request: Request, reply: Reply) -> None:
         """One answer, or the reason why there is none. Never raises, whatever the server sent."""
         self._in_flight = max(0, self._in_flight - 1)
-        kind = KIND_OF.get(request.command)
+        kind = kind_of(request)
         if kind is TaskKind.SIZES:
             self._read_sizes(reply)
             return
@@ -104,32 +112,37 @@ class MetadataPlan:
         if kind is None or state is None:
             return
         if reply.error or reply.document is None or not succeeded(reply):
+            note_answer(self._facts, request, reply, told=False)
             self._failed(kind, request, state, reply)
             return
         self._slow[kind] = 0
         if kind is TaskKind.COUNTS:
-            read_db_stats(state, reply.document)
-            self._engine = "mmapv1" if uses_mmapv1(reply.document) else self._engine
+            told = read_db_stats(state, reply.document)
+            if not told:
+                state.add_note(f"{kind.value} {NOT_TOLD}: {reply.command} says ok without a count")
         elif kind is TaskKind.NAMES:
-            self._read_names(request, state, reply.document)
+            told = self._read_names(request, state, reply.document)
         else:
-            self._read_collection(request, state, reply.document)
+            told = self._read_collection(kind, request, state, reply.document)
+        note_answer(self._facts, request, reply, told=told)
 
     def exposure(self) -> Exposure:
         """What is known by now. All that was not asked, not answered or not kept stands in `truncated`."""
+        states = list(self._databases.values())
         return assemble(
             self._facts,
             self._limits,
-            list(self._databases.values()),
+            states,
             listed=self._listed,
-            storage_engine=self._engine,
+            total_size=self._total_size,
+            storage_engine="mmapv1" if any(state.preallocated for state in states) else "",
             gaps=self._gaps(),
         )
 
     # Which question comes next.
 
     def _begin(self) -> None:
-        sized = any(state.size is not None for state in self._databases.values())
+        sized = any(state.listed_size is not None for state in self._databases.values())
         if not sized and 0 < len(self._databases) <= SIZES_OF_ALL:
             self._queue.append(Task(TaskKind.SIZES))
         askable = []
@@ -173,13 +186,21 @@ class MetadataPlan:
         entries = databases(reply)
         if entries is None:
             self._leave_out(TaskKind.SIZES, 1)
+        else:
+            self._total_size = _total_size(reply)
         for entry in entries or []:
             state = self._databases.get(entry["name"])
             if state is not None:
                 read_size(state, entry)
 
-    def _read_names(self, request: Request, state: DatabaseState, document: Document) -> None:
+    def _read_names(self, request: Request, state: DatabaseState, document: Document) -> bool:
         batch = first_batch(document)
+        if batch is None:
+            state.add_note(f"{TaskKind.NAMES.value} {NOT_TOLD}: {request.command} says ok without a list")
+            return False
+        nameless = sum(1 for entry in batch if not (isinstance(entry, dict) and text(entry.get("name"))))
+        if nameless:
+            state.add_note(f"{TaskKind.NAMES.value} {NOT_TOLD}: {nameless} entries without a name")
         if request.command is Command.LEGACY_NAMESPACES:
             batch = list(from_namespaces(state.sent, batch))
         new = read_names(state, batch, self._limits.collections_kept - self._collections)
@@ -189,7 +210,7 @@ class MetadataPlan:
         if self._collections >= self._limits.collections_kept:
             state.add_note(f"names not all kept: at most {self._limits.collections_kept} of a server")
         elif more == 0:
-            state.names_known = True
+            state.names_known = not nameless
         else:
             reason = self._why_not_on(state, document, more, new)
             if reason:
@@ -197,6 +218,7 @@ class MetadataPlan:
             else:
                 self._rounds += 1
                 self._queue.appendleft(Task(TaskKind.NAMES, state.sent, cursor=more))
+        return bool(batch)
 
     def _why_not_on(self, state: DatabaseState, document: Document, cursor: int, new: int) -> str:
         if sub(document, "cursor", "ns") != f"{state.sent}.{CURSOR_COLLECTION}":
@@ -209,25 +231,75 @@ class MetadataPlan:
             return "a batch without a new name"
         return "" if -(2**63) <= cursor < 2**63 else "the cursor's number is none"
 
-    def _read_collection(self, request: Request, state: DatabaseState, document: Document) -> None:
+    def _read_collection(
+        self, kind: TaskKind, request: Request, state: DatabaseState, document: Document
+    ) -> bool:
         collection = _collection(request, state)
         if collection is None:
-            return
-        if KIND_OF[request.command] is TaskKind.NEWEST:
-            _read_newest(collection, document)
-            return
-        if request.command is Command.COLL_STATS_STAGE:
-            read_statistics(collection, first_batch(document))
-        elif request.command is Command.COUNT:
-            read_statistics(collection, [{"count": document.get("n")}])
+            return False
+        if kind is not TaskKind.STATISTICS:
+            return self._read_ids(kind, state, collection, document)
+        if request.command is Command.COUNT:
+            parts: list[Document] | None = [{"count": document.get("n")}]
+        elif request.command is Command.COLL_STATS:
+            parts = [document]
         else:
-            read_statistics(collection, [document])
-        if not collection.measured or collection.type != "collection" or collection.documents == 0:
+            batch = first_batch(document)
+            parts = list(documents(batch)) if batch else None
+            self._facts.inventions |= lookalikes.invented(parts or [], lookalikes.OF_STATISTICS)
+        told = parts is not None and read_statistics(collection, parts)
+        if not told:
+            other = self._forms.next_form(request.command)
+            if other is not None and collection.type != "timeseries":
+                self._queue.appendleft(Task(kind, state.sent, collection.sent, form=other))
+                return False
+            collection.add_note(f"{kind.value} {NOT_TOLD}: {request.command} says ok without a count")
+        self._ask_for_newest(state, collection)
+        return told
+
+    def _ask_for_newest(self, state: DatabaseState, collection: CollectionState) -> None:
+        if collection.type != "collection" or collection.documents == 0:
             return
         if collection.id_index is False:
             collection.note = NO_ID_INDEX
         else:
             self._newest.append(Task(TaskKind.NEWEST, state.sent, collection.sent))
+
+    def _read_ids(
+        self, kind: TaskKind, state: DatabaseState, collection: CollectionState, document: Document
+    ) -> bool:
+        """Keep an id's time alone. An empty batch means that no id is an ObjectId, not that there is none."""
+        batch = first_batch(document)
+        found = list(documents(batch))
+        self._facts.inventions |= lookalikes.invented(found, lookalikes.OF_IDS)
+        end = next(iter(found), {})
+        at = moment(end.get("t")) or time_of(end.get("_id"))
+        if batch is None or (batch and at is None):
+            collection.add_note(f"{kind.value} {NOT_TOLD}: an answer without an id's time")
+        elif kind is not TaskKind.NEWEST:
+            self._judge_ids(kind, state, collection, at)
+        elif at is None:
+            collection.add_note("no document here has an ObjectId of a time until now as its id")
+        else:
+            collection.newest = at
+            if collection.shards > 1:
+                collection.add_note(f"over {collection.shards} shards")
+            if at >= activity.FIRST_RELEASE:
+                self._newest.append(Task(TaskKind.OLDEST, state.sent, collection.sent))
+        return at is not None
+
+    def _judge_ids(
+        self, kind: TaskKind, state: DatabaseState, collection: CollectionState, at: datetime | None
+    ) -> None:
+        """Whether a clock made these ids: random ones lie as often before MongoDB and after now."""
+        if at is None:
+            return
+        if kind is TaskKind.BEYOND or at < activity.FIRST_RELEASE:
+            collection.newest = None
+            when = "after now" if kind is TaskKind.BEYOND else "before MongoDB's first release"
+            collection.add_note(f"its ids do not come from a clock: one would be of a time {when}")
+        elif collection.documents is not None and collection.documents <= FEW_IDS:
+            self._newest.append(Task(TaskKind.BEYOND, state.sent, collection.sent))
 
     def _failed(self, kind: TaskKind, request: Request, state: DatabaseState, reply: Reply) -> None:
         code = error_code(reply.document) if reply.document is not None and not reply.error else None
@@ -246,8 +318,10 @@ class MetadataPlan:
             pass
         elif kind is TaskKind.NEWEST and code in _BAD_HINT:
             collection.note = NO_ID_INDEX
+        elif code in _BAD_STAGE and kind is TaskKind.STATISTICS and self._count_instead(request, collection):
+            pass
         else:
-            collection.note = f"{kind.value} {NOT_TOLD}: {describe(reply)}"[:NOTE_LENGTH]
+            collection.add_note(f"{kind.value} {NOT_TOLD}: {describe(reply)}"[:NOTE_LENGTH])
 
     def _ask_otherwise(self, kind: TaskKind, request: Request, collection: CollectionState) -> bool:
         """Put the question again in an older form. A time series is never counted: that would read it all."""
@@ -255,6 +329,14 @@ class MetadataPlan:
             return False
         queue = self._newest if kind is TaskKind.NEWEST else self._queue
         queue.appendleft(Task(kind, request.database, collection.sent))
+        return True
+
+    def _count_instead(self, request: Request, collection: CollectionState) -> bool:
+        """Another form for this one collection: its statistics failed in a way of their own."""
+        form = self._forms.next_form(request.command)
+        if form is None or collection.type == "timeseries":
+            return False
+        self._queue.appendleft(Task(TaskKind.STATISTICS, request.database, collection.sent, form=form))
         return True
 
     def _gaps(self) -> list[str]:
@@ -288,13 +370,17 @@ def _turn(columns: list[list[Task]], turn: int) -> list[Task]:
     return [column[turn] for column in columns if turn < len(column)]
 
 
-def _read_newest(collection: CollectionState, document: Document) -> None:
-    """Keep the id's time alone. An empty batch means that no id is an ObjectId, not that it is empty."""
-    newest = next(iter(first_batch(document)), {})
-    at = moment(newest.get("t")) or time_of(newest.get("_id"))
-    if at is None:
-        collection.note = "no document here has an ObjectId as its id"
-        return
-    collection.newest = at
-    if collection.shards > 1:
-        collection.note = f"over {collection.shards} shards"
+def _wire(facts: Facts) -> int:
+    """The wire version; where no handshake told it, that of the version which buildInfo claims."""
+    if facts.max_wire_version is not None or succeeded(facts.hello):
+        return facts.max_wire_version or 0
+    build = (facts.build_info.document or {}) if facts.build_info is not None else {}
+    version = advisories.parse(text(build.get("version")))
+    known = advisories.wire_of(version.series) if version is not None else None
+    by_msg = facts.list_databases is not None and facts.list_databases.by == Opcode.OP_MSG
+    return known if known is not None else FIRST_WIRE_WITH_MSG if by_msg else 0
+
+
+def _total_size(reply: Reply | None) -> int | None:
+    """`totalSize` of listDatabases: bytes of all databases, the server's own among them."""
+    return count((reply.document or {}).get("totalSize")) if reply is not None else None

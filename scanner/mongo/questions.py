@@ -10,10 +10,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from scanner.contact import Ending
-from scanner.mongo.answers import ATLAS_ERROR, ErrorKind, databases, error_code, error_kind, is_handshake
+from scanner.mongo.answers import (
+    ATLAS_ERROR,
+    ErrorKind,
+    databases,
+    error_code,
+    error_kind,
+    is_handshake,
+    undecided,
+)
 from scanner.mongo.commands import (
     Request,
     build_info,
+    db_stats,
     hello,
     is_master,
     legacy_namespaces,
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
 FIRST_WIRE_WITH_MSG = 6  # 3.6
 FIRST_WIRE_WITH_LIST_COLLECTIONS = 3  # 3.0
 COMMAND_NOT_SUPPORTED = 115
+_IS_MASTER_WITHOUT_CLIENT = "isMaster without client"
 _TLS_WORDS = ("PROTOCOL", "HANDSHAKE_FAILURE", "INSUFFICIENT_SECURITY", "KEY_TOO_SMALL", "MD_TOO_WEAK")
 _LEGACY_WORDS = (*_TLS_WORDS, "NO_SHARED_CIPHER", "LEGACY", "UNSAFE", "CA_MD_TOO_WEAK", "ILLEGAL_PARAMETER")
 
@@ -49,7 +59,7 @@ RESUME = Opening("handshake, then what was not answered")
 class DialogueState:
     """The dialogue's memory: what was learned, what was tried, and how to put the next question."""
 
-    client: Document
+    client: Document | None  # who asks; None once a server has refused to be told
     limits: Limits
     facts: Facts
     console: bool = False  # the port is that of an HTTP console
@@ -99,6 +109,14 @@ def _hello_missing(state: DialogueState) -> bool:
     return not is_handshake(state.facts.hello)
 
 
+def _client_refused(state: DialogueState) -> bool:
+    return _hello_missing(state) and state.client is None
+
+
+def _refused_without_client(state: DialogueState) -> bool:
+    return _client_refused(state) and _IS_MASTER_WITHOUT_CLIENT in state.asked
+
+
 def _hello_refused(state: DialogueState) -> bool:
     """Unknown, or refused with 115 as by Cosmos DB, which does answer isMaster: no verdict either way."""
     refused = error_kind(state.facts.hello) is ErrorKind.UNKNOWN_COMMAND
@@ -126,7 +144,10 @@ def _needs_privilege_check(state: DialogueState) -> bool:
 
 
 def _privilege_request(state: DialogueState) -> Request:
-    database = "admin" if state.mongos else "local"  # a mongos has no `local`
+    return _names_of("admin" if state.mongos else "local", state)  # a mongos has no `local`
+
+
+def _names_of(database: str, state: DialogueState) -> Request:
     wire = state.facts.max_wire_version or 0
     if state.opcode is Opcode.OP_QUERY and wire < FIRST_WIRE_WITH_LIST_COLLECTIONS:
         return legacy_namespaces(database)
@@ -138,8 +159,20 @@ def _list(_: DialogueState) -> Request:
     return list_databases()
 
 
+def _list_undecided(state: DialogueState) -> bool:
+    return undecided(state.facts.list_databases)
+
+
 QUESTIONS: tuple[Question, ...] = (
-    Question("hello", "hello", _hello_missing, lambda s: hello(s.client), Opcode.OP_MSG),
+    Question(
+        "hello",
+        "hello",
+        lambda s: _hello_missing(s) and s.client is not None,
+        lambda s: hello(s.client),
+        Opcode.OP_MSG,
+    ),
+    Question(_IS_MASTER_WITHOUT_CLIENT, "hello", _client_refused, lambda _: is_master(None), Opcode.OP_QUERY),
+    Question("hello without client", "hello", _refused_without_client, lambda _: hello(None), Opcode.OP_MSG),
     Question("isMaster by OP_MSG", "hello", _hello_refused, lambda s: is_master(s.client), Opcode.OP_MSG),
     Question(
         "hello with apiVersion", "hello", _hello_wants_version, lambda s: hello(s.client), Opcode.OP_MSG
@@ -179,6 +212,18 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "a question that needs a privilege", "confirm_privilege", _needs_privilege_check, _privilege_request
+    ),
+    # listDatabases was answered, and nothing was said about access: two others that need a privilege decide.
+    Question(
+        "listCollections of admin", "confirm_privilege", _list_undecided, lambda s: _names_of("admin", s)
+    ),
+    Question("dbStats of admin", "confirm_counts", _list_undecided, lambda _: db_stats("admin")),
+    # An argument that it does not know may be all that failed.
+    Question(
+        "listDatabases without arguments",
+        "list_databases",
+        lambda s: _list_kind(s) is ErrorKind.OTHER,
+        lambda _: list_databases(name_only=False),
     ),
 )
 

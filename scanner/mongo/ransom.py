@@ -1,7 +1,9 @@
 """Whether names look like an extortionist's note. Names, sizes and counts are looked at; no note is opened.
 
-The table in `data/ransom_names.toml` gives each name a strength. A strong one is enough; a medium one needs
-one second sign, a weak one two. Names never show that data was stolen or deleted: the owner must confirm.
+The table in `data/ransom_names.toml` gives each name a strength. A name alone is never more than possible:
+likely needs a second sign of the note itself, which is one small collection of few documents, and for all but
+a strong name one that is called as notes are. That a server has no other database is no sign, because most
+small ones have none. Names never show that data was stolen or deleted: the owner must confirm.
 """
 
 from __future__ import annotations
@@ -22,14 +24,15 @@ NAMES_KEPT = 50
 SUSPECTS_WEIGHED = 100
 NAMES_REMEMBERED = 2048  # an estate has few names, and each is looked up several times
 NOTE_DOCUMENTS = 3
-SURELY_DATA_DOCUMENTS = 100
 TINY_BYTES = 128 * 1024
 TINY_MMAPV1_BYTES = 80 * 1024 * 1024  # the first data file and the namespace file, preallocated
 COLLECTIONS_LOOKED_AT = 20
 
 _RUNS = re.compile(r"[_\-\s.]+")
 _ORDER = {"S": 3, "M": 2, "W": 1, "second": 0, "marker": 0}
-_NEEDED = {"S": 0, "M": 1, "W": 2}
+_NOTES = frozenset({"S", "M", "W"})  # strengths of notes; the others are marks, and what stands beside notes
+_LETTER, _FIGURE = re.compile("[a-z]"), re.compile("[0-9]")
+_READINGS = tuple(str.maketrans("013457", letters) for letters in ("oieast", "oleast"))
 
 
 class _Entry(NamedTuple):
@@ -49,7 +52,9 @@ class _Suspect:
     entry: _Entry
     strength: str
     database: Database
+    collection: Collection | None = None  # the one that is named, where it is not the database
     signs: list[str] = field(default_factory=list)
+    level: str = ""
 
 
 def fold(name: str) -> str:
@@ -57,35 +62,35 @@ def fold(name: str) -> str:
     return _RUNS.sub("_", name.casefold()).strip("_")
 
 
-def judge(databases: Sequence[Database], storage_engine: str = "") -> Ransom:
+def judge(databases: Sequence[Database], storage_engine: str = "", *, complete: bool = True) -> Ransom:
     """The level over all databases, the names that led to it, and whether other data is left.
 
-    `wiped` is True when no other user database holds a document, None when that is not known.
+    `wiped` is True when every database of users is known and none holds a document besides the note, False
+    when one does, None when that is not known. `complete`: these are all the databases that were listed.
     """
     users = [database for database in databases if not database.system]
     suspects = [suspect for database in users for suspect in _suspects(database)]
     suspects.sort(key=lambda suspect: -_ORDER[suspect.strength])
     del suspects[SUSPECTS_WEIGHED:]
     markers = [database.name for database in users if _is_marker(database.name)]
-    wipers = sum(1 for suspect in suspects if "meow" in fold(suspect.entry.written))
+    wipers = [suspect for suspect in suspects if _is_wiper(suspect.database.name)]
     for suspect in suspects:
-        suspect.signs = list(_second_signs(suspect, users, storage_engine))
-        if wipers > 1 and "meow" in fold(suspect.entry.written):
-            suspect.strength = "S"
-            suspect.signs.append(f"{wipers} names of this kind")
-    likely = [suspect for suspect in suspects if len(suspect.signs) >= _NEEDED[suspect.strength]]
-    possible = [suspect for suspect in suspects if suspect not in likely and _stays_possible(suspect)]
-    kept = likely or possible
+        suspect.level = _level(suspect, storage_engine)
+        if len(wipers) > 1 and suspect in wipers:
+            suspect.level = "likely"
+            suspect.signs.append(f"{len(wipers)} random names of this kind")
+    likely = [suspect for suspect in suspects if suspect.level == "likely"]
+    kept = likely or [suspect for suspect in suspects if suspect.level == "possible"]
     if not kept:
         if markers:
             reasons = ["a name that a third party leaves as a mark, not a ransom note"]
             return Ransom(level="third_party_marker", names=markers[:NAMES_KEPT], reasons=reasons)
         return Ransom()
-    level = "likely" if likely else "possible"
+    wiped = _wiped(kept, users, complete=complete)
     return Ransom(
-        level="likely" if level == "likely" else "possible",
+        level="likely" if likely else "possible",
         names=[suspect.name for suspect in kept][:NAMES_KEPT],
-        wiped=_wiped(kept, users),
+        wiped=wiped if likely or wiped is False else None,
         reasons=[_reason(suspect) for suspect in kept][:NAMES_KEPT],
     )
 
@@ -97,14 +102,21 @@ def is_listed(name: str) -> bool:
 
 def _suspects(database: Database) -> Iterator[_Suspect]:
     entry = _entry(database.name, "database")
-    if entry is not None and entry.strength in _NEEDED:
+    if entry is not None and entry.strength in _NOTES:
         yield _Suspect(database.name, entry, _with_pair(entry, database), database)
         return
     for collection in _own(database):
-        entry = _entry(collection.name, "collection")
-        if entry is not None and entry.strength in _NEEDED:
-            yield _Suspect(f"{database.name}.{collection.name}", entry, entry.strength, database)
+        entry = _entry(collection.name, "collection") or _outside(collection.name)
+        if entry is not None and entry.strength in _NOTES:
+            name = f"{database.name}.{collection.name}"
+            yield _Suspect(name, entry, entry.strength, database, collection)
             return
+
+
+def _outside(name: str) -> _Entry | None:
+    """A collection called as databases of notes are, unless that is an ordinary name."""
+    entry = _entry(name, "database")
+    return entry if entry is not None and entry.strength != "W" else None
 
 
 def _with_pair(entry: _Entry, database: Database) -> str:
@@ -117,29 +129,58 @@ def _with_pair(entry: _Entry, database: Database) -> str:
     return strength
 
 
-def _second_signs(suspect: _Suspect, users: Sequence[Database], storage_engine: str) -> Iterator[str]:
-    database = suspect.database
-    if _is_data(database):
-        return
-    if database.collections_known and len(_own(database)) == 1:
-        yield "the database has one collection"
-    if database.documents is not None and 1 <= database.documents <= NOTE_DOCUMENTS:
-        yield f"it holds {database.documents} document{'s' if database.documents > 1 else ''}"
+def _level(suspect: _Suspect, storage_engine: str) -> str:
+    """What a name and what is in it come to. The signs found are kept for the reasons."""
+    if suspect.collection is not None:
+        return _level_of_collection(suspect, suspect.collection)
+    database, own = suspect.database, _own(suspect.database)
+    one = len(own) == 1 and database.collections_known
+    few = _is_few(database.documents)
+    more = len(own) > 1 or (database.documents or 0) > NOTE_DOCUMENTS
+    if more:
+        return "possible" if suspect.strength in ("S", "M") and not suspect.entry.variant else ""
+    called = _called(own[0].name, database.name) if one else ""
     tiny = TINY_MMAPV1_BYTES if storage_engine == "mmapv1" else TINY_BYTES
-    if database.size_bytes is not None and 0 < database.size_bytes <= tiny:
-        yield "it is tiny"
-    if _wiped([suspect], users):
-        yield "no other user database holds data"
-    if any(_entry(collection.name, "collection") for collection in _besides(suspect)):
-        yield "a collection in it is listed too"
-    if _newest_is_inside(database, users):
-        yield "the newest document id of the server is in it"
+    small = database.size_bytes is not None and 0 < database.size_bytes <= tiny
+    suspect.signs = [
+        *(["the database has one collection"] if one else []),
+        *([f"it is called {own[0].name}"] if called else []),
+        *([f"it holds {database.documents} document{'s' if few > 1 else ''}"] if few else []),
+        *(["it is tiny"] if small else []),
+    ]
+    if suspect.entry.variant:
+        named = called == "note"
+        return ("likely" if named and few else "possible") if few and one else ""
+    if suspect.strength == "S":
+        return "likely" if few or small else "possible"
+    if suspect.strength == "M":
+        return "likely" if few and called else "possible"
+    return ("likely" if called == "note" else "possible") if few and called else ""
 
 
-def _besides(suspect: _Suspect) -> list[Collection]:
-    prefix = f"{suspect.database.name}."
-    own = _own(suspect.database)
-    return [collection for collection in own if prefix + collection.name != suspect.name]
+def _level_of_collection(suspect: _Suspect, collection: Collection) -> str:
+    few = _is_few(collection.documents)
+    alone = suspect.database.collections_known and len(_own(suspect.database)) == 1
+    if few:
+        suspect.signs.append(f"it holds {few} document{'s' if few > 1 else ''}")
+    if suspect.entry.variant or suspect.strength == "W":
+        return "possible" if few and alone else ""
+    if suspect.strength == "S":
+        return "likely" if few else "possible"
+    return "possible" if few or collection.documents is None else ""
+
+
+def _is_few(documents: int | None) -> int:
+    """That number of documents where it is a note's, else 0."""
+    return documents if documents is not None and documents <= NOTE_DOCUMENTS else 0
+
+
+def _called(collection: str, database: str) -> str:
+    """ "note": a collection called as notes are; "same": as its database or as what stands beside notes."""
+    entry = _entry(collection, "collection") or _outside(collection)
+    if entry is not None and entry.strength in _NOTES and not entry.variant:
+        return "note"
+    return "same" if entry is not None or fold(collection) == fold(database) else ""
 
 
 def _own(database: Database) -> list[Collection]:
@@ -148,48 +189,32 @@ def _own(database: Database) -> list[Collection]:
     return list(islice(own, COLLECTIONS_LOOKED_AT))
 
 
-def _is_data(database: Database) -> bool:
-    return database.documents is not None and database.documents > SURELY_DATA_DOCUMENTS
+def _is_wiper(name: str) -> bool:
+    """Random letters and figures with `meow` behind them: what a wiper leaves, many at a time."""
+    stem, found, _ = fold(name).rpartition("_meow")
+    return bool(found) and bool(_LETTER.search(stem)) and bool(_FIGURE.search(stem))
 
 
-def _stays_possible(suspect: _Suspect) -> bool:
-    """A medium name is worth a look even alone; a weak or a merely similar one is an ordinary name then."""
-    return suspect.strength == "M" and not suspect.entry.variant
+def _wiped(suspects: Sequence[_Suspect], users: Sequence[Database], *, complete: bool) -> bool | None:
+    notes = {suspect.database.name: suspect for suspect in suspects}
+    held = [_holds_data(database, notes.get(database.name)) for database in users]
+    if True in held:
+        return False
+    return True if complete and None not in held else None
 
 
-def _wiped(suspects: Sequence[_Suspect], users: Sequence[Database]) -> bool | None:
-    ours = {suspect.database.name for suspect in suspects}
-    unknown = False
-    for database in users:
-        if database.name in ours:
-            continue
-        held = _holds_data(database)
-        if held:
-            return False
-        unknown = unknown or held is None
-    return None if unknown else True
-
-
-def _holds_data(database: Database) -> bool | None:
+def _holds_data(database: Database, suspect: _Suspect | None) -> bool | None:
+    """Whether documents of users lie there besides the note; None when that is not known."""
+    if suspect is not None and suspect.collection is not None:
+        others = [found.documents for found in _own(database) if found.name != suspect.collection.name]
+        if any(others):
+            return True
+        return False if database.collections_known and None not in others else None
+    if suspect is not None:
+        return None if database.documents is None else database.documents > NOTE_DOCUMENTS
     if database.documents is not None:
         return database.documents > 0
-    if database.empty:
-        return False
-    if database.collections_known and not database.collections:
-        return False
-    return None
-
-
-def _newest_is_inside(database: Database, users: Sequence[Database]) -> bool:
-    if len(users) < 2:
-        return False
-    newest = [
-        (collection.last_write.at, owner.name)
-        for owner in users
-        for collection in owner.collections
-        if collection.last_write is not None
-    ]
-    return bool(newest) and max(newest)[1] == database.name
+    return False if database.empty else None
 
 
 def _reason(suspect: _Suspect) -> str:
@@ -209,8 +234,20 @@ def _is_marker(name: str) -> bool:
 
 @lru_cache(NAMES_REMEMBERED)
 def _entry(name: str, within: str) -> _Entry | None:
-    """The strongest row that matches: an exact name before a shape, a shape before a variant."""
+    """The strongest row that matches: an exact name before a shape, a shape before a variant. A listed name
+    in which figures stand for letters is no accident, so it is of medium strength at least."""
     folded = fold(name)
+    plain = _find(folded, within)
+    if plain is not None and not plain.variant:
+        return plain
+    for letters in _READINGS if _FIGURE.search(folded) else ():
+        found = _find(folded.translate(letters), within)
+        if found is not None and found.strength in _NOTES and not found.variant:
+            return found._replace(strength="M") if found.strength == "W" else found
+    return plain
+
+
+def _find(folded: str, within: str) -> _Entry | None:
     exact = [entry for entry in _table().get(folded, []) if entry.within in (within, "both")]
     if exact:
         return max(exact, key=lambda entry: _ORDER[entry.strength])

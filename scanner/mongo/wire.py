@@ -40,7 +40,7 @@ _ONE_NAME: Final = 24  # bytes of an array of one {"name": ""}: an empty list pr
 
 
 class Opcode(StrEnum):
-    """The two that a command may leave by. A server answers in kind: OP_REPLY to one, OP_MSG to the other."""
+    """The two that a command may leave by. MongoDB answers in kind: OP_REPLY to one, OP_MSG to the other."""
 
     OP_QUERY = "OP_QUERY"
     OP_MSG = "OP_MSG"
@@ -93,6 +93,7 @@ class Frame:
     cursor_id: int = 0
     query_failure: bool = False
     truncated_list: bool = False
+    by: Opcode = Opcode.OP_QUERY  # the form that the reply had, in the words of the requests
 
 
 def write_query(request_id: int, namespace: str, body: bytes, number_to_return: int = -1) -> bytes:
@@ -194,7 +195,7 @@ class FrameReader:
         if opcode == OP_COMPRESSED:
             raise WireError(Flaw.PROTOCOL, "OP_COMPRESSED, and no compression was offered")
         expected = self._owner(response_to, opcode)
-        minimum = 36 if expected.documents else 41 if opcode == OP_REPLY else 26
+        minimum = 36 if expected.documents else 41 if opcode == OP_REPLY else 26  # an empty document
         if length < minimum:
             raise WireError(Flaw.PROTOCOL, f"messageLength {length} is below the minimum of {minimum}")
         return expected
@@ -211,8 +212,7 @@ class FrameReader:
     def _owner(self, response_to: int, opcode: int) -> Expected:
         for expected in self._expected:
             if expected.request_id == response_to:
-                wanted = OP_REPLY if expected.by is Opcode.OP_QUERY else OP_MSG
-                if opcode != wanted:
+                if opcode not in _answers(expected):
                     raise WireError(Flaw.PROTOCOL, f"opcode {opcode} in answer to {expected.by}")
                 return expected
             if not expected.optional:
@@ -225,14 +225,23 @@ class FrameReader:
     def _over_cap(self, expected: Expected, length: int) -> Frame | None:
         """A reply that is not read. A list of databases still proves itself by its first element."""
         if expected.lists_databases and length <= MAX_MESSAGE_BYTES:
-            start = 36 if expected.by is Opcode.OP_QUERY else 21
+            opcode = HEADER.unpack_from(self._buffer)[3]
+            start = 36 if opcode == OP_REPLY else 21
             end = start + 4 + len(_LIST_ELEMENT) + 4
             if len(self._buffer) < end:
                 return None
             if _starts_a_list(bytes(self._buffer[:end]), start, length):
                 self._expected.clear()
-                return Frame(expected, b"", truncated_list=True)
+                by = Opcode.OP_QUERY if opcode == OP_REPLY else Opcode.OP_MSG
+                return Frame(expected, b"", truncated_list=True, by=by)
         raise WireError(Flaw.TOO_LARGE, f"messageLength {length} is over the cap of {expected.cap}")
+
+
+def _answers(expected: Expected) -> tuple[int, ...]:
+    """Opcodes of a reply. A command by OP_QUERY may be answered by OP_MSG: traps do, and drivers take it."""
+    if expected.by is Opcode.OP_MSG:
+        return (OP_MSG,)
+    return (OP_REPLY,) if expected.documents else (OP_REPLY, OP_MSG)
 
 
 def _starts_a_list(prefix: bytes, start: int, length: int) -> bool:
@@ -248,8 +257,8 @@ def _starts_a_list(prefix: bytes, start: int, length: int) -> bool:
 
 
 def _read_reply(message: bytes, expected: Expected) -> Frame:
-    if expected.by is Opcode.OP_MSG:
-        return Frame(expected, _msg_body(message))
+    if HEADER.unpack_from(message)[3] == OP_MSG:
+        return Frame(expected, _msg_body(message), by=Opcode.OP_MSG)
     return _op_reply(message, expected)
 
 

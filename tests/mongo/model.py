@@ -36,6 +36,7 @@ class Coll:
     documents: int = 10
     type: str = "collection"
     newest: datetime | None = None
+    oldest: datetime | None = None  # None: as the newest
     capped: bool = False
     shards: int = 1
     indexes: dict[str, int] | None = None
@@ -109,6 +110,8 @@ class Model:
             case Command.LEGACY_NAMESPACES:
                 return self._namespaces(request.database)
         found = collections[request.arguments["collection"]]
+        if request.arguments.get("beyond"):
+            return {"cursor": {"id": 0, "firstBatch": []}, "ok": 1.0}
         if request.command is Command.COUNT:
             return {"n": float(found.documents), "ok": 1.0}
         if request.command in (Command.COLL_STATS, Command.COLL_STATS_STAGE):
@@ -148,9 +151,10 @@ class Model:
 
     def _newest(self, request: Request, found: Coll) -> Document:
         batch: list[dict[str, Any]] = []
-        if found.newest is not None:
-            dated = request.command is Command.NEWEST_DATE
-            batch = [{"t": found.newest} if dated else {"_id": object_id(found.newest)}]
+        end = found.oldest if "oldest" in request.command and found.oldest is not None else found.newest
+        if end is not None:
+            dated = request.command in (Command.NEWEST_DATE, Command.OLDEST_DATE)
+            batch = [{"t": end} if dated else {"_id": object_id(end)}]
         return {"cursor": {"id": 0, "firstBatch": batch}, "ok": 1.0}
 
 

@@ -36,6 +36,9 @@ ALL: list[Request] = [
     commands.newest_id("shop", "orders", NOW),
     commands.newest_date("shop", "orders", NOW),
     commands.legacy_newest_id("shop", "orders", NOW),
+    commands.oldest(commands.newest_id("shop", "orders", NOW)),
+    commands.oldest(commands.newest_date("shop", "orders", NOW)),
+    commands.oldest(commands.legacy_newest_id("shop", "orders", NOW), beyond=True),
     commands.legacy_namespaces("shop"),
 ]
 READ_ONLY = {
@@ -129,7 +132,7 @@ def test_every_output_is_a_small_read_only_question(request_: Request, by: Opcod
     assert not ("maxTimeMS" in document and parsed.command in UNLIMITED)
     assert not ("apiVersion" in document and (parsed.command == "getMore" or by is Opcode.OP_QUERY))
     if parsed.command in ("find", "aggregate"):
-        _check_reads_no_document(document)
+        _check_reads_no_document(document, 1 if "oldest" in request_.command else -1)
 
 
 @pytest.mark.parametrize("request_", ALL, ids=lambda request: request.command)
@@ -151,7 +154,7 @@ def _check_legacy(parsed: Message) -> None:
     assert selector == {"_id": 1}
 
 
-def _check_reads_no_document(document: Document) -> None:
+def _check_reads_no_document(document: Document, end: int) -> None:
     """Either statistics, or one key of the `_id` index."""
     stages = document.get("pipeline", [])
     if stages and "$collStats" in stages[0]:
@@ -163,12 +166,12 @@ def _check_reads_no_document(document: Document) -> None:
     assert document["hint"] == {"_id": 1}
     if stages:
         assert stages[1:] == [
-            {"$sort": {"_id": -1}},
+            {"$sort": {"_id": end}},
             {"$limit": 1},
             {"$project": {"_id": 0, "t": {"$toDate": "$_id"}}},
         ]
     else:
-        assert (document["projection"], document["sort"]) == ({"_id": 1}, {"_id": -1})
+        assert (document["projection"], document["sort"]) == ({"_id": 1}, {"_id": end})
         assert document["limit"] == 1
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from scanner.mongo import commands
 from scanner.mongo.commands import Command, Request, build_info, db_stats
 from scanner.mongo.facts import Depth, Document, Limits, Reply
 from scanner.mongo.metadata import MetadataPlan
@@ -32,8 +33,9 @@ def test_each_version_gets_its_own_forms(
     model = magazine(wire=wire)
     del model.databases["lecteurs"]["v"]
     exposure = model.run()
+    oldest = commands.oldest(Request(newest)).command
     used = {request.command for request in model.asked}
-    assert used - {Command.LIST_DATABASES, Command.DB_STATS} == {names, statistics, newest}
+    assert used - {Command.LIST_DATABASES, Command.DB_STATS} == {names, statistics, newest, oldest}
     (readers,) = [d for d in exposure.databases if d.name == "lecteurs"]
     assert [(c.name, c.documents) for c in readers.collections if c.name == "abonnes"] == [
         ("abonnes", 693_000)
