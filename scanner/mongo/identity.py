@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from results.record import Server, Vulnerability
+from results.record import Build, Server, Vulnerability
 from scanner.mongo import activity, advisories, lookalikes
 from scanner.mongo.answers import succeeded
-from scanner.mongo.values import number, text
+from scanner.mongo.values import clean_name, count, number, sub, text
 
 if TYPE_CHECKING:
     from scanner.mongo.facts import Document, Facts
 
 VERSION_LENGTH = 64
 MODULES_KEPT = 16
+MEMBERS_KEPT = 64  # a set has at most 50
+HOST_LENGTH = 262  # a host's name of 255 characters and a port
 _TEST_ENGINES = {"devnull", "ephemeralForTest", "biggie"}
 
 
@@ -41,9 +43,16 @@ def identify(facts: Facts, *, is_open: bool) -> Server:
         version_source=source,
         topology=topology(hello),
         set_name=text(hello.get("setName"), 128),
+        hosts=_members(hello.get("hosts")),
+        passives=_members(hello.get("passives")),
+        arbiters=_members(hello.get("arbiters")),
+        me=clean_name(hello.get("me"), HOST_LENGTH)[0],
+        primary=clean_name(hello.get("primary"), HOST_LENGTH)[0],
+        compressors=_texts(hello.get("compression")),
+        build=_built(build) if build else None,
         min_wire_version=facts.min_wire_version,
         max_wire_version=facts.max_wire_version,
-        modules=_modules(build),
+        modules=_texts(build.get("modules")),
         storage_engine=_storage_engine(build, parsed) if product.name in lookalikes.GENUINE else "",
         started_at=activity.process_start(facts),
         clock_skew_seconds=activity.clock(facts).skew_seconds,
@@ -93,10 +102,31 @@ def _version(build: Document, facts: Facts) -> tuple[str, str]:
     return f"{row.series} or older" if row.open_below else f"{row.series}.x", "maxWireVersion"
 
 
-def _modules(build: Document) -> list[str]:
-    listed = build.get("modules")
+def _texts(listed: object) -> list[str]:
     names = listed[:MODULES_KEPT] if isinstance(listed, list) else []
     return [name for name in (text(item, VERSION_LENGTH) for item in names) if name]
+
+
+def _members(listed: object) -> list[str]:
+    """Hosts as the server advertises them. They are kept, and never asked."""
+    hosts = listed[:MEMBERS_KEPT] if isinstance(listed, list) else []
+    return [name for name in (clean_name(host, HOST_LENGTH)[0] for host in hosts) if name]
+
+
+def _built(build: Document) -> Build:
+    openssl = build.get("openssl")  # before 3.2 a field of its own
+    running = sub(openssl, "running") if isinstance(openssl, dict) else build.get("OpenSSLVersion")
+    debug = build.get("debug")
+    return Build(
+        git_version=text(build.get("gitVersion"), VERSION_LENGTH),
+        allocator=text(build.get("allocator"), VERSION_LENGTH),
+        javascript_engine=text(build.get("javascriptEngine"), VERSION_LENGTH),
+        openssl=text(running, VERSION_LENGTH),
+        bits=count(build.get("bits")),
+        debug=debug if isinstance(debug, bool) else None,
+        max_bson_object_size=count(build.get("maxBsonObjectSize")),
+        storage_engines=_texts(build.get("storageEngines")),
+    )
 
 
 def _storage_engine(build: Document, version: advisories.Version | None) -> str:

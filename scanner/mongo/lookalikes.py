@@ -268,7 +268,7 @@ def invented(answers: Iterable[Document], asked: frozenset[str]) -> set[str]:
     A product that does not know the projection still gives the document's `_id`; what gives all the rest
     answers without having looked at the question.
     """
-    others = {key for answer in answers for key in answer} - asked
+    others = {key for answer in answers if "errmsg" not in answer for key in answer} - asked
     if not others:
         return set()
     if others == {"_id"}:

@@ -261,7 +261,7 @@ class MetadataPlan:
         if collection.type != "collection" or collection.documents == 0:
             return
         if collection.id_index is False:
-            collection.note = NO_ID_INDEX
+            collection.add_note(NO_ID_INDEX)
         else:
             self._newest.append(Task(TaskKind.NEWEST, state.sent, collection.sent))
 
@@ -317,7 +317,7 @@ class MetadataPlan:
         elif code in NOT_KNOWN and self._ask_otherwise(kind, request, collection):
             pass
         elif kind is TaskKind.NEWEST and code in _BAD_HINT:
-            collection.note = NO_ID_INDEX
+            collection.add_note(NO_ID_INDEX)
         elif code in _BAD_STAGE and kind is TaskKind.STATISTICS and self._count_instead(request, collection):
             pass
         else:

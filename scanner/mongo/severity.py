@@ -34,6 +34,8 @@ def _of_exposure(exposure: Exposure | None) -> list[tuple[Severity, str]]:
     if exposure is None:
         return [(Severity.HIGH, MEANING[Verdict.OPEN].sentence)]
     grounds = [_data(exposure)]
+    if exposure.access == "partial":
+        grounds.append((Severity.LOW, f"open in part: {', '.join(exposure.refused)} wanted a login"))
     ransom = exposure.ransom
     if ransom.level == "likely":
         after = {True: "and no other data is left", False: "and other data is still there", None: ""}[
@@ -58,8 +60,10 @@ def _of_exposure(exposure: Exposure | None) -> list[tuple[Severity, str]]:
 
 
 def _data(exposure: Exposure) -> tuple[Severity, str]:
-    """Open with data is grave; open without any is an invitation."""
+    """Open with data is grave; open without any is an invitation. What was not told lowers nothing."""
     users = [database for database in exposure.databases if not database.system]
+    if not exposure.databases and exposure.answered:
+        return Severity.HIGH, f"{', '.join(exposure.answered)}: answered to anyone, without a password"
     if all(database.empty or database.documents == 0 for database in users):
         truncated = exposure.database_count > len(exposure.databases) or not exposure.databases
         if not truncated:

@@ -250,6 +250,8 @@ def test_impossible_numbers_are_dropped_and_the_row_stays() -> None:
     model.instead[Command.DB_STATS] = lambda _: {"objects": -4, "storageSize": "9", "ok": 1.0}
     part = {"count": float("inf"), "storageStats": {"size": 1e308, "storageSize": True}}
     model.instead[Command.COLL_STATS_STAGE] = lambda _: {"cursor": {"firstBatch": [part]}, "ok": True}
+    model.instead[Command.COLL_STATS] = lambda _: {"count": -1, "size": "9", "ok": 1}
+    model.instead[Command.COUNT] = lambda _: {"n": nan, "ok": 1}
     model.instead[Command.NEWEST_DATE] = lambda _: {"cursor": {"firstBatch": [{"t": "now"}]}, "ok": 1}
     exposure = model.run()
     (database,) = exposure.databases

@@ -11,6 +11,7 @@ import pytest
 from results.chain import CHAIN_FILE, Chain, ChainFile, ChainLink, content_of
 from results.files import REAL, CorruptError, NotARunError
 from results.journal import TornTail, read_lines, read_run, read_segment
+from results.reading import SECTOR
 from results.record import MAX_LINE, to_json
 from tests.results.examples import database, observation, open_server
 
@@ -69,7 +70,9 @@ def test_zeros_at_the_end_are_a_torn_tail(tmp_path: Path, zeros: int, cut: int) 
 
 def test_zeros_that_end_in_a_newline_are_torn_only_at_the_very_end(tmp_path: Path) -> None:
     torn: list[TornTail] = []
-    zeros = bytes(min(50, SECTOR - 1 - len(LINES[0]) % SECTOR))  # over the end of a sector they would be a hole
+    zeros = bytes(
+        min(50, SECTOR - 1 - len(LINES[0]) % SECTOR)
+    )  # over the end of a sector they would be a hole
     path = segment(tmp_path, LINES[0] + zeros + b"xy\n")
     assert list(read_segment(path, torn.append)) == SEEN[:1]
     assert torn == [TornTail(path, len(LINES[0]), len(zeros) + 3)]
