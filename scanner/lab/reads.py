@@ -184,7 +184,8 @@ def _over_ids(pipeline: list[Document], found: StoredCollection | None) -> list[
         return [{"_id": 1, "n": found.count}]
     wanted = pipeline[0].get("$match", {})
     limit = next((stage["$limit"] for stage in pipeline if "$limit" in stage), DEFAULT_BATCH)
-    ids = newest_first(found, wanted.get("_id"))[: _whole(limit, DEFAULT_BATCH)]
+    order: Document = next((stage["$sort"] for stage in pipeline if "$sort" in stage), {})
+    ids = in_order(found, wanted.get("_id"), order)[: _whole(limit, DEFAULT_BATCH)]
     fields = next((stage["$project"] for stage in pipeline if "$project" in stage), None)
     if fields is None:
         return [{"_id": each, "content": DECOY} for each in ids]
@@ -197,8 +198,11 @@ def _date(value: Any) -> datetime | None:
     return value.generation_time.astimezone(UTC) if isinstance(value, ObjectId) else None
 
 
-def newest_first(found: StoredCollection, condition: Any) -> list[Any]:
-    """The largest ids that meet a range condition; bounds match values of their own type only."""
+def in_order(found: StoredCollection, condition: Any, order: Document) -> list[Any]:
+    """The known ids that meet a range condition, the largest first unless `order` begins with the smallest.
+
+    Bounds match values of their own type only.
+    """
     ids = list(found.top_ids)
     if isinstance(condition, dict):
         for operator, bound in condition.items():
@@ -207,7 +211,8 @@ def newest_first(found: StoredCollection, condition: Any) -> list[Any]:
                 ids = [each for each in ids if type(each) is type(bound) and compare(each, bound)]
     elif condition is not None:
         ids = [each for each in ids if each == condition]
-    return sorted(ids, key=lambda each: (isinstance(each, ObjectId), str(each)), reverse=True)
+    ascending = order.get("_id") == 1
+    return sorted(ids, key=lambda each: (isinstance(each, ObjectId), str(each)), reverse=not ascending)
 
 
 def find(profile: Profile, cursors: Cursors, document: Document, database: str) -> Document:
@@ -218,15 +223,18 @@ def find(profile: Profile, cursors: Cursors, document: Document, database: str) 
         document.get("filter", {}),
         document.get("projection"),
         _whole(document.get("limit"), DEFAULT_BATCH),
+        document.get("sort", {}),
     )
     missing = _find(profile, database, name) is None and profile.role is not Role.MONGOS
     return cursors.first(f"{database}.{name}", entries, DEFAULT_BATCH, listing=missing)
 
 
-def _selected(found: StoredCollection | None, wanted: Document, fields: Any, limit: int) -> list[Document]:
+def _selected(
+    found: StoredCollection | None, wanted: Document, fields: Any, limit: int, order: Document
+) -> list[Document]:
     if found is None:
         return []
-    ids = newest_first(found, wanted.get("_id"))[:limit]
+    ids = in_order(found, wanted.get("_id"), order)[:limit]
     if fields == {"_id": 1} or fields == {"_id": True}:
         return [{"_id": each} for each in ids]
     return [{"_id": each, "content": DECOY} for each in ids]
@@ -239,7 +247,8 @@ def legacy_find(profile: Profile, namespace: str, query: Document, fields: Any, 
     if name == "system.namespaces":
         entries = _namespaces(profile, database)
     else:
-        entries = _selected(_find(profile, database, name), wanted, fields, DEFAULT_BATCH)
+        order = query.get("$orderby", {})
+        entries = _selected(_find(profile, database, name), wanted, fields, DEFAULT_BATCH, order)
     return entries[: abs(limit) or DEFAULT_BATCH]
 
 

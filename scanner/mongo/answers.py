@@ -246,10 +246,16 @@ def names_in(reply: Reply | None) -> int | None:
 
 
 def undecided(reply: Reply | None) -> bool:
-    """True when listDatabases was answered, and the answer says nothing about access either way."""
-    if error_kind(reply) in _UNDECIDED:
-        return True
-    return succeeded(reply) and databases(reply) is None and not is_handshake(reply)
+    """True when listDatabases failed, and for a reason that says nothing about access either way.
+
+    An error without sense, and an ok without a list, come from no MongoDB: nothing is built on them.
+    """
+    if error_kind(reply) not in _UNDECIDED or reply is None or reply.document is None:
+        return False
+    code, name = error_code(reply.document), reply.document.get("codeName")
+    if code is not None:
+        return 0 < code < 2**31
+    return bool(error_text(reply.document)) or isinstance(name, str)
 
 
 def refuses_client(reply: Reply | None) -> bool:

@@ -38,6 +38,13 @@ _HEAD = """\
 A locked server answers three questions and is left alone. An open one is asked for names, counts, sizes and
 the newest id of each collection, within the bounds below; no question reads a document. What is left out is
 named in the record under `truncated`.
+
+More is asked only where something was not told. A listDatabases that failed for another reason than access
+costs three questions: the same without arguments, and listCollections and dbStats of `admin`. A handshake
+that is refused for the `client` document, as pooling proxies do, is put again without it: two at most.
+Statistics that came without a count are asked for in the older forms: two more of a collection. Beside the
+newest id of a collection stands its oldest, one key at the other end of the index, because random ids begin
+before MongoDB did; a collection of at most 20 documents is asked for an id after now as well.
 """
 _EXAMINED = """\
 ## Keys and documents examined
@@ -195,7 +202,7 @@ def _bounds() -> str:
         ("databases kept", f"{limits.databases_kept:,}"),
         ("databases asked for counts and names", f"{limits.databases_asked:,}"),
         ("collections kept", f"{limits.collections_kept:,}"),
-        ("collections asked for statistics and newest id", f"{limits.collections_asked:,}"),
+        ("collections asked for statistics and the ends of their ids", f"{limits.collections_asked:,}"),
         ("further batches of names", f"{limits.cursor_rounds:,}"),
         ("questions in flight", f"{limits.window:,}"),
     ]
@@ -215,6 +222,8 @@ def _time_limits() -> str:
         ("count", commands.count("db", "c")),
         ("newest `_id`", commands.newest_id("db", "c", before)),
         ("newest `_id` as a date", commands.newest_date("db", "c", before)),
+        ("oldest `_id`", commands.oldest(commands.newest_id("db", "c", before))),
+        ("oldest `_id` as a date", commands.oldest(commands.newest_date("db", "c", before))),
     )
     rows = []
     for name, request in asked:

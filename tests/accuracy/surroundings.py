@@ -7,6 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from results.verdict import Verdict
+from scanner.lab import wire
+from scanner.lab.hostile.base import base_profile
+from scanner.lab.mongod import Mongod
+from scanner.lab.others import Changed
+from scanner.lab.profile import Access
 from scanner.lab.server import LabServer
 from tests.accuracy.playing import recorded
 from tests.accuracy.situation import (
@@ -25,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from scanner.lab.channel import ServerConnection
+    from scanner.lab.mongod import Session
     from scanner.lab.personality import Personality
+    from scanner.lab.wire import ClientMessage, Document
 
 OPEN, NO_DATA, AUTH = Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED
 CERTIFICATE, NO, UNKNOWN = (
@@ -107,6 +114,49 @@ async def _pump(reader: asyncio.StreamReader, channel: ServerConnection) -> None
     channel.close()
 
 
+def _failing(code: int, text: str) -> Callable[[ClientMessage, Document], Document]:
+    """listDatabases runs and fails; all else is as it was."""
+
+    def change(request: ClientMessage, document: Document) -> Document:
+        failed = request.command == "listDatabases" and document.get("code") != 13
+        return {"ok": 0.0, "code": code, "errmsg": text} if failed else document
+
+    return change
+
+
+def _in_part(request: ClientMessage, document: Document) -> Document:
+    """No shard to ask, and statistics for those who are logged in."""
+    if request.command == "dbStats":
+        return {"ok": 0.0, "code": 13, "errmsg": "command dbStats requires authentication"}
+    return _failing(133, "no shard")(request, document)
+
+
+def _in_vain(request: ClientMessage, document: Document) -> Document:
+    """No shard to ask, and a login for all else."""
+    if request.command == "listCollections":
+        return {"ok": 0.0, "code": 13, "errmsg": "command listCollections requires authentication"}
+    return _in_part(request, document)
+
+
+def _pooling(request: ClientMessage, document: Document) -> Document:
+    """A proxy that shares its connections: who asks was told on them by somebody before."""
+    if request.command in ("isMaster", "hello") and "client" in request.document:
+        text = "The client metadata document may only be sent in the first isMaster"
+        return {"ok": 0.0, "errmsg": text, "code": 186, "codeName": "ClientMetadataCannotBeMutated"}
+    return document
+
+
+class OtherForm(Mongod):
+    """Answers OP_QUERY by OP_MSG, as small traps do that know one form alone."""
+
+    async def respond(self, raw: bytes, session: Session) -> bytes | None:
+        """The same document in the other form."""
+        reply = await super().respond(raw, session)
+        if reply is None or int.from_bytes(reply[12:16], "little") != wire.OP_REPLY:
+            return reply
+        return wire.message(int.from_bytes(reply[8:12], "little"), reply[36:])
+
+
 def _between() -> list[Situation]:
     """What stands between a server and the one who asks."""
     exception = recorded(Replay("4.0.3", "auth_no_user", "from_127.0.0.1"))
@@ -145,6 +195,14 @@ def _between() -> list[Situation]:
             "closed-without-reply",
             "a close without a byte before anything is sent; no TLS dialogue either",
             "7.1.0/max_conns/sixth",
+        ),
+        made_server(
+            "pooling proxy that refuses to be told who asks",
+            OPEN,
+            "databases-listed",
+            f"186 to isMaster and hello with `client`; without it: {LIST}",
+            Changed(base_profile(), _pooling).talk,
+            topology="standalone",
         ),
         lab_server("accepts and stays silent", UNKNOWN, "silent", "no byte, plain and inside TLS", "silent"),
     ]
@@ -198,6 +256,41 @@ def _others() -> list[Situation]:
         lab_server("Redis", NO, "other-protocol", "the first bytes are `-ERR`", "redis"),
         lab_server("MySQL", NO, "other-protocol", "a MySQL greeting", "mysql"),
         lab_server("echo service", NO, "echo", "our own header comes back", "echo"),
+        made_server(
+            "a list of databases that fails inside the server",
+            OPEN,
+            "answered-otherwise",
+            "listDatabases: code 1, integer out of range; listCollections and dbStats of admin answer",
+            Changed(base_profile(), _failing(1, "integer out of range")).talk,
+        ),
+        made_server(
+            "the same with partial access: statistics want a login",
+            OPEN,
+            "answered-otherwise",
+            "listDatabases: code 133; listCollections of admin answers, dbStats: 13",
+            Changed(base_profile(), _in_part).talk,
+        ),
+        made_server(
+            "a router with --auth that finds no shard to ask",
+            AUTH,
+            "refused-otherwise",
+            "listDatabases: code 133; listCollections and dbStats of admin: 13",
+            Changed(base_profile(), _in_vain).talk,
+        ),
+        made_server(
+            "trap that knows OP_MSG alone",
+            OPEN,
+            "databases-listed",
+            f"isMaster by OP_QUERY is answered by OP_MSG; {LIST}; honeypot suspected",
+            OtherForm(base_profile()).talk,
+        ),
+        made_server(
+            "trap that knows OP_MSG alone, and wants a login",
+            AUTH,
+            "auth-required",
+            f"isMaster by OP_QUERY is answered by OP_MSG; {REFUSED}; honeypot suspected",
+            OtherForm(replace(base_profile(), access=Access.LOCKED)).talk,
+        ),
         lab_server("FerretDB 2, --auth", AUTH, "auth-required", REFUSED, "ferretdb_auth"),
         lab_server(
             "Cosmos DB (RU)",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from results.verdict import Severity, Verdict
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.identity import identify
@@ -19,6 +18,7 @@ from tests.support.scripted import Script, Scripted
 
 if TYPE_CHECKING:
     from results.record import Exposure, Server
+    from results.verdict import Severity, Verdict
 
 Doc = dict[str, Any]
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

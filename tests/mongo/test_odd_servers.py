@@ -1,8 +1,8 @@
-"""Proxies that refuse to be told who asks, traps that answer in the other form, products that only resemble."""
+"""Proxies that refuse to be told who asks, traps that answer in another form, and what only resembles."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import bson
 import pytest
@@ -11,18 +11,20 @@ from bson import ObjectId
 from results.verdict import Severity, Verdict
 from tests.mongo.answering import BUILD, HELLO, LISTED, NOW, PART, Doc, ask, cursor, failure, honest
 from tests.support.replay import Message, reply_to
-from tests.support.scripted import Said, Script
+
+if TYPE_CHECKING:
+    from tests.support.scripted import Said, Script
 
 TWICE = failure(186, "The client metadata document may only be sent in the first isMaster")
 LOGIN = failure(13, "Authentication required")
 
 
-def without(name: str, **changes: Any) -> dict[str, Script]:
+def without(name: str, refusal: Doc) -> dict[str, Script]:
     """A server that answers `name` by OP_QUERY only when it is not told who asks."""
 
     def handshake(asked: Message) -> Said:
         if "client" in asked.documents[0]:
-            return changes.get("refusal", TWICE)
+            return refusal
         return HELLO | {"maxWireVersion": 9} if asked.command == name else failure(59)
 
     build = BUILD | {"version": "4.4.6"}
@@ -43,7 +45,7 @@ def without(name: str, **changes: Any) -> dict[str, Script]:
     ],
 )
 def test_a_proxy_that_refuses_to_be_told_who_asks(name: str, refusal: Doc) -> None:
-    seen = ask(without(name, refusal=refusal))
+    seen = ask(without(name, refusal))
     assert (seen.verdict, seen.server.max_wire_version, seen.server.product) == (Verdict.OPEN, 9, "mongodb")
     assert [found.name for found in seen.database.collections] == ["shelves"]
     assert seen.exposure.documents == 70
@@ -218,7 +220,7 @@ def test_shards_index_sizes_validators_and_buckets_are_kept() -> None:
 
 
 def ids(*seconds: int) -> Script:
-    """Answers of a collection whose ids begin with these times, by the bounds and the order of the question."""
+    """Answers of a collection whose ids begin with these times, by the bounds and the order asked for."""
 
     def answer(asked: Message) -> Said:
         pipeline = asked.documents[0]["pipeline"]

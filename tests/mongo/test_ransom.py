@@ -1,4 +1,4 @@
-"""Ransom evidence: what each strength of name needs beside it, notes among collections, and innocent names."""
+"""Ransom evidence: what each strength of name needs beside it, notes among collections, innocent names."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_an_error_inside_the_server_is_no_refusal(
         (SILENT, SILENT, Verdict.UNKNOWN),
     ],
 )
-@pytest.mark.parametrize("listing", [failure(1), failure(91), OK, {"databases": {"a": 1}, "ok": 1}])
+@pytest.mark.parametrize("listing", [failure(1), failure(91), {"ok": 0, "errmsg": "integer out of range"}])
 def test_what_the_two_other_answers_prove(
     listing: Doc, names: Script, stats: Script, verdict: Verdict
 ) -> None:
@@ -93,6 +93,13 @@ def test_a_server_out_of_time_is_open_by_its_own_word_unless_it_refuses_the_rest
     assert ask(honest(listDatabases=slow, listCollections=slow, dbStats=slow)).rule == "too-slow"
     locked = ask(honest(listDatabases=slow, listCollections=LOGIN, dbStats=LOGIN))
     assert locked.rule == "refused-otherwise"
+
+
+@pytest.mark.parametrize("listing", [{"ok": 0}, failure(2**62), failure(-1), OK, {"databases": {}, "ok": 1}])
+def test_answers_without_sense_are_built_on_by_nobody(listing: Doc) -> None:
+    seen = ask(honest(listDatabases=listing))
+    assert seen.verdict is Verdict.UNKNOWN
+    assert "dbStats by OP_MSG" not in seen.peer.commands()
 
 
 def test_an_argument_that_is_not_known_is_left_out() -> None:

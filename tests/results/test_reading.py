@@ -70,13 +70,14 @@ def test_zeros_at_the_end_are_a_torn_tail(tmp_path: Path, zeros: int, cut: int) 
 
 def test_zeros_that_end_in_a_newline_are_torn_only_at_the_very_end(tmp_path: Path) -> None:
     torn: list[TornTail] = []
-    zeros = bytes(
-        min(50, SECTOR - 1 - len(LINES[0]) % SECTOR)
-    )  # over the end of a sector they would be a hole
-    path = segment(tmp_path, LINES[0] + zeros + b"xy\n")
-    assert list(read_segment(path, torn.append)) == SEEN[:1]
-    assert torn == [TornTail(path, len(LINES[0]), len(zeros) + 3)]
-    segment(tmp_path, LINES[0] + zeros + b"xy\n" + LINES[1])
+    # Zeros over the end of a sector would be a hole, so the line that ends farthest from one comes first.
+    first = min(range(len(LINES)), key=lambda number: len(LINES[number]) % SECTOR)
+    line = LINES[first]
+    zeros = bytes(min(50, SECTOR - 1 - len(line) % SECTOR))
+    path = segment(tmp_path, line + zeros + b"xy\n")
+    assert list(read_segment(path, torn.append)) == [SEEN[first]]
+    assert torn == [TornTail(path, len(line), len(zeros) + 3)]
+    segment(tmp_path, line + zeros + b"xy\n" + LINES[1])
     with pytest.raises(CorruptError, match="in the middle"):
         list(read_segment(path, torn.append))
 
