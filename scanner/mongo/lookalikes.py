@@ -25,10 +25,9 @@ UNKNOWN = "unknown"
 DIONAEA = "dionaea"
 GENUINE = frozenset({MONGODB, PERCONA})  # MongoDB's own source, built by MongoDB or by a vendor
 
-OF_STATISTICS = frozenset(
+_OF_STATISTICS = frozenset(
     {"ns", "shard", "host", "localTime", "count", "storageStats", "latencyStats", "queryExecStats", "raw"}
 )
-OF_IDS = frozenset({"t", "_id"})
 _BATCH_BEFORE_3_6 = 1000
 _GIT_VERSION = re.compile(r"[0-9a-f]+|nogitversion|unknown|none|not a git repository", re.IGNORECASE)
 _HONEYPOT_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -262,18 +261,13 @@ def _numbers(build: Document) -> tuple[int, ...] | None:
     return tuple(listed[:3])
 
 
-def invented(answers: Iterable[Document], asked: frozenset[str]) -> set[str]:
-    """What answers to an aggregate or a find give away that hold other fields than were asked for.
-
-    A product that does not know the projection still gives the document's `_id`; what gives all the rest
-    answers without having looked at the question.
-    """
-    others = {key for answer in answers if "errmsg" not in answer for key in answer} - asked
-    if not others:
-        return set()
-    if others == {"_id"}:
-        return {"statistics are answered with a document's id"}
-    return {f"an answer holds fields that were not asked for, {_TRAP}"}
+def invented(answers: Iterable[Document]) -> set[str]:
+    """What answers to `$collStats` give away: fields of documents, of which nobody asked for any, come from
+    what has not looked at the question. An answer to a find may hold them where projections are not known."""
+    others = {key for answer in answers if "errmsg" not in answer for key in answer} - _OF_STATISTICS
+    if others - {"_id"}:
+        return {f"an answer holds fields that were not asked for, {_TRAP}"}
+    return set()
 
 
 def _wire_disagrees(signs: Signs) -> bool:

@@ -246,7 +246,7 @@ class MetadataPlan:
         else:
             batch = first_batch(document)
             parts = list(documents(batch)) if batch else None
-            self._facts.inventions |= lookalikes.invented(parts or [], lookalikes.OF_STATISTICS)
+            self._facts.inventions |= lookalikes.invented(parts or [])
         told = parts is not None and read_statistics(collection, parts)
         if not told:
             other = self._forms.next_form(request.command)
@@ -271,7 +271,6 @@ class MetadataPlan:
         """Keep an id's time alone. An empty batch means that no id is an ObjectId, not that there is none."""
         batch = first_batch(document)
         found = list(documents(batch))
-        self._facts.inventions |= lookalikes.invented(found, lookalikes.OF_IDS)
         end = next(iter(found), {})
         at = moment(end.get("t")) or time_of(end.get("_id"))
         if batch is None or (batch and at is None):

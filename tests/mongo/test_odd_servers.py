@@ -101,12 +101,13 @@ def test_op_msg_in_answer_to_op_query_is_a_traps(script: dict[str, Script], verd
         ({"_id": 1, "name": "Ada", "card": "4111"}, True),
         ({"email": "a@example.com"}, True),
         ({"_id": ObjectId("65f000000000000000000000")}, False),
+        (PART | {"ns": "library.shelves", "host": "h:27017"}, False),
     ],
 )
 def test_aggregates_that_are_answered_with_something_else(invented: Doc, trap: bool) -> None:
+    """Documents are a trap's answer; statistics, to any aggregate, only one that does not look closely."""
     seen = ask(honest(aggregate=cursor(invented)))
-    assert (seen.server.product, seen.server.honeypot_suspected) == ("unknown", trap)
-    assert seen.server.vulnerabilities == []
+    assert (seen.server.product == "unknown", seen.server.honeypot_suspected) == (trap, trap)
     assert "Ada" not in repr(seen.exposure)
     assert "4111" not in repr(seen.exposure)
 
