@@ -153,8 +153,6 @@ class DatabaseState:
         documents = self._documents()
         if self.names_contradicted:
             self.add_note(f"names of collections {NOT_TOLD}: none came, and the database is not empty")
-        if self.empty is True and not self.told_empty:
-            self.add_note("said to be empty, and is not")
         if documents is None and self.documents == 0:
             self.add_note(f"counts {NOT_TOLD}: nothing was counted, and the database is said not to be empty")
         return Database(
