@@ -121,6 +121,8 @@ class Build(Struct, frozen=True, kw_only=True):
 class Server(Struct, frozen=True, kw_only=True):
     """What answered. `product` is `mongodb` unless something gave another product away.
 
+    `shard` is true for a member of a shard that says so, as 3.6 and 4.0 do, and null where nothing tells.
+
     `hosts`, `passives`, `arbiters`, `me` and `primary`: the members of its set as the server advertises them;
     nobody was asked there.
     """
@@ -136,6 +138,7 @@ class Server(Struct, frozen=True, kw_only=True):
     arbiters: list[str] = []
     me: str = ""
     primary: str = ""
+    shard: bool | None = None
     compressors: list[str] = []
     build: Build | None = None
     min_wire_version: int | None = None

@@ -48,6 +48,7 @@ def identify(facts: Facts, *, is_open: bool) -> Server:
         arbiters=_members(hello.get("arbiters")),
         me=clean_name(hello.get("me"), HOST_LENGTH)[0],
         primary=clean_name(hello.get("primary"), HOST_LENGTH)[0],
+        shard=True if "$configServerState" in hello and topology(hello) != "mongos" else None,
         compressors=_texts(hello.get("compression")),
         build=_built(build) if build else None,
         min_wire_version=facts.min_wire_version,

@@ -42,6 +42,22 @@ Everything here was asked on one machine, on 127.0.0.0/8 alone. "Simulated" serv
 `mongosweep lab`, whose answers are held against recordings of real MongoDB by tests/lab; their truth is known
 because it was written down before anybody asked.
 """
+_UNTOLD = """\
+## What remains untold
+
+* A server that lists its databases and answers nothing else stays `open`: `access` is `not_told`, its counts
+  are null, and no severity is lowered. At `--depth verdict` nobody is asked a second question, so `access` is
+  `not_told` there for every server whose list alone decided.
+* A validator can only be seen where listCollections gives options unasked, before 4.0: elsewhere it is null,
+  because asking for options would bring along what stands in them.
+* A random id is known by others of its collection that lie before 2009 or after now. Of one or two ids alone,
+  nothing can be said.
+* Of a member of a shard, only 3.6 and 4.0 say that it is one; shards of databases and collections are told by
+  a router.
+* A trap that answers as MongoDB does in every field that is asked for is taken for MongoDB.
+* Where listDatabases fails and two other questions are answered, the verdict is `open` and no database is
+  named.
+"""
 _PYMONGO = """\
 {servers} real servers and states, {wrong} wrong. Names, sizes in bytes, counts of documents and the newest
 write (within a second) are compared with what PyMongo reads from the same server; `-`: there is nothing to
@@ -166,7 +182,7 @@ def simulated_servers() -> list[Compared]:
 def accuracy_page(reals: list[Real], simulated: list[Compared]) -> str:
     """The whole page. Runs the hostile suite, each server alone and two hundred at once."""
     return "\n".join(
-        [_HEAD, _told_when(), _beside_pymongo(reals), _beside_nmap(reals, simulated), _hostile()]
+        [_HEAD, _told_when(), _UNTOLD, _beside_pymongo(reals), _beside_nmap(reals, simulated), _hostile()]
     )
 
 

@@ -92,6 +92,12 @@ def test_recorded_servers(version: str, scenario: str, node: str, role: str) -> 
     assert (server.started_at is not None) == (version == "7.1.0")
     assert server.clock_skew_seconds is not None
     assert not server.honeypot_suspected
+    assert server.shard is (True if (version, node) == ("4.0.3", "shard") else None)
+    assert bool(server.hosts and server.me) == (
+        scenario.startswith("rs_members") or node in ("shard", "config")
+    )
+    assert server.build is not None
+    assert server.build.bits == 64
 
 
 @pytest.mark.parametrize(
