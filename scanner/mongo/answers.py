@@ -252,10 +252,10 @@ def undecided(reply: Reply | None) -> bool:
     """
     if error_kind(reply) not in _UNDECIDED or reply is None or reply.document is None:
         return False
-    code, name = error_code(reply.document), reply.document.get("codeName")
-    if code is not None:
-        return 0 < code < 2**31
-    return bool(error_text(reply.document)) or isinstance(name, str)
+    number = error_code(reply.document)
+    if number is None:
+        return bool(error_text(reply.document)) or isinstance(reply.document.get("codeName"), str)
+    return 0 < number < 2**31
 
 
 def refuses_client(reply: Reply | None) -> bool:

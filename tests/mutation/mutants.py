@@ -9,15 +9,19 @@ _SUITES: Final = {
     "wire": ("wire_frames", "dialogue_hostile"),
     "bson_check": ("bson_check",),
     "values": ("metadata", "metadata_trouble", "activity"),
-    "answers": ("judge_golden", "judge_rules", "dialogue_hostile"),
-    "judge": ("judge_golden", "judge_rules", "dialogue_hostile"),
+    "answers": ("judge_golden", "judge_rules", "dialogue_hostile", "second_answer"),
+    "judge": ("judge_golden", "judge_rules", "dialogue_hostile", "second_answer"),
     "commands": ("commands",),
     "names": ("commands",),
     "questions": ("dialogue", "dialogue_hostile", "dialogue_tls", "dialogue_plans"),
     "channel": ("dialogue", "dialogue_hostile", "dialogue_plans"),
     "dialogue": ("dialogue", "dialogue_hostile", "dialogue_tls", "dialogue_plans"),
-    "metadata": ("metadata", "metadata_trouble"),
-    "inventory": ("metadata", "metadata_trouble", "metadata_recorded"),
+    "metadata": ("metadata", "metadata_trouble", "not_told", "odd_servers"),
+    "inventory": ("metadata", "metadata_trouble", "metadata_recorded", "not_told"),
+    "access": ("second_answer", "not_told"),
+    "ransom": ("ransom",),
+    "severity": ("severity", "second_answer", "not_told"),
+    "lookalikes": ("identity", "odd_servers"),
     "activity": ("activity", "metadata"),
 }
 
@@ -121,8 +125,8 @@ MUTANTS: Final = (
     Mutant(
         "responseTo is not compared",
         "wire",
-        "            if expected.request_id == response_to:\n                wanted",
-        "            if True:\n                wanted",
+        "            if expected.request_id == response_to:\n                if opcode",
+        "            if True:\n                if opcode",
     ),
     Mutant(
         "the length cap is off by one, too low",
@@ -154,7 +158,10 @@ MUTANTS: Final = (
     Mutant("CursorNotFound is ignored", "wire", "    if flags & _CURSOR_NOT_FOUND:\n", "    if flags & 0:\n"),
     Mutant("compression is read as a reply", "wire", "if opcode == OP_COMPRESSED:", "if opcode == -1:"),
     Mutant(
-        "a reply by the other opcode is taken", "wire", "if opcode != wanted:", "if opcode not in (1, 2013):"
+        "a reply by the other opcode is taken",
+        "wire",
+        "if opcode not in _answers(expected):",
+        "if opcode == -1:",
     ),
     Mutant(
         "a long reply proves a list by its length",
@@ -278,8 +285,8 @@ MUTANTS: Final = (
     Mutant(
         "a view is asked for its newest id",
         "metadata",
-        ' or collection.type != "collection" or collection.documents == 0',
-        " or collection.documents == 0",
+        'if collection.type != "collection" or collection.documents == 0',
+        "if collection.documents == 0",
     ),
     Mutant(
         "a size that is NaN is kept",
@@ -315,15 +322,59 @@ MUTANTS: Final = (
         "if self._slow[kind] >= SLOW_IN_A_ROW:",
         "if self._slow[kind] < 0:",
     ),
-    Mutant(
-        "the single byte of MMAPv1 is a size", "inventory", "0 if state.empty and size == 1 else size", "size"
-    ),
+    Mutant("the single byte of MMAPv1 is a size", "inventory", "0 if nothing else size", "size"),
     Mutant(
         "a collection without an _id index is sorted",
         "metadata",
         "if collection.id_index is False:",
         "if collection.id_index == 2:",
     ),
+    Mutant(
+        "an empty list of collections proves an empty database",
+        "inventory",
+        "if not self.names_known or self.collections or self.told_empty:",
+        "if True:",
+    ),
+    Mutant(
+        "a size of zero is believed beside data",
+        "inventory",
+        "0 if 0 in (self.listed_size, self.stats_size) and documents == 0 else None",
+        "0",
+    ),
+    Mutant(
+        "ok without a list of names is a list",
+        "metadata",
+        "if batch is None:\n            state",
+        "if 0:\n            state",
+    ),
+    Mutant(
+        "random ids are a date",
+        "metadata",
+        "kind is TaskKind.BEYOND or at < activity.FIRST_RELEASE",
+        "kind is TaskKind.BEYOND",
+    ),
+    Mutant(
+        "zeros and empty batches prove an open server",
+        "judge",
+        "return found if names or objects or collections or len(found) > 1 else []",
+        "return found",
+    ),
+    Mutant("an error without sense is built on", "answers", "0 < number < 2**31", "True"),
+    Mutant("a refusal inside is forgotten", "access", "if answered and refused:", "if not answered:"),
+    Mutant("a name alone is a likely note", "ransom", '"likely" if few or small else "possible"', '"likely"'),
+    Mutant(
+        "any collection makes a note",
+        "ransom",
+        '"likely" if few and called else "possible"',
+        '"likely" if few else "possible"',
+    ),
+    Mutant(
+        "what was not told is an empty server",
+        "severity",
+        "all(database.empty or database.documents == 0 for",
+        "all(database.empty or not database.documents for",
+    ),
+    Mutant("a trap's opcode is no sign", "lookalikes", "if signs.out_of_kind:", "if False:"),
     Mutant("an id of the future is believed", "activity", 'return "future"', 'return ""'),
     Mutant("an id made by hand is believed", "activity", 'return "implausible"', 'return ""'),
     Mutant(
