@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -11,7 +12,7 @@ from msgspec import Struct
 
 from results import manifest as manifests
 from results.chain import CHAIN_FILE, Chain, ChainLink, content_of
-from results.files import CorruptError, NotARunError, explain
+from results.files import CorruptError, NotARunError, ResultsError, explain, read_whole
 from results.manifest import MANIFEST_FILE
 from results.reading import read_segment, segments_in
 
@@ -57,7 +58,7 @@ def audit(run_directory: Path, expected_head: str = "") -> AuditReport:
     shows. Raises `NotARunError` when there is nothing to audit.
     """
     manifest_file = run_directory / MANIFEST_FILE
-    if not manifest_file.exists() and not (run_directory / CHAIN_FILE).exists():
+    if not any(os.path.lexists(file) for file in (manifest_file, run_directory / CHAIN_FILE)):
         raise NotARunError(run_directory, "no run here", "`mongosweep runs` lists the runs")
     findings: list[Finding] = []
     if _died_at_birth(run_directory):
@@ -82,10 +83,10 @@ def audit(run_directory: Path, expected_head: str = "") -> AuditReport:
 
 def _died_at_birth(directory: Path) -> bool:
     """The manifest is written before the chain, and the chain before the first observation."""
-    if (directory / CHAIN_FILE).exists() or any(directory.glob("observations-*")):
+    if os.path.lexists(directory / CHAIN_FILE) or any(directory.glob("observations-*")):
         return False
     try:
-        manifest = manifests.parse((directory / MANIFEST_FILE).read_bytes())
+        manifest = manifests.parse(read_whole(directory / MANIFEST_FILE, MANIFEST_FILE))
     except (OSError, ValueError):
         return False
     return manifest.state == "running" and len(manifest.starts) == 1
@@ -98,7 +99,7 @@ def _edited(file: str, detail: str) -> Finding:
 def _read_chain(directory: Path, findings: list[Finding]) -> Chain | None:
     """Unlike the readers, an audit goes on after damage, to name all of it."""
     try:
-        chain = msgspec.json.decode((directory / CHAIN_FILE).read_bytes(), type=Chain)
+        chain = msgspec.json.decode(read_whole(directory / CHAIN_FILE, CHAIN_FILE), type=Chain)
     except OSError as error:
         findings.append(_edited(CHAIN_FILE, f"it cannot be read: {explain(error)}"))
         return None
@@ -118,7 +119,7 @@ def _read_chain(directory: Path, findings: list[Finding]) -> Chain | None:
 
 def _check_manifest(path: Path, chain: Chain | None, findings: list[Finding]) -> manifests.Manifest | None:
     try:
-        data = path.read_bytes()
+        data = read_whole(path, MANIFEST_FILE)
         manifest = manifests.parse(data)
         began = manifests.genesis_of(data)
     except OSError as error:
@@ -173,26 +174,32 @@ def _check_segments(directory: Path, chain: Chain | None, findings: list[Finding
     findings += [_edited(name, "this sealed segment is missing") for name in seals if name not in names]
     lines = 0
     for path in present:
-        content = content_of(path)
-        lines += content.lines
         seal = seals.get(path.name)
-        findings.append(_judge_segment(path, seal, content.bytes, content.sha256))
+        size = path.stat(follow_symlinks=False).st_size
+        if seal is not None and size != seal.bytes:  # it need not be read, however large it is
+            findings.append(_edited(path.name, f"{size} bytes now, {seal.bytes} when it was sealed"))
+            continue
+        try:
+            content = content_of(path)
+        except OSError as error:
+            findings.append(_edited(path.name, f"it cannot be read: {explain(error)}"))
+            continue
+        lines += content.lines
+        findings.append(_judge_segment(path, seal, content.sha256))
     return lines
 
 
-def _judge_segment(path: Path, seal: ChainLink | None, size: int, sha256: str) -> Finding:
+def _judge_segment(path: Path, seal: ChainLink | None, sha256: str) -> Finding:
     if seal is None:
         try:
             whole = sum(1 for _ in read_segment(path, lambda _: None))
-        except CorruptError as error:
+        except ResultsError as error:
             return _edited(path.name, error.reason)
         detail = f"{whole} lines read well, but no hash covers them: the run is on, or ended by a crash"
         return Finding(file=path.name, judgement="unsealed", detail=detail)
-    if (size, sha256) == (seal.bytes, seal.sha256):
+    if sha256 == seal.sha256:
         torn = f", with {seal.torn_bytes} bytes torn off by a crash" if seal.torn_bytes else ""
         return Finding(file=path.name, judgement="intact", detail=f"{seal.lines} lines as sealed{torn}")
-    if size != seal.bytes:
-        return _edited(path.name, f"{size} bytes now, {seal.bytes} when it was sealed")
     return _edited(path.name, "same length, other content than when it was sealed" + _first_damage(path))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from results.files import CorruptError, FileSystem, read_newest_valid, write_durably
+from results.files import CorruptError, FileSystem, open_to_read, read_newest_valid, write_durably
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,11 +97,12 @@ def genesis(identity: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def content_of(path: Path, *, first_bytes: int | None = None) -> Content:
-    """Read a file through, or its first bytes only, and say what is in it. Memory does not grow with it."""
+def content_of(path: Path, *, first_bytes: int | None = None, kind: str = "segment") -> Content:
+    """Read a file through, or its first bytes only, and say what is in it. Memory does not grow with it.
+    Raises as `open_to_read` does."""
     digest = hashlib.sha256()
     lines = size = torn = 0
-    with path.open("rb") as file:
+    with open_to_read(path, kind) as file:
         while block := file.read(1 << 20 if first_bytes is None else min(1 << 20, first_bytes - size)):
             digest.update(block)
             lines += block.count(b"\n")

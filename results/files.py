@@ -1,7 +1,10 @@
-"""The file layer: the only way in which anything durable is written, and the errors that storage ends in.
+"""The file layer: the only way in which anything durable is written or a run's file is read, and the errors
+that storage ends in.
 
 Every durable write goes through a `FileSystem` that was handed in, so that a test can make a call fail, die
-in the middle of it, or take the power away. The real one does nothing of its own.
+in the middle of it, or take the power away. The real one does nothing of its own. Every read of a run's file
+begins with `open_to_read`, so that what is no plain file, or too large to be what its name says, is refused
+before a byte of it is read.
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ import contextlib
 import errno
 import fcntl
 import os
-from typing import TYPE_CHECKING, Protocol, TypeVar
+import stat
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +24,15 @@ T = TypeVar("T")
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
+MOST_BYTES = {
+    "manifest.json": 128 << 20,
+    "chain.json": 16 << 20,
+    "checkpoint.json": 256 << 20,
+    "marks": 256 << 20,
+    "segment": 1 << 31,
+}
+"""How large a run's file may be, by kind. What writes a segment or a manifest keeps to it, too."""
+_MOST_OF_OTHERS = 16 << 20
 _TEMPORARY = ".tmp"
 _PREVIOUS = ".prev"
 
@@ -242,22 +255,83 @@ def _keep(fs: FileSystem, path: Path) -> None:
     fs.link(path, previous)
 
 
-def read_newest_valid(path: Path, parse: Callable[[bytes], T]) -> T | None:
+class UnfitFileError(OSError):
+    """A file of a run that is not opened, because it is no plain file, or larger than its kind can be."""
+
+
+def open_to_read(path: Path, kind: str) -> BinaryIO:
+    """Open a file of a run; `kind` names its bound in `MOST_BYTES`. Raises `OSError`: `UnfitFileError` for a
+    directory, FIFO, socket, device or symbolic link, none of which the tool makes, and for one that is larger.
+
+    What is looked at is what is read: the descriptor, which is opened without waiting for anybody.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise UnfitFileError(error.errno, "it is a symbolic link", str(path)) from None
+        if error.errno == errno.ENXIO:
+            raise UnfitFileError(error.errno, "it is a socket, FIFO or device", str(path)) from None
+        raise
+    status = os.fstat(descriptor)
+    problem = _unfit(status, MOST_BYTES.get(kind, _MOST_OF_OTHERS))
+    if problem:
+        os.close(descriptor)
+        raise UnfitFileError(errno.EINVAL, problem, str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def _unfit(status: os.stat_result, most: int) -> str:
+    kind = stat.S_IFMT(status.st_mode)
+    if kind != stat.S_IFREG:
+        return f"it is {_KINDS.get(kind, 'no plain file')} and no plain file"
+    if status.st_size > most:
+        return f"it has {status.st_size:,} bytes; one that was written by this tool has {most:,} at most"
+    return ""
+
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def read_whole(path: Path, kind: str) -> bytes:
+    """All bytes of a small file of a run. Raises as `open_to_read` does."""
+    most = MOST_BYTES.get(kind, _MOST_OF_OTHERS)
+    with open_to_read(path, kind) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise UnfitFileError(errno.EFBIG, f"it grows, over {most:,} bytes", str(path))
+    return data
+
+
+def read_newest_valid(
+    path: Path, parse: Callable[[bytes], T], passed_over: Callable[[str], None] = lambda reason: None
+) -> T | None:
     """What `path` holds, or else what `<name>.prev` holds; None when neither is there.
 
     `parse` raises `ValueError` for content that it does not accept. Raises `CorruptError` when a file is
-    there and none is valid: somebody must look, because a crash alone never leaves that behind.
+    there and none is valid: somebody must look, because a crash alone never leaves that behind. With a valid
+    one, `passed_over` is told of the newer one that is not, in one line.
     """
     reasons = []
     for candidate in (path, path.with_name(path.name + _PREVIOUS)):
         try:
-            return parse(candidate.read_bytes())
+            found = parse(read_whole(candidate, path.name))
         except FileNotFoundError:
             continue
         except OSError as error:
             reasons.append(f"{candidate.name}: {explain(error)}")
         except ValueError as error:
             reasons.append(f"{candidate.name}: {error}")
+        else:
+            if reasons:
+                passed_over(f"{path}: {reasons[0]}")
+            return found
     if reasons:
         raise CorruptError(path, "no valid copy left (" + "; ".join(reasons) + ")")
     return None

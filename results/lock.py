@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import time
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK_FILE = "lock"
-_OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO is not waited for
 _TRIES = 6
 _PAUSE = 0.05  # a listing of runs holds the lock for microseconds; a run holds it for hours
 
@@ -47,6 +49,9 @@ class Lock:
                 descriptor = os.open(path, _OPEN, FILE_MODE)
             except OSError as error:
                 raise StorageRefusedError(path, explain(error), remedy_for(error)) from error
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise StorageRefusedError(path, "it is no plain file", "remove it, when no sweep runs there")
             if _locked(descriptor) and _is_named(descriptor, path):
                 with contextlib.suppress(OSError):  # a full disk: the note is for people only
                     os.ftruncate(descriptor, 0)
@@ -71,9 +76,12 @@ class Lock:
 
 
 def is_held(directory: Path) -> bool:
-    """True when a living process holds the lock of `directory`. Creates nothing."""
+    """True when a living process holds the lock of `directory`, or when that cannot be asked. Creates
+    nothing."""
     try:
-        descriptor = os.open(directory / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(directory / LOCK_FILE, _LOOK)
+    except PermissionError:
+        return True
     except OSError:
         return False
     try:
@@ -106,8 +114,14 @@ def _is_named(descriptor: int, path: Path) -> bool:
 
 def _holder(path: Path) -> str:
     try:
-        note = path.read_bytes()[:200].decode("ascii", "replace")
+        descriptor = os.open(path, _LOOK)
     except OSError:
         return ""
+    try:
+        note = os.read(descriptor, 200).decode("ascii", "replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
     printable = "".join(character for character in note if character.isprintable())
     return f" ({printable})" if printable else ""

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from results.chain import CHAIN_FILE, ChainLink, load_chain
-from results.files import CorruptError, NotARunError, explain
+from results.files import CorruptError, NotARunError, UnfitFileError, explain, open_to_read
 from results.record import MAX_LINE, Observation, RecordError, from_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 _log = logging.getLogger("mongosweep.results")
 SECTOR = 512  # bytes; what a medium writes as a whole, at the least
@@ -68,7 +69,7 @@ def read_run(path: Path, warn: Callable[[TornTail], None] = log_warning) -> Iter
     `NotARunError`, and `CorruptError` at the first damage.
     """
     if not path.is_dir():
-        yield from read_segment(path, warn)
+        yield from read_segment(Path(os.path.realpath(path)), warn)  # here, and only here, a link is followed
         return
     segments = segments_in(path)
     chain = load_chain(path)
@@ -101,10 +102,14 @@ def read_lines(
 ) -> Iterator[bytes]:
     """The whole lines of one segment as they stand, each with its newline; for copying and for cursors."""
     try:
-        file = path.open("rb")
+        file = open_to_read(path, "segment")
+    except UnfitFileError as error:
+        raise CorruptError(path, explain(error)) from error
     except OSError as error:
         raise NotARunError(path, explain(error), "name a run directory, or a .jsonl file of one") from error
     with file:
+        if seal is not None and os.fstat(file.fileno()).st_size > seal.bytes:
+            raise CorruptError(path, f"its content is not what {CHAIN_FILE} says was written")
         digest = hashlib.sha256()
         offset = 0
         while line := file.readline(MAX_LINE):

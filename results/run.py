@@ -294,7 +294,7 @@ def _seal_end(path: Path, chain: ChainFile, manifest: Manifest) -> None:
     """Cover the manifest's end by the chain, unless that is done; a crash may have come in between."""
     if chain.chain.head != manifest.chain_head:
         return
-    content = content_of(path / MANIFEST_FILE)
+    content = content_of(path / MANIFEST_FILE, kind=MANIFEST_FILE)
     chain.add(
         ChainLink(
             kind="manifest",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -45,17 +46,22 @@ def list_runs(output: Path) -> list[RunInfo]:
         raise NotARunError(
             output, explain(error), "name the directory given to sweep with --output"
         ) from error
-    runs = [run_info(entry) for entry in entries if (entry / MANIFEST_FILE).exists()]
+    runs = [run_info(entry) for entry in entries if os.path.lexists(entry / MANIFEST_FILE)]
     return sorted(runs, key=lambda run: (run.created_at, run.run_id))
 
 
 def run_info(path: Path) -> RunInfo:
-    """One run's line; damage becomes the state `unreadable` with its reason, so that the list stays whole."""
+    """One run's line; damage becomes the state `unreadable` with its reason, so that the list stays whole.
+
+    Counts stand in a manifest only once the run was judged: of one that goes on, or died, or failed, nobody
+    knows them without reading all its lines.
+    """
     held = is_held(path)
     try:
         manifest, _ = load_manifest(path)
     except ResultsError as error:
         return RunInfo(run_id=path.name, path=str(path), state="unreadable", reasons=[error.reason])
+    counted = bool(manifest.ended_at) and manifest.state not in ("running", "failed")
     return RunInfo(
         run_id=manifest.run_id,
         path=str(path),
@@ -63,9 +69,9 @@ def run_info(path: Path) -> RunInfo:
         created_at=manifest.created_at,
         ended_at=manifest.ended_at,
         planned=manifest.planned.targets,
-        not_reached=manifest.coverage.not_reached if manifest.coverage else None,
+        not_reached=manifest.coverage.not_reached if counted and manifest.coverage else None,
         open=sum(manifest.outcomes.get(verdict, 0) for verdict in Verdict if verdict.is_open)
-        if manifest.ended_at
+        if counted
         else None,
         reasons=manifest.reasons,
     )

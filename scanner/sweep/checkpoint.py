@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from results.files import explain, write_durably
+from results.files import explain, read_whole, write_durably
 from results.journal import Position
 from scanner.engine.loss import LossMemory
 from scanner.network.syn.messages import Progress, Stats
@@ -138,7 +138,7 @@ def load_marks(directory: Path, checkpoint: Checkpoint) -> bytes:
     if file is None:
         return b""
     try:
-        data = (directory / file.name).read_bytes()
+        data = read_whole(directory / file.name, "marks")
     except OSError as error:
         raise ValueError(f"{file.name}: {explain(error)}") from error
     if (len(data), hashlib.sha256(data).hexdigest()) != (file.bytes, file.sha256):
