@@ -59,7 +59,7 @@ class Position(Struct, frozen=True, kw_only=True):
         """True when the segment still begins with exactly these bytes; False means evidence is missing."""
         try:
             content = content_of(directory / self.segment, first_bytes=self.bytes)
-        except FileNotFoundError:
+        except OSError:
             return False
         return (content.bytes, content.sha256) == (self.bytes, self.sha256)
 

@@ -29,6 +29,7 @@ from results.files import (
     NotARunError,
     StorageError,
     StorageRefusedError,
+    explain,
     read_newest_valid,
     write_durably,
 )
@@ -38,6 +39,7 @@ from results.manifest import MANIFEST_FILE, Manifest, Start
 from results.place import make_directory, prove_writable, refusing
 from results.reading import TornTail, log_warning, read_segment, segments_in
 from results.summary import AccountingError
+from results.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -283,11 +285,22 @@ def _checked_chain(path: Path, manifest: Manifest, data: bytes, fs: FileSystem) 
         raise CorruptError(
             path / MANIFEST_FILE, "it is not the one that the run began with", "`mongosweep audit` says more"
         )
+    if gone := chain.segments().keys() - {segment.name for segment in segments}:
+        raise CorruptError(path / min(gone), "this sealed segment is missing", "`mongosweep audit` says more")
     for segment in segments:
         seal = chain.segments().get(segment.name)
-        if seal is not None and content_of(segment).sha256 != seal.sha256:
+        if seal is not None and not _is_as_sealed(segment, seal):
             raise CorruptError(segment, "its content is not what was sealed", "`mongosweep audit` says more")
     return ChainFile(path, chain, fs)
+
+
+def _is_as_sealed(segment: Path, seal: ChainLink) -> bool:
+    """Looks at the size first: a file of another size need not be read, however large it is."""
+    try:
+        same_size = segment.stat(follow_symlinks=False).st_size == seal.bytes
+        return same_size and content_of(segment).sha256 == seal.sha256
+    except OSError as error:
+        raise CorruptError(segment, explain(error), "`mongosweep audit` says more") from error
 
 
 def _seal_end(path: Path, chain: ChainFile, manifest: Manifest) -> None:
@@ -309,10 +322,9 @@ def _seal_end(path: Path, chain: ChainFile, manifest: Manifest) -> None:
 def _seal_crashed(path: Path, chain: ChainFile, fs: FileSystem, warn: Callable[[TornTail], None]) -> None:
     sealed = chain.chain.segments()
     unsealed = [segment for segment in segments_in(path) if segment.name not in sealed]
+    lines_of = {segment: _whole_lines(segment, chain.chain.run_id) for segment in unsealed}
     _make_durable(path, unsealed, fs)
-    for segment in unsealed:
-        torn: list[TornTail] = []
-        lines = sum(1 for _ in read_segment(segment, torn.append))
+    for segment, (lines, torn) in lines_of.items():
         for tail in torn:
             warn(tail)
         content = content_of(segment)
@@ -327,6 +339,17 @@ def _seal_crashed(path: Path, chain: ChainFile, fs: FileSystem, warn: Callable[[
                 torn_bytes=sum(tail.length for tail in torn),
             )
         )
+
+
+def _whole_lines(segment: Path, run_id: str) -> tuple[int, list[TornTail]]:
+    """How many lines a segment without a seal holds, and its torn tail. Raises `CorruptError` for damage, and
+    for lines of another run."""
+    torn: list[TornTail] = []
+    lines = 0
+    for lines, observation in enumerate(read_segment(segment, torn.append), start=1):
+        if observation.run_id != run_id:
+            raise CorruptError(segment, f"line {lines} is of another run ({visible(observation.run_id)})")
+    return lines, torn
 
 
 def _make_durable(path: Path, segments: list[Path], fs: FileSystem) -> None:
