@@ -57,12 +57,17 @@ class ChainLink(Struct, frozen=True, kw_only=True):
 
 
 class Chain(Struct, kw_only=True):
-    """The whole of `chain.json`. `genesis` covers the parts of the manifest that never change."""
+    """The whole of `chain.json`. `genesis` covers the parts of the manifest that never change.
+
+    `checkpoints` are the SHA-256 of the last checkpoints, noted before they were written, so that no other
+    is believed; None in runs of versions that noted none.
+    """
 
     schema: str = CHAIN_SCHEMA
     run_id: str
     genesis: str
     links: list[ChainLink] = []
+    checkpoints: list[str] | None = None
 
     @property
     def head(self) -> str:
@@ -124,6 +129,11 @@ class ChainFile:
         """Write the file durably. Raises `StorageError`."""
         data = msgspec.json.format(msgspec.json.encode(self.chain), indent=1) + b"\n"
         write_durably(self._fs, self._path, data, keep_previous=False)
+
+    def note_checkpoint(self, data: bytes) -> None:
+        """Say durably that these bytes are about to become the checkpoint. Raises `StorageError`."""
+        self.chain.checkpoints = [*(self.chain.checkpoints or ())[-2:], hashlib.sha256(data).hexdigest()]
+        self.save()
 
     def add(self, link: ChainLink) -> ChainLink:
         """Append one link, give it its hash, and write the file durably. Raises `StorageError`."""

@@ -260,8 +260,8 @@ class UnfitFileError(OSError):
 
 
 def open_to_read(path: Path, kind: str) -> BinaryIO:
-    """Open a file of a run; `kind` names its bound in `MOST_BYTES`. Raises `OSError`: `UnfitFileError` for a
-    directory, FIFO, socket, device or symbolic link, none of which the tool makes, and for one that is larger.
+    """Open a file of a run; `kind` names its bound in `MOST_BYTES`. Raises `OSError`: `UnfitFileError` for
+    a directory, FIFO, socket, device or symbolic link, none of which the tool makes, and for what is larger.
 
     What is looked at is what is read: the descriptor, which is opened without waiting for anybody.
     """

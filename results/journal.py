@@ -2,6 +2,8 @@
 
 Every process start and every rotation begins a new segment; a file of an earlier process is never appended
 to, cut or mended, because a torn last line is evidence. A line counts only after `sync` returned for it.
+Nobody else may write here: place and size of the segment are compared at every write and fsync, its content
+before it is sealed.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from results.chain import ChainFile, ChainLink, content_of
-from results.files import FileSystem, StorageError, storage_error, write_whole
+from results.files import MOST_BYTES, FileSystem, StorageError, open_to_read, storage_error, write_whole
 from results.reading import (
     TornTail,
     read_lines,
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 ROTATE_BYTES = 64 * 1024 * 1024
+_LEAVE_IT = "let nothing rotate, cut or edit the files of a run, and resume it"
 _NEW_SEGMENT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW
 
 
@@ -73,11 +76,24 @@ class _Segment:
         self.lines = 0
         self.bytes = 0
         self.digest: _Hash = hashlib.sha256()
+        self.marks: list[Position] = []  # one a flush, to say where somebody changed it
 
     def position(self) -> Position:
         return Position(
             segment=self.path.name, lines=self.lines, bytes=self.bytes, sha256=self.digest.copy().hexdigest()
         )
+
+
+def _first_difference(segment: _Segment) -> tuple[int, int]:
+    """Two flushes between which the file first differs from what was written, as bytes from its beginning."""
+    digest, at = hashlib.sha256(), 0
+    with open_to_read(segment.path, "segment") as file:
+        for mark in segment.marks:
+            digest.update(file.read(mark.bytes - at))
+            if digest.copy().hexdigest() != mark.sha256:
+                return at, mark.bytes
+            at = mark.bytes
+    return at, segment.bytes
 
 
 class JournalWriter:
@@ -140,10 +156,14 @@ class JournalWriter:
         with self._lock:
             self._require_open()
             segment = self._current
+            if segment.bytes + len(data) > MOST_BYTES["segment"]:
+                raise self._misfit(segment, "it is full, and the disk is too slow for the next one")
             try:
                 write_whole(self._fs, segment.descriptor, data)
+                end = os.lseek(segment.descriptor, 0, os.SEEK_CUR)  # where this write ended
             except OSError as error:
                 raise self._fail(segment.path, error) from error
+            self._require_size(segment, end - len(data))
             segment.digest.update(data)
             segment.lines += len(lines)
             segment.bytes += len(data)
@@ -164,6 +184,8 @@ class JournalWriter:
             segment, appended, position = self._current, self._appended, self._current.position()
         if appended > self._durable:
             self._flush(segment)
+            self.check_in_place()
+            segment.marks.append(position)
             self._durable, self._position = appended, position
         if position.bytes >= self._rotate_bytes:
             self._rotate(segment)
@@ -184,6 +206,7 @@ class JournalWriter:
         with self._lock:
             segment, appended = self._current, self._appended
         self._flush(segment)
+        self._require_as_written(segment)
         self._durable, self._position = appended, segment.position()
         self._release(segment)
         self._seal(segment)
@@ -194,19 +217,55 @@ class JournalWriter:
             raise StorageError(self._failure.place, self._failure.reason, self._failure.remedy)
 
     def check_in_place(self) -> None:
-        """Raise `StorageError` when the segment was removed or replaced while it is written."""
+        """Raise `StorageError` when the segment was removed, replaced, cut or written to by somebody else."""
         with self._lock:
             if self._closed or self._failure is not None:
                 return
             segment = self._current
             ours = os.fstat(segment.descriptor)
+            self._require_size(segment, ours.st_size)
+        self._require_place(segment, ours)
+
+    def _require_size(self, segment: _Segment, size: int) -> None:
+        """`size` is what the file had where ours ended; under the lock of `append`."""
+        written = segment.bytes
+        if size < written:
+            raise self._misfit(
+                segment, f"somebody cut it at byte {size:,} during the run; {written:,} had been written"
+            )
+        if size > written:
+            raise self._misfit(
+                segment,
+                f"somebody else wrote to it from byte {written:,} on during the run; it has {size:,} now",
+            )
+
+    def _require_place(self, segment: _Segment, ours: os.stat_result) -> None:
         try:
-            named = segment.path.stat()
+            named = segment.path.stat(follow_symlinks=False)
         except OSError as error:
             raise self._fail(segment.path, error) from error
         if (ours.st_dev, ours.st_ino) != (named.st_dev, named.st_ino):
-            self._failure = StorageError(segment.path, "another file took the place of the one being written")
-            raise self._failure
+            raise self._misfit(segment, "another file took the place of the one being written")
+
+    def _require_as_written(self, segment: _Segment) -> None:
+        """Before it is sealed: place, size, and every byte. Nobody appends to it any more."""
+        ours = os.fstat(segment.descriptor)
+        self._require_size(segment, ours.st_size)
+        self._require_place(segment, ours)
+        try:
+            same = content_of(segment.path).sha256 == segment.digest.hexdigest()
+            if not same:
+                after, before = _first_difference(segment)
+        except OSError as error:
+            raise self._fail(segment.path, error) from error
+        if not same:
+            raise self._misfit(
+                segment, f"somebody changed it between byte {after:,} and byte {before:,} during the run"
+            )
+
+    def _misfit(self, segment: _Segment, reason: str) -> StorageError:
+        self._failure = StorageError(segment.path, reason, _LEAVE_IT)
+        return self._failure
 
     def _rotate(self, old: _Segment) -> None:
         new = self._new_segment()
@@ -214,6 +273,7 @@ class JournalWriter:
             self._current, appended, position = new, self._appended, new.position()
         # Lines that came in between: the old segment is whole only after one more flush.
         self._flush(old)
+        self._require_as_written(old)
         self._durable, self._position = appended, position
         self._release(old)
         self._seal(old)

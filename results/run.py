@@ -13,6 +13,7 @@ Both locks are held from the first to the last byte. Two sweeps at a time need t
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from results import manifest as manifests
-from results.chain import Chain, ChainFile, ChainLink, content_of, load_chain
 from results.files import (
+    MOST_BYTES,
     REAL,
     AlreadyCompleteError,
     CorruptError,
@@ -29,7 +30,6 @@ from results.files import (
     NotARunError,
     StorageError,
     StorageRefusedError,
-    explain,
     read_newest_valid,
     write_durably,
 )
@@ -37,14 +37,15 @@ from results.journal import ROTATE_BYTES, JournalWriter
 from results.lock import Lock
 from results.manifest import MANIFEST_FILE, Manifest, Start
 from results.place import make_directory, prove_writable, refusing
-from results.reading import TornTail, log_warning, read_segment, segments_in
+from results.reading import TornTail, log_warning
+from results.seals import checked_chain, is_as_sealed, new_chain, seal_crashed, seal_end
 from results.summary import AccountingError
-from results.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from results.chain import ChainFile
     from results.manifest import State
     from results.summary import Coverage
 
@@ -99,9 +100,9 @@ class RunDirectory:
             inner = Lock.acquire(path, _note(run_id))
             undo.callback(inner.release)
             data = manifests.encode(manifest)
+            _require_size(path, data)
             write_durably(fs, path / MANIFEST_FILE, data, keep_previous=False)
-            chain = ChainFile(path, Chain(run_id=run_id, genesis=manifests.genesis_of(data)), fs)
-            chain.save()
+            chain = new_chain(path, run_id, data, fs)
             run = cls(path, manifest, chain, (outer, inner), fs)
             run._set_reserve(len(data))
             undo.pop_all()
@@ -135,11 +136,11 @@ class RunDirectory:
             _require_unchanged(path, manifest, expect)
             for leftover in path.glob("*.tmp"):
                 fs.unlink(leftover)
-            chain = _checked_chain(path, manifest, data, fs)
+            chain = checked_chain(path, manifest, data, fs)
             if manifest.state == "complete":
-                _seal_end(path, chain, manifest)
+                seal_end(path, chain, manifest)
                 raise AlreadyCompleteError(path, "this run is complete", "start a new one without --resume")
-            _seal_crashed(path, chain, fs, warn)
+            seal_crashed(path, chain, fs, warn)
             run = cls(path, manifest, chain, (outer, inner), fs)
             run._set_reserve(len(manifests.encode(manifest)))
             run.update(state="running", starts=[*manifest.starts, start], ended_at="", chain_head="")
@@ -160,6 +161,17 @@ class RunDirectory:
     def chain_head(self) -> str:
         """The last hash of the chain; worth keeping where nobody who can edit the run can write."""
         return self._chain.chain.head
+
+    def write_checkpoint(self, data: bytes) -> None:
+        """Replace the checkpoint durably, after the chain says that it will be this one. Raises
+        `StorageError`."""
+        self._chain.note_checkpoint(data)
+        write_durably(self._fs, self.checkpoint_path, data)
+
+    def vouches_for(self, data: bytes) -> bool:
+        """Whether these bytes are one of the last checkpoints that the run wrote."""
+        noted = self._chain.chain.checkpoints
+        return noted is None or hashlib.sha256(data).hexdigest() in noted
 
     def journal(self, rotate_bytes: int = ROTATE_BYTES) -> JournalWriter:
         """The journal of this start, on a segment of its own. Raises `StorageError`."""
@@ -196,6 +208,7 @@ class RunDirectory:
         if self._journal is not None:
             self._journal.close()
             self._journal.require_sound()
+        self._require_seals()
         self._drop_reserve()
         self.update(
             state=state,
@@ -205,7 +218,17 @@ class RunDirectory:
             ended_at=ended_at,
             chain_head=self.chain_head,
         )
-        _seal_end(self.path, self._chain, self.manifest)
+        seal_end(self.path, self._chain, self.manifest)
+
+    def _require_seals(self) -> None:
+        """Nothing may be said of the run when a sealed segment was changed or taken away since."""
+        for name, seal in self._chain.chain.segments().items():
+            segment = self.path / name
+            try:
+                if not is_as_sealed(segment, seal):
+                    raise StorageError(segment, "somebody changed it after it was sealed")
+            except CorruptError as error:
+                raise StorageError(segment, error.reason) from error
 
     def fail(self, reasons: list[str], *, ended_at: str) -> bool:
         """After a `StorageError`: try once to say so in the manifest, in the space that was reserved.
@@ -271,98 +294,14 @@ def _require_unchanged(path: Path, manifest: Manifest, expect: Manifest | None) 
         )
 
 
-def _checked_chain(path: Path, manifest: Manifest, data: bytes, fs: FileSystem) -> ChainFile:
-    chain = load_chain(path)
-    segments = segments_in(path)
-    if chain is None:
-        if segments:
-            raise CorruptError(path, "the hash chain is missing")
-        # It died between manifest and chain. No segment may begin before the chain is on the medium.
-        fresh = ChainFile(path, Chain(run_id=manifest.run_id, genesis=manifests.genesis_of(data)), fs)
-        fresh.save()
-        return fresh
-    if chain.genesis != manifests.genesis_of(data):
-        raise CorruptError(
-            path / MANIFEST_FILE, "it is not the one that the run began with", "`mongosweep audit` says more"
+def _require_size(path: Path, data: bytes) -> None:
+    most = MOST_BYTES[MANIFEST_FILE]
+    if len(data) > most:
+        raise StorageRefusedError(
+            path / MANIFEST_FILE,
+            f"it would have {len(data):,} bytes, more than {most:,}",
+            "merge neighbouring entries of the scope, or sweep in parts",
         )
-    if gone := chain.segments().keys() - {segment.name for segment in segments}:
-        raise CorruptError(path / min(gone), "this sealed segment is missing", "`mongosweep audit` says more")
-    for segment in segments:
-        seal = chain.segments().get(segment.name)
-        if seal is not None and not _is_as_sealed(segment, seal):
-            raise CorruptError(segment, "its content is not what was sealed", "`mongosweep audit` says more")
-    return ChainFile(path, chain, fs)
-
-
-def _is_as_sealed(segment: Path, seal: ChainLink) -> bool:
-    """Looks at the size first: a file of another size need not be read, however large it is."""
-    try:
-        same_size = segment.stat(follow_symlinks=False).st_size == seal.bytes
-        return same_size and content_of(segment).sha256 == seal.sha256
-    except OSError as error:
-        raise CorruptError(segment, explain(error), "`mongosweep audit` says more") from error
-
-
-def _seal_end(path: Path, chain: ChainFile, manifest: Manifest) -> None:
-    """Cover the manifest's end by the chain, unless that is done; a crash may have come in between."""
-    if chain.chain.head != manifest.chain_head:
-        return
-    content = content_of(path / MANIFEST_FILE, kind=MANIFEST_FILE)
-    chain.add(
-        ChainLink(
-            kind="manifest",
-            name=MANIFEST_FILE,
-            lines=content.lines,
-            bytes=content.bytes,
-            sha256=content.sha256,
-        )
-    )
-
-
-def _seal_crashed(path: Path, chain: ChainFile, fs: FileSystem, warn: Callable[[TornTail], None]) -> None:
-    sealed = chain.chain.segments()
-    unsealed = [segment for segment in segments_in(path) if segment.name not in sealed]
-    lines_of = {segment: _whole_lines(segment, chain.chain.run_id) for segment in unsealed}
-    _make_durable(path, unsealed, fs)
-    for segment, (lines, torn) in lines_of.items():
-        for tail in torn:
-            warn(tail)
-        content = content_of(segment)
-        chain.add(
-            ChainLink(
-                kind="segment",
-                name=segment.name,
-                lines=lines,
-                bytes=content.bytes,
-                sha256=content.sha256,
-                ended="crashed",
-                torn_bytes=sum(tail.length for tail in torn),
-            )
-        )
-
-
-def _whole_lines(segment: Path, run_id: str) -> tuple[int, list[TornTail]]:
-    """How many lines a segment without a seal holds, and its torn tail. Raises `CorruptError` for damage, and
-    for lines of another run."""
-    torn: list[TornTail] = []
-    lines = 0
-    for lines, observation in enumerate(read_segment(segment, torn.append), start=1):
-        if observation.run_id != run_id:
-            raise CorruptError(segment, f"line {lines} is of another run ({visible(observation.run_id)})")
-    return lines, torn
-
-
-def _make_durable(path: Path, segments: list[Path], fs: FileSystem) -> None:
-    """What a killed process left may be in memory only; a seal over it must not outlive it."""
-    if not segments:
-        return
-    for segment in segments:
-        descriptor = fs.open(segment, os.O_RDONLY | os.O_NOFOLLOW)
-        try:
-            fs.fsync(descriptor)
-        finally:
-            fs.close(descriptor)
-    fs.fsync_dir(path)
 
 
 def _remove_empty_run(path: Path) -> None:

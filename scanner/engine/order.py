@@ -118,13 +118,13 @@ class Order:
         """How many indices this shard visits: exact, by arithmetic on the steps that are stepped over."""
         if self.shards == 1:
             return self.size
-        mine = len(range(self.shard, self.positions, self.shards))
-        skipped = sum(
-            1
-            for element in range(self.size + 1, self.prime)
-            if self.position_of(element) % self.shards == self.shard
-        )
-        return mine - skipped
+        return self.count_until(self.positions - 1)
+
+    def count_until(self, position: int) -> int:
+        """How many indices this shard has visited when the walk has come to `position` (-1: none)."""
+        mine = len(range(self.shard, position + 1, self.shards))
+        steps = (self.position_of(element) for element in range(self.size + 1, self.prime))
+        return mine - sum(step <= position and step % self.shards == self.shard for step in steps)
 
     def position_of(self, element: int) -> int:
         """The step at which the walk stands on `element` (baby-step giant-step; for the few stepped over)."""

@@ -20,6 +20,7 @@ from scanner.clock import timestamp
 from scanner.engine.order import Order, shared_seed
 from scanner.setup.optout import opted_out_addresses
 from scanner.sweep.checkpoint import Checkpoint, PreviousStage, decode, load_marks
+from scanner.sweep.evidence import contradiction
 
 if TYPE_CHECKING:
     from results.files import FileSystem
@@ -76,7 +77,9 @@ def _resume(
     start = Start(at=timestamp(clock.wall()), who=Who.current(), tool_version=__version__)
     directory = RunDirectory.open(path, start, fs, expect=expect)
     try:
-        checkpoint = _believable(directory, _digest(expect), scope)
+        number, shards = options.shard
+        order = Order(len(scope), seed, number - 1, shards)
+        checkpoint = _believable(directory, _digest(expect), scope, order)
     except BaseException:
         directory.close()
         raise
@@ -86,8 +89,10 @@ def _resume(
     return Beginning(directory, seed, _digest(expect), checkpoint, before)
 
 
-def _believable(directory: RunDirectory, digest: str, scope: Scope) -> Checkpoint | None:
-    """The newest checkpoint whose evidence is all there. None means: from the start, which is only rude."""
+def _believable(directory: RunDirectory, digest: str, scope: Scope, order: Order) -> Checkpoint | None:
+    """The newest checkpoint that the run wrote and whose evidence is all there; one that is passed over is
+    told. None means: from the start, which is only rude."""
+    log = logging.getLogger(__name__)
 
     def parse(data: bytes) -> Checkpoint:
         found = decode(data)
@@ -97,13 +102,20 @@ def _believable(directory: RunDirectory, digest: str, scope: Scope) -> Checkpoin
             raise ValueError("a checkpoint of other settings")
         if found.journal is not None and not found.journal.holds(directory.path):
             raise ValueError("it is ahead of the journal")
+        if not directory.vouches_for(data):
+            raise ValueError("it is not what this run wrote")
+        if problem := contradiction(found, directory.path, order):
+            raise ValueError(problem)
         load_marks(directory.path, found)
         return found
 
+    def passed_over(reason: str) -> None:
+        log.warning("%s; the checkpoint before it holds, and what came after it is asked again", reason)
+
     try:
-        return read_newest_valid(directory.checkpoint_path, parse)
+        return read_newest_valid(directory.checkpoint_path, parse, passed_over)
     except CorruptError as error:
-        logging.getLogger(__name__).warning("%s; every target is asked again", error)
+        log.warning("%s; every target is asked again", error)
         return None
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from results.files import write_durably
 from results.summary import Coverage
 from scanner.sweep.checkpoint import PendingCheckpoint, forget_others, with_marks
 from scanner.sweep.judgement import judge_run, lasting_faults
@@ -119,7 +118,7 @@ class Persistence:
         written = checkpoint.after_evidence(self._journal.position)
         if marks is not None:
             written = with_marks(self._fs, self._directory.path, written, marks)
-        write_durably(self._fs, self._directory.checkpoint_path, written.encode())
+        self._directory.write_checkpoint(written.encode())
         before, self._on_disk, self._durable = self._on_disk, written, written
         forget_others(self._fs, self._directory.path, (before, written))
 

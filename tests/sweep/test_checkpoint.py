@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from results.files import FileSystem
 
 SAVES = 3
-CALLS = 75  # of the file layer in a start and three saves, and some more
+CALLS = 95  # of the file layer in a start and three saves, and some more
 
 
 def marks_of(number: int) -> bytes:
@@ -112,8 +112,8 @@ def test_no_loss_of_power_parts_a_checkpoint_from_its_marks(tmp_path: Path) -> N
             "scanner.sweep.persistence:Persistence.write",
             (
                 (
-                    "write_durably(self._fs",
-                    "forget_others(self._fs, self._directory.path, (written,)); write_durably(self._fs",
+                    "self._directory.write_checkpoint(",
+                    "forget_others(self._fs, self._directory.path, ()); self._directory.write_checkpoint(",
                 ),
             ),
         ),
