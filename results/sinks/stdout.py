@@ -12,14 +12,15 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from results.reading import segment_name, segment_number
+from results.files import ResultsError
+from results.follow import Cursor, GrowingJournal
+from results.reading import segment_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 LOOK_INTERVAL = 0.05  # seconds between two looks for new lines
-CHUNK = 1 << 16
 PATIENCE = 600.0  # seconds in which a reader must take something once the sweep is over
 
 
@@ -34,14 +35,17 @@ class RawStream(Protocol):
 
 
 class Follower(threading.Thread):
-    """Copies whole lines from `first` and its successors to a stream until it is told to finish."""
+    """Copies whole lines from segment `first` and its successors to a stream until it is told to finish."""
 
     def __init__(self, directory: Path, first: Path, stream: RawStream) -> None:
         super().__init__(name="stdout", daemon=True)
-        self._directory = directory
-        self._number = segment_number(first.name) or 1
         self._stream = stream
         self._finishing = threading.Event()
+        self._journal = GrowingJournal(
+            directory,
+            Cursor(segment_number(first.name) or 1),
+            somebody_writes=lambda: not self._finishing.is_set(),  # we are told before the lock is free
+        )
         self._copied = 0  # bytes that the reader took
         self.left = False  # the reader closed its end: it has what it wanted
         self.lost = ""  # why lines are missing on stdout although somebody wants them; empty when none are
@@ -49,34 +53,25 @@ class Follower(threading.Thread):
     def run(self) -> None:
         """The thread's work."""
         try:
-            while self._copy_segment():
-                self._number += 1
+            self._copy()
         except BrokenPipeError:
             self.left = True
         except OSError as error:
             self.lost = f"standard output: {error.strerror or error}"
+        except ResultsError as error:
+            self.lost = f"standard output: the journal could not be read: {error}"
         except ValueError:
             self.lost = "standard output was closed"
 
-    def _copy_segment(self) -> bool:
-        """Copy one segment to its end. False when the journal ends with it."""
-        rest = b""
-        with (self._directory / segment_name(self._number)).open("rb") as segment:
+    def _copy(self) -> None:
+        with contextlib.closing(self._journal):
             while True:
-                # Both questions are asked before the read: what comes after them is then in the read.
-                finishing = self._finishing.is_set()
-                followed = (self._directory / segment_name(self._number + 1)).exists()
-                data = segment.read(CHUNK)
-                if data:
-                    whole, newline, rest = (rest + data).rpartition(b"\n")
-                    if newline:
-                        self._put(whole + newline)
-                    continue
-                if followed:
-                    return True
-                if finishing:
-                    return False
-                self._finishing.wait(LOOK_INTERVAL)
+                if lines := self._journal.read():
+                    self._put(lines)
+                elif self._journal.at_end:
+                    return
+                else:
+                    self._finishing.wait(LOOK_INTERVAL)
 
     def _put(self, data: bytes) -> None:
         rest = memoryview(data)

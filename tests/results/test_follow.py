@@ -1,0 +1,437 @@
+"""A reader of a growing journal loses no line and doubles none, wherever the writer stands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from results.chain import CHAIN_FILE, Chain, ChainFile, ChainLink
+from results.files import CorruptError
+from results.follow import CHUNK, Cursor, GrowingJournal
+from results.journal import JournalWriter
+from results.lock import LOCK_FILE, Lock
+from results.reading import TornTail, segment_name
+from results.record import to_json
+from tests.results.examples import START, observation
+from tests.results.runs import create
+from tests.support.faulty_files import Wrapping
+from tests.support.stepping import Actor, SteppingFileSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+LINES = [b'{"n":%d}\n' % number for number in range(6)]
+APPENDS, SYNCS, READS = 0, 1, 2
+MOST_STEPS = 400
+
+
+class Stopping(GrowingJournal):
+    """Stands still before each of its looks at the disk."""
+
+    def __init__(
+        self, directory: Path, park: Callable[[], None], somebody_writes: Callable[[], bool]
+    ) -> None:
+        super().__init__(directory, somebody_writes=somebody_writes)
+        self.park = park
+
+    def _ask_who_writes(self) -> bool:
+        self.park()
+        return super()._ask_who_writes()
+
+    def _ask_for_link(self) -> ChainLink | None:
+        self.park()
+        return super()._ask_for_link()
+
+    def _open(self) -> bool:
+        self.park()
+        return super()._open()
+
+    def _take(self) -> tuple[bytes, int]:
+        self.park()
+        return super()._take()
+
+    def _is_last(self, link: ChainLink | None) -> bool:
+        self.park()
+        return super()._is_last(link)
+
+
+class Hasty(Stopping):
+    """A wrong one, to show that the schedules find it: takes the next segment for the end of this one."""
+
+    def _ask_for_link(self) -> ChainLink | None:
+        followed = (self._directory / segment_name(self.cursor.segment + 1)).exists()
+        self.park()
+        return ChainLink(kind="segment", name="", lines=0, bytes=0, sha256="") if followed else None
+
+    def _judge_rest(self, link: ChainLink | None, *, writing: bool) -> None:
+        pass
+
+
+class Stage:
+    """One writer of two threads, which rotates after each line, and one reader; each moves when told."""
+
+    def __init__(self, directory: Path, reader: type[Stopping] = Stopping) -> None:
+        directory.mkdir()
+        self.read = b""
+        self.writing = True
+        fs = SteppingFileSystem(lambda: self.syncing.park())
+        chain = ChainFile(directory, Chain(run_id="run-1", genesis="0" * 64), fs)
+        self.appending = Actor(self._append)
+        self.syncing = Actor(lambda _: self._sync())
+        self._fs, self._directory, self._chain = fs, directory, chain
+        self._inside = False
+        self.journal: JournalWriter | None = None
+        self._reader_kind = reader
+        self.reading = Actor(self._read)
+
+    def _append(self, park: Callable[[], None]) -> None:
+        for line in LINES:
+            park()
+            while self.journal is None:
+                park()
+            self._inside, self._fs.park = True, park
+            self.journal.append(line)
+            self._inside, self._fs.park = False, self.syncing.park
+
+    def _sync(self) -> None:
+        self.journal = JournalWriter(self._directory, self._fs, self._chain, rotate_bytes=1)
+        while not self.appending.ended:
+            self.syncing.park()
+            self.journal.sync()
+        self.journal.close()
+
+    def _read(self, park: Callable[[], None]) -> None:
+        with closing(self._reader_kind(self._directory, park, lambda: self.writing)) as journal:
+            while not journal.at_end:
+                self.read += journal.read()
+
+    def move(self, who: int) -> None:
+        """One step of one thread. Whoever appends holds the lock of the two: it is let finish first."""
+        if who == READS:
+            self.reading.step()
+        elif who == APPENDS:
+            self.appending.step()
+        else:
+            while self._inside:
+                self.appending.step()
+            self._fs.park = self.syncing.park
+            self.syncing.step()
+
+    def to_the_end(self) -> bytes:
+        """All that the reader gives out once everybody could finish."""
+        for _ in range(MOST_STEPS):
+            if self.syncing.ended:
+                break
+            self.move(SYNCS)
+            self.move(APPENDS)
+        assert self.syncing.ended
+        self.writing = False
+        for _ in range(MOST_STEPS):
+            if not self.reading.step():
+                break
+        assert self.reading.ended
+        return self.read
+
+
+@settings(max_examples=150, deadline=None)
+@given(schedule=st.lists(st.sampled_from([APPENDS, SYNCS, SYNCS, READS, READS]), max_size=250))
+def test_no_line_is_lost_or_doubled_in_any_order_of_steps(
+    tmp_path_factory: pytest.TempPathFactory, schedule: list[int]
+) -> None:
+    stage = Stage(tmp_path_factory.mktemp("stage") / "run")
+    for who in schedule:
+        stage.move(who)
+    assert stage.to_the_end() == b"".join(LINES)
+
+
+def two_visits(place: Path, reader: type[Stopping], first: int, looks: int, second: int) -> bytes:
+    """The writer goes so far, then the reader looks so often, then the writer goes on, then the reader."""
+    stage = Stage(place, reader)
+    turns = [SYNCS, SYNCS, APPENDS, SYNCS]
+    for at in range(first):
+        stage.move(turns[at % len(turns)])
+    for _ in range(looks):
+        stage.move(READS)
+    for at in range(first, first + second):
+        stage.move(turns[at % len(turns)])
+    for _ in range(30):
+        stage.move(READS)
+    return stage.to_the_end()
+
+
+def visits(step: int) -> list[tuple[int, int, int]]:
+    return [
+        (first, looks, second)
+        for first in range(4, 90, step)
+        for looks in range(1, 12)
+        for second in range(0, 90 - first, 3 * step)
+    ]
+
+
+def test_the_writer_may_go_on_between_any_two_looks(tmp_path: Path) -> None:
+    for number, (first, looks, second) in enumerate(visits(10)):
+        read = two_visits(tmp_path / str(number), Stopping, first, looks, second)
+        assert read == b"".join(LINES), (first, looks, second)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+def test_the_writer_may_go_on_between_any_two_looks_from_every_step(tmp_path: Path) -> None:
+    for number, (first, looks, second) in enumerate(visits(1)):
+        read = two_visits(tmp_path / str(number), Stopping, first, looks, second)
+        assert read == b"".join(LINES), (first, looks, second)
+
+
+def test_a_reader_that_takes_the_next_segment_for_the_end_is_found_out(tmp_path: Path) -> None:
+    for number, (first, looks, second) in enumerate(visits(6)):
+        if two_visits(tmp_path / str(number), Hasty, first, looks, second) != b"".join(LINES):
+            return
+    raise AssertionError("the schedules do not tell a wrong reader from a right one")
+
+
+# --- by hand: what a crash, a late start and damage look like ---------------------------------------------
+
+
+def chain_of(directory: Path) -> ChainFile:
+    chain = ChainFile(directory, Chain(run_id="run-1", genesis="0" * 64), Wrapping())
+    chain.save()
+    return chain
+
+
+def sealed(chain: ChainFile, number: int, size: int, torn_bytes: int = 0) -> None:
+    chain.add(
+        ChainLink(
+            kind="segment",
+            name=segment_name(number),
+            lines=1,
+            bytes=size,
+            sha256="0",
+            ended="crashed" if torn_bytes else "sealed",
+            torn_bytes=torn_bytes,
+        )
+    )
+
+
+class Reading:
+    """A journal of a directory, whose writer lives as long as the test says."""
+
+    def __init__(self, directory: Path, cursor: Cursor | None = None) -> None:
+        self.writing = True
+        self.torn: list[TornTail] = []
+        self.journal = GrowingJournal(
+            directory, cursor or Cursor(), somebody_writes=lambda: self.writing, warn=self.torn.append
+        )
+
+    def all(self) -> bytes:
+        """Everything that is there now."""
+        found = b""
+        while data := self.journal.read():
+            found += data
+        return found
+
+
+class Follow(Protocol):
+    """Begins to read a journal."""
+
+    def __call__(self, directory: Path, cursor: Cursor | None = None) -> Reading: ...
+
+
+@pytest.fixture
+def follow() -> Iterator[Follow]:
+    with ExitStack() as stack:
+
+        def begin(directory: Path, cursor: Cursor | None = None) -> Reading:
+            reading = Reading(directory, cursor)
+            stack.callback(reading.journal.close)
+            return reading
+
+        yield begin
+
+
+def test_a_torn_line_is_waited_for_and_told_once_nobody_writes(tmp_path: Path, follow: Follow) -> None:
+    segment = tmp_path / segment_name(1)
+    reading = follow(tmp_path)
+    assert (reading.all(), reading.journal.at_end) == (b"", False)
+    segment.write_bytes(LINES[0] + LINES[1][:3])
+    assert (reading.all(), reading.journal.at_end) == (LINES[0], False)
+    assert reading.journal.cursor == Cursor(1, len(LINES[0]))
+    segment.write_bytes(LINES[0] + LINES[1] + LINES[2][:4])
+    assert reading.all() == LINES[1]
+    reading.writing = False
+    assert (reading.all(), reading.all(), reading.journal.at_end) == (b"", b"", True)
+    assert [(tail.offset, tail.length) for tail in reading.torn] == [(len(LINES[0] + LINES[1]), 4)]
+
+
+def test_a_torn_tail_is_passed_over_when_the_run_is_taken_up_again(tmp_path: Path, follow: Follow) -> None:
+    """With lines in it that a hole of a power loss cut off from the others."""
+    chain, hole = chain_of(tmp_path), bytes(600) + b"\n" + LINES[1]
+    (tmp_path / segment_name(1)).write_bytes(LINES[0] + hole)
+    reading = follow(tmp_path)
+    reading.writing = False
+    assert reading.all() == LINES[0]
+    reading.writing = True
+    sealed(chain, 1, len(LINES[0] + hole), torn_bytes=len(hole))
+    (tmp_path / segment_name(2)).write_bytes(LINES[2])
+    assert reading.all() == LINES[2]
+    assert len(reading.torn) == 1
+
+
+def test_a_death_between_two_segments_leaves_both_to_be_read(tmp_path: Path, follow: Follow) -> None:
+    chain_of(tmp_path)
+    (tmp_path / segment_name(1)).write_bytes(LINES[0])
+    (tmp_path / segment_name(2)).write_bytes(LINES[1])
+    reading = follow(tmp_path)
+    assert reading.all() == LINES[0], "as long as somebody writes, more may come to the first"
+    reading.writing = False
+    assert (reading.all(), reading.journal.at_end) == (LINES[1], True)
+
+
+def test_a_reader_may_start_anywhere_and_late(tmp_path: Path, follow: Follow) -> None:
+    chain = chain_of(tmp_path)
+    for number in (1, 2):
+        (tmp_path / segment_name(number)).write_bytes(LINES[0] + LINES[1])
+        sealed(chain, number, len(LINES[0] + LINES[1]))
+    (tmp_path / segment_name(3)).write_bytes(LINES[2])
+    assert follow(tmp_path).all() == (LINES[0] + LINES[1]) * 2 + LINES[2]
+    middle = follow(tmp_path, Cursor(2, len(LINES[0])))
+    assert middle.all() == LINES[1] + LINES[2]
+    assert middle.journal.cursor == Cursor(3, len(LINES[2]))
+
+
+def test_a_cursor_behind_what_a_loss_of_power_left_is_at_the_end(tmp_path: Path, follow: Follow) -> None:
+    chain = chain_of(tmp_path)
+    (tmp_path / segment_name(1)).write_bytes(LINES[0])
+    reading = follow(tmp_path, Cursor(1, 500))
+    reading.writing = False
+    assert (reading.all(), reading.journal.at_end) == (b"", True)
+    sealed(chain, 1, len(LINES[0]))
+    (tmp_path / segment_name(2)).write_bytes(LINES[1])
+    assert reading.all() == LINES[1]
+
+
+def test_a_slow_reader_holds_one_chunk_and_no_more(tmp_path: Path, follow: Follow) -> None:
+    (tmp_path / segment_name(1)).write_bytes(b"".join(LINES) * 20_000)
+    reading = follow(tmp_path)
+    assert 0 < len(reading.journal.read()) <= CHUNK
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (LINES[0], "cut to"),
+        (LINES[0] + LINES[1] + bytes(10), "no line"),
+        (LINES[0] + LINES[1] + b"x" * CHUNK, "no line"),
+    ],
+    ids=["cut", "a hole", "a line without end"],
+)
+def test_damage_while_somebody_writes_is_loud(
+    tmp_path: Path, follow: Follow, content: bytes, says: str
+) -> None:
+    segment = tmp_path / segment_name(1)
+    segment.write_bytes(LINES[0] + LINES[1])
+    reading = follow(tmp_path)
+    reading.all()
+    segment.write_bytes(content)
+    with pytest.raises(CorruptError, match=says):
+        reading.all()
+
+
+@pytest.mark.parametrize("size", [-3, 3])
+def test_a_segment_of_another_length_than_its_seal_is_loud(tmp_path: Path, follow: Follow, size: int) -> None:
+    (tmp_path / segment_name(1)).write_bytes(LINES[0])
+    sealed(chain_of(tmp_path), 1, len(LINES[0]) + size)
+    with pytest.raises(CorruptError, match=CHAIN_FILE):
+        follow(tmp_path).all()
+
+
+def test_a_missing_segment_is_loud(tmp_path: Path, follow: Follow) -> None:
+    chain = chain_of(tmp_path)
+    (tmp_path / segment_name(3)).write_bytes(LINES[0])
+    with pytest.raises(CorruptError, match="this segment is missing"):
+        follow(tmp_path, Cursor(2)).all() or follow(tmp_path, Cursor(1)).all()
+    (tmp_path / segment_name(1)).write_bytes(LINES[0])
+    sealed(chain, 1, len(LINES[0]))
+    with pytest.raises(CorruptError, match="this segment is missing"):
+        follow(tmp_path).all()
+
+
+def test_the_lock_of_the_run_tells_who_writes(tmp_path: Path) -> None:
+    run = create(tmp_path)
+    line = to_json(observation())
+    run.journal().append(line)
+    with closing(GrowingJournal(run.path)) as journal:
+        assert (journal.read(), journal.read(), journal.at_end) == (line, b"", False)
+        run.close()
+        assert (journal.read(), journal.at_end) == (b"", True)
+        with type(run).open(run.path, START) as again:
+            again.journal().append(line)
+            assert (journal.read(), journal.at_end) == (line, False)
+        assert (journal.read(), journal.at_end) == (b"", True)
+
+
+WRITER = """
+import sys, threading, time
+from pathlib import Path
+from results.chain import Chain, ChainFile
+from results.files import REAL
+from results.journal import JournalWriter
+from results.lock import Lock
+directory, count = Path(sys.argv[1]), int(sys.argv[2])
+lock = Lock.acquire(directory)
+chain = ChainFile(directory, Chain(run_id="run-1", genesis="0" * 64), REAL)
+chain.save()
+journal = JournalWriter(directory, REAL, chain, rotate_bytes=2000)
+done = threading.Event()
+def sync():
+    while not done.is_set():
+        journal.sync()
+syncing = threading.Thread(target=sync)
+syncing.start()
+print("writing", flush=True)
+for number in range(count):
+    journal.append(b'{"n":%d}\\n' % number)
+    while number - journal.durable > 500:
+        time.sleep(0.001)
+done.set()
+syncing.join()
+journal.close()
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["to its end", "killed"])
+def test_another_process_may_follow(tmp_path: Path, follow: Follow, killed: bool) -> None:
+    count = 10**9 if killed else 20_000
+    with subprocess.Popen(
+        [sys.executable, "-B", "-c", WRITER, str(tmp_path), str(count)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with closing(GrowingJournal(tmp_path, warn=lambda _: None)) as journal:
+            found = b""
+            while not journal.at_end:
+                found += journal.read()
+                if killed and journal.cursor.segment > 20:
+                    process.send_signal(signal.SIGKILL)
+                    process.wait()
+    written = b"".join(path.read_bytes() for path in sorted(tmp_path.glob("observations-*")))
+    assert journal.cursor.segment > 20
+    assert found == written[: written.rfind(b"\n") + 1]
+    lines = found.splitlines(keepends=True)
+    assert lines == [b'{"n":%d}\n' % number for number in range(len(lines))]
+    assert killed or len(lines) == count
+
+
+def test_a_lock_that_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / LOCK_FILE)
+    with pytest.raises(Exception, match="no plain file"):
+        Lock.acquire(tmp_path)
+    assert GrowingJournal(tmp_path).read() == b""
