@@ -47,6 +47,7 @@ class Follower(threading.Thread):
             somebody_writes=lambda: not self._finishing.is_set(),  # we are told before the lock is free
         )
         self._copied = 0  # bytes that the reader took
+        self.patience = PATIENCE
         self.left = False  # the reader closed its end: it has what it wanted
         self.lost = ""  # why lines are missing on stdout although somebody wants them; empty when none are
 
@@ -96,9 +97,10 @@ class Follower(threading.Thread):
         with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C ends the wait
             self.join(patience)
 
-    def drain(self, patience: float = PATIENCE) -> None:
+    def drain(self, patience: float | None = None) -> None:
         """Wait for the end, as long as the reader takes something every `patience` seconds. One that does not
         is given up: it would keep the run's lock for ever."""
+        patience = self.patience if patience is None else patience
         self._finishing.set()
         with contextlib.suppress(KeyboardInterrupt):
             copied = -1

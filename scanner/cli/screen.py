@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from results.text import human_bytes, visible
 from scanner.cli.plan_text import duration, plural
@@ -135,6 +135,7 @@ class TerminalScreen(PlainScreen):
         from rich.live import Live
         from rich.progress import BarColumn, Progress, TextColumn
 
+        self._terminal = stream
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._bar = Progress(
             BarColumn(bar_width=None), TextColumn("{task.description}", markup=False), expand=True
@@ -158,7 +159,9 @@ class TerminalScreen(PlainScreen):
             self._live.start(refresh=True)
 
     def progress(self, snapshot: ProgressSnapshot) -> None:
-        """Move the bar."""
+        """Move the bar; not while the terminal has not taken the last picture."""
+        if getattr(self._terminal, "behind", False):
+            return
         self._bar.update(self._task, completed=snapshot.done, description=progress_line(snapshot))
         with contextlib.suppress(OSError, ValueError):
             self._live.update(self._view(), refresh=True)
@@ -269,10 +272,11 @@ def summary_lines(summary: RunSummary) -> list[str]:
 
 def show_table(run_dir: str) -> None:
     """The findings of a run as a table on stdout, the gravest first."""
-    import sys
     from pathlib import Path
 
     from results.reading import read_run
     from results.report.table import print_table
+    from scanner.cli.streams import patient_stdout
 
-    print_table(read_run(Path(run_dir)), sys.stdout)
+    with patient_stdout() as stdout:
+        print_table(read_run(Path(run_dir)), cast("TextIO", stdout))

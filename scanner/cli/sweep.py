@@ -6,6 +6,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO, cast
 
 import click
 
@@ -64,7 +65,7 @@ def command(
     """
     from scanner.cli.log import configure
     from scanner.cli.screen import screen_for
-    from scanner.cli.streams import is_terminal, may_reach_terminal
+    from scanner.cli.streams import is_terminal, may_reach_terminal, patient_stderr
     from scanner.clock import SystemClock
     from scanner.setup.clock_check import require_clock, witnesses
     from scanner.setup.doctor import require_descriptors, require_engine
@@ -91,9 +92,13 @@ def command(
         quiet=quiet,
     )
     alone = not (lines and may_reach_terminal(sys.stdout))
-    with closing(configure(log_level)), screen_for(sys.stderr, quiet=quiet, alone=alone) as screen:
+    with (
+        patient_stderr() as stderr,
+        closing(configure(log_level)),
+        screen_for(cast("TextIO", stderr), quiet=quiet, alone=alone) as screen,
+    ):
         result = run(loaded.settings, loaded.scope, options, screen)
-    if not lines:
+    if not (lines or getattr(stderr, "given_up", False)):  # a stopped terminal takes no table either
         from scanner.cli.screen import show_table
 
         show_table(result.run_dir)

@@ -61,10 +61,14 @@ class ScopeGuard:
         """Let the sweep's own loopback server be probed as well."""
         self._self_test = scope
 
-    def narrow(self, scope: Scope) -> int:
-        """Keep only what the new scope allows too. Returns how many targets that took away."""
+    def narrow(self, scope: Scope, kept: tuple[Scope, Scope] | None = None) -> int:
+        """Keep only what the new scope allows too. Returns how many targets that took away. `kept` may hold a
+        scope and its intersection with the new one: what takes long for large ones may be done elsewhere."""
         before = len(self._scope)
-        self._scope = self._scope.intersect(scope)
+        if kept is not None and kept[0] is self._scope:
+            self._scope = kept[1]
+        else:
+            self._scope = self._scope.intersect(scope)
         if self._canaries is not None:
             self._canaries = self._canaries.intersect(scope)
         taken = before - len(self._scope)

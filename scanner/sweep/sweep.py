@@ -205,8 +205,11 @@ class Sweep:
 
     def _seal(self, ended_at: str) -> RunSummary:
         directory, accounts = self.parts.prepared.begun.directory, self.engine.accounts
-        if self.parts.follower is not None:
-            self.parts.follower.finish(STDOUT_PATIENCE)
+        follower = self.parts.follower
+        if follower is not None:
+            follower.finish(STDOUT_PATIENCE)
+            if self.parts.control.interrupted.is_set():
+                follower.patience = STDOUT_PATIENCE  # whoever stops a sweep does not wait for its readers
         facts = self.parts.facts(self.engine.not_reached())
         state, reasons = self.persistence.seal(facts, accounts, ended_at)
         agreed = self.parts.recorder.agreed

@@ -135,8 +135,9 @@ class Connector(Protocol):
     def extend(self, seconds: float) -> None:
         """Time stood still for so long: no deadline may have passed meanwhile."""
 
-    def ask_again(self, detail: str) -> None:
-        """Report a fault of this machine for every connect that nobody has answered yet."""
+    def ask_again(self, detail: str, *, talking: bool = False) -> None:
+        """Report a fault of this machine for every connect that nobody has answered yet, and for every
+        conversation too when `talking`."""
 
     def drop_forbidden(self) -> None:
         """Break off whatever is under way with targets that the scope holds no longer: left alone, the

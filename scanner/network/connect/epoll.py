@@ -429,10 +429,10 @@ class EpollConnector:
                 if slot.host_deadline:
                     slot.host_deadline += seconds
 
-    def ask_again(self, detail: str) -> None:
+    def ask_again(self, detail: str, *, talking: bool = False) -> None:
         """See `Connector.ask_again`. A dialogue whose reopening waits begins again, too."""
         for slot in list(self._slots.values()):
-            if slot.phase == CONNECTING:
+            if slot.phase == CONNECTING or (talking and slot.phase != IDLE):
                 self._retire(slot, LocalFault.NETWORK, detail)
 
     def drop_forbidden(self) -> None:

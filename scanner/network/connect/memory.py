@@ -142,7 +142,7 @@ class MemoryConnector:
     def extend(self, seconds: float) -> None:
         """See `Connector.extend`: there is no time here."""
 
-    def ask_again(self, detail: str) -> None:
+    def ask_again(self, detail: str, *, talking: bool = False) -> None:
         """See `Connector.ask_again`: nothing is ever unanswered here."""
 
     def drop_forbidden(self) -> None:

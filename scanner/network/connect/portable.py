@@ -219,11 +219,15 @@ class PortableConnector:
         for link in self._links:
             link.extend(seconds)
 
-    def ask_again(self, detail: str) -> None:
+    def ask_again(self, detail: str, *, talking: bool = False) -> None:
         """See `Connector.ask_again`."""
+        opening = set()
         for task, link in list(self._tasks.items()):
-            if link.patience is not None and task.cancel():
+            opening.add(link)
+            if (talking or link.patience is not None) and task.cancel():
                 self._report(link, LocalFault.NETWORK, detail)
+        for link in [link for link in self._links if talking and link not in opening]:
+            self._report(link, LocalFault.NETWORK, detail)
 
     def drop_forbidden(self) -> None:
         """See `Connector.drop_forbidden`."""
