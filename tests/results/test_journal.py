@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from results.chain import Chain, ChainFile, content_of
-from results.files import REAL, FileSystem, StorageError
+from results.chain import Chain, ChainFile, content_of, load_chain
+from results.files import MOST_BYTES, REAL, FileSystem, StorageError
 from results.journal import JournalWriter, Position, read_run, segments_in
 from results.record import to_json
 from tests.results.examples import observation
 from tests.support.faulty_files import Call, FailingFileSystem, Wrapping
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 LINES = [to_json(observation(f"127.0.0.{n}")) for n in range(1, 101)]
@@ -217,6 +218,97 @@ def test_a_segment_that_is_removed_or_replaced_is_noticed(tmp_path: Path) -> Non
         other.check_in_place()
     with pytest.raises(StorageError):
         other.append(LINES[0])
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, 100)
+
+
+def emptied(path: Path) -> None:
+    """What logrotate does with `copytruncate`."""
+    os.truncate(path, 0)
+
+
+def holed(path: Path) -> None:
+    os.truncate(path, path.stat().st_size + 5000)
+
+
+def written_to(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"another program\n")
+
+
+def overwritten(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(len(LINES[0]) + 5)
+        file.write(b"#")
+
+
+def replaced_by_its_copy(path: Path) -> None:
+    data = path.read_bytes()
+    path.rename(path.with_name("moved"))
+    path.write_bytes(data)
+
+
+MEDDLING = [
+    (cut, "somebody cut it at byte 100 during the run"),
+    (emptied, "somebody cut it at byte 0 during the run"),
+    (holed, "somebody else wrote to it from byte"),
+    (written_to, "somebody else wrote to it from byte"),
+    (overwritten, "somebody changed it between byte 0 and byte"),
+    (replaced_by_its_copy, "another file took the place"),
+]
+named = pytest.mark.parametrize(("meddle", "says"), MEDDLING, ids=[each[0].__name__ for each in MEDDLING])
+
+
+@named
+@pytest.mark.parametrize("when", ["append", "rotate", "close"])
+def test_whoever_else_touches_a_segment_ends_the_run(
+    tmp_path: Path, meddle: Callable[[Path], None], says: str, when: str
+) -> None:
+    journal = writer(tmp_path, rotate_bytes=1 << 26 if when != "rotate" else 1000)
+    journal.append_many(LINES[:2])
+    if when != "rotate":
+        journal.sync()
+    meddle(journal.path)
+
+    def go_on() -> None:
+        if when != "close":
+            journal.append(LINES[2])
+            assert meddle in (overwritten, replaced_by_its_copy), "the next write tells"
+            journal.sync()
+        journal.close()
+
+    with pytest.raises(StorageError, match=says) as caught:
+        go_on()
+    assert caught.value.exit_code == 4
+    journal.close()
+    with pytest.raises(StorageError, match=says):
+        journal.require_sound()
+    names = ChainFile(tmp_path, load_chain(tmp_path) or Chain(run_id="", genesis=""), REAL).chain.segments()
+    assert "observations-0001.jsonl" not in names, "nothing seals what somebody else wrote"
+
+
+def test_a_change_is_placed_between_two_flushes(tmp_path: Path) -> None:
+    journal = writer(tmp_path)
+    for line in LINES[:5]:
+        journal.append(line)
+        journal.sync()
+    overwritten(journal.path)
+    first, second = len(LINES[0]), len(LINES[0] + LINES[1])
+    with pytest.raises(StorageError, match=f"between byte {first:,} and byte {second:,} during"):
+        journal.close()
+
+
+def test_a_segment_stays_readable_however_slow_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MOST_BYTES, "segment", len(LINES[0]) + 1)
+    journal = writer(tmp_path)
+    journal.append(LINES[0])
+    with pytest.raises(StorageError, match="it is full"):
+        journal.append(LINES[1])
+    journal.close()
 
 
 UNTIL_FULL = """
