@@ -346,7 +346,8 @@ class Scope:
     def intersect(self, other: Scope) -> Scope:
         """The targets of both: what a reload may leave. Owners stay ours; the earlier expiry holds."""
         segments = {v: list(meet(self._segments[v], other._segments[v])) for v in (4, 6)}
-        denies = self._denies + tuple(deny for deny in other._denies if deny not in self._denies)
+        known = frozenset(self._denies)
+        denies = self._denies + tuple(deny for deny in other._denies if deny not in known)
         allowed = self._allowed & other._allowed
         return Scope._made(self._entries, denies, segments, self._excluded, allowed, self._names)
 

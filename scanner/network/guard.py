@@ -5,7 +5,7 @@ A reload may narrow the scope and never widen it; the narrowed scope holds for t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from targets.scope import Scope, Target
 
 REFRESH = 0.25  # seconds; how old the cached wall clock may be, so that expiry holds within a second
+
+
+class Part(NamedTuple):
+    """What is left of a scope, and of its canaries, by a new one."""
+
+    of: Scope
+    left: Scope
+    canaries: Scope | None
 
 
 class ScopeGuard:
@@ -61,16 +69,23 @@ class ScopeGuard:
         """Let the sweep's own loopback server be probed as well."""
         self._self_test = scope
 
-    def narrow(self, scope: Scope, kept: tuple[Scope, Scope] | None = None) -> int:
-        """Keep only what the new scope allows too. Returns how many targets that took away. `kept` may hold a
-        scope and its intersection with the new one: what takes long for large ones may be done elsewhere."""
+    def part(self, scope: Scope) -> Part:
+        """What a new scope leaves of this one, for `narrow`: for large ones that takes long, and may be done in
+        another thread."""
+        canaries = self._canaries
+        return Part(
+            self._scope,
+            self._scope.intersect(scope),
+            canaries.intersect(scope) if canaries is not None else None,
+        )
+
+    def narrow(self, scope: Scope | Part) -> int:
+        """Keep only what the new scope allows too. Returns how many targets that took away."""
+        part = scope if isinstance(scope, Part) else self.part(scope)
         before = len(self._scope)
-        if kept is not None and kept[0] is self._scope:
-            self._scope = kept[1]
-        else:
-            self._scope = self._scope.intersect(scope)
-        if self._canaries is not None:
-            self._canaries = self._canaries.intersect(scope)
+        self._scope = part.left if part.of is self._scope else self._scope.intersect(part.left)
+        if self._canaries is not None and part.canaries is not None:
+            self._canaries = self._canaries.intersect(part.canaries)
         taken = before - len(self._scope)
         self.narrowed += taken
         return taken

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from scanner.clock import Clock
     from scanner.engine.engine import Engine
-    from scanner.network.guard import ScopeGuard
+    from scanner.network.guard import Part, ScopeGuard
     from scanner.network.uplink import Uplink
     from scanner.setup.blackout import ActiveBlackouts
     from targets.scope import Scope
@@ -125,36 +125,32 @@ class RunControl:
         with self._parsing:
             if number != self._reloads or not self._tell(loop, number, read, names=False):
                 return
-        self._tell(loop, number, read, names=True)
+        if number == self._reloads:
+            self._tell(loop, number, read, names=True)
 
     def _tell(
         self, loop: asyncio.AbstractEventLoop, number: int, read: Callable[[bool], Scope], *, names: bool
     ) -> bool:
         """Read once and tell the loop; whether it could be read."""
-        before = self._guard.scope
-        found: Scope | Exception
-        kept = before
+        found: Part | Exception
         try:
             with _uncollected():
-                found = read(names)
-                kept = before.intersect(found)
+                found = self._guard.part(read(names))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the file, nothing may be sent on a doubt
             found = error
         with suppress(RuntimeError):  # the sweep is over
-            loop.call_soon_threadsafe(self._take_over, number, found, (before, kept), names)
+            loop.call_soon_threadsafe(self._take_over, number, found, names)
         return not isinstance(found, Exception)
 
-    def _take_over(
-        self, number: int, found: Scope | Exception, kept: tuple[Scope, Scope], names: bool
-    ) -> None:
-        """On the loop: what a reading gave."""
+    def _take_over(self, number: int, found: Part | Exception, names: bool) -> None:
+        """On the loop: what a reading left of the scope."""
         if number != self._reloads:
             return  # there is a newer one
         if isinstance(found, Exception):
             self._engine.pause_reasons.add(BROKEN)
             self._notice(f"the scope could not be reloaded, paused: {found}")
         else:
-            self._taken += self._guard.narrow(found, kept)
+            self._taken += self._guard.narrow(found)
             self._engine.connector.drop_forbidden()
             if names:
                 self._engine.pause_reasons.discard(BROKEN)
