@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -20,14 +22,14 @@ from results.journal import JournalWriter
 from results.lock import LOCK_FILE, Lock
 from results.reading import TornTail, segment_name
 from results.record import to_json
+from results.sinks.stdout import LOOK_INTERVAL, Follower
 from tests.results.examples import START, observation
 from tests.results.runs import create
-from tests.support.faulty_files import Wrapping
+from tests.support.faulty_files import Call, Wrapping
 from tests.support.stepping import Actor, SteppingFileSystem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 LINES = [b'{"n":%d}\n' % number for number in range(6)]
 APPENDS, SYNCS, READS = 0, 1, 2
@@ -435,3 +437,51 @@ def test_a_lock_that_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="no plain file"):
         Lock.acquire(tmp_path)
     assert GrowingJournal(tmp_path).read() == b""
+
+
+class _Slow(Wrapping):
+    """A disk that is slow once a new segment is there: meanwhile `then` is called."""
+
+    then: Callable[[], None] | None = None
+
+    def after(self, call: Call) -> None:
+        opened = [
+            each.path for each in self.calls if each.method == "open" and "observations" in each.path.name
+        ]
+        if call.method == "fsync_dir" and len(opened) == 2 and self.then is not None:
+            then, self.then = self.then, None
+            then()
+
+
+def test_stdout_has_the_lines_that_come_while_a_segment_is_exchanged(tmp_path: Path) -> None:
+    """The next segment is there, and the line goes to the one before it still."""
+    reading, writing = os.pipe()
+    fs = _Slow()
+    chain = ChainFile(tmp_path, Chain(run_id="run-1", genesis="0" * 64), fs)
+    journal = JournalWriter(tmp_path, fs, chain, rotate_bytes=1)
+    with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "wb", buffering=0) as stream:
+        follower = Follower(tmp_path, journal.path, stream)
+        follower.start()
+
+        def append_late() -> None:
+            time.sleep(10 * LOOK_INTERVAL)  # however often the reader looks at the two segments
+            journal.append(LINES[1])
+
+        fs.then = append_late
+        journal.append(LINES[0])
+        journal.sync()
+        journal.append(LINES[2])
+        journal.close()
+        follower.finish(20)
+        stream.close()
+        assert reader.read() == b"".join(LINES[:3])
+    assert follower.lost == ""
+
+
+def test_stdout_says_when_the_journal_could_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / segment_name(1)).write_bytes(LINES[0] + bytes(50))
+    with Path(os.devnull).open("wb", buffering=0) as stream:
+        follower = Follower(tmp_path, tmp_path / segment_name(1), stream)
+        follower.run()
+    assert "the journal could not be read" in follower.lost
+    assert "0001.jsonl" in follower.lost
