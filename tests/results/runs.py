@@ -8,8 +8,10 @@ from results.files import (
     REAL,
     FileSystem,
 )
+from results.record import to_json
 from results.run import RunDirectory
-from tests.results.examples import manifest
+from results.summary import Coverage
+from tests.results.examples import manifest, observation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,3 +20,28 @@ if TYPE_CHECKING:
 def create(output: Path, run_id: str = "run-1", fs: FileSystem = REAL, need_bytes: int = 0) -> RunDirectory:
     """A new run under `output`."""
     return RunDirectory.create(output, run_id, manifest(run_id), fs, need_bytes=need_bytes)
+
+
+LINES = [to_json(observation(f"127.0.0.{n}")) for n in range(1, 5)]
+WHOLE = Coverage(planned=4, outcomes=4)
+
+
+def finish(run: RunDirectory) -> None:
+    """End a run as complete."""
+    run.finish(
+        "complete", ended_at="2026-03-01T09:00:00.000Z", coverage=WHOLE, outcomes={"open": 1}, reasons=[]
+    )
+
+
+def crashed(tmp_path: Path, tail: bytes = b"") -> Path:
+    """A run whose process ended without a word, with `tail` after three lines."""
+    run = create(tmp_path)
+    for line in LINES[:3]:
+        run.journal().append(line)
+    run.journal().sync()
+    for lock in run._locks:
+        lock.release()
+    path = run.path / "observations-0001.jsonl"
+    path.write_bytes(path.read_bytes() + tail)
+    (run.path / "checkpoint.json.tmp").write_text("half")
+    return run.path

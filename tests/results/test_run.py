@@ -25,22 +25,12 @@ from results.record import to_json
 from results.run import RunDirectory, load_manifest
 from results.runs import list_runs, run_info
 from results.summary import AccountingError, Coverage
-from tests.results.examples import START, manifest, observation
-from tests.results.runs import create
+from tests.results.examples import START, manifest
+from tests.results.runs import LINES, WHOLE, crashed, create, finish
 from tests.support.faulty_files import FailingFileSystem
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-LINES = [to_json(observation(f"127.0.0.{n}")) for n in range(1, 5)]
-WHOLE = Coverage(planned=4, outcomes=4)
-
-
-def finish(run: RunDirectory) -> None:
-    """End a run as complete."""
-    run.finish(
-        "complete", ended_at="2026-03-01T09:00:00.000Z", coverage=WHOLE, outcomes={"open": 1}, reasons=[]
-    )
 
 
 def test_a_run_from_beginning_to_end(tmp_path: Path) -> None:
@@ -142,20 +132,6 @@ def test_a_run_id_that_is_taken(tmp_path: Path) -> None:
         create(tmp_path)
     assert load_manifest(tmp_path / "run-1")[0] == manifest()
     create(tmp_path, "run-2").close()
-
-
-def crashed(tmp_path: Path, tail: bytes = b"") -> Path:
-    """A run whose process ended without a word, with `tail` after three lines."""
-    run = create(tmp_path)
-    for line in LINES[:3]:
-        run.journal().append(line)
-    run.journal().sync()
-    for lock in run._locks:
-        lock.release()
-    path = run.path / "observations-0001.jsonl"
-    path.write_bytes(path.read_bytes() + tail)
-    (run.path / "checkpoint.json.tmp").write_text("half")
-    return run.path
 
 
 def test_a_run_is_taken_up_after_a_crash(tmp_path: Path) -> None:
@@ -349,59 +325,3 @@ def test_every_error_of_this_room_is_short_and_carries_its_exit_code(tmp_path: P
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
     assert isinstance(manifest(), Manifest)
-
-
-def test_a_sealed_segment_that_is_gone_or_swapped_is_noticed(tmp_path: Path) -> None:
-    path = crashed(tmp_path)
-    with RunDirectory.open(path, START) as run:
-        run.journal().append(LINES[3])
-    first, second = (path / f"observations-000{number}.jsonl" for number in (1, 2))
-    hidden = path / "hidden"
-    first.rename(hidden)
-    with pytest.raises(CorruptError, match="this segment is missing"):
-        RunDirectory.open(path, START)
-    second.rename(first)
-    with pytest.raises(CorruptError, match="missing"):
-        RunDirectory.open(path, START)
-    hidden.rename(second)
-    with pytest.raises(CorruptError, match="not what was sealed"):
-        RunDirectory.open(path, START)
-    first.rename(hidden)
-    second.rename(first)
-    hidden.unlink()
-    with pytest.raises(CorruptError, match=r"0002\.jsonl: this sealed segment is missing"):
-        RunDirectory.open(path, START)
-
-
-def test_lines_of_another_run_are_not_taken_for_this_one(tmp_path: Path) -> None:
-    path = crashed(tmp_path)
-    (path / "observations-0001.jsonl").write_bytes(to_json(observation("127.0.0.1", "run-2")))
-    with pytest.raises(CorruptError, match=r"line 1 is of another run \(run-2\)"):
-        RunDirectory.open(path, START)
-
-
-@pytest.mark.parametrize("how", ["cut", "changed", "gone"])
-def test_a_run_does_not_end_well_over_a_sealed_segment_that_was_touched(tmp_path: Path, how: str) -> None:
-    path = crashed(tmp_path)
-    run = RunDirectory.open(path, START)
-    run.journal().append(LINES[3])
-    first = path / "observations-0001.jsonl"
-    data = first.read_bytes()
-    first.unlink() if how == "gone" else first.write_bytes(data[:-9] if how == "cut" else data[::-1])
-    with pytest.raises(StorageError, match=r"0001\.jsonl"):
-        finish(run)
-    assert load_manifest(path)[0].state == "running"
-    run.close()
-
-
-def test_counts_of_a_run_that_nobody_judged_are_not_shown(tmp_path: Path) -> None:
-    """A resumed run still has the counts of its first end, and one that failed has none."""
-    part = Coverage(planned=4, outcomes=1, not_reached=3)
-    with create(tmp_path) as run:
-        run.finish("interrupted", ended_at="now", coverage=part, outcomes={"open": 1}, reasons=[])
-    assert (run_info(run.path).open, run_info(run.path).not_reached) == (1, 3)
-    with RunDirectory.open(run.path, START) as again:
-        assert (run_info(run.path).open, run_info(run.path).not_reached) == (None, None)
-        again.fail(["the disk is full"], ended_at="now")
-    info = run_info(run.path)
-    assert (info.state, info.open, info.not_reached) == ("failed", None, None)
