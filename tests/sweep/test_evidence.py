@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -134,3 +136,28 @@ def test_how_many_were_visited_is_counted_without_a_walk(shards: int) -> None:
                     visited += 1
                 assert order.count_until(position) == visited
             assert order.count() == visited
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "loop", "giant"])
+def test_what_is_no_checkpoint_is_passed_over_at_once(
+    left: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the one before it holds."""
+    path = left / "checkpoint.json"
+    path.unlink()
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "directory":
+            path.mkdir()
+        case "loop":
+            path.symlink_to(path.name)
+        case _:
+            with path.open("wb") as file:
+                file.truncate(1 << 32)
+    began = time.monotonic()
+    point = resumed(left)
+    assert time.monotonic() - began < 3
+    assert point is not None
+    assert point.sequence == 1
+    assert "checkpoint.json: it " in caplog.text

@@ -9,10 +9,13 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from results.audit import audit
 from results.run import load_manifest
+from scanner.sweep.checkpoint import decode
+from tests.netns.oracle import until
 from tests.support.lab_thread import LabThread
 from tests.support.processes import command, only_run, wait_for_run
 from tests.support.sweeps import estate, found
@@ -82,6 +85,33 @@ def test_a_killed_run_is_resumed_without_loss(config: Path, magazine: LabThread)
     manifest, _ = load_manifest(run_dir)
     assert manifest.coverage is not None
     assert manifest.coverage.outcomes == 256
+
+
+@pytest.mark.parametrize("also_in_the_chain", [False, True])
+def test_a_checkpoint_that_claims_everything_is_not_believed(
+    config: Path, magazine: LabThread, also_in_the_chain: bool
+) -> None:
+    """Its checksum is right, and every target is asked again all the same."""
+    process = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    run_dir = wait_for_run(process, config, 0.3)
+    until(lambda: (run_dir / "observations-0001.jsonl").stat().st_size > 0)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    path = run_dir / "checkpoint.json"
+    forged = msgspec.structs.replace(
+        decode(path.read_bytes()), after=255, in_flight=[], outcomes={"refused": 256}, loss=None
+    )
+    path.write_bytes(forged.encode())
+    (run_dir / "checkpoint.json.prev").unlink(missing_ok=True)
+    if also_in_the_chain:
+        chain = json.loads((run_dir / "chain.json").read_bytes())
+        (run_dir / "chain.json").write_text(json.dumps(chain | {"checkpoints": None}))
+    again = subprocess.run(
+        command(config, "--resume", run_dir.name), capture_output=True, timeout=60, check=False
+    )
+    assert again.returncode == 1, again.stderr
+    assert b"every target is asked again" in again.stderr
+    assert set(found(str(run_dir))) == {"127.91.0.1", "127.91.0.2", "127.91.0.3"}
 
 
 def test_resume_refuses_another_scope_and_says_what_changed(config: Path, magazine: LabThread) -> None:

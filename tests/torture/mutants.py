@@ -84,7 +84,7 @@ MUTANTS = (
     ),
     Mutant(
         "a seal over what a killed process left in memory",
-        "results.run:_make_durable",
+        "results.seals:_make_durable",
         (("fs.fsync(descriptor)", "pass"),),
     ),
     Mutant(
