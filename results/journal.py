@@ -200,7 +200,10 @@ class JournalWriter:
             if self._failure is not None:
                 self._release(self._current)
                 return
-            self._sync_last()
+            try:
+                self._sync_last()
+            finally:
+                self._release(self._current)
 
     def _sync_last(self) -> None:
         with self._lock:
@@ -296,8 +299,11 @@ class JournalWriter:
             raise self._fail(segment.path, error) from error
 
     def _release(self, segment: _Segment) -> None:
+        descriptor, segment.descriptor = segment.descriptor, -1
+        if descriptor < 0:
+            return
         try:
-            self._fs.close(segment.descriptor)
+            self._fs.close(descriptor)
         except OSError as error:
             raise self._fail(segment.path, error) from error
 

@@ -70,8 +70,8 @@ class ScopeGuard:
         self._self_test = scope
 
     def part(self, scope: Scope) -> Part:
-        """What a new scope leaves of this one, for `narrow`: for large ones that takes long, and may be done in
-        another thread."""
+        """What a new scope leaves of this one, for `narrow`: for large ones that takes long, and may be done
+        in another thread."""
         canaries = self._canaries
         return Part(
             self._scope,

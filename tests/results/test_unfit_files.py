@@ -85,7 +85,9 @@ def run(tmp_path: Path) -> Path:
     first.journal().append(to_json(observation("127.0.0.1")))
     first.close()
     second = RunDirectory.open(first.path, START)
-    second.journal().append(to_json(observation("127.0.0.2")))
+    journal = second.journal()
+    journal.append(to_json(observation("127.0.0.2")))
+    journal._release(journal._current)
     for lock in second._locks:
         lock.release()
     return first.path

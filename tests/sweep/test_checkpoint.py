@@ -48,6 +48,7 @@ def number_of(checkpoint: Checkpoint) -> int:
 def lives(output: Path, fs: FileSystem) -> int:
     """Begin and save until death; how many saves had returned."""
     saved = 0
+    story = None
     try:
         story = Story(output, fs, seed=1)
         for number in range(1, SAVES + 1):
@@ -57,6 +58,9 @@ def lives(output: Path, fs: FileSystem) -> int:
             saved = number
     except DiedError:
         pass
+    finally:
+        if story is not None:
+            story.let_go()
     return saved
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from results.files import FileSystem
+    from results.journal import JournalWriter
     from results.run import RunDirectory
     from scanner.engine.sources import Source
     from tests.support.faulty_files import Call
@@ -200,9 +201,12 @@ class Story:
         self.persistence.seal(facts, self.accounts, timestamp(WALL))
 
     def let_go(self) -> None:
-        """What the kernel does for a dead process: its locks are free."""
+        """What the kernel does for a dead process: its locks are free, its files closed."""
         for lock in self.directory._locks:
             lock.release()
+        journal: JournalWriter | None = getattr(self, "journal", None)
+        if journal is not None:
+            journal._release(journal._current)
 
 
 class World:
