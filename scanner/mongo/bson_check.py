@@ -13,6 +13,7 @@ import struct
 from collections import deque
 from datetime import timezone
 from itertools import islice, repeat
+from operator import length_hint
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,7 @@ MAX_DEPTH: Final = 100
 # Of one reply; the end of each document counts too. A decoded element takes up to 120 bytes, so these take
 # 48 MB; the names of 130,000 databases pass, and the 4 MiB of names that a 2.x server sends at once.
 MAX_ELEMENTS: Final = 400_000
+ELEMENT_BYTES: Final = 120
 # A date, an id, a regex, … becomes an object made in Python, for several times the time of a string. Honest
 # replies hold few, so each counts as many elements. Of binaries they hold one for each collection.
 COSTLY_COUNTS_AS: Final = 16
@@ -199,11 +201,18 @@ def decode(data: bytes, *, names: bool = False) -> Document:
     return _decode_within(data, names, repeat(None, MAX_ELEMENTS))
 
 
+def decode_weighed(data: bytes, *, names: bool = False) -> tuple[Document, int]:
+    """`decode`, and how many bytes the decoded document takes at most."""
+    steps = repeat(None, MAX_ELEMENTS)
+    document = _decode_within(data, names, steps)
+    return document, len(data) + ELEMENT_BYTES * (MAX_ELEMENTS - length_hint(steps))
+
+
 def _decode_within(data: bytes, names: bool, steps: Iterator[None]) -> Document:
     top = _check(data, 0, len(data), steps)
-    document = _decode_checked(data, _NAME_OPTIONS if names else _OPTIONS)
-    if top != len(document) and (doubled := _doubled(data)):
-        raise BsonError(f"{doubled} stands twice in the reply")
+    document = decode_checked(data, names=names)
+    if top != len(document) and (twice := doubled(data)):
+        raise BsonError(f"{twice} stands twice in the reply")
     return document
 
 
@@ -225,27 +234,35 @@ def decode_all(data: bytes, count: int, *, names: bool = False) -> list[Document
     return documents
 
 
-def _decode_checked(data: bytes, options: CodecOptions[Document]) -> dict[str, Any]:
+def decode_checked(data: bytes, *, names: bool = False) -> dict[str, Any]:
+    """Decode a document of which `check` has seen every part. Raises `BsonError`."""
     try:
-        return bson.decode(data, options)
+        return bson.decode(data, _NAME_OPTIONS if names else _OPTIONS)
     except (BSONError, ValueError, TypeError, KeyError, OverflowError, RecursionError, struct.error) as error:
         # Well-formed lengths, but a value that the decoder cannot make, such as a DBRef of odd parts.
         raise BsonError(f"{type(error).__name__}: {error}") from None
 
 
-def _doubled(data: bytes) -> str:
+def doubled(data: bytes) -> str:
     """The first of the keys in `TRUSTED_ONCE` that stands twice at the top of a checked document, or ""."""
     seen: set[bytes] = set()
-    at, limit = 4, len(data) - 1
-    while at < limit:
-        kind = data[at]
-        key_end = data.index(0, at + 1)
-        key = data[at + 1 : key_end]
+    for _, key, _, _, _ in elements(data):
         if key in seen and key in TRUSTED_ONCE:
             return key.decode("ascii")
         seen.add(key)
-        at = key_end + 1 + _value_length(data, kind, key_end + 1)
     return ""
+
+
+def elements(data: bytes) -> Iterator[tuple[int, bytes, int, int, int]]:
+    """The top of a checked document: of each element its type, its key, and where it, its value and what
+    follows it begin."""
+    at, limit = 4, len(data) - 1
+    while at < limit:
+        begin, kind = at, data[at]
+        key_end = data.index(0, at + 1)
+        value = key_end + 1
+        at = value + _value_length(data, kind, value)
+        yield kind, data[begin + 1 : key_end], begin, value, at
 
 
 def _value_length(data: bytes, kind: int, at: int) -> int:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from scanner.mongo.bson_check import BsonError, decode, decode_all
+from scanner.mongo.bson_check import ELEMENT_BYTES, BsonError, decode_all, decode_weighed
 from scanner.mongo.commands import Command, Request, encode, gives_names, is_legacy, reply_cap
 from scanner.mongo.facts import Reply
+from scanner.mongo.listing import read_listing
 from scanner.mongo.wire import Expected, Frame, FrameReader, Opcode
 
 if TYPE_CHECKING:
     from scanner.mongo.facts import Limits
+
+
+FLIGHT_BYTES: Final = 600  # of memory that a request in flight takes
 
 
 @dataclass(slots=True)
@@ -56,6 +60,16 @@ class Channel:
         """True while a reply is due."""
         return self._reader.owes
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory: what has come of a reply that is not whole yet, and the requests in flight."""
+        return self._reader.buffered + FLIGHT_BYTES * len(self.flights)
+
+    @property
+    def coming(self) -> int:
+        """Bytes that the reply at hand will still bring, by its own word."""
+        return self._reader.coming
+
     def ask(self, flight: Flight, by: Opcode, *, time_limit: bool, api_version: bool) -> None:
         """Put one request in flight. Raises `RefusedRequest` when it must not leave."""
         request = flight.request
@@ -95,7 +109,7 @@ class Channel:
         if frame is None:
             return None
         flight = self._take_flight(frame.expected.request_id)
-        return Landed(flight, _to_reply(flight.request, frame), frame.expected.optional)
+        return Landed(flight, _to_reply(flight.request, frame, self._limits), frame.expected.optional)
 
     def _take_flight(self, request_id: int) -> Flight:
         """The flight of this reply; those before it were optional, and will not be answered any more."""
@@ -106,7 +120,7 @@ class Channel:
                 return flight
 
 
-def _to_reply(request: Request, frame: Frame) -> Reply:
+def _to_reply(request: Request, frame: Frame, limits: Limits) -> Reply:
     """Decode one frame. A batch of a legacy find takes the form of a find command's reply."""
     by = "OP_REPLY" if frame.by is Opcode.OP_QUERY else "OP_MSG"
     in_kind = frame.by is frame.expected.by
@@ -119,8 +133,12 @@ def _to_reply(request: Request, frame: Frame) -> Reply:
         if frame.expected.documents and not frame.query_failure:
             batch = decode_all(frame.body, frame.documents, names=names)
             reply.document = {"cursor": {"id": 0, "firstBatch": batch}, "ok": 1.0}
+            reply.weight = ELEMENT_BYTES * frame.documents + 4 * len(frame.body)
             return reply
-        document = decode(frame.body, names=names)
+        if request.command is Command.LIST_DATABASES:
+            document, reply.weight, reply.listed = read_listing(frame.body, limits.databases_kept)
+        else:
+            document, reply.weight = decode_weighed(frame.body, names=names)
     except BsonError as error:
         reply.error = f"bson: {error}"
         return reply

@@ -19,6 +19,7 @@ from scanner.mongo import console as http_console
 from scanner.mongo.answers import ErrorKind, error_kind, is_handshake, refuses_client, wire_version
 from scanner.mongo.channel import Channel, Flight
 from scanner.mongo.commands import (
+    Command,
     RefusedRequest,
     Request,
     build_info,
@@ -29,6 +30,7 @@ from scanner.mongo.commands import (
 )
 from scanner.mongo.facts import Attempt, Depth, Document, Facts, Layer, Limits, Next, Reply
 from scanner.mongo.judge import judge
+from scanner.mongo.listing import LONG, cut_batch
 from scanner.mongo.questions import (
     CONSOLE,
     FIRST_WIRE_WITH_MSG,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from scanner.mongo.metadata import MetadataPlan
 
 FIRST_BYTES_KEPT: Final = 64
+BASE_BYTES: Final = 4096  # of memory that a conversation takes in which nothing was said yet
 _PLAN: Final = "plan"
 _HANDSHAKE: Final = "handshake"  # after a reconnect: answered, and of no further use
 
@@ -63,6 +66,7 @@ class Dialogue:
         "_bytes_sent",
         "_channel",
         "_depth",
+        "_kept",
         "_make_plan",
         "_messages_sent",
         "_open",
@@ -87,6 +91,7 @@ class Dialogue:
         self.next = Next.WAIT
         self._messages_sent = 0  # on earlier connections
         self._bytes_sent = 0
+        self._kept = 0  # bytes of memory that the replies in `facts` take
         self._depth = depth
         self._make_plan = plan_factory
         self._plan: MetadataPlan | None = None
@@ -109,6 +114,17 @@ class Dialogue:
     def bytes_received(self) -> int:
         """Bytes that this server sent on all its connections."""
         return sum(attempt.bytes_received for attempt in self.facts.attempts)
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that this conversation takes: kept answers, the inventory, what is on the way."""
+        inventory = self._plan.held if self._plan is not None else 0
+        return BASE_BYTES + self._kept + inventory + self._channel.held
+
+    @property
+    def coming(self) -> int:
+        """Bytes that the reply at hand will still bring, by its own word and never more than its cap."""
+        return self._channel.coming
 
     @property
     def plan(self) -> MetadataPlan | None:
@@ -318,7 +334,7 @@ class Dialogue:
             assert self._plan is not None
             self._plan.answered(flight.request, reply)
         elif flight.slot != _HANDSHAKE and not (late and getattr(self.facts, flight.slot) is not None):
-            setattr(self.facts, flight.slot, reply)
+            self._keep(flight.slot, reply)
             self._learn(flight.slot, reply)
         if reply.truncated_list:
             # Proven by its beginning; the rest is still coming, so this connection cannot be used any more.
@@ -328,6 +344,15 @@ class Dialogue:
             self._fill()
         elif not self._channel.owes:
             self._go_on()
+
+    def _keep(self, slot: str, reply: Reply) -> None:
+        """Put an answer among the facts. Of a batch of names its beginning is enough there."""
+        if reply.weight > LONG and reply.command is not Command.LIST_DATABASES and reply.document:
+            cut_batch(reply.document)
+            reply.weight = LONG
+        before: Reply | None = getattr(self.facts, slot)
+        self._kept += reply.weight - (before.weight if before is not None else 0)
+        setattr(self.facts, slot, reply)
 
     def _learn(self, slot: str, reply: Reply) -> None:
         if error_kind(reply) is ErrorKind.API_VERSION:

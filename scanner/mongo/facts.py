@@ -84,6 +84,8 @@ class Reply:
     in_kind: bool = True  # False: by OP_MSG, and asked by OP_QUERY
     error: str = ""
     truncated_list: bool = False  # over the cap, but provably a listDatabases answer with a list
+    weight: int = 0  # bytes of memory that the document takes at most
+    listed: int = 0  # how many databases a list named of which `document` holds the first; 0: all of them
 
 
 @dataclass(slots=True, kw_only=True)

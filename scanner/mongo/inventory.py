@@ -6,12 +6,14 @@ Replies are hostile: a field of the wrong type, a negative or impossible number 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import TYPE_CHECKING
 
 from results.record import Collection, Database
 from scanner.mongo.activity import newest_id
 from scanner.mongo.commands import RefusedRequest, check_collection, check_database
 from scanner.mongo.hints import match
+from scanner.mongo.listing import SYSTEM_DATABASES, by_name
 from scanner.mongo.ransom import is_listed
 from scanner.mongo.values import clean_name, count, documents, text
 
@@ -22,13 +24,13 @@ if TYPE_CHECKING:
     from scanner.mongo.activity import ServerClock
     from scanner.mongo.facts import Document, Limits
 
-SYSTEM_DATABASES = frozenset({"admin", "config", "local"})
 RANKED_BY_MEANING = 5_000  # beyond this many names, order is by name alone
 NOTE_LENGTH = 300
 NOT_TOLD = "not told"
 SHARDS_KEPT = 64
 BUCKETS_KEPT = 64
 SHARD_NAME_LENGTH = 64
+COLLECTION_BYTES = 400  # of memory that a collection takes besides its name
 _OLD_OPLOG = "oplog.$main"
 _TYPES = frozenset({"collection", "view", "timeseries"})
 
@@ -191,12 +193,12 @@ def listed(entries: Iterable[Document], limits: Limits) -> tuple[dict[str, Datab
 def in_order(names: Iterable[str]) -> list[str]:
     """Names in an order that two passes share: the server's own last, telling ones first, then by name."""
     every = list(names)
-    ranked = len(every) <= RANKED_BY_MEANING
+    if len(every) > RANKED_BY_MEANING:
+        return by_name(every)
 
     def rank(name: str) -> tuple[bool, bool, str]:
         own = name in SYSTEM_DATABASES or name.startswith("system.")
-        telling = ranked and (is_listed(name[:256]) or bool(match(name[:256])))
-        return own, not telling, name
+        return own, not (is_listed(name[:256]) or bool(match(name[:256]))), name
 
     return sorted(every, key=rank)
 
@@ -243,9 +245,12 @@ def uses_mmapv1(document: Document) -> bool:
     return "nsSizeMB" in document or bool(count(document.get("numExtents")))
 
 
-def read_names(state: DatabaseState, batch: object, room: int) -> int:
-    """A batch of listCollections: names and types. Returns how many were new; at most `room` are kept."""
-    added = 0
+def read_names(state: DatabaseState, batch: object, room: int) -> tuple[int, int]:
+    """A batch of listCollections: names and types; at most `room` new ones are kept.
+
+    Returns how many were new, and how many bytes of memory they take.
+    """
+    added = size = 0
     for entry in documents(batch):
         name = entry.get("name")
         if not isinstance(name, str) or name in state.collections:
@@ -261,7 +266,8 @@ def read_names(state: DatabaseState, batch: object, room: int) -> int:
             found.validator = "validator" in options
         state.collections[name] = found
         added += 1
-    return added
+        size += COLLECTION_BYTES + getsizeof(name)
+    return added, size
 
 
 def from_namespaces(database: str, batch: object) -> Iterator[Document]:

@@ -223,7 +223,7 @@ def _say_list(facts: Facts) -> str:
 
 def _say_listed(facts: Facts) -> str:
     reply = facts.list_databases if databases(facts.list_databases) else facts.confirm_list
-    count = len(databases(reply) or [])
+    count = max(len(databases(reply) or []), reply.listed if reply else 0)
     by = reply.by if reply else ""
     return (
         f"listDatabases by {by} answered ok with {count} database{'' if count == 1 else 's'}, without a login"

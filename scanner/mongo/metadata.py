@@ -8,6 +8,7 @@ pipelined: the driver takes as many as fit in its window, and answers may come i
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from scanner.mongo import activity, advisories, lookalikes
@@ -35,12 +36,15 @@ from scanner.mongo.values import count, documents, moment, sub, text, time_of
 from scanner.mongo.wire import Opcode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from results.record import Exposure
 
 SIZES_OF_ALL: Final = 200  # beyond this many databases, sizes come from dbStats of the first ones
 SLOW_IN_A_ROW: Final = 2
+DATABASE_BYTES: Final = 500  # of memory that a database takes besides its name, notes included
+TASK_BYTES: Final = 100
 NOTE_LENGTH: Final = 200
 FEW_IDS: Final = 20  # among so few random ids, none may look older than MongoDB
 NO_ID_INDEX: Final = "no index on _id: its newest id would mean reading documents"
@@ -69,13 +73,16 @@ class MetadataPlan:
             before=activity.newest_id_bound(facts),
             limits=limits,
         )
-        self._databases, self._listed = listed(databases(facts.list_databases) or [], limits)
+        self._databases, found = listed(databases(facts.list_databases) or [], limits)
+        # A long list was cut where it was read.
+        self._listed = max(found, facts.list_databases.listed if facts.list_databases else 0)
         self._total_size = _total_size(facts.list_databases)
         for state in self._databases.values():
             state.preallocated = 0 < wire < WIRE_3_0
         self._queue: deque[Task] = deque()
         self._newest: deque[Task] = deque()
         self._in_flight = 0
+        self._held = DATABASE_BYTES * len(self._databases)
         self._chosen = False
         self._collections = 0
         self._rounds = 0
@@ -126,6 +133,11 @@ class MetadataPlan:
             told = self._read_collection(kind, request, state, reply.document)
         note_answer(self._facts, request, reply, told=told)
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory that the inventory and what is still to be asked take."""
+        return self._held + TASK_BYTES * (len(self._queue) + len(self._newest))
+
     def exposure(self) -> Exposure:
         """What is known by now. All that was not asked, not answered or not kept stands in `truncated`."""
         states = list(self._databases.values())
@@ -171,10 +183,10 @@ class MetadataPlan:
         for state in self._databases.values():
             if not state.system:
                 wanted = (name for name, found in state.collections.items() if _measurable(state, found))
-                columns.append([Task(TaskKind.STATISTICS, state.sent, name) for name in in_order(wanted)])
-        turns = [task for turn in range(max(map(len, columns), default=0)) for task in _turn(columns, turn)]
-        self._queue.extend(turns[: self._limits.collections_asked])
-        self._leave_out(TaskKind.STATISTICS, max(0, len(turns) - self._limits.collections_asked))
+                columns.append((state.sent, in_order(wanted)))
+        asked = self._limits.collections_asked
+        self._queue.extend(islice(_in_turn(columns), asked))
+        self._leave_out(TaskKind.STATISTICS, max(0, sum(len(names) for _, names in columns) - asked))
 
     def _leave_out(self, kind: TaskKind, number: int) -> None:
         if number:
@@ -203,8 +215,9 @@ class MetadataPlan:
             state.add_note(f"{TaskKind.NAMES.value} {NOT_TOLD}: {nameless} entries without a name")
         if request.command is Command.LEGACY_NAMESPACES:
             batch = list(from_namespaces(state.sent, batch))
-        new = read_names(state, batch, self._limits.collections_kept - self._collections)
+        new, size = read_names(state, batch, self._limits.collections_kept - self._collections)
         self._collections += new
+        self._held += size
         cursor = sub(document, "cursor", "id")
         more = cursor if isinstance(cursor, int) and not isinstance(cursor, bool) else 0
         if self._collections >= self._limits.collections_kept:
@@ -365,8 +378,11 @@ def _measurable(state: DatabaseState, collection: CollectionState) -> bool:
     return not collection.note
 
 
-def _turn(columns: list[list[Task]], turn: int) -> list[Task]:
-    return [column[turn] for column in columns if turn < len(column)]
+def _in_turn(columns: list[tuple[str, list[str]]]) -> Iterator[Task]:
+    for turn in range(max((len(names) for _, names in columns), default=0)):
+        for database, names in columns:
+            if turn < len(names):
+                yield Task(TaskKind.STATISTICS, database, names[turn])
 
 
 def _wire(facts: Facts) -> int:

@@ -123,13 +123,14 @@ class FrameReader:
     returns None. Memory: never more than the cap of the reply at hand plus one chunk.
     """
 
-    __slots__ = ("_buffer", "_expected", "_fresh", "_sent_header")
+    __slots__ = ("_buffer", "_expected", "_fresh", "_sent_header", "coming")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._expected: deque[Expected] = deque()
         self._fresh = True  # no whole reply yet: other protocols are possible
         self._sent_header = b""
+        self.coming = 0  # bytes that the reply at hand lacks, by its own word; never more than its cap
 
     def expect(self, expected: Expected, sent: bytes) -> None:
         """Note a request; `sent` are its bytes, of which the header is kept to know an echo."""
@@ -164,6 +165,7 @@ class FrameReader:
             WireError: the bytes cannot be the reply to any request in flight.
         """
         buffer = self._buffer
+        self.coming = 0
         if self._fresh and buffer:
             self._refuse_banner(buffer)
         if len(buffer) < 16:
@@ -173,9 +175,12 @@ class FrameReader:
         if length > expected.cap:
             return self._over_cap(expected, length)
         if len(buffer) < length:
+            self.coming = length - len(buffer)
             return None
-        frame = _read_reply(bytes(buffer[:length]), expected)
+        with memoryview(buffer) as view:
+            message = bytes(view[:length])
         del buffer[:length]
+        frame = _read_reply(message, expected)
         self._fresh = False
         while self._expected.popleft() is not expected:
             pass
