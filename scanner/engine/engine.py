@@ -57,7 +57,6 @@ if TYPE_CHECKING:
 
 _FIRST: Callable[[tuple[Token, Target]], Token] = itemgetter(0)
 PUMP_INTERVAL = 0.005  # seconds between looks at the bucket when nothing else happens
-MAX_ASKING = 1000  # open servers waiting for a second opinion; beyond it nothing new is started
 MAX_DEFERRED = 8192  # tokens held back by their prefix's cap; beyond it the order waits
 MAX_HELD = 262_144  # the same for blackout windows: each costs memory, and a place in every checkpoint
 HELD_AT_ONCE = 4096  # so many are put aside in one turn, so that signals and deadlines do not wait
@@ -155,7 +154,7 @@ class Engine:
         """Start what may start now, in one burst."""
         connector = self.connector
         room = min(connector.free, self._half_open_limit - connector.half_open, MAX_BURST)
-        if self._recorder.asking >= MAX_ASKING:
+        if self._recorder.full or connector.behind:
             return
         if room > 0:
             room = min(room, self.pace.bucket.available(now))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from results.verdict import Verdict
 from scanner.contact import Ending, LocalFault, is_canary
+from scanner.engine.memory import MemoryBudget
 from scanner.mongo.facts import Layer, Next
 from scanner.network.connect.base import Deadline
 from scanner.network.connect.tls import TlsError, TlsLayer
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     Answered = tuple[Target, Token, "Conversation"]  # who, the engine's token, what was said
 
+TLS_BYTES = 64 * 1024  # of memory that a TLS session takes: the library's records and buffers
 _LAYERS = {Next.OPEN_PLAIN: (False, False), Next.OPEN_TLS: (True, False), Next.OPEN_TLS_LEGACY: (True, True)}
 
 
@@ -59,6 +61,8 @@ class Conversation:
     want_tls: tuple[bool, bool] = (False, False)  # (TLS, legacy TLS) for the next connection
     connections = 1
     fell_silent = False  # it did not accept another connection after it had accepted one
+    weight = 0  # bytes that it holds; see `MemoryBudget`
+    waited = False  # for memory of ours, and nothing was heard since
     dialogue: Dialogue  # from `begun` on; a server that answers as one before it needs none
 
     def __init__(self, opened_at: float, connected_at: float) -> None:
@@ -76,12 +80,14 @@ class Probe:
         begin: Callable[[Target], Dialogue],
         now: Callable[[], float],
         cache: ResponseCache | None = None,
+        memory: MemoryBudget | None = None,
     ) -> None:
         self._outcomes = outcomes
         self._make_dialogue = begin
         self._cache = cache
         self._opening = b""  # the first write, the same to every target
         self._now = now
+        self._memory = memory or MemoryBudget()
 
     def connected(self, link: Link) -> None:
         """See `Prober.connected`."""
@@ -117,6 +123,7 @@ class Probe:
         talk: Conversation = link.talk
         if talk.begun:
             talk.fingerprint = None
+            talk.waited = False
         else:
             target, token = link.target, link.token
             # The sweep's own canaries always take the long way: they are there to prove it.
@@ -139,6 +146,14 @@ class Probe:
             link.restart_reply_clock()
         if talk.dialogue.next is not Next.WAIT:
             self._advance(link, talk)
+        else:
+            self._weigh(link, talk)
+
+    def _weigh(self, link: Link, talk: Conversation) -> None:
+        """Count what this conversation holds; it may have to wait. The sweep's own canaries never do."""
+        dialogue = talk.dialogue
+        held = dialogue.held if talk.tls is None else dialogue.held + TLS_BYTES
+        self._memory.note(talk, link, held, dialogue.coming, exempt=is_canary(link.token))
 
     def _received_tls(self, link: Link, talk: Conversation, tls: TlsLayer, data: bytes) -> None:
         was_established, heard = tls.established, talk.dialogue.facts.attempts[-1].replies
@@ -163,6 +178,8 @@ class Probe:
             self._advance(link, talk)
         elif tls.eof:
             self.ended(link, Ending.CLOSED)
+        else:
+            self._weigh(link, talk)
 
     @staticmethod
     def _encrypted(tls: TlsLayer, data: bytes) -> bytes:
@@ -182,6 +199,12 @@ class Probe:
         talk.fingerprint = None  # how it ended counts, too
         if not talk.begun:
             self._begin(link.target, talk)
+        if talk.waited and talk.dialogue.plan is None:
+            # We kept it waiting before it had said all: what it did meanwhile is no answer.
+            target, token = link.target, link.token
+            link.close()
+            self.fault(target, token, LocalFault.OTHER, "a server had to wait until there was room", talk)
+            return
         if ending is Ending.TIMEOUT and link.kind is Deadline.HOST:
             talk.dialogue.abort(ending)
         else:
@@ -206,7 +229,10 @@ class Probe:
 
     def _finish(self, target: Target, token: Token, talk: Conversation) -> None:
         talk.closed_at = self._now()
-        self._outcomes.on_answer(target, token, talk)
+        try:
+            self._outcomes.on_answer(target, token, talk)
+        finally:
+            self._memory.forget(talk)
 
     def failed(self, target: Target, token: Token, outcome: Verdict, detail: str, talk: Any) -> None:
         """See `Prober.failed`. A connection that could not be opened again ends the dialogue with what it
@@ -226,12 +252,22 @@ class Probe:
 
     def fault(self, target: Target, token: Token, fault: LocalFault, detail: str, talk: Any) -> None:
         """See `Prober.fault`. The target is asked again from the start, so half a dialogue is dropped."""
-        if talk is not None and talk.tls is not None:
-            talk.tls.forget()
+        self._drop(talk)
         self._outcomes.on_local_fault(target, token, fault, detail)
 
-    def broke(self, target: Target, token: Token, error: Exception, talk: Any) -> None:
-        """See `Prober.broke`."""
-        if talk is not None and talk.tls is not None:
+    def _drop(self, talk: Conversation | None) -> None:
+        if talk is None:
+            return
+        if talk.tls is not None:
             talk.tls.forget()
+            talk.tls = None
+        self._memory.forget(talk)
+
+    def broke(self, target: Target, token: Token, error: Exception, talk: Any) -> None:
+        """See `Prober.broke`. Memory that cannot be had is no bug: less is taken from now on."""
+        if isinstance(error, MemoryError):
+            self._memory.shrink()
+            self.fault(target, token, LocalFault.MEMORY, "out of memory", talk)
+            return
+        self._drop(talk)
         self._outcomes.on_bug(target, token, error)

@@ -15,6 +15,7 @@ import msgspec
 from results.record import Confirmation, Evidence, to_json
 from results.verdict import Verdict
 from scanner.engine.agreement import confirm
+from scanner.engine.memory import MemoryBudget
 from scanner.engine.middlebox import MiddleboxWatch
 from scanner.engine.observe import lines_of_cached, observe, observe_cached, silence
 from scanner.mongo.facts import Layer
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 SILENT_RULES = frozenset({"silent", "closed-without-reply"})  # of scanner.mongo.judge
 OPENING_MESSAGES = 3
+MAX_ASKING = 1000  # open servers waiting for a second opinion; beyond it nothing new is started
+MOST_BYTES = 1024 * 1024  # of lines that wait for the end of a turn; beyond it they are written at once
 
 
 class Recorder:
@@ -56,6 +59,7 @@ class Recorder:
         found: Callable[[Observation], None],
         failure: FirstFailure,
         wants_found: Callable[[], bool] = lambda: True,
+        memory: MemoryBudget | None = None,
     ) -> None:
         self.middleboxes = MiddleboxWatch()
         self.open_found = 0
@@ -69,7 +73,9 @@ class Recorder:
         self._found = found
         self._failure = failure
         self._wants_found = wants_found
+        self._memory = memory or MemoryBudget()
         self._lines: list[bytes] = []  # not yet written, and whose outcomes wait for that
+        self._bytes = 0  # of these lines that were made one by one
         self._outcomes: list[tuple[Settle, Token, str]] = []
         self._batches: list[tuple[SettleAll, list[Token], Counter[str]]] = []
         self._to_show: list[Observation] = []
@@ -85,7 +91,9 @@ class Recorder:
             self._remember(target, talk, observation)
         if self._opinions is not None and observation.verdict.is_open:
             task = asyncio.get_running_loop().create_task(
-                self._confirmed(self._opinions, target, token, observation, settle, _spoken(talk))
+                self._confirmed(
+                    self._opinions, target, token, observation, settle, _spoken(talk), talk.weight
+                )
             )
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
@@ -119,7 +127,7 @@ class Recorder:
         """Write what was recorded since the last call, in one go, and settle it. Called once a turn."""
         if not (self._outcomes or self._batches):
             return
-        lines, self._lines = self._lines, []
+        lines, self._lines, self._bytes = self._lines, [], 0
         batches, self._batches = self._batches, []
         outcomes, self._outcomes = self._outcomes, []
         shown, self._to_show = self._to_show, []
@@ -154,8 +162,25 @@ class Recorder:
         observation: Observation,
         settle: Settle,
         spoken: tuple[bool, bool],
+        weight: int,
     ) -> None:
-        """Ask the official driver too. Both opinions stand in the record; neither is picked."""
+        """Ask the official driver too. Both opinions stand in the record; neither is picked. What waits for
+        an opinion weighs as its conversation did."""
+        self._memory.add(weight)
+        try:
+            await self._ask_driver(opinions, target, token, observation, settle, spoken)
+        finally:
+            self._memory.add(-weight)
+
+    async def _ask_driver(
+        self,
+        opinions: SecondOpinion,
+        target: Target,
+        token: Token,
+        observation: Observation,
+        settle: Settle,
+        spoken: tuple[bool, bool],
+    ) -> None:
         tls, by_message = spoken
         try:
             opinion = await opinions.ask(target, tls=tls, by_message=by_message)
@@ -189,7 +214,9 @@ class Recorder:
         wanted = self.middleboxes.note(target, mute)
         try:
             if wanted or self.everything:
-                self._lines.append(to_json(observation, read_before=known))
+                line = to_json(observation, read_before=known)
+                self._lines.append(line)
+                self._bytes += len(line)
         except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
             self._failure.report(error)
             return
@@ -197,6 +224,8 @@ class Recorder:
         if observation.verdict.is_open:
             self.open_found += 1
             self._to_show.append(observation)
+        if self._bytes >= MOST_BYTES:
+            self.flush()
 
     def record_silence(self, target: Target, outcome: Verdict, detail: str) -> None:
         """A target did not accept a connection; a line only when every outcome is wanted."""
@@ -209,9 +238,9 @@ class Recorder:
             self._failure.report(error)
 
     @property
-    def asking(self) -> int:
-        """How many second opinions are being waited for."""
-        return len(self._asking)
+    def full(self) -> bool:
+        """Whether nothing new may begin: too many wait for a second opinion, or too much memory is held."""
+        return len(self._asking) >= MAX_ASKING or self._memory.full
 
     async def finish(self, patience: float) -> None:
         """Wait for second opinions under way, at most `patience` seconds; then drop them."""

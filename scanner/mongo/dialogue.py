@@ -30,7 +30,7 @@ from scanner.mongo.commands import (
 )
 from scanner.mongo.facts import Attempt, Depth, Document, Facts, Layer, Limits, Next, Reply
 from scanner.mongo.judge import judge
-from scanner.mongo.listing import LONG, cut_batch
+from scanner.mongo.listing import LONG, cut_batch, cut_listing
 from scanner.mongo.questions import (
     CONSOLE,
     FIRST_WIRE_WITH_MSG,
@@ -385,10 +385,19 @@ class Dialogue:
         if self._wants_plan():
             assert self._make_plan is not None
             self._plan = self._make_plan(self.facts, self._state.limits, self._depth)
+            self._cut_lists()
             self._state.planning = True
             self._fill()
         else:
             self._finish()
+
+    def _cut_lists(self) -> None:
+        """The names are in the plan's inventory now."""
+        for reply in (self.facts.list_databases, self.facts.confirm_list):
+            if reply is not None:
+                before = reply.weight
+                cut_listing(reply)
+                self._kept += reply.weight - before
 
     def _wants_plan(self) -> bool:
         if self._plan is not None or self._make_plan is None or self._depth is Depth.VERDICT:

@@ -30,7 +30,7 @@ NOT_TOLD = "not told"
 SHARDS_KEPT = 64
 BUCKETS_KEPT = 64
 SHARD_NAME_LENGTH = 64
-COLLECTION_BYTES = 400  # of memory that a collection takes besides its name
+COLLECTION_BYTES = 200  # of memory that a collection takes besides its name
 _OLD_OPLOG = "oplog.$main"
 _TYPES = frozenset({"collection", "view", "timeseries"})
 

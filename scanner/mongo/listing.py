@@ -16,12 +16,13 @@ from scanner.mongo.values import sub
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from scanner.mongo.facts import Document
+    from scanner.mongo.facts import Document, Reply
 
 LONG: Final = 64 * 1024  # bytes of an answer; a shorter one is decoded at once
 SLICE: Final = 1000  # entries that are decoded together
-ENTRY_BYTES: Final = 300  # of memory that an entry takes besides its name
-SAMPLE: Final = 100  # entries kept of a batch that only proves that it was given
+ENTRY_BYTES: Final = 220  # of memory that an entry takes besides its name
+SAMPLE: Final = 100  # entries kept of a long batch or list of which nobody needs more than that it was given
+LONG_LIST: Final = 1000  # entries
 SYSTEM_DATABASES: Final = frozenset({"admin", "config", "local"})
 
 _INT32: Final = Struct("<i")
@@ -60,8 +61,7 @@ def read_listing(data: bytes, kept: int) -> Listing:
     told, dropped = 0, False
     last = ""  # the last name that has a place, once all places are taken
     for entry in _entries(data, start + 4, end - 1):
-        name = entry.get("name") if isinstance(entry, dict) else None
-        if not isinstance(name, str):
+        if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str):
             document["databases"] = [entry]
             return Listing(document, len(data))
         told += 1
@@ -98,6 +98,15 @@ def cut_batch(document: Document) -> None:
         batch = sub(document, "cursor", key)
         if isinstance(batch, list):
             del batch[SAMPLE:]
+
+
+def cut_listing(reply: Reply) -> None:
+    """Keep the beginning of a long list of databases, once all its names are in the inventory."""
+    found = (reply.document or {}).get("databases")
+    if isinstance(found, list) and len(found) > LONG_LIST:
+        reply.listed = max(reply.listed, len(found))
+        reply.weight = SAMPLE * reply.weight // len(found)
+        del found[SAMPLE:]
 
 
 def _first(entries: dict[str, Document], kept: int) -> dict[str, Document]:

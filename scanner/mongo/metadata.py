@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
+from sys import getsizeof
 from typing import TYPE_CHECKING, Final
 
 from scanner.mongo import activity, advisories, lookalikes
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 SIZES_OF_ALL: Final = 200  # beyond this many databases, sizes come from dbStats of the first ones
 SLOW_IN_A_ROW: Final = 2
-DATABASE_BYTES: Final = 500  # of memory that a database takes besides its name, notes included
+DATABASE_BYTES: Final = 300  # of memory that a database takes besides its name, notes included
 TASK_BYTES: Final = 100
 NOTE_LENGTH: Final = 200
 FEW_IDS: Final = 20  # among so few random ids, none may look older than MongoDB
@@ -82,7 +83,7 @@ class MetadataPlan:
         self._queue: deque[Task] = deque()
         self._newest: deque[Task] = deque()
         self._in_flight = 0
-        self._held = DATABASE_BYTES * len(self._databases)
+        self._held = sum(map(getsizeof, self._databases)) + DATABASE_BYTES * len(self._databases)
         self._chosen = False
         self._collections = 0
         self._rounds = 0

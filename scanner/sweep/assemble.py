@@ -13,6 +13,7 @@ from scanner.engine.dialogues import client_of, dialogue_maker
 from scanner.engine.engine import Engine
 from scanner.engine.failure import FirstFailure
 from scanner.engine.loss import LossEstimator
+from scanner.engine.memory import MemoryBudget
 from scanner.engine.observe import RunContext
 from scanner.engine.order import Order
 from scanner.engine.pace import Pace, PrefixCaps
@@ -195,7 +196,7 @@ class Parts:
 async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> Parts:
     """Make every part; nothing has been sent when this returns. What was opened is closed with `stack`."""
     loop = asyncio.get_running_loop()
-    failure, cache = FirstFailure(), ResponseCache()
+    failure, cache, memory = FirstFailure(), ResponseCache(), MemoryBudget()
     whole = given.scope if given.options.whole_scope is None else given.options.whole_scope
     canaries = given.settings.canary
     guard = ScopeGuard(given.scope, given.clock, scope_of_canaries(whole, canaries), edges_of(given.scope))
@@ -213,6 +214,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         found=given.screen.found,
         wants_found=lambda: given.screen.wants_found,
         failure=failure,
+        memory=memory,
     )
     loss = LossEstimator(prepared.accounts.planned, prepared.begun.seed)
     resumed = prepared.resumed
@@ -228,7 +230,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         caps=PrefixCaps(sweep.per_prefix_rate, sweep.per_prefix_length, sweep.per_prefix_length_v6),
         accounts=prepared.accounts,
         recorder=recorder,
-        make_connector=lambda engine: _connector(given, guard, cache, engine),
+        make_connector=lambda engine: _connector(given, guard, cache, memory, engine),
         failure=failure,
         blackouts=blackouts,
         pause_reasons=pause_reasons,
@@ -271,13 +273,16 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
     )
 
 
-def _connector(given: Inputs, guard: ScopeGuard, cache: ResponseCache, engine: Engine) -> Connector:
+def _connector(
+    given: Inputs, guard: ScopeGuard, cache: ResponseCache, memory: MemoryBudget, engine: Engine
+) -> Connector:
     loop, sweep = asyncio.get_running_loop(), given.settings.sweep
     capacity, note = raise_descriptor_limit(sweep.concurrency)
     if note:
         given.screen.notice(note)
     timeouts = Timeouts(sweep.connect_timeout, sweep.reply_timeout, sweep.host_timeout)
-    probe = Probe(engine, dialogue_maker(given.settings, given.options, given.clock), loop.time, cache)
+    begin = dialogue_maker(given.settings, given.options, given.clock)
+    probe = Probe(engine, begin, loop.time, cache, memory)
     return make_connector(loop, probe, guard.permits, timeouts, capacity, engine.pump)
 
 

@@ -6,6 +6,7 @@ asyncio, memory) passes the same contract tests.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 NARROWED = "the scope was narrowed meanwhile"
 TICK = 0.05  # seconds between two looks at the clock; the precision of every deadline
-SUSPENDED_SECONDS = 1.0  # a gap between two ticks that proves the process was stopped
+SUSPENDED_SECONDS = 1.0  # so long between two ticks without work of our own: the process was stopped
+BEHIND_SECONDS = 1.0  # so long without a turn that served all that waited: nothing new is to begin
 READ_SIZE = 65536  # one read a turn and socket, so that a firehose starves nobody
 
 
@@ -36,7 +38,8 @@ class Deadline(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `host` is absolute from the first accepted connection: no byte of the server extends it."""
+    """Seconds. `host` is absolute from the first accepted connection, over all further ones: no byte of the
+    server and no work of ours extends it, only time in which the process was stopped or the link was held."""
 
     connect: float = 3.5
     reply: float = 3.0
@@ -77,8 +80,43 @@ class Link(Protocol):
     def restart_reply_clock(self) -> None:
         """Start the reply deadline anew: a new question has been asked."""
 
+    def hold(self) -> None:
+        """Read nothing more from this connection for now. Its deadlines stand still, and no callback comes
+        but for a `fault`, until `go_on`."""
+
+    def go_on(self) -> None:
+        """End a `hold`: what came meanwhile is read in a turn to come."""
+
     def close(self) -> None:
         """Reset the connection and give the slot back. No callback follows."""
+
+
+class WorkClock:
+    """Tells time in which the process was stopped from time in which it worked, between two looks.
+
+    A loop that is held by its own work is not stopped: the hosts' time runs on. But what a server sent then
+    waits for us, so that the clocks of its replies are set back.
+    """
+
+    __slots__ = ("_looked", "_worked")
+
+    def __init__(self, now: float) -> None:
+        self._looked = now
+        self._worked = time.thread_time()
+
+    def is_late(self, now: float) -> bool:
+        """Whether so much time has passed since the last look that the process may have been stopped."""
+        return now - self._looked > SUSPENDED_SECONDS
+
+    def look(self, now: float) -> tuple[float, float]:
+        """Seconds since the last look in which the process was stopped, and by which this look is late for
+        work of its own; 0.0 for less than a moment."""
+        gap, self._looked = now - self._looked, now
+        before, self._worked = self._worked, time.thread_time()
+        idle = gap - (self._worked - before)
+        stopped = idle if idle > SUSPENDED_SECONDS else 0.0
+        late = gap - stopped - TICK
+        return stopped, late if late > TICK else 0.0
 
 
 class Prober(Protocol):
@@ -114,6 +152,10 @@ class Connector(Protocol):
     half_open: int  # connects under way that nobody has answered yet
     suspensions: int  # how often the process was found to have been stopped
     waited: float  # inside `Prober.failed`: seconds from the first connect to this outcome
+
+    @property
+    def behind(self) -> bool:
+        """Whether more waits to be served than we can keep up with, so that nothing new should begin."""
 
     @property
     def busy(self) -> int:

@@ -23,13 +23,14 @@ from results.verdict import Verdict
 from scanner.contact import Ending, LocalFault, Token
 from scanner.network.connect import errnos
 from scanner.network.connect.base import (
+    BEHIND_SECONDS,
     NARROWED,
     READ_SIZE,
-    SUSPENDED_SECONDS,
     TICK,
     Deadline,
     Prober,
     Timeouts,
+    WorkClock,
 )
 from scanner.network.connect.deadlines import Wheel
 from scanner.network.connect.slot import CONNECTING, IDLE, OPEN, Slot, talks_to_itself
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 EVENTS_PER_TURN = 512
+FEWEST_EVENTS = 8
+TURN_SECONDS = 0.1  # a turn that takes longer is followed by a shorter one, so that deadlines are looked at
 GROWTH_INTERVAL = 5.0  # seconds after a lack of descriptors until some more sockets are tried
 
 _EINPROGRESS, _ECONNREFUSED = errno.EINPROGRESS, errno.ECONNREFUSED
@@ -78,7 +81,9 @@ class EpollConnector:
         self._epoll = select.epoll()
         now = loop.time()
         self._wheel = Wheel(now)
-        self._last_tick = now
+        self._work = WorkClock(now)
+        self._share = EVENTS_PER_TURN  # events that the next turn takes
+        self._caught_up = now  # when a turn last served all that waited
         self._closed = False
         loop.add_reader(self._epoll.fileno(), self._ready)
         self._timer = loop.call_later(TICK, self._tick)
@@ -95,6 +100,11 @@ class EpollConnector:
         """Slots that belong to a target now."""
         return len(self._slots) - len(self._idle[4]) - len(self._idle[6])
 
+    @property
+    def behind(self) -> bool:
+        """See `Connector.behind`."""
+        return self._loop.time() - self._caught_up > BEHIND_SECONDS
+
     def _slot(self, version: int) -> Slot | None:
         """An idle slot of the family, or a new one; at capacity one of the other family is traded in."""
         idle = self._idle[version]
@@ -105,7 +115,7 @@ class EpollConnector:
             traded = other.pop()
             del self._slots[traded.fd]
             traded.sock.close()
-        slot = Slot(version, self.start, self.arm_reply, self.park)
+        slot = Slot(version, self.start, self.arm_reply, self.park, self.hold, self.go_on)
         try:
             self._epoll.register(slot.fd, _EDGES)
         except OSError:  # ENOMEM, or ENOSPC: the limit of fs.epoll.max_user_watches
@@ -122,7 +132,7 @@ class EpollConnector:
         slot.kind = Deadline.CONNECT
         slot.talk = None
         slot.out = b""
-        slot.deadline = slot.host_deadline = 0.0
+        slot.deadline = slot.host_deadline = slot.held_at = 0.0
         slot.retries = 0
         self._idle[slot.version].append(slot)
 
@@ -242,8 +252,10 @@ class EpollConnector:
 
     def _ready(self) -> int:
         """Serve what has happened, up to a turn's share. Returns how many sockets that were."""
-        events = self._epoll.poll(0, EVENTS_PER_TURN)
-        slot_of, now = self._slots.get, self._loop.time()
+        share, slot_of, now = self._share, self._slots.get, self._loop.time()
+        if self._work.is_late(now):
+            self._notice_stop(now)
+        events = self._epoll.poll(0, share)
         refused: list[tuple[Token, Target, float]] = []
         try:
             for fd, event in events:
@@ -255,7 +267,7 @@ class EpollConnector:
                     if phase == OPEN:
                         if slot.out and event & _WRITABLE:
                             self._flush(slot)
-                        if event & _READABLE:
+                        if event & _READABLE and not slot.held_at:
                             self._read(slot, event)
                     elif phase == CONNECTING:
                         if event & _BROKEN:
@@ -277,12 +289,19 @@ class EpollConnector:
             if refused:
                 self.half_open -= len(refused)
                 self._prober.refused(refused)
-        self._turn_over(len(events))
+        self._turn_over(len(events), share, now)
         return len(events)
 
-    def _turn_over(self, served: int) -> None:
-        if served == EVENTS_PER_TURN:
+    def _turn_over(self, served: int, share: int, began: float) -> None:
+        now = self._loop.time()
+        if now - began > TURN_SECONDS:
+            self._share = max(FEWEST_EVENTS, int(served * TURN_SECONDS / (now - began)))
+        elif share < EVENTS_PER_TURN:
+            self._share = min(EVENTS_PER_TURN, 2 * share)
+        if served == share:
             self._loop.call_soon(self._ready_again)
+        else:
+            self._caught_up = now
         self._after_turn()
 
     def _ready_again(self) -> None:
@@ -337,6 +356,10 @@ class EpollConnector:
         slot.send(data)
 
     def _read(self, slot: Slot, event: int) -> None:
+        if self._loop.time() > slot.host_deadline:
+            slot.kind = Deadline.HOST
+            self._over(slot, Ending.TIMEOUT)
+            return
         try:
             data = slot.recv(READ_SIZE)
         except BlockingIOError:
@@ -349,18 +372,24 @@ class EpollConnector:
             return
         if len(data) == READ_SIZE or event & _ENDING:
             # An edge does not come twice: what was left, and the end that came with it, are read next.
-            self._again.append((slot, slot.connected_at))
-            if len(self._again) == 1:
-                self._loop.call_soon(self._read_more)
+            self._read_later(slot)
         self._prober.received(slot, data)
+
+    def _read_later(self, slot: Slot) -> None:
+        self._again.append((slot, slot.connected_at))
+        if len(self._again) == 1:
+            self._loop.call_soon(self._read_more)
 
     def _read_more(self) -> None:
         """Sockets that filled their share of the last turn: edges do not come twice."""
         if self._closed:
             return
         slots, self._again = self._again, []
+        now = self._loop.time()
+        if self._work.is_late(now):
+            self._notice_stop(now)
         for slot, connected_at in slots:
-            if slot.phase == OPEN and slot.connected_at == connected_at:
+            if slot.phase == OPEN and slot.connected_at == connected_at and not slot.held_at:
                 try:
                     self._read(slot, _ENDING)
                 except Exception as error:  # noqa: BLE001 - as in _ready
@@ -388,23 +417,46 @@ class EpollConnector:
             deadline, slot.kind = slot.host_deadline, Deadline.HOST
         self._wheel.set(slot, deadline)
 
+    def hold(self, slot: Slot) -> None:
+        """See `Link.hold`: what the peer goes on to send fills the kernel's buffer, and then waits there."""
+        slot.held_at = slot.held_at or self._loop.time()
+
+    def go_on(self, slot: Slot) -> None:
+        """See `Link.go_on`."""
+        if slot.held_at:
+            away, slot.held_at = self._loop.time() - slot.held_at, 0.0
+            slot.host_deadline += away
+            self._wheel.set(slot, slot.deadline + away)
+            self._read_later(slot)  # the edge that told of it may have come and gone
+
+    def _notice_stop(self, now: float) -> None:
+        """Deadlines do not run while the process is stopped, and those of replies not while it is late."""
+        stopped, late = self._work.look(now)
+        if stopped:
+            self.suspensions += 1
+            self.extend(stopped)
+        if late:
+            for slot in self._slots.values():
+                if slot.phase == OPEN and slot.kind is Deadline.REPLY:
+                    slot.deadline += late
+                    if slot.deadline >= slot.host_deadline:
+                        slot.deadline, slot.kind = slot.host_deadline, Deadline.HOST
+
     def _tick(self) -> None:
         if self._closed:
             return
         now = self._loop.time()
-        gap = now - self._last_tick
-        self._last_tick = now
         self._timer = self._loop.call_later(TICK, self._tick)
-        if gap > SUSPENDED_SECONDS:
-            self.suspensions += 1  # the process was stopped
-            self.extend(gap)
+        self._notice_stop(now)
         # Data before timers: what has arrived counts, however late we look. One event of each slot is enough.
         left = len(self._slots)
-        while left > 0 and (served := self._ready()):
+        while left > 0 and self._loop.time() - now <= TURN_SECONDS and (served := self._ready()):
             left -= served
+        all_seen = left <= 0 or self._loop.time() - now <= TURN_SECONDS
         for slot in self._wheel.expired(now):
             try:
-                self._expire(slot)
+                if all_seen or slot.held_at or not self._last_look(slot):
+                    self._expire(slot)
             except Exception as error:  # noqa: BLE001 - as in _ready
                 self._broke(slot, error)
         self._grow(now)
@@ -421,11 +473,25 @@ class EpollConnector:
             self._grow_at = now + GROWTH_INTERVAL
             self.capacity = min(self._wanted, self.capacity + max(1, self._wanted // 8))
 
+    def _last_look(self, slot: Slot) -> bool:
+        """Before one slot expires, where not all events were served: whether something had come for it."""
+        if slot.phase == CONNECTING:
+            number = slot.connect_ex(slot.sockaddr)
+            if number in (errno.EALREADY, errno.EINPROGRESS):
+                return False
+            self._collected(slot, 0, number)
+            return True
+        deadline, connected_at = slot.deadline, slot.connected_at
+        self._read(slot, _ENDING)
+        return slot.phase != OPEN or slot.deadline != deadline or slot.connected_at != connected_at
+
     def extend(self, seconds: float) -> None:
         """See `Connector.extend`."""
         for slot in self._slots.values():
             if slot.phase != IDLE:
                 slot.deadline += seconds
+                if slot.held_at:
+                    slot.held_at += seconds
                 if slot.host_deadline:
                     slot.host_deadline += seconds
 
@@ -442,6 +508,8 @@ class EpollConnector:
                 self._retire(slot, LocalFault.FORBIDDEN, NARROWED)
 
     def _expire(self, slot: Slot) -> None:
+        if slot.held_at:
+            return  # `go_on` gives it a deadline again
         if slot.phase == CONNECTING:
             self._retire(slot, Verdict.FILTERED, "")
         elif slot.phase == OPEN:

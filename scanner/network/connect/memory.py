@@ -38,6 +38,7 @@ class MemoryLink:
         self.pending: deque[bytes | Ending] = deque()
         self.done = False
         self.reopened = False
+        self.held = False
 
     def send(self, data: bytes) -> None:
         """See `Link.send`."""
@@ -53,6 +54,16 @@ class MemoryLink:
 
     def restart_reply_clock(self) -> None:
         """See `Link.restart_reply_clock`: silence is what is left when a peer has nothing more to do."""
+
+    def hold(self) -> None:
+        """See `Link.hold`."""
+        self.held = True
+
+    def go_on(self) -> None:
+        """See `Link.go_on`."""
+        if self.held:
+            self.held = False
+            self._connector.queue.append(self)
 
     def close(self) -> None:
         """See `Link.close`."""
@@ -79,12 +90,17 @@ class MemoryConnector:
         self._prober = prober
         self._permits = permits
         self._world = world
-        self._queue: deque[MemoryLink] = deque()
+        self.queue: deque[MemoryLink] = deque()
 
     @property
     def free(self) -> int:
         """See `Connector.free`."""
         return self.capacity - len(self.open)
+
+    @property
+    def behind(self) -> bool:
+        """See `Connector.behind`: everything happens at once here."""
+        return False
 
     @property
     def busy(self) -> int:
@@ -97,23 +113,24 @@ class MemoryConnector:
             raise OutOfScope(str(target), "the scope refused it")
         link = MemoryLink(self, target, token)
         self.open.add(link)
-        self._queue.append(link)
+        self.queue.append(link)
 
     def run(self) -> None:
         """Let everything happen, one link after the other, until nothing is left to happen."""
-        while self._queue:
-            self._live(self._queue.popleft())
+        while self.queue:
+            self._live(self.queue.popleft())
 
     def _live(self, link: MemoryLink) -> None:
-        while not link.done:
-            link.reopened = False
-            found = self._world(link.target)
-            if isinstance(found, (Verdict, LocalFault)):
-                self._nobody(link, found)
-                return
-            link.peer = found
-            link.pending.extend(found.opened())
-            self._prober.connected(link)
+        while not link.done and not link.held:
+            if link.peer is None:
+                link.reopened = False
+                found = self._world(link.target)
+                if isinstance(found, (Verdict, LocalFault)):
+                    self._nobody(link, found)
+                    return
+                link.peer = found
+                link.pending.extend(found.opened())
+                self._prober.connected(link)
             self._talk(link)
 
     def _nobody(self, link: MemoryLink, why: Verdict | LocalFault) -> None:
@@ -124,7 +141,7 @@ class MemoryConnector:
             self._prober.fault(link.target, link.token, why, "scripted", link.talk)
 
     def _talk(self, link: MemoryLink) -> None:
-        while not link.done and not link.reopened:
+        while not link.done and not link.reopened and not link.held:
             event: bytes | Ending = link.pending.popleft() if link.pending else Ending.TIMEOUT
             if isinstance(event, bytes):
                 self._prober.received(link, event)
@@ -150,6 +167,6 @@ class MemoryConnector:
 
     def close(self) -> None:
         """See `Connector.close`."""
-        self._queue.clear()
+        self.queue.clear()
         for link in list(self.open):
             link.close()

@@ -11,12 +11,13 @@ from results.verdict import Verdict
 from scanner.contact import Ending, LocalFault, Token
 from scanner.network.connect import errnos
 from scanner.network.connect.base import (
+    BEHIND_SECONDS,
     NARROWED,
-    SUSPENDED_SECONDS,
     TICK,
     Deadline,
     Prober,
     Timeouts,
+    WorkClock,
     connect_each,
 )
 from scanner.network.connect.slot import talks_to_itself
@@ -42,6 +43,9 @@ class PortableLink(asyncio.Protocol):
         self.connected_at = 0.0
         self.host_deadline = 0.0
         self.patience: asyncio.Timeout | None = None  # of the connect under way
+        self.held_at = 0.0  # since when nothing is read; 0.0 = it is
+        self._left = 0.0  # seconds that the deadline had left when reading stopped
+        self._ended: Ending | None = None  # what came of the connection while nothing was read
         self.done = False
 
     # --- Link ----------------------------------------------------------------------------------
@@ -66,8 +70,8 @@ class PortableLink(asyncio.Protocol):
             deadline, self.kind = self.host_deadline, Deadline.HOST
         self._timer = loop.call_at(deadline, self._expire, self._life)
 
-    def _expire(self, life: int) -> None:
-        self.guarded(self._over, Ending.TIMEOUT, life)
+    def _expire(self, life: int, ending: Ending = Ending.TIMEOUT) -> None:
+        self.guarded(self._over, ending, life)
 
     def guarded(self, call: Callable[..., None], *arguments: Any) -> None:
         """Run one callback; when our own code raises, this link ends with it and the others go on."""
@@ -78,6 +82,28 @@ class PortableLink(asyncio.Protocol):
                 raise
             self.close()
             self._connector.prober.broke(self.target, self.token, error, self.talk)
+
+    def hold(self) -> None:
+        """See `Link.hold`."""
+        if self._transport is not None and not self.held_at:
+            self.held_at = self._connector.loop.time()
+            if self._timer is not None:
+                self._left = self._timer.when() - self.held_at
+                self._stop_timer()
+            self._transport.pause_reading()
+
+    def go_on(self) -> None:
+        """See `Link.go_on`."""
+        if not self.held_at or self.done:
+            return
+        loop = self._connector.loop
+        self.host_deadline += loop.time() - self.held_at
+        self.held_at = 0.0
+        self._timer = loop.call_later(max(0.0, self._left), self._expire, self._life)
+        if self._ended is not None:
+            loop.call_soon(self._expire, self._life, self._ended)
+        elif self._transport is not None:
+            self._transport.resume_reading()
 
     def close(self) -> None:
         """See `Link.close`."""
@@ -100,7 +126,13 @@ class PortableLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        if not self.done:
+        if self.done:
+            return
+        self._connector.notice_stop()
+        if self._connector.loop.time() > self.host_deadline:
+            self.kind = Deadline.HOST
+            self._over(Ending.TIMEOUT, self._life)
+        else:
             self._connector.prober.received(self, data)
 
     def eof_received(self) -> None:
@@ -109,8 +141,11 @@ class PortableLink(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection broke; after `_drop` this belongs to an older life and is not ours."""
-        if self._transport is not None:
-            self._over(Ending.RESET if error else Ending.CLOSED, self._life)
+        ending = Ending.RESET if error else Ending.CLOSED
+        if self.held_at:
+            self._ended = ending
+        elif self._transport is not None:
+            self._over(ending, self._life)
 
     def _over(self, ending: Ending, life: int) -> None:
         if self.done or life != self._life:
@@ -123,12 +158,23 @@ class PortableLink(asyncio.Protocol):
         """Move whatever deadline runs, and the host's own."""
         if self.host_deadline:
             self.host_deadline += seconds
+        if self.held_at:
+            self.held_at += seconds
         if self._timer is not None:
             when = self._timer.when() + seconds
             self._timer.cancel()
             self._timer = self._connector.loop.call_at(when, self._expire, self._life)
         if self.patience is not None and (until := self.patience.when()) is not None:
             self.patience.reschedule(until + seconds)
+
+    def wait_longer(self, seconds: float) -> None:
+        """Move the deadline of the reply that is awaited, but never past the host's own."""
+        if self._timer is not None and self.kind is Deadline.REPLY:
+            when = self._timer.when() + seconds
+            self._timer.cancel()
+            if when >= self.host_deadline:
+                when, self.kind = self.host_deadline, Deadline.HOST
+            self._timer = self._connector.loop.call_at(when, self._expire, self._life)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -137,6 +183,7 @@ class PortableLink(asyncio.Protocol):
 
     def _drop(self) -> None:
         self._life += 1
+        self.held_at, self._ended = 0.0, None
         self._stop_timer()
         if self._transport is not None:
             transport, self._transport = self._transport, None
@@ -197,16 +244,29 @@ class PortableConnector:
         self._links: set[PortableLink] = set()
         self._tasks: dict[asyncio.Task[None], PortableLink] = {}
         self._closed = False
-        self._last_tick = loop.time()
+        self._work = WorkClock(loop.time())
+        self._ticked = loop.time()
+        self._late = False
         self._ticker = loop.call_later(TICK, self._tick)
 
     def _tick(self) -> None:
         now = self.loop.time()
-        gap, self._last_tick = now - self._last_tick, now
+        self._late, self._ticked = now - self._ticked > BEHIND_SECONDS, now
         self._ticker = self.loop.call_later(TICK, self._tick)
-        if gap > SUSPENDED_SECONDS:
-            self.suspensions += 1  # the process was stopped
-            self.extend(gap)
+        self.notice_stop(always=True)
+
+    def notice_stop(self, *, always: bool = False) -> None:
+        """Deadlines do not run while the process is stopped, and those of replies not while it is late."""
+        now = self.loop.time()
+        if not (always or self._work.is_late(now)):
+            return
+        stopped, late = self._work.look(now)
+        if stopped:
+            self.suspensions += 1
+            self.extend(stopped)
+        if late:
+            for link in self._links:
+                link.wait_longer(late)
 
     def connect_many(
         self, batch: Iterable[tuple[Token, Target]], permits: Callable[[Target], bool]
@@ -242,6 +302,11 @@ class PortableConnector:
     def free(self) -> int:
         """See `Connector.free`."""
         return self.capacity - len(self._links)
+
+    @property
+    def behind(self) -> bool:
+        """See `Connector.behind`."""
+        return self._late
 
     @property
     def busy(self) -> int:

@@ -61,11 +61,13 @@ class Slot:
     """One socket and whom it is asking now. Implements `Link`.
 
     What it cannot do alone its connector does: `start` a connect on a socket that is unconnected, `arm` the
-    reply clock, `park` a slot that is free again.
+    reply clock, `park` a slot that is free again, `hold` it and let it `go_on`.
     """
 
     __slots__ = (
         "_arm",
+        "_go_on",
+        "_hold",
         "_park",
         "_start",
         "connect_ex",
@@ -73,6 +75,7 @@ class Slot:
         "deadline",
         "disconnect",
         "fd",
+        "held_at",
         "host_deadline",
         "kind",
         "opened_at",
@@ -95,8 +98,11 @@ class Slot:
         start: Callable[[Slot], None],
         arm: Callable[[Slot], None],
         park: Callable[[Slot], None],
+        hold: Callable[[Slot], None],
+        go_on: Callable[[Slot], None],
     ) -> None:
         self._start, self._arm, self._park = start, arm, park
+        self._hold, self._go_on = hold, go_on
         self.version = version
         self.sock = new_socket(version)
         self.connect_ex = self.sock.connect_ex
@@ -111,6 +117,7 @@ class Slot:
         self.out = b""
         self.opened_at = self.connected_at = 0.0
         self.deadline = self.host_deadline = 0.0
+        self.held_at = 0.0  # since when nothing is read; 0.0 = it is
         self.wheel_tick = -1
         self.kind = Deadline.CONNECT
         self.retries = 0
@@ -137,6 +144,14 @@ class Slot:
     def restart_reply_clock(self) -> None:
         """See `Link.restart_reply_clock`."""
         self._arm(self)
+
+    def hold(self) -> None:
+        """See `Link.hold`."""
+        self._hold(self)
+
+    def go_on(self) -> None:
+        """See `Link.go_on`."""
+        self._go_on(self)
 
     def close(self) -> None:
         """See `Link.close`."""
