@@ -2,16 +2,18 @@
 
 Theory of operation. A conversation holds what it has learned, its inventory and the reply that is coming in;
 a long reply is counted whole as soon as its length is known. Whoever would go beyond the budget waits: its
-link is not read, so that its server waits with a full window, and its deadlines stand still. Four rules keep
+link is not read, so that its server waits with a full window, and its deadlines stand still. Five rules keep
 the others going:
 
 * Only a few long replies come in at a time: each is decoded in one go, and a server whose answer has come but
   was not read yet must not run out of time for that.
 * A quarter of the budget is for small ones: a long reply may not use it, so that long lists stop no honest
   server.
+* Who holds less than before goes on: only by that does it come to its end.
 * The first that would have to wait goes on all the same, until it is over: then the next one does. So one
   conversation always goes on, and the budget is exceeded by what one may hold.
-* Beyond the budget nothing new begins (`full`; the engine asks).
+
+Nothing new begins while three quarters are held (`full`; the engine asks), because what has begun still grows.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ class MemoryBudget:
     @property
     def full(self) -> bool:
         """Whether nothing new is to begin."""
-        return self.held >= self.limit or len(self._waiting[0]) + len(self._waiting[1]) >= MOST_WAITING
+        return self.held >= self.limit * 3 // 4 or len(self._waiting[0]) + len(self._waiting[1]) >= MOST_WAITING
 
     def note(self, holder: Holder, link: Link, held: int, coming: int, *, exempt: bool = False) -> None:
         """A conversation holds so many bytes now, and the reply at hand will bring so many more. Its link
@@ -59,7 +61,8 @@ class MemoryBudget:
         small = coming <= SMALL
         if not coming:
             self._long.discard(holder)
-        if exempt or holder is self._first or self._fits(held - before, coming, holder):
+        grows = held + coming > before
+        if exempt or not grows or holder is self._first or self._fits(held - before, coming, holder):
             self._count(holder, held + coming)
             if not small:
                 self._long.add(holder)

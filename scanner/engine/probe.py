@@ -60,6 +60,7 @@ class Conversation:
     tls: TlsLayer | None = None
     want_tls: tuple[bool, bool] = (False, False)  # (TLS, legacy TLS) for the next connection
     connections = 1
+    cut_at = 0.0  # when its time was over; 0.0 = it ended otherwise
     fell_silent = False  # it did not accept another connection after it had accepted one
     weight = 0  # bytes that it holds; see `MemoryBudget`
     waited = False  # for memory of ours, and nothing was heard since
@@ -206,6 +207,7 @@ class Probe:
             self.fault(target, token, LocalFault.OTHER, "a server had to wait until there was room", talk)
             return
         if ending is Ending.TIMEOUT and link.kind is Deadline.HOST:
+            talk.cut_at = link.cut_at
             talk.dialogue.abort(ending)
         else:
             talk.dialogue.ended(ending, talk.tls.session() if talk.tls is not None else None)
@@ -228,7 +230,7 @@ class Probe:
             link.reopen()
 
     def _finish(self, target: Target, token: Token, talk: Conversation) -> None:
-        talk.closed_at = self._now()
+        talk.closed_at = talk.cut_at or self._now()
         try:
             self._outcomes.on_answer(target, token, talk)
         finally:

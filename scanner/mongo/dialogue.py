@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from scanner.mongo.metadata import MetadataPlan
 
 FIRST_BYTES_KEPT: Final = 64
+FIRST_WINDOW: Final = 64  # metadata commands in flight before the first is answered
 BASE_BYTES: Final = 4096  # of memory that a conversation takes in which nothing was said yet
 _PLAN: Final = "plan"
 _HANDSHAKE: Final = "handshake"  # after a reconnect: answered, and of no further use
@@ -73,6 +74,7 @@ class Dialogue:
         "_plan",
         "_state",
         "_unanswered",
+        "_window",
         "facts",
         "next",
     )
@@ -96,6 +98,7 @@ class Dialogue:
         self._make_plan = plan_factory
         self._plan: MetadataPlan | None = None
         self._state = DialogueState(client, limits, self.facts, console)
+        self._window = min(FIRST_WINDOW, limits.window)
         self._channel = Channel(limits)
         self._unanswered: deque[Request] = deque()
         self._open = False
@@ -298,9 +301,13 @@ class Dialogue:
                 self._ask(row.slot, row.request(state), row.opcode or state.opcode or Opcode.OP_MSG, row.name)
 
     def _fill(self) -> None:
-        """Keep the window full of the plan's requests; when there are no more, the dialogue is over."""
+        """Keep the window full of the plan's requests; when there are no more, the dialogue is over.
+
+        The window is small at first and grows by each answer: requests in flight take memory, and a server
+        that answers slowly gets few at a time.
+        """
         assert self._plan is not None
-        while (room := self._state.limits.window - len(self._channel.flights)) > 0:
+        while (room := self._window - len(self._channel.flights)) > 0:
             requests = self._next_of_plan(room)
             if not requests:
                 break
@@ -332,6 +339,7 @@ class Dialogue:
     def _deliver(self, flight: Flight, reply: Reply, *, late: bool) -> None:
         if flight.slot == _PLAN:
             assert self._plan is not None
+            self._window = min(self._window + 1, self._state.limits.window)
             self._plan.answered(flight.request, reply)
         elif flight.slot != _HANDSHAKE and not (late and getattr(self.facts, flight.slot) is not None):
             self._keep(flight.slot, reply)

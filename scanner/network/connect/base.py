@@ -70,6 +70,7 @@ class Link(Protocol):
     kind: Deadline  # which deadline runs (or has just passed, inside `ended` with TIMEOUT)
     opened_at: float  # monotonic seconds when the first connect for this target began
     connected_at: float  # monotonic seconds when the current connection was established
+    cut_at: float  # monotonic seconds when the host's time was over and it was reset; 0.0 before
 
     def send(self, data: bytes) -> None:
         """Write all of `data`; what the kernel does not take now is kept and written later."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import errno
 import select
+from collections import deque
 from socket import inet_ntoa
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ from scanner.network.connect.base import (
     WorkClock,
 )
 from scanner.network.connect.deadlines import Wheel
-from scanner.network.connect.slot import CONNECTING, IDLE, OPEN, Slot, talks_to_itself
+from scanner.network.connect.slot import CONNECTING, CUT, IDLE, OPEN, Slot, talks_to_itself
 from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class EpollConnector:
         self._slots: dict[int, Slot] = {}
         self._idle: dict[int, list[Slot]] = {4: [], 6: []}
         self._again: list[tuple[Slot, float]] = []
+        self._cut: deque[Slot] = deque()  # whose end is not told yet
         self.half_open = 0
         self.suspensions = 0
         self.waited = 0.0
@@ -132,7 +134,7 @@ class EpollConnector:
         slot.kind = Deadline.CONNECT
         slot.talk = None
         slot.out = b""
-        slot.deadline = slot.host_deadline = slot.held_at = 0.0
+        slot.deadline = slot.host_deadline = slot.held_at = slot.cut_at = 0.0
         slot.retries = 0
         self._idle[slot.version].append(slot)
 
@@ -399,7 +401,7 @@ class EpollConnector:
     def _over(self, slot: Slot, ending: Ending) -> None:
         """Tell the prober; unless it reopens, the slot is free."""
         self._prober.ended(slot, ending)
-        if slot.phase == OPEN:
+        if slot.phase in (OPEN, CUT):
             slot.disconnect()
             self.park(slot)
 
@@ -455,10 +457,13 @@ class EpollConnector:
         all_seen = left <= 0 or self._loop.time() - now <= TURN_SECONDS
         for slot in self._wheel.expired(now):
             try:
-                if all_seen or slot.held_at or not self._last_look(slot):
+                if slot.phase == OPEN and slot.kind is Deadline.HOST and not slot.held_at:
+                    self._cut_off(slot, now)
+                elif all_seen or slot.held_at or not self._last_look(slot):
                     self._expire(slot)
             except Exception as error:  # noqa: BLE001 - as in _ready
                 self._broke(slot, error)
+        self._tell_cut()
         self._grow(now)
         self._after_turn()
 
@@ -472,6 +477,28 @@ class EpollConnector:
         if self.capacity < self._wanted and now >= self._grow_at:
             self._grow_at = now + GROWTH_INTERVAL
             self.capacity = min(self._wanted, self.capacity + max(1, self._wanted // 8))
+
+    def _cut_off(self, slot: Slot, now: float) -> None:
+        """A host's time is over. When that is so for many at once, all are reset before one is written down."""
+        slot.disconnect()
+        slot.phase = CUT
+        slot.deadline = 0.0
+        slot.cut_at = now
+        self._cut.append(slot)
+
+    def _tell_cut(self) -> None:
+        """Tell of connections that were reset, for a turn's time; the rest after the next events."""
+        began = self._loop.time()
+        while self._cut and not self._closed:
+            if self._loop.time() - began > TURN_SECONDS:
+                self._loop.call_soon(self._tell_cut)
+                return
+            slot = self._cut.popleft()
+            if slot.phase == CUT:
+                try:
+                    self._over(slot, Ending.TIMEOUT)
+                except Exception as error:  # noqa: BLE001 - as in _ready
+                    self._broke(slot, error)
 
     def _last_look(self, slot: Slot) -> bool:
         """Before one slot expires, where not all events were served: whether something had come for it."""

@@ -33,7 +33,7 @@ class MemoryLink:
         self.token = token
         self.talk: Any = None
         self.kind = Deadline.REPLY
-        self.opened_at = self.connected_at = 0.0
+        self.opened_at = self.connected_at = self.cut_at = 0.0
         self.peer: Peer | None = None
         self.pending: deque[bytes | Ending] = deque()
         self.done = False

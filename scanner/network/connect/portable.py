@@ -40,7 +40,7 @@ class PortableLink(asyncio.Protocol):
         self.talk: Any = None
         self.kind = Deadline.CONNECT
         self.opened_at = connector.loop.time()
-        self.connected_at = 0.0
+        self.connected_at = self.cut_at = 0.0
         self.host_deadline = 0.0
         self.patience: asyncio.Timeout | None = None  # of the connect under way
         self.held_at = 0.0  # since when nothing is read; 0.0 = it is
@@ -71,7 +71,16 @@ class PortableLink(asyncio.Protocol):
         self._timer = loop.call_at(deadline, self._expire, self._life)
 
     def _expire(self, life: int, ending: Ending = Ending.TIMEOUT) -> None:
-        self.guarded(self._over, ending, life)
+        if self.kind is Deadline.HOST and ending is Ending.TIMEOUT and life == self._life:
+            # When that is so for many at once, all are reset before one is written down.
+            loop = self._connector.loop
+            self.cut_at = loop.time()
+            if self._transport is not None:
+                transport, self._transport = self._transport, None
+                transport.abort()
+            loop.call_soon(self.guarded, self._over, ending, life)
+        else:
+            self.guarded(self._over, ending, life)
 
     def guarded(self, call: Callable[..., None], *arguments: Any) -> None:
         """Run one callback; when our own code raises, this link ends with it and the others go on."""

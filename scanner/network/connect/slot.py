@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scanner.contact import Token
     from targets.scope import Target
 
-IDLE, CONNECTING, OPEN = 0, 1, 2
+IDLE, CONNECTING, OPEN, CUT = 0, 1, 2, 3  # CUT: reset, because the host's time was over; not yet told
 RECEIVE_BUFFER = 131072  # bounds what the kernel holds for one hostile peer
 
 _libc_connect = ctypes.PyDLL(None).connect  # it never waits with this address, so it need not yield the lock
@@ -72,6 +72,7 @@ class Slot:
         "_start",
         "connect_ex",
         "connected_at",
+        "cut_at",
         "deadline",
         "disconnect",
         "fd",
@@ -115,7 +116,7 @@ class Slot:
         self.token: Token = 0
         self.talk: Any = None
         self.out = b""
-        self.opened_at = self.connected_at = 0.0
+        self.opened_at = self.connected_at = self.cut_at = 0.0
         self.deadline = self.host_deadline = 0.0
         self.held_at = 0.0  # since when nothing is read; 0.0 = it is
         self.wheel_tick = -1
