@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from results.text import human_bytes, human_count, visible
 from results.verdict import MEANING, Severity
 
@@ -41,6 +43,21 @@ class Call(NamedTuple):
     open: int
     gravest: Severity
     size: int | None  # bytes that lie open; None while no server gave a figure
+
+
+def brief(observation: Observation) -> Observation:
+    """The observation without what no row shows: the names in it may be ten thousand, and a run has many."""
+    exposure = observation.exposure
+    if exposure is not None:
+        exposure = replace(
+            exposure,
+            databases=[],
+            database_count=max(exposure.database_count, len(exposure.databases)),
+            activity=[],
+            hints=[],
+            truncated=exposure.truncated[:1],
+        )
+    return replace(observation, exposure=exposure, evidence=[])
 
 
 def by_gravity(observations: Iterable[Observation]) -> list[Observation]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from typing import IO, TYPE_CHECKING
 
-from results.report.rows import ReportRow, by_gravity, row, whom_to_call
+from results.report.rows import ReportRow, brief, by_gravity, row, whom_to_call
 from results.summary import totals_of
 from results.text import human_bytes
 from results.verdict import Severity
@@ -71,7 +71,7 @@ def print_table(
         markup=False,
         emoji=False,
     )
-    ordered = by_gravity(observations)
+    ordered = by_gravity(map(brief, observations))
     if not ordered:
         console.print("nothing to show: no server answered")
         return

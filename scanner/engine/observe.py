@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from targets.scope import Scope, Target
 
 
-TEMPLATES_KEPT = 256  # of one kind of answer: entries of the allow-list that have such a server
-
-
 @dataclass(frozen=True, slots=True)
 class RunContext:
     """What is the same for all observations of one run."""
@@ -149,7 +146,7 @@ def _template_of(
     place: tuple[int, int],
 ) -> LineTemplate | None:
     if place not in cached.templates:
-        if len(cached.templates) >= TEMPLATES_KEPT:
+        if len(cached.templates) >= cached.most_templates:
             return None
         cached.templates[place] = LineTemplate.of(observe_cached(context, target, talk, cached, wall))
     return cached.templates[place]

@@ -20,15 +20,31 @@ if TYPE_CHECKING:
     from scanner.mongo.fingerprint import Fingerprint, Shape
 
 REMEMBERED = 4096  # answers; an estate has few kinds of them, a liar could show many
+REMEMBERED_BYTES = 32 * 1024 * 1024  # of memory that they take
+GROWTH = 16  # bytes of memory that a byte of an answer becomes in an observation
+TEMPLATES_KEPT = 256  # of one kind of answer: entries of the allow-list that have such a server
+TEMPLATE_BYTES = 4 * 1024 * 1024  # of memory that the templates of one kind of answer take
 _WORTH = frozenset({Verdict.OPEN, Verdict.OPEN_NO_DATA, Verdict.AUTH_REQUIRED})
 
 
 class CachedResponse:
     """An observation that others are like, and the templates of its lines by allow-list entry and port."""
 
-    __slots__ = ("is_open", "observation", "server", "tells_start", "templates", "verdict")
+    __slots__ = (
+        "is_open",
+        "most_templates",
+        "observation",
+        "server",
+        "tells_start",
+        "templates",
+        "verdict",
+        "weight",
+    )
 
-    def __init__(self, observation: Observation, server: Server) -> None:
+    def __init__(self, observation: Observation, server: Server, size: int) -> None:
+        """`size` is how many bytes the answer has."""
+        self.weight = GROWTH * size
+        self.most_templates = min(TEMPLATES_KEPT, TEMPLATE_BYTES // max(1, 4 * size) + 1)
         self.observation = observation
         self.server = server
         self.verdict = observation.verdict.value
@@ -40,9 +56,10 @@ class CachedResponse:
 class ResponseCache:
     """First answers seen so far, each with the observation that came of it."""
 
-    __slots__ = ("_known", "_shapes")
+    __slots__ = ("_known", "_shapes", "_weight")
 
     def __init__(self) -> None:
+        self._weight = 0
         self._known: dict[tuple[bool, Any], CachedResponse] = {}
         self._shapes: dict[int, Shape] = {}  # by the answer's length: the newest that was remembered
 
@@ -58,13 +75,24 @@ class ResponseCache:
         return found, None if found is None else self._known.get((loopback, found.key))
 
     def remember(self, loopback: bool, found: Fingerprint, observation: Observation) -> None:
-        """Keep an observation. The oldest one makes room."""
+        """Keep an observation. The oldest ones make room."""
         if observation.verdict not in _WORTH or observation.server is None or observation.truncated:
             return
-        if len(self._known) >= REMEMBERED:
-            del self._known[next(iter(self._known))]
-        self._known[loopback, found.key] = CachedResponse(observation, observation.server)
-        self._shapes[found.shape.around.size] = found.shape
+        size = found.shape.around.size
+        made = CachedResponse(observation, observation.server, size)
+        self._forget((loopback, found.key))
+        while self._known and (
+            len(self._known) >= REMEMBERED or self._weight + made.weight > REMEMBERED_BYTES
+        ):
+            self._forget(next(iter(self._known)))
+        self._known[loopback, found.key] = made
+        self._weight += made.weight
+        self._shapes[size] = found.shape
+
+    def _forget(self, key: tuple[bool, Any]) -> None:
+        old = self._known.pop(key, None)
+        if old is not None:
+            self._weight -= old.weight
 
 
 def skew_of(found: Fingerprint, wall: float) -> float | None:
