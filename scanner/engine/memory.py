@@ -13,7 +13,7 @@ the others going:
 * The first that would have to wait goes on all the same, until it is over: then the next one does. So one
   conversation always goes on, and the budget is exceeded by what one may hold.
 
-Nothing new begins while three quarters are held (`full`; the engine asks), because what has begun still grows.
+Nothing new begins while three quarters are held (`full`; the engine asks): what has begun still grows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BUDGET: Final = 256 * 1024 * 1024  # bytes that all conversations of a run hold together
 SMALL: Final = 64 * 1024  # bytes still to come of a reply that is not long
-LONG_AT_ONCE: Final = 8  # long replies that come in at a time
+LONG_AT_ONCE: Final = 2  # long replies that come in at a time
 MOST_WAITING: Final = 64  # so many that wait are enough: each has a socket and what the kernel keeps for it
 SMALLEST: Final = 16 * 1024 * 1024
 
@@ -52,7 +52,9 @@ class MemoryBudget:
     @property
     def full(self) -> bool:
         """Whether nothing new is to begin."""
-        return self.held >= self.limit * 3 // 4 or len(self._waiting[0]) + len(self._waiting[1]) >= MOST_WAITING
+        return (
+            self.held >= self.limit * 3 // 4 or len(self._waiting[0]) + len(self._waiting[1]) >= MOST_WAITING
+        )
 
     def note(self, holder: Holder, link: Link, held: int, coming: int, *, exempt: bool = False) -> None:
         """A conversation holds so many bytes now, and the reply at hand will bring so many more. Its link
@@ -68,7 +70,7 @@ class MemoryBudget:
                 self._long.add(holder)
         else:
             self._count(holder, held)
-            if self._first is None:
+            if self._first is None and not self._has_its_turn(coming):
                 self._first = holder
             else:
                 holder.waited = True
@@ -103,11 +105,16 @@ class MemoryBudget:
 
     def _fits(self, more: int, coming: int, holder: Holder) -> bool:
         """Whether `more` bytes that are held and `coming` ones have room."""
-        if coming <= SMALL or holder in self._long:
-            return self.held + more + coming <= self.limit
-        if len(self._long) >= LONG_AT_ONCE:
+        if holder in self._long:
+            return True  # it is counted whole
+        if self._has_its_turn(coming):
             return False
-        return self.held + more + coming <= self.limit * 3 // 4
+        share = self.limit if coming <= SMALL else self.limit * 3 // 4
+        return self.held + more + coming <= share
+
+    def _has_its_turn(self, coming: int) -> bool:
+        """Whether what comes is long, and waits for long ones before it: they go on, so it needs no help."""
+        return coming > SMALL and len(self._long) >= LONG_AT_ONCE
 
     def _count(self, holder: Holder, weight: int) -> None:
         self.held += weight - holder.weight
@@ -120,7 +127,7 @@ class MemoryBudget:
             while waiting:
                 holder, (link, coming) = next(iter(waiting.items()))
                 if not self._fits(0, coming, holder):
-                    if self._first is not None:
+                    if self._first is not None or self._has_its_turn(coming):
                         break
                     self._first = holder
                 del waiting[holder]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from results.verdict import Verdict
 from scanner.contact import Ending, LocalFault, is_canary
-from scanner.engine.memory import MemoryBudget
+from scanner.engine.memory import SMALL, MemoryBudget
 from scanner.mongo.facts import Layer, Next
 from scanner.network.connect.base import Deadline
 from scanner.network.connect.tls import TlsError, TlsLayer
@@ -154,7 +154,9 @@ class Probe:
         """Count what this conversation holds; it may have to wait. The sweep's own canaries never do."""
         dialogue = talk.dialogue
         held = dialogue.held if talk.tls is None else dialogue.held + TLS_BYTES
-        self._memory.note(talk, link, held, dialogue.coming, exempt=is_canary(link.token))
+        coming = dialogue.coming
+        link.patient = coming > SMALL
+        self._memory.note(talk, link, held, coming, exempt=is_canary(link.token))
 
     def _received_tls(self, link: Link, talk: Conversation, tls: TlsLayer, data: bytes) -> None:
         was_established, heard = tls.established, talk.dialogue.facts.attempts[-1].replies
@@ -227,6 +229,7 @@ class Probe:
             self._finish(target, token, talk)
         else:
             talk.want_tls = _LAYERS[wanted]
+            link.patient = False
             link.reopen()
 
     def _finish(self, target: Target, token: Token, talk: Conversation) -> None:

@@ -19,7 +19,6 @@ from scanner.mongo import console as http_console
 from scanner.mongo.answers import ErrorKind, error_kind, is_handshake, refuses_client, wire_version
 from scanner.mongo.channel import Channel, Flight
 from scanner.mongo.commands import (
-    Command,
     RefusedRequest,
     Request,
     build_info,
@@ -30,7 +29,7 @@ from scanner.mongo.commands import (
 )
 from scanner.mongo.facts import Attempt, Depth, Document, Facts, Layer, Limits, Next, Reply
 from scanner.mongo.judge import judge
-from scanner.mongo.listing import LONG, cut_batch, cut_listing
+from scanner.mongo.listing import cut_batch, cut_listing
 from scanner.mongo.questions import (
     CONSOLE,
     FIRST_WIRE_WITH_MSG,
@@ -67,7 +66,6 @@ class Dialogue:
         "_bytes_sent",
         "_channel",
         "_depth",
-        "_kept",
         "_make_plan",
         "_messages_sent",
         "_open",
@@ -93,7 +91,6 @@ class Dialogue:
         self.next = Next.WAIT
         self._messages_sent = 0  # on earlier connections
         self._bytes_sent = 0
-        self._kept = 0  # bytes of memory that the replies in `facts` take
         self._depth = depth
         self._make_plan = plan_factory
         self._plan: MetadataPlan | None = None
@@ -122,7 +119,7 @@ class Dialogue:
     def held(self) -> int:
         """Bytes of memory that this conversation takes: kept answers, the inventory, what is on the way."""
         inventory = self._plan.held if self._plan is not None else 0
-        return BASE_BYTES + self._kept + inventory + self._channel.held
+        return BASE_BYTES + self.facts.weight + inventory + self._channel.held
 
     @property
     def coming(self) -> int:
@@ -342,7 +339,8 @@ class Dialogue:
             self._window = min(self._window + 1, self._state.limits.window)
             self._plan.answered(flight.request, reply)
         elif flight.slot != _HANDSHAKE and not (late and getattr(self.facts, flight.slot) is not None):
-            self._keep(flight.slot, reply)
+            cut_batch(reply)
+            setattr(self.facts, flight.slot, reply)
             self._learn(flight.slot, reply)
         if reply.truncated_list:
             # Proven by its beginning; the rest is still coming, so this connection cannot be used any more.
@@ -352,15 +350,6 @@ class Dialogue:
             self._fill()
         elif not self._channel.owes:
             self._go_on()
-
-    def _keep(self, slot: str, reply: Reply) -> None:
-        """Put an answer among the facts. Of a batch of names its beginning is enough there."""
-        if reply.weight > LONG and reply.command is not Command.LIST_DATABASES and reply.document:
-            cut_batch(reply.document)
-            reply.weight = LONG
-        before: Reply | None = getattr(self.facts, slot)
-        self._kept += reply.weight - (before.weight if before is not None else 0)
-        setattr(self.facts, slot, reply)
 
     def _learn(self, slot: str, reply: Reply) -> None:
         if error_kind(reply) is ErrorKind.API_VERSION:
@@ -393,19 +382,12 @@ class Dialogue:
         if self._wants_plan():
             assert self._make_plan is not None
             self._plan = self._make_plan(self.facts, self._state.limits, self._depth)
-            self._cut_lists()
+            for listing in (self.facts.list_databases, self.facts.confirm_list):
+                cut_listing(listing)  # its names are in the plan's inventory now
             self._state.planning = True
             self._fill()
         else:
             self._finish()
-
-    def _cut_lists(self) -> None:
-        """The names are in the plan's inventory now."""
-        for reply in (self.facts.list_databases, self.facts.confirm_list):
-            if reply is not None:
-                before = reply.weight
-                cut_listing(reply)
-                self._kept += reply.weight - before
 
     def _wants_plan(self) -> bool:
         if self._plan is not None or self._make_plan is None or self._depth is Depth.VERDICT:

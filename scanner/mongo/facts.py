@@ -110,3 +110,15 @@ class Facts:
     metadata_cut: str = ""  # why the metadata plan ended before it was through
     loopback: bool = False  # the client is on loopback, where the localhost exception applies
     observed_at: datetime | None = None  # wall clock given by the driver, for judging ages
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that the replies take at most."""
+        replies = (
+            self.hello,
+            self.build_info,
+            self.list_databases,
+            self.confirm_list,
+            self.confirm_privilege,
+        )
+        return sum([reply.weight for reply in replies if reply is not None])

@@ -92,18 +92,19 @@ def _own(name: str) -> bool:
     return name in SYSTEM_DATABASES or name.startswith("system.")
 
 
-def cut_batch(document: Document) -> None:
-    """Keep the beginning of a cursor's batch, where nobody wants more of it than that it was given."""
+def cut_batch(reply: Reply) -> None:
+    """Keep the beginning of a cursor's long batch, where nobody wants more of it than that it was given."""
     for key in ("firstBatch", "nextBatch"):
-        batch = sub(document, "cursor", key)
-        if isinstance(batch, list):
+        batch = sub(reply.document, "cursor", key)
+        if isinstance(batch, list) and len(batch) > LONG_LIST:
+            reply.weight = SAMPLE * reply.weight // len(batch)
             del batch[SAMPLE:]
 
 
-def cut_listing(reply: Reply) -> None:
+def cut_listing(reply: Reply | None) -> None:
     """Keep the beginning of a long list of databases, once all its names are in the inventory."""
-    found = (reply.document or {}).get("databases")
-    if isinstance(found, list) and len(found) > LONG_LIST:
+    found = sub(reply.document, "databases") if reply is not None else None
+    if reply is not None and isinstance(found, list) and len(found) > LONG_LIST:
         reply.listed = max(reply.listed, len(found))
         reply.weight = SAMPLE * reply.weight // len(found)
         del found[SAMPLE:]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import re
 import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,11 +22,12 @@ from scanner.setup.settings import Settings
 from tests.cli.programs import ROOT
 from tests.support.lab_thread import LabThread
 from tests.support.ports import free_port
-from tests.support.processes import command
+from tests.support.processes import command, watch_memory
 from tests.support.sweeps import FAST, found, scope_of, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from scanner.lab.channel import ServerConnection
 
@@ -42,20 +41,6 @@ def mute(*places: tuple[str, int]) -> Iterator[None]:
             sock.bind(place)
             sock.listen(4096)
         yield
-
-
-def watch_memory(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a process; the peak of its resident set, KiB.
-
-    Not `ru_maxrss`: Linux carries the parent's own peak over fork and exec into it.
-    """
-    peak = 0
-    while process.poll() is None:
-        with suppress(OSError):  # it may end between the two calls
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            peak = max([peak, *(int(kib) for kib in re.findall(r"VmHWM:\s+(\d+)", status))])
-        time.sleep(0.02)
-    return peak
 
 
 @pytest.mark.fault("F55", "1,024 addresses that accept and say nothing")

@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,3 +58,17 @@ def signals(process: subprocess.Popen[bytes], field: str, untold: set[int]) -> s
         return untold
     found = re.search(rf"^{field}:\s*([0-9a-f]+)", status, re.MULTILINE)
     return {number for number in range(1, 64) if found and int(found[1], 16) >> (number - 1) & 1}
+
+
+def watch_memory(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a process; the peak of its resident set, KiB.
+
+    Not `ru_maxrss`: Linux carries the parent's own peak over fork and exec into it.
+    """
+    peak = 0
+    while process.poll() is None:
+        with suppress(OSError):  # it may end between the two calls
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = max([peak, *(int(kib) for kib in re.findall(r"VmHWM:\s+(\d+)", status))])
+        time.sleep(0.02)
+    return peak

@@ -106,7 +106,10 @@ def _bodies(names: int, collections: int) -> dict[str, bytes]:
         "buildInfo": _BUILD,
         "listDatabases": {"databases": listed, "ok": 1.0},
         "dbStats": _STATS,
-        "listCollections": {"cursor": {"id": 0, "ns": "x.$cmd.listCollections", "firstBatch": batch}, "ok": 1.0},
+        "listCollections": {
+            "cursor": {"id": 0, "ns": "x.$cmd.listCollections", "firstBatch": batch},
+            "ok": 1.0,
+        },
         "aggregate": {"ok": 0.0, "code": 59, "codeName": "CommandNotFound", "errmsg": "no such command"},
         "collStats": {"count": 3, "size": 300, "storageSize": 4096, "ok": 1.0},
         "find": {"cursor": {"id": 0, "ns": "x.c", "firstBatch": []}, "ok": 1.0},
@@ -118,7 +121,8 @@ async def _serve(port: int, names: int, delay: float, collections: int) -> None:
     bodies = _bodies(names, collections)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Server(bodies, delay), "0.0.0.0", port, backlog=4096)
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     await server.serve_forever()
 
 

@@ -25,6 +25,7 @@ NARROWED = "the scope was narrowed meanwhile"
 TICK = 0.05  # seconds between two looks at the clock; the precision of every deadline
 SUSPENDED_SECONDS = 1.0  # so long between two ticks without work of our own: the process was stopped
 BEHIND_SECONDS = 1.0  # so long without a turn that served all that waited: nothing new is to begin
+TURN_SECONDS = 0.1  # so long is worked in one go: then deadlines are looked at again
 READ_SIZE = 65536  # one read a turn and socket, so that a firehose starves nobody
 
 
@@ -38,8 +39,9 @@ class Deadline(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `host` is absolute from the first accepted connection, over all further ones: no byte of the
-    server and no work of ours extends it, only time in which the process was stopped or the link was held."""
+    """Seconds. `host` is absolute from the first accepted connection, over all further ones. No byte of the
+    server extends it; only time in which the process was stopped, or the link was held, or was `patient` and
+    we were late."""
 
     connect: float = 3.5
     reply: float = 3.0
@@ -70,6 +72,7 @@ class Link(Protocol):
     kind: Deadline  # which deadline runs (or has just passed, inside `ended` with TIMEOUT)
     opened_at: float  # monotonic seconds when the first connect for this target began
     connected_at: float  # monotonic seconds when the current connection was established
+    patient: bool  # set by the prober: much is coming in, and being late to read it costs the host no time
     cut_at: float  # monotonic seconds when the host's time was over and it was reset; 0.0 before
 
     def send(self, data: bytes) -> None:

@@ -28,6 +28,7 @@ from scanner.network.connect.base import (
     NARROWED,
     READ_SIZE,
     TICK,
+    TURN_SECONDS,
     Deadline,
     Prober,
     Timeouts,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 EVENTS_PER_TURN = 512
 FEWEST_EVENTS = 8
-TURN_SECONDS = 0.1  # a turn that takes longer is followed by a shorter one, so that deadlines are looked at
 GROWTH_INTERVAL = 5.0  # seconds after a lack of descriptors until some more sockets are tried
 
 _EINPROGRESS, _ECONNREFUSED = errno.EINPROGRESS, errno.ECONNREFUSED
@@ -133,6 +133,7 @@ class EpollConnector:
         slot.phase = IDLE
         slot.kind = Deadline.CONNECT
         slot.talk = None
+        slot.patient = False
         slot.out = b""
         slot.deadline = slot.host_deadline = slot.held_at = slot.cut_at = 0.0
         slot.retries = 0
@@ -252,7 +253,7 @@ class EpollConnector:
 
     # --- events --------------------------------------------------------------------------------
 
-    def _ready(self) -> int:
+    def _ready(self) -> int:  # noqa: C901 - one loop: a call per event costs more
         """Serve what has happened, up to a turn's share. Returns how many sockets that were."""
         share, slot_of, now = self._share, self._slots.get, self._loop.time()
         if self._work.is_late(now):
@@ -358,7 +359,7 @@ class EpollConnector:
         slot.send(data)
 
     def _read(self, slot: Slot, event: int) -> None:
-        if self._loop.time() > slot.host_deadline:
+        if not slot.patient and self._loop.time() > slot.host_deadline:
             slot.kind = Deadline.HOST
             self._over(slot, Ending.TIMEOUT)
             return
@@ -439,8 +440,10 @@ class EpollConnector:
             self.extend(stopped)
         if late:
             for slot in self._slots.values():
-                if slot.phase == OPEN and slot.kind is Deadline.REPLY:
+                if slot.phase == OPEN and (slot.patient or slot.kind is Deadline.REPLY):
                     slot.deadline += late
+                    if slot.patient:
+                        slot.host_deadline += late
                     if slot.deadline >= slot.host_deadline:
                         slot.deadline, slot.kind = slot.host_deadline, Deadline.HOST
 
@@ -479,7 +482,7 @@ class EpollConnector:
             self.capacity = min(self._wanted, self.capacity + max(1, self._wanted // 8))
 
     def _cut_off(self, slot: Slot, now: float) -> None:
-        """A host's time is over. When that is so for many at once, all are reset before one is written down."""
+        """A host's time is over. When many are at once, all are reset before one is written down."""
         slot.disconnect()
         slot.phase = CUT
         slot.deadline = 0.0

@@ -39,6 +39,7 @@ class MemoryLink:
         self.done = False
         self.reopened = False
         self.held = False
+        self.patient = False
 
     def send(self, data: bytes) -> None:
         """See `Link.send`."""

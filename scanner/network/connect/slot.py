@@ -81,6 +81,7 @@ class Slot:
         "kind",
         "opened_at",
         "out",
+        "patient",
         "phase",
         "recv",
         "retries",
@@ -118,6 +119,7 @@ class Slot:
         self.out = b""
         self.opened_at = self.connected_at = self.cut_at = 0.0
         self.deadline = self.host_deadline = 0.0
+        self.patient = False
         self.held_at = 0.0  # since when nothing is read; 0.0 = it is
         self.wheel_tick = -1
         self.kind = Deadline.CONNECT

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scanner.contact import Ending, LocalFault
-from scanner.network.connect.base import Timeouts
+from scanner.network.connect.base import Deadline, Timeouts
 from scanner.network.connect.epoll import EpollConnector
 from scanner.network.connect.portable import PortableConnector
 from tests.network.connect.peers import AnyConnector, Notes, echo, scope, serving
@@ -128,3 +128,146 @@ async def test_what_is_under_way_with_a_denied_target_is_broken_off(kind: Make) 
             assert connector.busy == 0
     faults = [event for event in notes.events if event[0] == "fault"]
     assert sorted(faults) == [("fault", number, LocalFault.FORBIDDEN) for number in (1, 2)]
+
+
+async def test_a_held_link_hears_nothing_and_its_time_stands_still(kind: Make) -> None:
+    """More comes than the kernel keeps, then the end; none of it is told before the link goes on."""
+    size = 4_000_000
+
+    async def generous(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4)
+        writer.write(b"x")
+        await asyncio.sleep(0.05)
+        writer.write(bytes(size))
+        await writer.drain()
+        writer.close()
+
+    notes = Notes()
+    links: list[Link] = []
+
+    def hold_first(link: Link, data: bytes) -> None:
+        if not links:
+            links.append(link)
+            link.hold()
+        link.restart_reply_clock()
+
+    notes.on_data = hold_first
+    async with serving(generous) as port:
+        allowed = scope(port)
+        with contextlib.closing(
+            build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 0.3, 0.4))
+        ) as connector:
+            connector.connect(allowed.target("127.0.0.1", port), 1)
+            await notes.until(lambda: "received" in notes.kinds())
+            await asyncio.sleep(0.8)  # longer than both deadlines
+            assert notes.kinds() == ["connected", "received"]
+            assert connector.busy == 1
+            links[0].go_on()
+            await notes.until(lambda: connector.busy == 0)
+    received = [event[2] for event in notes.events if event[0] == "received"]
+    assert sum(map(len, received)) == 1 + size
+    assert notes.events[-1][:3] == ("ended", 1, Ending.CLOSED)
+
+
+async def test_a_link_that_goes_on_has_the_time_that_was_left(kind: Make) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4)
+        writer.write(b"x")
+        await reader.read()
+
+    notes = Notes()
+    links: list[Link] = []
+
+    def keep(link: Link, data: bytes) -> None:
+        links.append(link)
+        link.hold()
+
+    notes.on_data = keep
+    async with serving(once) as port:
+        allowed = scope(port)
+        with contextlib.closing(
+            build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 9, 0.4))
+        ) as connector:
+            loop = asyncio.get_running_loop()
+            connector.connect(allowed.target("127.0.0.1", port), 1)
+            await notes.until(lambda: "received" in notes.kinds())
+            await asyncio.sleep(0.6)
+            connector.extend(0.1)  # time that stood still is not counted twice
+            began = loop.time()
+            links[0].go_on()
+            await notes.until(lambda: connector.busy == 0)
+            assert 0.2 < loop.time() - began < 0.4 + 2.0
+    assert notes.events[-1] == ("ended", 1, Ending.TIMEOUT, Deadline.HOST)
+
+
+async def test_a_held_link_can_be_broken_off(kind: Make) -> None:
+    notes = Notes()
+    notes.on_data = lambda link, data: link.hold()
+    denied: list[int] = []
+    async with serving(echo) as port:
+        allowed = scope(port)
+        with contextlib.closing(
+            build(kind, notes, lambda target: not denied and allowed.permits(target, 0.0), Timeouts(1, 1, 2))
+        ) as connector:
+            connector.connect(allowed.target("127.0.0.1", port), 1)
+            await notes.until(lambda: "received" in notes.kinds())
+            denied.append(1)
+            connector.drop_forbidden()
+            await asyncio.sleep(0)
+            assert connector.busy == 0
+            denied.clear()
+            notes.on_data = lambda link, data: link.close()
+            connector.connect(allowed.target("127.0.0.1", port), 2)  # in the same slot, which is held no more
+            await notes.until(lambda: connector.busy == 0)
+    assert ("received", 2, b"ping") in notes.events
+
+
+async def test_work_of_our_own_moves_no_hosts_deadline(kind: Make) -> None:
+    """Forty dripping servers, each byte of which costs us 30 ms: the loop is held for more than a second at a
+    time, and no host gets more than its two seconds for that."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4)
+        while True:
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
+
+    notes = Notes()
+
+    def work(link: Link, data: bytes) -> None:
+        until = time.thread_time() + 0.03
+        while time.thread_time() < until:
+            pass
+        link.restart_reply_clock()
+
+    notes.on_data = work
+    async with serving(drip) as port:
+        allowed = scope(port)
+        with contextlib.closing(
+            build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 5, 2.0), 40)
+        ) as connector:
+            for token in range(40):
+                connector.connect(allowed.target("127.0.0.1", port), token)
+            await notes.until(lambda: connector.busy == 0)
+    assert {event[3] for event in notes.events if event[0] == "ended"} == {Deadline.HOST}
+
+
+async def test_hosts_whose_time_is_over_are_reset_before_one_is_told(kind: Make) -> None:
+    """What is done for each at its end takes longer than all of them may be late."""
+    notes, cut = Notes(), []
+
+    def write_down(link: Link, ending: Ending) -> None:
+        cut.append(link.cut_at - link.connected_at)
+        time.sleep(0.1)
+
+    notes.on_end = write_down
+    async with serving(silent) as port:
+        allowed = scope(port)
+        with contextlib.closing(
+            build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 5, 0.5), 20)
+        ) as connector:
+            for token in range(20):
+                connector.connect(allowed.target("127.0.0.1", port), token)
+            await notes.until(lambda: connector.busy == 0)
+    assert len(cut) == 20
+    assert max(cut) - min(cut) < 1.0  # not two seconds

@@ -1,0 +1,93 @@
+"""Memory and time have a bound, however many servers send long lists or answer slowly."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from results.reading import read_run
+from results.run import load_manifest
+from results.verdict import Verdict
+from tests.cli.programs import ROOT
+from tests.support.processes import command, watch_memory
+from tests.support.slow_servers import slow_servers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from results.manifest import Manifest
+    from results.record import Observation
+
+LEGAL = 133_000  # names of databases, as many as fit into a reply
+ADDRESS_SPACE = 1_400_000 * 1024  # bytes, as by `ulimit -v 1400000`
+
+
+def limited() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+
+
+def swept(config: Path, scope: str, port: int, more: str) -> tuple[int, Manifest, list[Observation]]:
+    """A sweep in little address space: its peak in KiB, its manifest and what it found."""
+    config.write_text(
+        f'[[allow]]\ncidr = "{scope}"\nowner = "x"\nkind = "lab"\n'
+        f"[sweep]\nports = [{port}]\nrate = 5000\nper_prefix_rate = 5000\n{more}"
+    )
+    with (config.parent / "said").open("w+b") as said:
+        process = subprocess.Popen(
+            command(config),
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            preexec_fn=limited,
+        )
+        peak = watch_memory(process)
+    (manifest,) = (config.parent / "runs").glob("*/manifest.json")
+    read, _ = load_manifest(manifest.parent)
+    assert read.state == "complete", (read.reasons, (config.parent / "said").read_text())
+    return peak, read, list(read_run(manifest.parent))
+
+
+@pytest.mark.parametrize("servers", [10, pytest.param(40, marks=[pytest.mark.exhaustive, pytest.mark.slow])])
+def test_long_lists_from_many_slow_servers_take_little_memory(
+    tmp_path: Path, port: int, servers: int
+) -> None:
+    """Decoded and kept whole they would take 50 MiB each; read one beside the other, five."""
+    with slow_servers(port, LEGAL, 0.5):
+        scope = f"127.91.7.1-127.91.7.{servers}"
+        peak, _, lines = swept(tmp_path / "c.toml", scope, port, "host_timeout = 5\n")
+    assert len(lines) == servers
+    for line in lines:
+        assert line.verdict is Verdict.OPEN
+        assert line.exposure is not None
+        assert line.exposure.database_count == LEGAL
+        assert f"databases: {LEGAL - 10_000} of {LEGAL} not kept" in line.exposure.truncated
+        assert "the conversation ended early: timeout" in line.exposure.truncated
+    assert 0 < peak < (128 if servers == 10 else 256) * 1024
+
+
+@pytest.mark.parametrize(
+    "servers", [200, pytest.param(2000, marks=[pytest.mark.exhaustive, pytest.mark.slow])]
+)
+def test_a_host_has_its_time_and_no_more_whoever_else_is_asked(
+    tmp_path: Path, port: int, servers: int
+) -> None:
+    """They answer each question after a quarter of a second, and have more of them than time."""
+    config = tmp_path / "c.toml"
+    with slow_servers(port, 8, 0.25, collections=20):
+        last = f"127.91.{8 + (servers - 1) // 256}.{(servers - 1) % 256}"
+        peak, read, lines = swept(
+            config, f"127.91.8.0-{last}", port, "connect_timeout = 3\nhost_timeout = 3\n"
+        )
+    assert len(lines) == servers
+    stopped = [reason for reason in read.reasons if "stood still" in reason]
+    late = max(line.timing.total_ms - (line.timing.connect_ms or 0) for line in lines)
+    assert late < 4000 + (3000 if stopped else 1500), (late, read.reasons)
+    for line in lines:
+        assert line.verdict is Verdict.OPEN
+        assert line.exposure is not None
+        assert line.exposure.database_count == 8
+        assert "the conversation ended early: timeout" in line.exposure.truncated
+    assert 0 < peak < 320 * 1024
