@@ -94,7 +94,11 @@ class SweepSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     host_timeout: Annotated[
         float,
         Meta(
-            ge=0.1, le=3600, description="seconds that one host may take in all, 0.1 to 3600", examples=[20]
+            ge=0.1,
+            le=3600,
+            description="seconds that one host may take in all, over all its connections, 0.1 to 3600; "
+            "a second opinion (--confirm) has up to 7 seconds of its own",
+            examples=[20],
         ),
     ] = 20.0
     concurrency: Annotated[

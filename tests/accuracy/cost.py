@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import bson
 
+from scanner.engine.memory import BUDGET, LONG_AT_ONCE, MOST_WAITING, SMALL
 from scanner.mongo import commands
 from scanner.mongo.bson_check import BINARY_COUNTS_AS, COSTLY_COUNTS_AS, MAX_ELEMENTS
-from scanner.mongo.dialogue import Dialogue
+from scanner.mongo.dialogue import FIRST_WINDOW, Dialogue
 from scanner.mongo.facts import Depth, Limits
+from scanner.mongo.listing import LONG, SLICE
 from scanner.mongo.metadata import MetadataPlan
 from scanner.mongo.wire import Opcode
 from tests.accuracy.asking import CLIENT
@@ -71,11 +73,23 @@ _OURS = f"""\
 A reply is checked and decoded in one go by the thread that serves all targets. It holds at most
 {MAX_ELEMENTS:,} elements, because honest ones come near: a 2.x server sends up to 4 MiB of names at once,
 those of 50,000 collections and their indexes. That many take 0.1 to 0.3 s, in which nobody else is served;
-a list of 10,000 databases takes about 20 ms. Slices would not help, because the decoder behind the check
-cannot stop in the middle. What is costlier to decode than text counts as more: dates, ids, timestamps,
+a list of 10,000 databases takes about 20 ms. A list over {LONG // 1024} KiB is decoded {SLICE:,} entries at a
+time, for the memory's sake, and what the record cannot hold is dropped. What is costlier to decode than text
+counts as more: dates, ids, timestamps,
 decimals, regexes and code as {COSTLY_COUNTS_AS} elements each, binaries with a subtype as
 {BINARY_COUNTS_AS}. With the bytes that one server may send in all, a hostile one can take some ten seconds
 of the thread, a reply at a time.
+
+## What all conversations hold together
+
+{BUDGET:,} bytes ({BUDGET // 1024**2} MiB) is the budget of a run: kept answers, inventories, replies that are
+coming in (whole, as soon as their length is known), and observations that wait for a second opinion. A
+server that lists 133,000 databases, as many as fit into a reply, takes about 4 MiB of it. Beyond the budget
+a server waits: it is not read, so that its window fills, and its deadlines stand still. One conversation
+always goes on, so the budget is exceeded by what one may hold, and by the {SMALL // 1024} KiB that each
+other one had just read. At most {LONG_AT_ONCE} replies over {SMALL // 1024} KiB come in at a time, and a
+quarter of the budget is not for them. While three quarters are held, or {MOST_WAITING} servers wait, no new
+connect is started. A process takes 50 to 60 MiB beside this.
 """
 
 
@@ -205,6 +219,7 @@ def _bounds() -> str:
         ("collections asked for statistics and the ends of their ids", f"{limits.collections_asked:,}"),
         ("further batches of names", f"{limits.cursor_rounds:,}"),
         ("questions in flight", f"{limits.window:,}"),
+        ("questions in flight before one is answered", f"{FIRST_WINDOW:,}"),
     ]
     text = "## Bounds for one server\n\nThe defaults; `[limits]` in the configuration changes them.\n\n"
     return text + table(("What", "At most"), rows)
