@@ -120,5 +120,6 @@ class Facts:
             self.list_databases,
             self.confirm_list,
             self.confirm_privilege,
+            self.confirm_counts,
         )
         return sum([reply.weight for reply in replies if reply is not None])

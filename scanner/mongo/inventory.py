@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from results.record import Collection, Database
 from scanner.mongo.activity import newest_id
+from scanner.mongo.answers import databases
 from scanner.mongo.commands import RefusedRequest, check_collection, check_database
 from scanner.mongo.hints import match
 from scanner.mongo.listing import SYSTEM_DATABASES, by_name
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from scanner.mongo.activity import ServerClock
-    from scanner.mongo.facts import Document, Limits
+    from scanner.mongo.facts import Document, Limits, Reply
 
 RANKED_BY_MEANING = 5_000  # beyond this many names, order is by name alone
 NOTE_LENGTH = 300
@@ -47,7 +48,7 @@ class CollectionState:
     indexes: int | None = None
     capped: bool = False
     shards: int = 0
-    shard_names: list[str] = field(default_factory=list)
+    shard_names: tuple[str, ...] = ()
     validator: bool | None = None
     id_index: bool | None = None
     newest: datetime | None = None
@@ -75,7 +76,7 @@ class CollectionState:
             index_bytes=self.indexes,
             capped=self.capped,
             validator=self.validator,
-            shards=self.shard_names,
+            shards=list(self.shard_names),
             last_write=newest_id(self.newest, f"{database}.{name}", clock) if self.newest else None,
             note="; ".join(part for part in (self.note, f"name in hex: {cut}" if cut else "") if part),
         )
@@ -175,19 +176,19 @@ class DatabaseState:
         )
 
 
-def listed(entries: Iterable[Document], limits: Limits) -> tuple[dict[str, DatabaseState], int]:
+def listed(reply: Reply | None, limits: Limits) -> tuple[dict[str, DatabaseState], int]:
     """The databases of a listDatabases reply: user databases first, telling names first, then by name.
 
-    Returns at most `limits.databases_kept` of them, and how many the server listed.
+    Returns at most `limits.databases_kept` of them, and how many the server listed: more than the reply
+    holds where a long list was cut when it was read.
     """
     found: dict[str, DatabaseState] = {}
-    for entry in entries:
-        name = entry.get("name")
-        if isinstance(name, str):
-            state = found.setdefault(name, DatabaseState(name))
-            read_size(state, entry)
+    for entry in databases(reply) or []:
+        name = entry["name"]
+        read_size(found.setdefault(name, DatabaseState(name)), entry)
     names = in_order(found)
-    return {name: found[name] for name in names[: limits.databases_kept]}, len(found)
+    told = max(len(found), reply.listed if reply is not None else 0)
+    return {name: found[name] for name in names[: limits.databases_kept]}, told
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -297,7 +298,7 @@ def read_statistics(state: CollectionState, parts: list[Document]) -> bool:
         indexed.append(count(stats.get("totalIndexSize")))
         shard = clean_name(part.get("shard"), SHARD_NAME_LENGTH)[0]
         if shard and shard not in state.shard_names and len(state.shard_names) < SHARDS_KEPT:
-            state.shard_names.append(shard)
+            state.shard_names += (shard,)
         state.capped = state.capped or stats.get("capped") in (True, 1)
         indexes = stats.get("indexSizes")
         if isinstance(indexes, dict):

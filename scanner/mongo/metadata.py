@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 SIZES_OF_ALL: Final = 200  # beyond this many databases, sizes come from dbStats of the first ones
 SLOW_IN_A_ROW: Final = 2
-DATABASE_BYTES: Final = 300  # of memory that a database takes besides its name, notes included
+DATABASE_BYTES: Final = 400  # of memory that a database takes besides its name, notes included
 TASK_BYTES: Final = 100
 NOTE_LENGTH: Final = 200
 FEW_IDS: Final = 20  # among so few random ids, none may look older than MongoDB
@@ -74,9 +74,7 @@ class MetadataPlan:
             before=activity.newest_id_bound(facts),
             limits=limits,
         )
-        self._databases, found = listed(databases(facts.list_databases) or [], limits)
-        # A long list was cut where it was read.
-        self._listed = max(found, facts.list_databases.listed if facts.list_databases else 0)
+        self._databases, self._listed = listed(facts.list_databases, limits)
         self._total_size = _total_size(facts.list_databases)
         for state in self._databases.values():
             state.preallocated = 0 < wire < WIRE_3_0

@@ -315,7 +315,9 @@ MUTANTS: Final = (
         '!= f"{state.sent}.{CURSOR_COLLECTION}":',
         "== object():",
     ),
-    Mutant("every collection is measured", "metadata", "turns[: self._limits.collections_asked]", "turns"),
+    Mutant(
+        "every collection is measured", "metadata", "islice(_in_turn(columns), asked)", "_in_turn(columns)"
+    ),
     Mutant(
         "a slow server is asked on",
         "metadata",
