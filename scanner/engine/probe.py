@@ -94,6 +94,7 @@ class Probe:
         """See `Prober.connected`."""
         talk: Conversation | None = link.talk
         if talk is None:
+            link.patient = True
             link.talk = Conversation(link.opened_at, link.connected_at)
             link.send(self._opening or self._open(link.target))
             return
@@ -155,7 +156,8 @@ class Probe:
         dialogue = talk.dialogue
         held = dialogue.held if talk.tls is None else dialogue.held + TLS_BYTES
         coming = dialogue.coming
-        link.patient = coming > SMALL
+        # No verdict may come of our being late; metadata is cut at its time, and says so.
+        link.patient = dialogue.plan is None or coming > SMALL
         self._memory.note(talk, link, held, coming, exempt=is_canary(link.token))
 
     def _received_tls(self, link: Link, talk: Conversation, tls: TlsLayer, data: bytes) -> None:
@@ -229,7 +231,6 @@ class Probe:
             self._finish(target, token, talk)
         else:
             talk.want_tls = _LAYERS[wanted]
-            link.patient = False
             link.reopen()
 
     def _finish(self, target: Target, token: Token, talk: Conversation) -> None:

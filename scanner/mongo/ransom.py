@@ -251,6 +251,8 @@ def _find(folded: str, within: str) -> _Entry | None:
     exact = [entry for entry in _table().get(folded, []) if entry.within in (within, "both")]
     if exact:
         return max(exact, key=lambda entry: _ORDER[entry.strength])
+    if _any_shape().match(folded) is None:  # of thousands of names hardly one has a shape
+        return None
     for pattern, entry in _shapes():
         if entry.within in (within, "both") and pattern.match(folded):
             return entry
@@ -264,6 +266,11 @@ def _table() -> dict[str, list[_Entry]]:
         if row.get("match", "exact") == "exact":
             found.setdefault(fold(row["name"]), []).append(_of_row(row))
     return found
+
+
+@cache
+def _any_shape() -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{pattern.pattern})" for pattern, _ in _shapes()))
 
 
 @cache

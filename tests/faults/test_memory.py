@@ -69,25 +69,28 @@ def test_long_lists_from_many_slow_servers_take_little_memory(
 
 
 @pytest.mark.parametrize(
-    "servers", [200, pytest.param(2000, marks=[pytest.mark.exhaustive, pytest.mark.slow])]
+    "servers", [100, pytest.param(1000, marks=[pytest.mark.exhaustive, pytest.mark.slow])]
 )
 def test_a_host_has_its_time_and_no_more_whoever_else_is_asked(
     tmp_path: Path, port: int, servers: int
 ) -> None:
-    """They answer each question after a quarter of a second, and have more of them than time."""
-    config = tmp_path / "c.toml"
-    with slow_servers(port, 8, 0.25, collections=20):
-        last = f"127.91.{8 + (servers - 1) // 256}.{(servers - 1) % 256}"
+    """They answer each question after a quarter of a second, and have more of them than time. To read their
+    lists and to write down what they said is work for seconds: no host has more time for that."""
+    last = f"127.91.{8 + (servers - 1) // 256}.{(servers - 1) % 256}"
+    with slow_servers(port, 2000, 0.25, collections=20):
         peak, read, lines = swept(
-            config, f"127.91.8.0-{last}", port, "connect_timeout = 3\nhost_timeout = 3\n"
+            tmp_path / "c.toml",
+            f"127.91.8.0-{last}",
+            port,
+            "host_timeout = 4\n[limits]\ndatabases_asked = 100\n",
         )
     assert len(lines) == servers
-    stopped = [reason for reason in read.reasons if "stood still" in reason]
-    late = max(line.timing.total_ms - (line.timing.connect_ms or 0) for line in lines)
-    assert late < 4000 + (3000 if stopped else 1500), (late, read.reasons)
+    stopped = any("stood still" in reason for reason in read.reasons)
+    longest = max(line.timing.total_ms - (line.timing.connect_ms or 0) for line in lines)
+    assert longest < 4000 + (3000 if stopped else 1500), read.reasons
     for line in lines:
         assert line.verdict is Verdict.OPEN
         assert line.exposure is not None
-        assert line.exposure.database_count == 8
+        assert line.exposure.database_count == 2000
         assert "the conversation ended early: timeout" in line.exposure.truncated
     assert 0 < peak < 320 * 1024

@@ -40,8 +40,8 @@ class Deadline(Enum):
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds. `host` is absolute from the first accepted connection, over all further ones. No byte of the
-    server extends it; only time in which the process was stopped, or the link was held, or was `patient` and
-    we were late."""
+    server extends it; only time in which the process was stopped, or the link was `patient` and was held or
+    read late."""
 
     connect: float = 3.5
     reply: float = 3.0
@@ -72,7 +72,7 @@ class Link(Protocol):
     kind: Deadline  # which deadline runs (or has just passed, inside `ended` with TIMEOUT)
     opened_at: float  # monotonic seconds when the first connect for this target began
     connected_at: float  # monotonic seconds when the current connection was established
-    patient: bool  # set by the prober: much is coming in, and being late to read it costs the host no time
+    patient: bool  # set by the prober: by how much we are late to read is not the host's time
     cut_at: float  # monotonic seconds when the host's time was over and it was reset; 0.0 before
 
     def send(self, data: bytes) -> None:
@@ -85,8 +85,9 @@ class Link(Protocol):
         """Start the reply deadline anew: a new question has been asked."""
 
     def hold(self) -> None:
-        """Read nothing more from this connection for now. Its deadlines stand still, and no callback comes
-        but for a `fault`, until `go_on`."""
+        """Read nothing more from this connection for now, and wait for no reply. Until `go_on` no callback
+        comes but for a `fault`. The host's own time stands still when the link is `patient`; else it runs,
+        and its end is told."""
 
     def go_on(self) -> None:
         """End a `hold`: what came meanwhile is read in a turn to come."""

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 EVENTS_PER_TURN = 512
-FEWEST_EVENTS = 8
 GROWTH_INTERVAL = 5.0  # seconds after a lack of descriptors until some more sockets are tried
 
 _EINPROGRESS, _ECONNREFUSED = errno.EINPROGRESS, errno.ECONNREFUSED
@@ -298,7 +297,7 @@ class EpollConnector:
     def _turn_over(self, served: int, share: int, began: float) -> None:
         now = self._loop.time()
         if now - began > TURN_SECONDS:
-            self._share = max(FEWEST_EVENTS, int(served * TURN_SECONDS / (now - began)))
+            self._share = max(1, int(served * TURN_SECONDS / (now - began)))
         elif share < EVENTS_PER_TURN:
             self._share = min(EVENTS_PER_TURN, 2 * share)
         if served == share:
@@ -423,13 +422,20 @@ class EpollConnector:
     def hold(self, slot: Slot) -> None:
         """See `Link.hold`: what the peer goes on to send fills the kernel's buffer, and then waits there."""
         slot.held_at = slot.held_at or self._loop.time()
+        if not slot.patient:
+            slot.kind = Deadline.HOST
+            self._wheel.set(slot, slot.host_deadline)
 
     def go_on(self, slot: Slot) -> None:
         """See `Link.go_on`."""
         if slot.held_at:
-            away, slot.held_at = self._loop.time() - slot.held_at, 0.0
-            slot.host_deadline += away
-            self._wheel.set(slot, slot.deadline + away)
+            now = self._loop.time()
+            away, slot.held_at = now - slot.held_at, 0.0
+            if slot.patient:
+                slot.host_deadline += away
+                self._wheel.set(slot, slot.deadline + away)
+            else:
+                self._arm(slot, now)
             self._read_later(slot)  # the edge that told of it may have come and gone
 
     def _notice_stop(self, now: float) -> None:
@@ -460,9 +466,11 @@ class EpollConnector:
         all_seen = left <= 0 or self._loop.time() - now <= TURN_SECONDS
         for slot in self._wheel.expired(now):
             try:
-                if slot.phase == OPEN and slot.kind is Deadline.HOST and not slot.held_at:
+                if slot.held_at and slot.patient:
+                    pass  # `go_on` gives it a deadline again
+                elif slot.phase == OPEN and slot.kind is Deadline.HOST:
                     self._cut_off(slot, now)
-                elif all_seen or slot.held_at or not self._last_look(slot):
+                elif all_seen or not self._last_look(slot):
                     self._expire(slot)
             except Exception as error:  # noqa: BLE001 - as in _ready
                 self._broke(slot, error)
@@ -538,8 +546,6 @@ class EpollConnector:
                 self._retire(slot, LocalFault.FORBIDDEN, NARROWED)
 
     def _expire(self, slot: Slot) -> None:
-        if slot.held_at:
-            return  # `go_on` gives it a deadline again
         if slot.phase == CONNECTING:
             self._retire(slot, Verdict.FILTERED, "")
         elif slot.phase == OPEN:

@@ -57,7 +57,7 @@ class PortableLink(asyncio.Protocol):
         self.kind = Deadline.REPLY
         if deadline >= self.host_deadline:
             deadline, self.kind = self.host_deadline, Deadline.HOST
-        if self.held_at:
+        if self.held_at and self.patient:
             self._left = deadline - loop.time()
             return
         self._timer = loop.call_at(deadline, self._expire, self._life)
@@ -93,6 +93,9 @@ class PortableLink(asyncio.Protocol):
             if self._timer is not None:
                 self._left = self._timer.when() - self.held_at
                 self._stop_timer()
+            if not self.patient:
+                self.kind = Deadline.HOST
+                self._timer = self._connector.loop.call_at(self.host_deadline, self._expire, self._life)
             self._transport.pause_reading()
 
     def go_on(self) -> None:
@@ -100,9 +103,12 @@ class PortableLink(asyncio.Protocol):
         if not self.held_at or self.done:
             return
         loop = self._connector.loop
-        self.host_deadline += loop.time() - self.held_at
-        self.held_at = 0.0
-        self._timer = loop.call_later(max(0.0, self._left), self._expire, self._life)
+        away, self.held_at = loop.time() - self.held_at, 0.0
+        if self.patient:
+            self.host_deadline += away
+            self._timer = loop.call_later(max(0.0, self._left), self._expire, self._life)
+        else:
+            self.restart_reply_clock()
         if self._ended is not None:
             loop.call_soon(self._expire, self._life, self._ended)
         elif self._transport is not None:

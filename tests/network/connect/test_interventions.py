@@ -148,6 +148,7 @@ async def test_a_held_link_hears_nothing_and_its_time_stands_still(kind: Make) -
     def hold_first(link: Link, data: bytes) -> None:
         if not links:
             links.append(link)
+            link.patient = True
             link.hold()
         link.restart_reply_clock()
 
@@ -169,7 +170,8 @@ async def test_a_held_link_hears_nothing_and_its_time_stands_still(kind: Make) -
     assert notes.events[-1][:3] == ("ended", 1, Ending.CLOSED)
 
 
-async def test_a_link_that_goes_on_has_the_time_that_was_left(kind: Make) -> None:
+@pytest.mark.parametrize("patient", [True, False])
+async def test_a_held_link_keeps_its_hosts_time_if_it_is_patient(kind: Make, patient: bool) -> None:
     async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(4)
         writer.write(b"x")
@@ -180,6 +182,7 @@ async def test_a_link_that_goes_on_has_the_time_that_was_left(kind: Make) -> Non
 
     def keep(link: Link, data: bytes) -> None:
         links.append(link)
+        link.patient = patient
         link.hold()
 
     notes.on_data = keep
@@ -192,6 +195,9 @@ async def test_a_link_that_goes_on_has_the_time_that_was_left(kind: Make) -> Non
             connector.connect(allowed.target("127.0.0.1", port), 1)
             await notes.until(lambda: "received" in notes.kinds())
             await asyncio.sleep(0.6)
+            if not patient:
+                assert connector.busy == 0
+                return
             connector.extend(0.1)  # time that stood still is not counted twice
             began = loop.time()
             links[0].go_on()
