@@ -1,27 +1,24 @@
 """One budget of memory over all conversations of a run: what each holds, who may read on, and who waits.
 
 Theory of operation. A conversation holds what it has learned, its inventory and the reply that is coming in;
-a long reply is counted whole as soon as its length is known. Whoever would go beyond the budget waits: its
-link is not read, so that its server waits with a full window, and its deadlines stand still. Five rules keep
-the others going:
+a long reply is counted whole as soon as its length is known, and a first answer or an inventory before it is
+made. Whoever would go beyond the budget waits: its link is not read, so that its server waits with a full
+window. These rules keep the others going:
 
 * Only a few long replies come in at a time: each is decoded in one go, and a server whose answer has come but
   was not read yet must not run out of time for that.
-* A quarter of the budget is for small ones: a long reply may not use it, so that long lists stop no honest
-  server.
+* A quarter of the budget is for those that were heard already: no long reply and nobody new may use it.
 * Who holds less than before goes on: only by that does it come to its end.
 * The first that would have to wait goes on all the same, until it is over: then the next one does. So one
   conversation always goes on, and the budget is exceeded by what one may hold.
 
-Nothing new begins while three quarters are held (`full`; the engine asks): what has begun still grows.
+Nothing new is connected to while three quarters are held (`full`; the engine asks).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
-
-if TYPE_CHECKING:
-    from scanner.network.connect.base import Link
+from enum import Enum
+from typing import Final, NamedTuple, Protocol
 
 BUDGET: Final = 256 * 1024 * 1024  # bytes that all conversations of a run hold together
 SMALL: Final = 64 * 1024  # bytes still to come of a reply that is not long
@@ -37,6 +34,34 @@ class Holder(Protocol):
     waited: bool  # its link was held; set back by whoever hears of it again
 
 
+class Stoppable(Protocol):
+    """What a conversation waits with: its link."""
+
+    def hold(self) -> None:
+        """See `Link.hold`."""
+
+    def go_on(self) -> None:
+        """See `Link.go_on`."""
+
+
+class Coming(Enum):
+    """What will take memory next."""
+
+    REPLY = "the rest of a reply, over the network"
+    FIRST = "what a first answer is decoded to"
+    PLAN = "an inventory, and the first questions about it"
+
+
+class _Wanted(NamedTuple):
+    link: Stoppable
+    size: int
+    kind: Coming
+
+    @property
+    def is_long(self) -> bool:
+        return self.kind is Coming.REPLY and self.size > SMALL
+
+
 class MemoryBudget:
     """Counts what conversations hold, and stops and starts their links."""
 
@@ -47,7 +72,8 @@ class MemoryBudget:
         self.times_waited = 0
         self._first: Holder | None = None  # goes on whatever is held
         self._long: set[Holder] = set()  # whose long reply is coming in
-        self._waiting: tuple[dict[Holder, tuple[Link, int]], dict[Holder, tuple[Link, int]]] = ({}, {})
+        self._waiting: tuple[dict[Holder, _Wanted], dict[Holder, _Wanted]] = ({}, {})  # others; long replies
+        self._waking = False
 
     @property
     def full(self) -> bool:
@@ -56,29 +82,41 @@ class MemoryBudget:
             self.held >= self.limit * 3 // 4 or len(self._waiting[0]) + len(self._waiting[1]) >= MOST_WAITING
         )
 
-    def note(self, holder: Holder, link: Link, held: int, coming: int, *, exempt: bool = False) -> None:
-        """A conversation holds so many bytes now, and the reply at hand will bring so many more. Its link
-        waits when there is no room, unless it is `exempt`."""
+    def note(
+        self,
+        holder: Holder,
+        link: Stoppable,
+        held: int,
+        coming: int,
+        *,
+        kind: Coming = Coming.REPLY,
+        exempt: bool = False,
+    ) -> bool:
+        """A conversation holds so many bytes now, and what comes next will bring so many more. Its link
+        waits when there is no room, unless it is `exempt`. Returns whether it may go on."""
         before = holder.weight
-        small = coming <= SMALL
         if not coming:
             self._long.discard(holder)
-        grows = held + coming > before
-        if exempt or not grows or holder is self._first or self._fits(held - before, coming, holder):
-            self._count(holder, held + coming)
-            if not small:
-                self._long.add(holder)
-        else:
-            self._count(holder, held)
-            if self._first is None and not self._has_its_turn(coming):
-                self._first = holder
-            else:
-                holder.waited = True
-                self.times_waited += 1
-                self._waiting[small][holder] = (link, coming)
-                link.hold()
+        wanted = _Wanted(link, coming, kind)
+        goes_on = (
+            exempt
+            or held + coming <= before
+            or holder is self._first
+            or self._fits(held - before, wanted, holder)
+        )
+        if not goes_on and self._first is None and not self._has_its_turn(wanted):
+            self._first, goes_on = holder, True
+        self._count(holder, held + coming if goes_on else held)
+        if not goes_on:
+            holder.waited = True
+            self.times_waited += 1
+            self._waiting[wanted.is_long][holder] = wanted
+            link.hold()
+        elif wanted.is_long:
+            self._long.add(holder)
         if holder.weight < before:
             self._wake()
+        return goes_on
 
     def forget(self, holder: Holder) -> None:
         """A conversation is over, and nothing of it is held any more."""
@@ -103,18 +141,18 @@ class MemoryBudget:
         """This machine has less memory than the budget: what is held now is too much."""
         self.limit = max(SMALLEST, min(self.limit, self.held) * 3 // 4)
 
-    def _fits(self, more: int, coming: int, holder: Holder) -> bool:
-        """Whether `more` bytes that are held and `coming` ones have room."""
+    def _fits(self, more: int, wanted: _Wanted, holder: Holder) -> bool:
+        """Whether `more` bytes that are held and those that are wanted have room."""
         if holder in self._long:
             return True  # it is counted whole
-        if self._has_its_turn(coming):
+        if self._has_its_turn(wanted):
             return False
-        share = self.limit if coming <= SMALL else self.limit * 3 // 4
-        return self.held + more + coming <= share
+        limited = wanted.is_long or wanted.kind is Coming.FIRST
+        return self.held + more + wanted.size <= (self.limit * 3 // 4 if limited else self.limit)
 
-    def _has_its_turn(self, coming: int) -> bool:
-        """Whether what comes is long, and waits for long ones before it: they go on, so it needs no help."""
-        return coming > SMALL and len(self._long) >= LONG_AT_ONCE
+    def _has_its_turn(self, wanted: _Wanted) -> bool:
+        """Whether it is long, and waits for long ones before it: they go on, so it needs no help."""
+        return wanted.is_long and len(self._long) >= LONG_AT_ONCE
 
     def _count(self, holder: Holder, weight: int) -> None:
         self.held += weight - holder.weight
@@ -122,16 +160,26 @@ class MemoryBudget:
         holder.weight = weight
 
     def _wake(self) -> None:
-        """Let those go on for whom there is room now; the one that waits longest in any case."""
-        for waiting in self._waiting:
-            while waiting:
-                holder, (link, coming) = next(iter(waiting.items()))
-                if not self._fits(0, coming, holder):
-                    if self._first is not None or self._has_its_turn(coming):
-                        break
-                    self._first = holder
-                del waiting[holder]
-                self._count(holder, holder.weight + coming)
-                if coming > SMALL:
-                    self._long.add(holder)
-                link.go_on()
+        """Let those go on for whom there is room now; the one that waits longest in any case. What they do
+        then may make room again: that is looked at here, and not one inside the other."""
+        if self._waking:
+            return
+        self._waking = True
+        try:
+            for waiting in self._waiting:
+                self._wake_some(waiting)
+        finally:
+            self._waking = False
+
+    def _wake_some(self, waiting: dict[Holder, _Wanted]) -> None:
+        while waiting:
+            holder, wanted = next(iter(waiting.items()))
+            if not self._fits(0, wanted, holder):
+                if self._first is not None or self._has_its_turn(wanted):
+                    return
+                self._first = holder
+            del waiting[holder]
+            self._count(holder, holder.weight + wanted.size)
+            if wanted.is_long:
+                self._long.add(holder)
+            wanted.link.go_on()

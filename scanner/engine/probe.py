@@ -6,12 +6,14 @@ Neither knows the other. A target that never accepts a connection passes through
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from results.verdict import Verdict
 from scanner.contact import Ending, LocalFault, is_canary
-from scanner.engine.memory import SMALL, MemoryBudget
+from scanner.engine.memory import Coming, MemoryBudget
 from scanner.mongo.facts import Layer, Next
+from scanner.mongo.listing import plan_size
 from scanner.network.connect.base import Deadline
 from scanner.network.connect.tls import TlsError, TlsLayer
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     Answered = tuple[Target, Token, "Conversation"]  # who, the engine's token, what was said
 
+GROWTH = 16  # bytes of memory that a byte of an answer may become
 TLS_BYTES = 64 * 1024  # of memory that a TLS session takes: the library's records and buffers
 _LAYERS = {Next.OPEN_PLAIN: (False, False), Next.OPEN_TLS: (True, False), Next.OPEN_TLS_LEGACY: (True, True)}
 
@@ -70,6 +73,30 @@ class Conversation:
         self.opened_at = opened_at
         self.connect_seconds = connected_at - opened_at
         self.closed_at = connected_at
+
+
+class _Later:
+    """What a conversation does when there is room. Whoever made the room does not end with its faults."""
+
+    __slots__ = ("_do", "_link", "_probe")
+
+    def __init__(self, probe: Probe, link: Link, do: Callable[[], None]) -> None:
+        self._probe, self._link, self._do = probe, link, do
+
+    def hold(self) -> None:
+        """See `Link.hold`."""
+        self._link.hold()
+
+    def go_on(self) -> None:
+        """See `Link.go_on`."""
+        link = self._link
+        target, token, talk = link.target, link.token, link.talk
+        link.go_on()
+        try:
+            self._do()
+        except Exception as error:  # noqa: BLE001 - one probe's bug is reported, the others go on
+            link.close()
+            self._probe.broke(target, token, error, talk)
 
 
 class Probe:
@@ -116,6 +143,7 @@ class Probe:
     def _begin(self, target: Target, talk: Conversation) -> None:
         """Make the dialogue that the opening stands for."""
         talk.dialogue = self._make_dialogue(target)
+        talk.dialogue.waits_with_plan = True
         talk.begun = True
         if talk.dialogue.connected(Layer.PLAIN) != self._opening:
             raise RuntimeError("the opening depends on the target: it must not have been sent to this one")
@@ -125,7 +153,6 @@ class Probe:
         talk: Conversation = link.talk
         if talk.begun:
             talk.fingerprint = None
-            talk.waited = False
         else:
             target, token = link.target, link.token
             # The sweep's own canaries always take the long way: they are there to prove it.
@@ -135,7 +162,21 @@ class Probe:
                     link.close()
                     self._finish(target, token, talk)
                     return
+            # Servers all answer at once, and decoded answers are large: those that are not may wait as bytes.
+            size = GROWTH * len(data)
+            if self._memory.held + size > self._memory.limit // 2:
+                begin = partial(self._first_answer, link, talk, data)
+                self._when_room(link, talk, len(data), size, Coming.FIRST, begin)
+                return
             self._begin(target, talk)
+        self._go_on(link, talk, data)
+
+    def _first_answer(self, link: Link, talk: Conversation, data: bytes) -> None:
+        self._begin(link.target, talk)
+        self._go_on(link, talk, data)
+
+    def _go_on(self, link: Link, talk: Conversation, data: bytes) -> None:
+        talk.waited = False
         if talk.tls is not None:
             self._received_tls(link, talk, talk.tls, data)
             return
@@ -154,11 +195,39 @@ class Probe:
     def _weigh(self, link: Link, talk: Conversation) -> None:
         """Count what this conversation holds; it may have to wait. The sweep's own canaries never do."""
         dialogue = talk.dialogue
+        if dialogue.plan_waits:
+            start = partial(self._begin_plan, link, talk)
+            self._when_room(link, talk, dialogue.held, plan_size(dialogue.facts), Coming.PLAN, start)
+            return
         held = dialogue.held if talk.tls is None else dialogue.held + TLS_BYTES
         coming = dialogue.coming
         # No verdict may come of our being late; metadata is cut at its time, and says so.
-        link.patient = dialogue.plan is None or coming > SMALL
+        link.patient = dialogue.plan is None
         self._memory.note(talk, link, held, coming, exempt=is_canary(link.token))
+
+    def _when_room(
+        self, link: Link, talk: Conversation, held: int, size: int, kind: Coming, do: Callable[[], None]
+    ) -> None:
+        """Do it now, or when there is room for the memory that it will take."""
+        exempt = is_canary(link.token)
+        if self._memory.note(talk, _Later(self, link, do), held, size, kind=kind, exempt=exempt):
+            do()
+
+    def _begin_plan(self, link: Link, talk: Conversation) -> None:
+        """The verdict is open, and there is room for what else may be learned."""
+        request = talk.dialogue.begin_plan()
+        try:
+            wire = request if talk.tls is None else self._encrypted(talk.tls, request)
+        except TlsError as error:
+            self._tls_failed(link, talk, error)
+            return
+        if wire:
+            link.send(wire)
+        link.restart_reply_clock()
+        if talk.dialogue.next is not Next.WAIT:
+            self._advance(link, talk)
+        else:
+            self._weigh(link, talk)
 
     def _received_tls(self, link: Link, talk: Conversation, tls: TlsLayer, data: bytes) -> None:
         was_established, heard = tls.established, talk.dialogue.facts.attempts[-1].replies

@@ -29,7 +29,7 @@ from scanner.mongo.commands import (
 )
 from scanner.mongo.facts import Attempt, Depth, Document, Facts, Layer, Limits, Next, Reply
 from scanner.mongo.judge import judge
-from scanner.mongo.listing import cut_batch, cut_listing
+from scanner.mongo.listing import cut_batch, cut_listings
 from scanner.mongo.questions import (
     CONSOLE,
     FIRST_WIRE_WITH_MSG,
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from scanner.mongo.metadata import MetadataPlan
 
 FIRST_BYTES_KEPT: Final = 64
-FIRST_WINDOW: Final = 64  # metadata commands in flight before the first is answered
 BASE_BYTES: Final = 4096  # of memory that a conversation takes in which nothing was said yet
 _PLAN: Final = "plan"
 _HANDSHAKE: Final = "handshake"  # after a reconnect: answered, and of no further use
@@ -72,9 +71,10 @@ class Dialogue:
         "_plan",
         "_state",
         "_unanswered",
-        "_window",
         "facts",
         "next",
+        "plan_waits",
+        "waits_with_plan",
     )
 
     def __init__(
@@ -95,10 +95,11 @@ class Dialogue:
         self._make_plan = plan_factory
         self._plan: MetadataPlan | None = None
         self._state = DialogueState(client, limits, self.facts, console)
-        self._window = min(FIRST_WINDOW, limits.window)
         self._channel = Channel(limits)
         self._unanswered: deque[Request] = deque()
         self._open = False
+        self.waits_with_plan = False  # set by a driver that calls `begin_plan` when it has room
+        self.plan_waits = False  # for that call; nothing is in flight meanwhile
 
     @property
     def messages_sent(self) -> int:
@@ -118,8 +119,7 @@ class Dialogue:
     @property
     def held(self) -> int:
         """Bytes of memory that this conversation takes: kept answers, the inventory, what is on the way."""
-        inventory = self._plan.held if self._plan is not None else 0
-        return BASE_BYTES + self.facts.weight + inventory + self._channel.held
+        return BASE_BYTES + self.facts.weight + self._channel.held + (self._plan.held if self._plan else 0)
 
     @property
     def coming(self) -> int:
@@ -155,8 +155,7 @@ class Dialogue:
             return b""
         attempt = self.facts.attempts[-1]
         attempt.bytes_received += len(data)
-        if len(attempt.first_bytes) < FIRST_BYTES_KEPT:
-            attempt.first_bytes += data[: FIRST_BYTES_KEPT - len(attempt.first_bytes)]
+        attempt.first_bytes += data[: max(0, FIRST_BYTES_KEPT - len(attempt.first_bytes))]
         if self.bytes_received > self._state.limits.host_bytes:
             self._lose(Ending.TOO_MUCH)
             return b""
@@ -298,13 +297,10 @@ class Dialogue:
                 self._ask(row.slot, row.request(state), row.opcode or state.opcode or Opcode.OP_MSG, row.name)
 
     def _fill(self) -> None:
-        """Keep the window full of the plan's requests; when there are no more, the dialogue is over.
-
-        The window is small at first and grows by each answer: requests in flight take memory, and a server
-        that answers slowly gets few at a time.
-        """
+        """Keep the window full of the plan's requests; when there are no more, the dialogue is over. It is
+        small at first and grows by each answer, so that who is slow gets few at a time."""
         assert self._plan is not None
-        while (room := self._window - len(self._channel.flights)) > 0:
+        while (room := self._state.room - len(self._channel.flights)) > 0:
             requests = self._next_of_plan(room)
             if not requests:
                 break
@@ -336,7 +332,7 @@ class Dialogue:
     def _deliver(self, flight: Flight, reply: Reply, *, late: bool) -> None:
         if flight.slot == _PLAN:
             assert self._plan is not None
-            self._window = min(self._window + 1, self._state.limits.window)
+            self._state.window += 1
             self._plan.answered(flight.request, reply)
         elif flight.slot != _HANDSHAKE and not (late and getattr(self.facts, flight.slot) is not None):
             cut_batch(reply)
@@ -380,16 +376,25 @@ class Dialogue:
         if self._channel.owes:
             return
         if self._wants_plan():
-            assert self._make_plan is not None
-            self._plan = self._make_plan(self.facts, self._state.limits, self._depth)
-            for listing in (self.facts.list_databases, self.facts.confirm_list):
-                cut_listing(listing)  # its names are in the plan's inventory now
-            self._state.planning = True
-            self._fill()
+            self.plan_waits = self.waits_with_plan
+            if not self.plan_waits:
+                self._begin_plan()
         else:
             self._finish()
 
+    def begin_plan(self) -> bytes:
+        """Ask for the metadata. Returns the bytes to write."""
+        self._begin_plan()
+        return self._channel.take_output()
+
+    def _begin_plan(self) -> None:
+        assert self._make_plan is not None
+        self.plan_waits = False
+        self._plan = self._make_plan(self.facts, self._state.limits, self._depth)
+        cut_listings(self.facts)  # their names are in the plan's inventory now
+        self._state.planning = True
+        self._fill()
+
     def _wants_plan(self) -> bool:
-        if self._plan is not None or self._make_plan is None or self._depth is Depth.VERDICT:
-            return False
-        return judge(self.facts).verdict is Verdict.OPEN
+        wanted = self._plan is None and self._make_plan is not None and self._depth is not Depth.VERDICT
+        return wanted and judge(self.facts).verdict is Verdict.OPEN

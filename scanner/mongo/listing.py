@@ -16,11 +16,13 @@ from scanner.mongo.values import sub
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from scanner.mongo.facts import Document, Reply
+    from scanner.mongo.facts import Document, Facts, Reply
 
 LONG: Final = 64 * 1024  # bytes of an answer; a shorter one is decoded at once
 SLICE: Final = 1000  # entries that are decoded together
 ENTRY_BYTES: Final = 220  # of memory that an entry takes besides its name
+PLAN_BYTES: Final = 40_000  # of memory: an inventory of nothing, and the first questions about it
+PLAN_ENTRY_BYTES: Final = 600
 SAMPLE: Final = 100  # entries kept of a long batch or list of which nobody needs more than that it was given
 LONG_LIST: Final = 1000  # entries
 SYSTEM_DATABASES: Final = frozenset({"admin", "config", "local"})
@@ -101,13 +103,20 @@ def cut_batch(reply: Reply) -> None:
             del batch[SAMPLE:]
 
 
-def cut_listing(reply: Reply | None) -> None:
-    """Keep the beginning of a long list of databases, once all its names are in the inventory."""
-    found = sub(reply.document, "databases") if reply is not None else None
-    if reply is not None and isinstance(found, list) and len(found) > LONG_LIST:
-        reply.listed = max(reply.listed, len(found))
-        reply.weight = SAMPLE * reply.weight // len(found)
-        del found[SAMPLE:]
+def plan_size(facts: Facts) -> int:
+    """Bytes of memory that an inventory will take when it begins, about."""
+    found = sub(facts.list_databases.document, "databases") if facts.list_databases is not None else None
+    return PLAN_BYTES + PLAN_ENTRY_BYTES * (len(found) if isinstance(found, list) else 0)
+
+
+def cut_listings(facts: Facts) -> None:
+    """Keep the beginning of long lists of databases, once all their names are in the inventory."""
+    for reply in (facts.list_databases, facts.confirm_list):
+        found = sub(reply.document, "databases") if reply is not None else None
+        if reply is not None and isinstance(found, list) and len(found) > LONG_LIST:
+            reply.listed = max(reply.listed, len(found))
+            reply.weight = SAMPLE * reply.weight // len(found)
+            del found[SAMPLE:]
 
 
 def _first(entries: dict[str, Document], kept: int) -> dict[str, Document]:

@@ -35,6 +35,7 @@ from scanner.mongo.wire import Flaw, Opcode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+FIRST_WINDOW = 64  # metadata commands in flight before the first is answered
 FIRST_WIRE_WITH_MSG = 6  # 3.6
 FIRST_WIRE_WITH_LIST_COLLECTIONS = 3  # 3.0
 COMMAND_NOT_SUPPORTED = 115
@@ -74,6 +75,12 @@ class DialogueState:
     tried_msg_only: bool = False
     tried_console: bool = False
     planning: bool = False  # the verdict is in, the metadata plan runs
+    window: int = FIRST_WINDOW  # metadata commands in flight; each answer allows one more
+
+    @property
+    def room(self) -> int:
+        """How many metadata commands may be in flight now."""
+        return min(self.window, self.limits.window)
 
     @property
     def mongos(self) -> bool:

@@ -10,10 +10,11 @@ import bson
 from scanner.engine.memory import BUDGET, LONG_AT_ONCE, MOST_WAITING, SMALL
 from scanner.mongo import commands
 from scanner.mongo.bson_check import BINARY_COUNTS_AS, COSTLY_COUNTS_AS, MAX_ELEMENTS
-from scanner.mongo.dialogue import FIRST_WINDOW, Dialogue
+from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.listing import LONG, SLICE
 from scanner.mongo.metadata import MetadataPlan
+from scanner.mongo.questions import FIRST_WINDOW
 from scanner.mongo.wire import Opcode
 from tests.accuracy.asking import CLIENT
 from tests.accuracy.pages import table
@@ -85,11 +86,12 @@ of the thread, a reply at a time.
 {BUDGET:,} bytes ({BUDGET // 1024**2} MiB) is the budget of a run: kept answers, inventories, replies that are
 coming in (whole, as soon as their length is known), and observations that wait for a second opinion. A
 server that lists 133,000 databases, as many as fit into a reply, takes about 4 MiB of it. Beyond the budget
-a server waits: it is not read, so that its window fills, and its deadlines stand still. One conversation
-always goes on, so the budget is exceeded by what one may hold, and by the {SMALL // 1024} KiB that each
-other one had just read. At most {LONG_AT_ONCE} replies over {SMALL // 1024} KiB come in at a time, and a
-quarter of the budget is not for them. While three quarters are held, or {MOST_WAITING} servers wait, no new
-connect is started. A process takes 50 to 60 MiB beside this.
+a server waits: it is not read, so that its window fills. Until its verdict is known its deadlines stand
+still meanwhile; afterwards `host_timeout` runs on, and cuts its metadata. One conversation always goes on, so
+the budget is exceeded by what one may hold, and by the {SMALL // 1024} KiB that each other one had just read.
+At most {LONG_AT_ONCE} replies over {SMALL // 1024} KiB come in at a time, and a quarter of the budget is for
+neither them nor first answers. While three quarters are held, or {MOST_WAITING} servers wait, no new connect
+is started. A process takes 50 to 60 MiB beside this, and up to 50 MiB while it decodes one reply.
 """
 
 

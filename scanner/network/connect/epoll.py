@@ -390,7 +390,11 @@ class EpollConnector:
         now = self._loop.time()
         if self._work.is_late(now):
             self._notice_stop(now)
-        for slot, connected_at in slots:
+        for place, (slot, connected_at) in enumerate(slots):
+            if self._loop.time() - now > TURN_SECONDS:
+                self._again += slots[place:]
+                self._loop.call_soon(self._read_more)
+                break
             if slot.phase == OPEN and slot.connected_at == connected_at and not slot.held_at:
                 try:
                     self._read(slot, _ENDING)
@@ -470,6 +474,8 @@ class EpollConnector:
                     pass  # `go_on` gives it a deadline again
                 elif slot.phase == OPEN and slot.kind is Deadline.HOST:
                     self._cut_off(slot, now)
+                elif not all_seen and self._loop.time() - now > 2 * TURN_SECONDS:
+                    self._wheel.set(slot, slot.deadline)  # in the next tick
                 elif all_seen or not self._last_look(slot):
                     self._expire(slot)
             except Exception as error:  # noqa: BLE001 - as in _ready
