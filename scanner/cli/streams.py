@@ -17,7 +17,7 @@ from collections import deque
 from typing import IO, TYPE_CHECKING, TextIO, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MOST_WAITING = 1 << 20  # bytes; what comes above it is dropped and counted
 STDERR_PATIENCE = 3.0  # seconds at the end in which somebody must take a byte of stderr
@@ -74,8 +74,16 @@ class PatientStream(io.TextIOBase):
     that went away is written to no more.
     """
 
-    def __init__(self, descriptor: int, like: TextIO, most: int | None = MOST_WAITING) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        like: TextIO,
+        most: int | None = MOST_WAITING,
+        begin: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`begin` is called first in the thread."""
         super().__init__()
+        self._begin = begin
         self.dropped = 0  # writes that found no room
         self.given_up = False
         self._descriptor = descriptor
@@ -129,6 +137,7 @@ class PatientStream(io.TextIOBase):
         return True
 
     def _copy(self) -> None:
+        self._begin()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)
@@ -155,9 +164,10 @@ class PatientStream(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def patient_stderr() -> Iterator[PatientStream | TextIO]:
-    """Let stderr be a `PatientStream` meanwhile, for everybody who writes to it. One that takes nothing at
-    the end is given up: from then on nothing is written there, and the command can end."""
+def patient_stderr(begin: Callable[[], None] = lambda: None) -> Iterator[PatientStream | TextIO]:
+    """Let stderr be a `PatientStream` meanwhile, for everybody who writes to it; its thread calls `begin`
+    first. One that takes nothing at the end is given up: from then on nothing is written there, and the
+    command can end."""
     real = sys.stderr
     try:
         descriptor = real.fileno()
@@ -165,7 +175,7 @@ def patient_stderr() -> Iterator[PatientStream | TextIO]:
         yield real
         return
     real.flush()
-    stream = PatientStream(descriptor, real)
+    stream = PatientStream(descriptor, real, begin=begin)
     sys.stderr = cast("TextIO", stream)
     try:
         yield stream

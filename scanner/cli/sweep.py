@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, cast
@@ -93,7 +93,7 @@ def command(
     )
     alone = not (lines and may_reach_terminal(sys.stdout))
     with (
-        patient_stderr() as stderr,
+        patient_stderr(_without_raw_sockets) as stderr,
         closing(configure(log_level)),
         screen_for(cast("TextIO", stderr), quiet=quiet, alone=alone) as screen,
     ):
@@ -103,3 +103,12 @@ def command(
 
         show_table(result.run_dir)
     return result.exit_code
+
+
+def _without_raw_sockets() -> None:
+    """For a thread that runs before the SYN stage: what the main thread gives up later, it gives up first."""
+    if sys.platform == "linux":
+        from scanner.network.syn.privilege import StillPrivileged, renounce_net_raw
+
+        with suppress(StillPrivileged):
+            renounce_net_raw()

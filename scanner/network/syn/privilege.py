@@ -88,8 +88,8 @@ def renounce_net_raw() -> None:
     """Give up CAP_NET_RAW alone, in this thread and in what it starts from now on: for the parent of the
     stage.
 
-    The parent got it only to hand it on. Call it early, in the main thread: a thread that runs already
-    keeps its own."""
+    The parent got it only to hand it on. Call it early, in the main thread, and in each thread that runs
+    already, which would keep its own."""
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_LOWER, CAP_NET_RAW)
     _prctl(_PR_CAPBSET_DROP, CAP_NET_RAW)  # else a child of root would get it again
     keep = ~(1 << CAP_NET_RAW) & 0xFFFFFFFF
