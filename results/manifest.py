@@ -12,13 +12,13 @@ import msgspec
 from msgspec import Struct, field
 
 from results.chain import genesis
-from results.summary import Coverage
+from results.summary import Coverage, Loss
 
 MANIFEST_FILE = "manifest.json"
 MANIFEST_SCHEMA = "mongosweep.manifest/1"
 
 State = Literal["running", "complete", "degraded", "interrupted", "failed"]
-MUTABLE = frozenset({"state", "reasons", "coverage", "outcomes", "starts", "ended_at", "chain_head"})
+MUTABLE = frozenset({"state", "reasons", "coverage", "loss", "outcomes", "starts", "ended_at", "chain_head"})
 """Fields that a run rewrites; the chain's genesis covers all the others."""
 
 
@@ -92,6 +92,7 @@ class Manifest(Struct, kw_only=True):
     state: State = "running"
     reasons: list[str] = []
     coverage: Coverage | None = None
+    loss: Loss | None = None
     outcomes: dict[str, int] = {}
     starts: list[Start] = field(default_factory=list)
     ended_at: str = ""

@@ -39,7 +39,7 @@ from results.manifest import MANIFEST_FILE, Manifest, Start
 from results.place import make_directory, prove_writable, refusing
 from results.reading import TornTail, log_warning
 from results.seals import checked_chain, is_as_sealed, new_chain, seal_crashed, seal_end
-from results.summary import AccountingError
+from results.summary import AccountingError, Loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,7 +196,14 @@ class RunDirectory:
             self._journal.check_in_place()
 
     def finish(
-        self, state: State, *, ended_at: str, coverage: Coverage, outcomes: dict[str, int], reasons: list[str]
+        self,
+        state: State,
+        *,
+        ended_at: str,
+        coverage: Coverage,
+        outcomes: dict[str, int],
+        reasons: list[str],
+        loss: Loss | None = None,
     ) -> None:
         """Seal the journal, write how the run ended, and seal that. Raises `StorageError`.
 
@@ -214,6 +221,7 @@ class RunDirectory:
             state=state,
             reasons=reasons,
             coverage=coverage,
+            loss=loss,
             outcomes=outcomes,
             ended_at=ended_at,
             chain_head=self.chain_head,

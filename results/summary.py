@@ -54,6 +54,24 @@ class Coverage(Struct, frozen=True, kw_only=True):
         )
 
 
+class Loss(Struct, frozen=True, kw_only=True):
+    """What a run may have missed although its coverage is whole, and what that is known from.
+
+    `missed_at_most` servers did not answer for lost packets or a firewall that refused or shut us out: with
+    99 % confidence, None when no bound can be given. A firewall that refuses every packet, all of the time,
+    hides servers from this machine as from anybody else in its place; they are not counted.
+    """
+
+    missed_at_most: Annotated[int, Meta(ge=0)] | None
+    answered: _Count = 0  # targets that accepted or refused a connection
+    late: _Count = 0  # of these, only to a repeated SYN
+    asked_again: _Count = 0  # askings of targets that had not accepted
+    answered_again: _Count = 0  # targets that answered only then
+    witnesses: _Count = 0  # askings of targets that had answered before
+    witnesses_failed: _Count = 0  # of these, how many were not answered
+    lines_left_out: _Count = 0  # accepted connections of masked prefixes without a line of their own
+
+
 class Totals(Struct, kw_only=True):
     """Counts of lines. Bytes and documents are sums over what is open, where a server gave a figure."""
 

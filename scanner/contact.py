@@ -10,12 +10,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 Token = int  # names a target while it is asked: a position of the order or an index of the scope; below 0
-# a canary, which is asked beside them
+# a canary or a witness, which are asked beside them
+_WITNESSES = -(1 << 62)  # tokens of witnesses lie below it
 
 
 def is_canary(token: Token) -> bool:
-    """Whether the token names a canary: its answer is a proof, and no outcome of the sweep."""
+    """Whether the token names a canary or a witness: its answer is a proof, and no outcome of the sweep."""
     return token < 0
+
+
+def witness(token: Token) -> Token:
+    """The token under which a target that has answered is asked once more, only for whether it accepts; and
+    back."""
+    return _WITNESSES - 1 - token
+
+
+def is_witness(token: Token) -> bool:
+    """Whether the token was made by `witness`."""
+    return token < _WITNESSES
 
 
 class Ending(StrEnum):

@@ -1,5 +1,5 @@
 """What outcomes say about the network: signs of congestion and loss, for the pace, the caps of prefixes and
-the loss estimate."""
+the rounds in which targets are asked again."""
 
 from __future__ import annotations
 
@@ -7,71 +7,70 @@ from typing import TYPE_CHECKING
 
 from results.verdict import Verdict
 from scanner.engine.pace import LOST_AFTER
+from scanner.engine.unanswered import SILENT, UNREACHABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scanner.contact import Token
-    from scanner.engine.loss import LossEstimator
     from scanner.engine.pace import Pace, PrefixCaps
     from scanner.engine.probe import Answered, Conversation
+    from scanner.engine.repetition import Repetition
     from targets.scope import Target
 
 
 class CongestionFeedback:
     """Passes each outcome on to whoever draws a conclusion from it. Tokens are the engine's."""
 
-    def __init__(self, pace: Pace, caps: PrefixCaps, loss: LossEstimator | None) -> None:
+    def __init__(self, pace: Pace, caps: PrefixCaps, repetition: Repetition) -> None:
         self._pace = pace
         self._caps = caps
-        self._loss = loss
+        self._repetition = repetition
 
     def answered(self, talk: Conversation) -> None:
         """A server talked, whoever asked it."""
         self._pace.observe_round_trip(talk.connect_seconds)
         self._pace.stress.timeouts_after_answers += talk.fell_silent
 
-    def heard(self, target: Target, token: Token, lost: bool, *, refused: bool) -> None:
-        """A target accepted or refused a connection; `lost` when something was lost on the way."""
+    def accepted(self, target: Target, token: Token, lost: bool) -> None:
+        """A target accepted a connection; `lost` when something was lost on the way."""
         key = self._caps.key(target[0], target[1])
         self._caps.observe(key, lost)
-        if self._loss is not None:
-            self._loss.spoke(token, key, refused=refused)
+        self._repetition.answered(token, key, lost)
 
     def answered_many(self, tokens: list[Token], batch: list[Answered]) -> None:
-        """What `answered` and `heard` do, for servers that did not fall silent."""
-        keys = self._caps.keys([target for target, _, _ in batch])
+        """What `answered` and `accepted` do, for servers that did not fall silent."""
+        keys, late = self._caps.keys([target for target, _, _ in batch]), []
         self._caps.observe_many(keys)
         for key, (_, _, talk) in zip(keys, batch, strict=True):
             self._pace.observe_round_trip(talk.connect_seconds)
             if talk.connect_seconds > LOST_AFTER:
                 self._caps.note_loss(key)
-        if self._loss is not None:
-            self._loss.spoke_many(tokens, keys, refused=False)
+                late.append(key)
+        self._repetition.answered_many(tokens, keys, late)
 
     def refused_many(
         self, tokens: Sequence[Token], targets: Sequence[Target], waited: Sequence[float]
     ) -> None:
         """So many targets refused, each so many seconds after it was asked."""
-        keys = self._caps.keys(targets)
+        keys, late = self._caps.keys(targets), []
         self._caps.observe_many(keys)
         if max(waited) > LOST_AFTER:
             for key, seconds in zip(keys, waited, strict=True):
                 if seconds > LOST_AFTER:
                     self._caps.note_loss(key)
-        if self._loss is not None:
-            self._loss.spoke_many(tokens, keys, refused=True)
+                    late.append(key)
+        self._repetition.refused_many(tokens, keys, late)
         self._pace.stress.refused += len(tokens)
 
-    def unanswered(self, target: Target, token: Token, outcome: Verdict, waited: float) -> None:
-        """A target accepted no connection; `waited` seconds until that was known."""
+    def unanswered(self, target: Target, token: Token, outcome: Verdict, waited: float) -> Verdict:
+        """A target accepted no connection; `waited` seconds until that was known. Returns its outcome."""
         if outcome is Verdict.REFUSED:
-            self._pace.stress.refused += 1
-            self.heard(target, token, waited > LOST_AFTER, refused=True)
-        elif outcome is Verdict.UNREACHABLE:
+            self.refused_many([token], [target], [waited])
+            return outcome
+        key = self._caps.key(target[0], target[1])
+        if outcome is Verdict.UNREACHABLE:
             # After seconds it was nobody's refusal: an address resolution ended, here or at a router.
             self._pace.stress.unreachable += waited <= LOST_AFTER
-            if self._loss is not None:
-                self._loss.unreachable(token, self._caps.key(target[0], target[1]))
-        elif self._loss is not None:
-            self._loss.silent(token, self._caps.key(target[0], target[1]))
+            return self._repetition.not_accepted(token, key, UNREACHABLE)
+        return self._repetition.not_accepted(token, key, SILENT)

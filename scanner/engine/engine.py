@@ -1,38 +1,37 @@
-"""The engine: a source hands out a target, the pace lets it go, its outcome is counted.
+"""The engine: the queue hands out a target, the pace lets it go, its outcome is counted.
 
 Theory of operation. Everything happens in callbacks of one event loop, and nobody waits: no task, future or
 timer belongs to a target. A turn (`pump`) follows each batch of network events and, when nothing happens, a
 timer of 5 ms. It writes down what the turn brought, in one go, then starts as many connects as the rate, the
 caps of prefixes, the free slots and the limit of half-open connects allow, in one burst:
 
-    source -> in flight -> connector -> probe -> on_answer, on_refused, ... -> recorder -> settled
+    source -> launch queue -> connector -> probe -> on_answer, on_refused, ... -> recorder -> settled
 
 * A target is a token, an integer; see `scanner.contact.Token`. It is `in flight` from the moment it is taken
   from the source until its outcome is in the journal, so a checkpoint is this set and the source's position.
   Each token is settled exactly once. `not_reached` proves it: the accounts of outcomes and the engine's own
   books are kept apart, and must agree.
-* What may not go now is put aside and comes back: `_deferred` (a heap by time) holds what its prefix's cap
-  delays, what this machine failed to ask, and what is asked once more; `_blacked_out` what a window covers.
 * Three ways lead to an outcome. Refused targets come in batches and stay tokens. Servers whose first answer
   is in the response cache are recorded together at the end of the turn. All others are recorded one by one.
 * A fault of this machine or of our own code is never an outcome (`retries`). The first failure of storage or
   of a chore stops the engine in its next turn (`failure`).
-* The end: the source is exhausted, nothing is in flight, and the loss estimator wants nobody asked again.
+* The end: the source is exhausted and nothing is in flight. Then whoever accepted and was not understood gets
+  a second, patient conversation, and the rounds of `repetition` follow until that wants nobody asked again.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from contextlib import suppress
-from operator import itemgetter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from results.summary import AccountingError
 from results.verdict import Verdict
-from scanner.contact import LocalFault, is_canary
+from scanner.contact import LocalFault, is_canary, is_witness
 from scanner.engine import retries
 from scanner.engine.congestion import CongestionFeedback
+from scanner.engine.launch_queue import LaunchQueue
 from scanner.engine.pace import LOST_AFTER, MAX_BURST
 from targets.scope import OutOfScope
 
@@ -43,10 +42,10 @@ if TYPE_CHECKING:
     from scanner.contact import Token
     from scanner.engine.accounts import Accounts
     from scanner.engine.failure import FirstFailure
-    from scanner.engine.loss import LossEstimator
     from scanner.engine.pace import Pace, PrefixCaps
     from scanner.engine.probe import Answered, Conversation
     from scanner.engine.recorder import Recorder
+    from scanner.engine.repetition import Repetition
     from scanner.engine.sources import Source
     from scanner.network.connect.base import Connector
     from scanner.network.guard import ScopeGuard
@@ -55,11 +54,10 @@ if TYPE_CHECKING:
 
     Heard = Conversation | Verdict | LocalFault  # of a canary
 
-_FIRST: Callable[[tuple[Token, Target]], Token] = itemgetter(0)
 PUMP_INTERVAL = 0.005  # seconds between looks at the bucket when nothing else happens
-MAX_DEFERRED = 8192  # tokens held back by their prefix's cap; beyond it the order waits
-MAX_HELD = 262_144  # the same for blackout windows: each costs memory, and a place in every checkpoint
-HELD_AT_ONCE = 4096  # so many are put aside in one turn, so that signals and deadlines do not wait
+MAX_PATIENT = 16_384  # servers waiting for a second conversation: what each said is kept meanwhile
+CONVERSATIONS = 3  # with a server that is not understood where packets are lost; one fewer elsewhere
+PATIENCE = 3.0  # by so much the wait for an answer is longer then, within the host's time
 
 
 class Engine:
@@ -84,13 +82,13 @@ class Engine:
         blackouts: ActiveBlackouts,
         pause_reasons: set[str],
         half_open_limit: int,
+        repetition: Repetition,
         again: Sequence[Token] = (),
-        loss: LossEstimator | None = None,
     ) -> None:
         self.accounts = accounts
         self.pace = pace
-        self.in_flight: set[Token] = set(again)
         self.source = source
+        self.queue = LaunchQueue(source, caps, blackouts, again, repetition.take)
         self.started_connects = 0
         self.answered_count = 0
         self.stop_reason = ""
@@ -106,19 +104,22 @@ class Engine:
         self._recorder = recorder
         self._failure = failure
         self._half_open_limit = half_open_limit
-        self._blackouts = blackouts
-        self._loss = loss
-        self._feedback = CongestionFeedback(pace, caps, loss)
-        self._deferred: list[tuple[float, Token]] = [(0.0, token) for token in again]
-        self._blacked_out: list[Token] = []
+        self.repetition = repetition
+        self._feedback = CongestionFeedback(pace, caps, repetition)
+        self._patient: list[Token] = []  # in flight: accepted, and were not understood
+        self._asked_patiently: Counter[Token] = Counter()  # those that were asked once more, and how often
         self._from_cache: list[Answered] = []  # answered in this turn as others had before them
         self._timer: asyncio.TimerHandle | None = None
+        self._began = loop.time()
+        self._first_asking = 0.0  # seconds that it took
         self.connector = make_connector(self)
+        self._timeouts = self.connector.timeouts
 
     # --- turning -------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to turn."""
+        self._began = self._loop.time()
         self._on_timer()
 
     def _on_timer(self) -> None:
@@ -145,8 +146,8 @@ class Engine:
                 self._finish()
         elif (
             self.source.exhausted
-            and len(self.in_flight) == len(self.retries.given_up)
-            and not self._look_again()
+            and len(self.queue.in_flight) == len(self.retries.given_up) + len(self._patient)
+            and not self._goes_on(now)
         ):
             self._finish()
 
@@ -158,85 +159,73 @@ class Engine:
             return
         if room > 0:
             room = min(room, self.pace.bucket.available(now))
-        batch = self._gather(now, room) if room > 0 else []
+        batch = self.queue.gather(now, room, self.pace.ceiling) if room > 0 else []
         if not batch:
             return
         outside = connector.connect_many(batch, self.guard.filter())
-        if outside:
-            self.accounts.excluded += len(outside)
-            self.accounts.edges += sum(self.guard.is_edge(self.source.target(token)) for token in outside)
-            self.in_flight.difference_update(outside)
+        for token in outside:
+            if is_witness(token):
+                self.repetition.witness_told(token, LocalFault.FORBIDDEN)
+            else:
+                self._left_the_scope(token)
         started = len(batch) - len(outside)
         self.pace.bucket.take(started)
         self.started_connects += started
 
-    def _gather(self, now: float, room: int) -> list[tuple[Token, Target]]:
-        """At most `room` tokens that may go now, with their targets."""
-        deferred = self._deferred
-        waiting = bool(deferred) and (deferred[0][0] <= now or len(deferred) >= MAX_DEFERRED)
-        if not (waiting or self._blackouts or self.caps.can_bind(self.pace.ceiling)):
-            batch = self.source.take_many(room)
-            self.in_flight.update(map(_FIRST, batch))
-            return batch
-        batch = []
-        while len(batch) < room and (ready := self._next(now)) is not None:
-            batch.append(ready)
-        return batch
+    def _left_the_scope(self, token: Token) -> None:
+        before = self.repetition.outcome_before(token)
+        if before is not None:  # it was asked while it was in the scope
+            self.repetition.not_again(token)
+            self._settle(token, before)
+            return
+        if self._recorder.holds(token):
+            self._recorder.record_held(self.source.target(token), token, self._settle)
+            return
+        self.accounts.excluded += 1
+        self.accounts.edges += self.guard.is_edge(self.source.target(token))
+        self.queue.in_flight.discard(token)
+        self.repetition.forget(token)
 
-    def _look_again(self) -> bool:
-        """Ask some silent targets once more; False when there are none to ask."""
-        if self._loss is None or self.source.cut_short:
+    def _goes_on(self, now: float) -> bool:
+        """Everybody has an outcome, or waits for a second conversation: whether anybody is asked again."""
+        repetition = self.repetition
+        if repetition.more or repetition.witnesses.waiting:
+            return True
+        if not self.queue.asking_again:
+            self.queue.asking_again = True
+            self._first_asking = now - self._began
+        if self._patient:
+            waiting, self._patient = self._patient, []
+            self._asked_patiently.update(waiting)
+            self._be_patient(connect=1.0)
+            for token in waiting:
+                self.queue.defer(token)
+            return True
+        if self.source.cut_short:
             return False
-        tokens = self._loss.next_round()
-        if not tokens:
+        asking = repetition.next_round(now, self._first_asking, self.pace.ceiling)
+        if asking is None:
             return False
-        self.accounts.outcomes[Verdict.FILTERED] -= len(tokens)
-        controls = self._loss.next_controls()
-        if controls:
-            self.accounts.outcomes[Verdict.REFUSED] -= len(controls)
-            tokens += controls
-        self.in_flight.update(tokens)
-        for token in tokens:
-            heapq.heappush(self._deferred, (0.0, token))
+        self._be_patient(connect=2.0 if asking.patient else 1.0)
+        self.pace.slow_down(asking.slower)
+        self.caps.slow_down(asking.slower)
         return True
 
-    def _next(self, now: float) -> tuple[Token, Target] | None:
-        """The next token that may go now, with its target; None when there is none."""
-        deferred, patience = self._deferred, HELD_AT_ONCE
-        while patience:
-            if deferred and deferred[0][0] <= now:
-                token = heapq.heappop(deferred)[1]
-                target = self.source.target(token)
-            elif len(deferred) >= MAX_DEFERRED or len(self._blacked_out) >= MAX_HELD:
-                return None
-            else:
-                taken = self.source.take()
-                if taken is None:
-                    return None
-                token, target = taken
-                self.in_flight.add(token)
-            version, address, _ = target
-            if self._blackouts.cover(version, address):
-                self._blacked_out.append(token)
-                patience -= 1
-                continue
-            delay = self.caps.delay(self.caps.key(version, address), now)
-            if not delay:
-                return token, target
-            # A delay below the clock's resolution would be due at once, and be asked about for ever.
-            heapq.heappush(deferred, (now + max(delay, PUMP_INTERVAL), token))
-        return None
+    def _be_patient(self, connect: float) -> None:
+        given = self._timeouts
+        self.connector.timeouts = replace(
+            given,
+            connect=given.connect * connect,
+            reply=given.reply * PATIENCE,
+        )
 
-    def release_blackouts(self) -> None:
-        """The windows have changed: look again at everything that was held back."""
-        held, self._blacked_out = self._blacked_out, []
-        for token in held:
-            heapq.heappush(self._deferred, (0.0, token))
-
-    @property
-    def held_back(self) -> int:
-        """Targets waiting for the end of a blackout window."""
-        return len(self._blacked_out)
+    def _second_conversation(self, token: Token) -> bool:
+        """A server was not understood: whether it is asked once more, before the end, instead."""
+        most = CONVERSATIONS if self.repetition.signs else CONVERSATIONS - 1
+        if self._asked_patiently[token] + 1 >= most or len(self._patient) >= MAX_PATIENT or self.stop_reason:
+            return False
+        self._patient.append(token)
+        return True
 
     def ask_canary(self, target: Target, answer: Callable[[Heard], None]) -> None:
         """Probe one more target beside the order: `answer` gets the conversation, a connection outcome or
@@ -280,7 +269,7 @@ class Engine:
             raise AccountingError(
                 f"{self.source.taken} of {self.accounts.planned} planned targets were taken"
             )
-        return self.accounts.not_reached(left + len(self.in_flight))
+        return self.accounts.not_reached(left + len(self.queue.in_flight))
 
     # --- outcomes (see probe.Outcomes) -----------------------------------------------------------
 
@@ -294,14 +283,20 @@ class Engine:
         if is_canary(token):
             self._tell_canary(token, talk)
             return
-        self.answered_count += 1
-        lost = talk.fell_silent or talk.connect_seconds > LOST_AFTER
-        self._feedback.heard(target, token, lost, refused=False)
+        if not self._asked_patiently[token]:  # else it was counted when it was not understood
+            self.answered_count += 1
+            lost = talk.fell_silent or talk.connect_seconds > LOST_AFTER
+            self._feedback.accepted(target, token, lost)
         self._record(target, token, talk)
+
+    def on_witness(self, token: Token) -> None:
+        """A witness accepted a connection."""
+        self.retries.worked()
+        self.repetition.witness_told(token, None)
 
     def _record(self, target: Target, token: Token, talk: Conversation) -> None:
         try:
-            self._recorder.record(target, token, talk, self._settle)
+            self._recorder.record(target, token, talk, self._settle, self._second_conversation)
         except Exception as error:  # noqa: BLE001 - a bug met on one target must not stop the others
             self.on_bug(target, token, error)
 
@@ -318,17 +313,17 @@ class Engine:
 
     def _settle(self, token: Token, outcome: str) -> None:
         self.retries.settled(token)
-        self.in_flight.discard(token)
+        self.queue.in_flight.discard(token)
         self.accounts.outcomes[outcome] += 1
 
     def _settle_all(self, tokens: Sequence[Token], outcomes: Counter[str]) -> None:
         self.retries.settled_many(tokens)
-        self.in_flight.difference_update(tokens)
+        self.queue.in_flight.difference_update(tokens)
         self.accounts.outcomes.update(outcomes)
 
     def on_refused(self, batch: list[tuple[Token, Target, float]]) -> None:
         """Nobody listens there: what `on_no_connection` does, for many."""
-        if self._canaries or self._recorder.everything:
+        if self._canaries or self.queue.asking_again or self._recorder.everything:
             for token, target, waited in batch:
                 self._unanswered(target, token, Verdict.REFUSED, "", waited)
             return
@@ -347,30 +342,34 @@ class Engine:
             self._tell_canary(token, outcome)
             return
         self.retries.worked()
-        loss = self._loss
-        if loss is not None and outcome is not Verdict.REFUSED and loss.fell_silent(token):
-            self._settle(token, Verdict.REFUSED)  # as it was known to be
+        if self._asked_patiently[token]:
+            if not self._second_conversation(token):
+                self._recorder.record_held(target, token, self._settle)
             return
-        try:
-            self._recorder.record_silence(target, outcome, detail)
-        except Exception as error:  # noqa: BLE001 - as in answered
-            self.on_bug(target, token, error)
-            return
-        self._feedback.unanswered(target, token, outcome, waited)
-        self._settle(token, outcome)
+        before = self.repetition.outcome_before(token)
+        if before is None and self.source.heard(token):
+            self.repetition.not_connected(token)  # though it did answer the SYN stage
+        told = self._feedback.unanswered(target, token, outcome, waited)
+        if told is not before:  # else a line would only repeat what the first asking wrote
+            try:
+                self._recorder.record_silence(target, told, detail)
+            except Exception as error:  # noqa: BLE001 - as in answered
+                self.on_bug(target, token, error)
+                return
+        self._settle(token, told)
 
     def on_bug(self, target: Target, token: Token, error: Exception) -> None:
         """Our own code failed: never an outcome. The target is asked once more, then given up."""
         self.retries.note_bug(error)
         if is_canary(token):
             self._tell_canary(token, LocalFault.OTHER)
-        elif token in self.in_flight:
+        elif token in self.queue.in_flight:
             self._again_later(token, retries.FAULT_TRIES - 1)
 
     def _again_later(self, token: Token, cost: int = 1) -> None:
         """Back to the queue, unless this target has met too many faults in a row."""
         if self.retries.again(token, cost):
-            heapq.heappush(self._deferred, (self._loop.time() + retries.FAULT_DELAY, token))
+            self.queue.defer(token, self._loop.time() + retries.FAULT_DELAY)
 
     def on_local_fault(self, target: Target, token: Token, fault: LocalFault, detail: str) -> None:
         """This machine could not ask: the token goes back to the queue, and the fault is counted."""
@@ -380,8 +379,7 @@ class Engine:
             return
         now = self._loop.time()
         if not self.guard.permits(target):
-            self.accounts.excluded += 1
-            self.in_flight.discard(token)
+            self._left_the_scope(token)
             return
         if fault is LocalFault.FORBIDDEN:
             self.stop(f"this machine refused a connect to an address in scope ({detail})")
@@ -392,6 +390,9 @@ class Engine:
         self._again_later(token, fault in (LocalFault.NETWORK, LocalFault.OTHER))
 
     def _tell_canary(self, token: Token, heard: Heard) -> None:
+        if is_witness(token):
+            self.repetition.witness_told(token, heard)
+            return
         answer = self._canaries.pop(token, None)
         if answer is not None:
             answer(heard)

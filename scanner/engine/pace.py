@@ -10,7 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from targets.target import prefix_key, prefix_keys
+from targets.target import prefix_key, prefix_keys, prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +22,7 @@ BURST_SECONDS = 0.1  # how much of a second's rate may leave at once
 LOST_AFTER = 0.9  # seconds after which an answer was to a second SYN: kernels repeat the first after one
 LOSS_COUNT, LOSS_SHARE = 8, 0.2  # so many, and this share of a window's answers, show that a prefix suffers
 MAX_SLOWDOWN = 64.0
+CAREFUL = 20.0  # connects a second into one prefix
 MAX_BURST = 100  # more in one go overruns the 1,000-packet queue of a network device
 
 
@@ -73,6 +74,7 @@ class PrefixCaps:
 
     __slots__ = (
         "_free_at",
+        "_given",
         "_interval",
         "_lengths",
         "_lost",
@@ -84,7 +86,7 @@ class PrefixCaps:
     )
 
     def __init__(self, rate: float, length4: int = 24, length6: int = 64) -> None:
-        self._interval = 1.0 / rate
+        self._given = self._interval = 1.0 / rate
         self._tolerance = max(BURST_SECONDS, self._interval)
         self._lengths = length4, length6
         self._free_at: dict[int, float] = {}
@@ -101,6 +103,17 @@ class PrefixCaps:
     def keys(self, targets: Iterable[tuple[int, int, int]]) -> list[PrefixKey]:
         """The prefix of each target."""
         return prefix_keys(targets, *self._lengths)
+
+    def is_loopback(self, key: PrefixKey) -> bool:
+        """Whether a prefix lies in 127.0.0.0/8, or holds ::1."""
+        length4 = self._lengths[0]
+        return key >> (length4 - 8) == 127 if prefix_of(key)[0] == 4 else key == self.key(6, 1)
+
+    def slow_down(self, factor: float) -> None:
+        """Let so many times fewer connects into each prefix than was set down, but not fewer than a sweep
+        does that was set down with care."""
+        self._interval = max(self._given, min(self._given * factor, 1.0 / CAREFUL))
+        self._tolerance = max(BURST_SECONDS, self._interval)
 
     def can_bind(self, rate: float) -> bool:
         """Whether a sweep that never exceeds `rate` could come into the way of any cap now."""
@@ -197,11 +210,18 @@ class Pace:
     stress: Stress = field(default_factory=Stress)
     _baseline_rtt: float = 0.0
     _window_ends: float = 0.0
+    _limit: float = 0.0
     halvings: int = 0
 
     def __post_init__(self) -> None:
         self.bucket = Bucket(self.ceiling, self.now)
+        self._limit = self.ceiling
         self._window_ends = self.now + self.window
+
+    def slow_down(self, factor: float) -> None:
+        """So many times slower than was set down, from now on."""
+        self._limit = self.ceiling / factor
+        self.bucket.set_rate(min(self.bucket.rate, self._limit))
 
     def observe_round_trip(self, seconds: float) -> None:
         """One connect was answered (accepted or refused) after this time."""
@@ -218,9 +238,9 @@ class Pace:
             self.bucket.set_rate(max(1.0, self.ceiling / 64, rate / 2))
             self.note = reason
             self.halvings += 1
-        elif rate < self.ceiling:
-            self.bucket.set_rate(min(self.ceiling, rate + self.ceiling * 0.1))
-            if self.bucket.rate >= self.ceiling:
+        elif rate < self._limit:
+            self.bucket.set_rate(min(self._limit, rate + self.ceiling * 0.1))
+            if self.bucket.rate >= self._limit:
                 self.note = ""
         self.stress = Stress()
         self._window_ends = now + self.window

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from results.verdict import Verdict
-from scanner.contact import Ending, LocalFault, is_canary
+from scanner.contact import Ending, LocalFault, is_canary, is_witness
 from scanner.engine.memory import Coming, MemoryBudget
 from scanner.mongo.facts import Layer, Next
 from scanner.mongo.listing import plan_size
@@ -39,6 +39,9 @@ class Outcomes(Protocol):
 
     def on_answer(self, target: Target, token: Token, talk: Conversation) -> None:
         """The target accepted a connection; the conversation holds the facts."""
+
+    def on_witness(self, token: Token) -> None:
+        """A witness (see `scanner.contact.witness`) accepted a connection; nothing was said on it."""
 
     def on_no_connection(self, target: Target, token: Token, outcome: Verdict, detail: str) -> None:
         """The target never accepted a connection."""
@@ -121,6 +124,11 @@ class Probe:
         """See `Prober.connected`."""
         talk: Conversation | None = link.talk
         if talk is None:
+            if is_witness(link.token):
+                token = link.token
+                link.close()
+                self._outcomes.on_witness(token)
+                return
             link.patient = True
             link.talk = Conversation(link.opened_at, link.connected_at)
             link.send(self._opening or self._open(link.target))

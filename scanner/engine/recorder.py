@@ -14,6 +14,7 @@ import msgspec
 
 from results.record import Confirmation, Evidence, to_json
 from results.verdict import Verdict
+from scanner.contact import Ending
 from scanner.engine.agreement import confirm
 from scanner.engine.memory import MemoryBudget
 from scanner.engine.middlebox import MiddleboxWatch
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
     from targets.scope import Target
 
     Settle = Callable[[Token, str], None]
+    Again = Callable[[Token], bool]
     SettleAll = Callable[[list[Token], Counter[str]], None]
 
 SILENT_RULES = frozenset({"silent", "closed-without-reply"})  # of scanner.mongo.judge
+FOREIGN_RULES = frozenset({"echo", "not-a-mongodb-header", "protocol-broken", "reply-cut-short"})
 OPENING_MESSAGES = 3
 MAX_ASKING = 1000  # open servers waiting for a second opinion; beyond it nothing new is started
 MOST_BYTES = 1024 * 1024  # of lines that wait for the end of a turn; beyond it they are written at once
@@ -64,6 +67,7 @@ class Recorder:
         self.middleboxes = MiddleboxWatch()
         self.open_found = 0
         self.agreed: Counter[bool | None] = Counter()  # second opinions; None: the driver has none
+        self.not_understood = 0  # servers that stayed unknown because an answer did not come in time
         self._journal = journal
         self._context = context
         self._clock = clock
@@ -79,15 +83,26 @@ class Recorder:
         self._outcomes: list[tuple[Settle, Token, str]] = []
         self._batches: list[tuple[SettleAll, list[Token], Counter[str]]] = []
         self._to_show: list[Observation] = []
+        self._held: dict[Token, tuple[Observation, bool]] = {}  # of servers that are asked once more
         self._asking: set[asyncio.Task[None]] = set()
 
-    def record(self, target: Target, token: Token, talk: Conversation, settle: Settle) -> None:
-        """A server answered. `settle(token, verdict)` when its line is written (or held to be needless)."""
+    def record(self, target: Target, token: Token, talk: Conversation, settle: Settle, again: Again) -> None:
+        """A server answered. `settle(token, verdict)` when its line is written (or held to be needless). What
+        one said that was not understood is held instead where `again(token)` says that it is asked once more,
+        until `record` or `record_held` is called for it."""
+        self._held.pop(token, None)
         wall, cached = self._clock.wall(), talk.cached
         if cached is not None:
             observation = observe_cached(self._context, target, talk, cached, wall)
         else:
             observation = observe(self._context, target, talk, wall)
+            if observation.verdict is Verdict.UNKNOWN:
+                attempts = talk.dialogue.facts.attempts
+                late = any(attempt.ending is Ending.TIMEOUT for attempt in attempts)
+                if self.middleboxes.worth_asking_again(target) and again(token):
+                    self._held[token] = observation, late
+                    return
+                self.not_understood += late
             self._remember(target, talk, observation)
         if self._opinions is not None and observation.verdict.is_open:
             task = asyncio.get_running_loop().create_task(
@@ -208,10 +223,7 @@ class Recorder:
     def _write(
         self, target: Target, token: Token, observation: Observation, settle: Settle, *, known: bool = False
     ) -> None:
-        mute = observation.verdict is Verdict.UNKNOWN and any(
-            evidence.rule in SILENT_RULES for evidence in observation.evidence
-        )
-        wanted = self.middleboxes.note(target, mute)
+        wanted = self.middleboxes.note(target, _said(observation))
         try:
             if wanted or self.everything:
                 line = to_json(observation, read_before=known)
@@ -226,6 +238,16 @@ class Recorder:
             self._to_show.append(observation)
         if self._bytes >= MOST_BYTES:
             self.flush()
+
+    def record_held(self, target: Target, token: Token, settle: Settle) -> None:
+        """A server that was not understood is not asked any more: what it said before counts."""
+        observation, late = self._held.pop(token)
+        self.not_understood += late
+        self._write(target, token, observation, settle)
+
+    def holds(self, token: Token) -> bool:
+        """Whether `record_held` has something to write."""
+        return token in self._held
 
     def record_silence(self, target: Target, outcome: Verdict, detail: str) -> None:
         """A target did not accept a connection; a line only when every outcome is wanted."""
@@ -259,6 +281,18 @@ def _spoken(talk: Conversation) -> tuple[bool, bool]:
     layers = [attempt.layer for attempt in facts.attempts if attempt.replies]
     by_message = facts.hello is not None and facts.hello.by == Opcode.OP_MSG
     return bool(layers) and layers[-1] is Layer.TLS, by_message
+
+
+def _said(observation: Observation) -> str:
+    """What a host that is no MongoDB, as far as is known, said: for telling whether all say the same."""
+    if observation.verdict not in (Verdict.UNKNOWN, Verdict.NOT_MONGODB) or not observation.evidence:
+        return ""
+    rule, detail = observation.evidence[0].rule, observation.evidence[0].detail
+    if rule in SILENT_RULES:
+        return "said nothing"
+    if rule == "other-protocol":
+        return f"spoke {detail}"
+    return f"said what no MongoDB says ({rule})" if rule in FOREIGN_RULES else ""
 
 
 def _with(observation: Observation, confirmation: Confirmation) -> Observation:

@@ -43,6 +43,9 @@ class Source(Protocol):
     def target(self, token: Token) -> Target:
         """The target that a token of this source names."""
 
+    def heard(self, token: Token) -> bool:
+        """Whether the target has answered already, so that its silence now would be a contradiction."""
+
 
 class WalkSource:
     """The order itself: every target of the scope, each once. Tokens are positions."""
@@ -84,6 +87,10 @@ class WalkSource:
         assert index is not None
         return self._pick(index)
 
+    def heard(self, token: Token) -> bool:
+        """See `Source.heard`."""
+        return False
+
 
 class FeedSource:
     """Targets that the SYN stage found: tokens are indices of the scope. `close` it when no more can come."""
@@ -93,6 +100,7 @@ class FeedSource:
         self.taken = 0
         self._pick = scope.pick
         self.waiting: deque[int] = deque()
+        self.direct: list[tuple[int, int]] = []  # (first index, count) of targets that the stage does not ask
         self._closed = False
         self.cut_short = False
 
@@ -137,3 +145,7 @@ class FeedSource:
     def target(self, token: Token) -> Target:
         """See `Source.target`."""
         return self._pick(token)
+
+    def heard(self, token: Token) -> bool:
+        """See `Source.heard`: all but the targets that the stage does not ask."""
+        return not any(begin <= token < begin + count for begin, count in self.direct)

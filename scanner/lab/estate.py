@@ -72,10 +72,14 @@ def catalogue(groups: Iterable[Group] = (Group.MAIN, Group.OTHER)) -> list[Perso
     makers = {
         Group.MAIN: honest.personalities,
         Group.OTHER: others.personalities,
-        Group.HOSTILE: hostile.personalities,
+        Group.HOSTILE: _hostile,
     }
     wanted = set(groups)
     return [each for group, make in makers.items() if group in wanted for each in make()]
+
+
+def _hostile() -> list[Personality]:
+    return [*hostile.personalities(), *others.mute()]
 
 
 def find(name: str) -> Personality:

@@ -40,11 +40,11 @@ def _service(
     description: str,
     verdict: Verdict,
     talk: Callable[[ServerConnection], Awaitable[None]],
+    *,
+    group: Group = Group.OTHER,
     **more: Any,
 ) -> Personality:
-    return Personality(
-        name=name, description=description, verdict=verdict, talk=talk, group=Group.OTHER, **more
-    )
+    return Personality(name=name, description=description, verdict=verdict, talk=talk, group=group, **more)
 
 
 def banner(first: bytes, answer: bytes = b"") -> Callable[[ServerConnection], Awaitable[None]]:
@@ -130,7 +130,6 @@ async def http(channel: ServerConnection) -> None:
 
 def _services() -> list[Personality]:
     no, unknown = Verdict.NOT_MONGODB, Verdict.UNKNOWN
-    either = frozenset({no})
     return [
         _service("http", "a web server", no, http),
         _service("ssh", "SSH speaks first", no, banner(b"SSH-2.0-OpenSSH_9.6p1 Ubuntu-3ubuntu13\r\n")),
@@ -142,10 +141,18 @@ def _services() -> list[Personality]:
         ),
         _service("mysql", "MySQL speaks first", no, banner(MYSQL_GREETING)),
         _service("echo", "returns what it gets", no, echo),
-        _service("silent", "accepts and says nothing", unknown, silent),
         _service("closing", "closes without a byte", unknown, closing),
         _service("full", "at its connection limit: closes at once", unknown, full),
-        _service("tarpit", "one byte a second", unknown, dripping(), also=either),
+    ]
+
+
+def mute() -> list[Personality]:
+    """Services that do not answer in time: a sweep that has met one is not complete, so they stand beside
+    those that try to hurt their client."""
+    unknown, either = Verdict.UNKNOWN, frozenset({Verdict.NOT_MONGODB})
+    return [
+        _service("silent", "accepts and says nothing", unknown, silent, group=Group.HOSTILE),
+        _service("tarpit", "one byte a second", unknown, dripping(), also=either, group=Group.HOSTILE),
     ]
 
 

@@ -38,7 +38,7 @@ class Uplink:
     def __init__(self, targets: Iterable[Target]) -> None:
         self._asking: socket.socket | None = None
         self._known: dict[tuple[str, int], frozenset[str]] = {}  # device and family -> addresses
-        self._drops = 0
+        self._drops = self._failures = 0
         if sys.platform != "linux":
             return
         self._asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # for ioctl; it never sends
@@ -46,6 +46,7 @@ class Uplink:
             if device != "lo" and self._stands(device):
                 self._known[device, version] = self._addresses(device, version)
         self._drops = self._lost()
+        self._failures = _send_failures()
 
     @property
     def devices(self) -> list[str]:
@@ -69,6 +70,15 @@ class Uplink:
         now = self._lost()
         since, self._drops = now - self._drops, now
         return since if since > NOISE else 0
+
+    def send_failures(self) -> int:
+        """Repeated segments that this machine itself refused to send since the last call: a firewall of its
+        own drops them. The first of a connection is in no counter (TCPRetransFail, net/ipv4/tcp_output.c)."""
+        if self._asking is None:
+            return 0
+        now = _send_failures()
+        since, self._failures = now - self._failures, now
+        return since
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -156,6 +166,16 @@ def _lines(name: str) -> list[str]:
         return (_NET / name).read_text().splitlines()
     except OSError:
         return []
+
+
+def _send_failures() -> int:
+    """TCPRetransFail of /proc/net/netstat, which pairs a line of names with one of numbers."""
+    lines = _lines("netstat")
+    for names, numbers in zip(lines[::2], lines[1::2], strict=False):
+        columns = dict(zip(names.split(), numbers.split(), strict=False))
+        if "TCPRetransFail" in columns:
+            return int(columns["TCPRetransFail"])
+    return 0
 
 
 def _devices(targets: Iterable[Target]) -> Iterator[tuple[str, int]]:

@@ -6,19 +6,21 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from results.reading import read_run
 from results.sinks.stdout import Follower, follow_journal
 from results.verdict import Verdict
 from scanner.engine.accounts import Accounts
 from scanner.engine.dialogues import client_of, dialogue_maker
 from scanner.engine.engine import Engine
 from scanner.engine.failure import FirstFailure
-from scanner.engine.loss import LossEstimator
+from scanner.engine.loss import tries_within
 from scanner.engine.memory import MemoryBudget
 from scanner.engine.observe import RunContext
 from scanner.engine.order import Order
 from scanner.engine.pace import Pace, PrefixCaps
 from scanner.engine.probe import Probe
 from scanner.engine.recorder import Recorder
+from scanner.engine.repetition import Repetition
 from scanner.engine.response_cache import ResponseCache
 from scanner.network.connect.base import Timeouts
 from scanner.network.connect.choose import make_connector, raise_descriptor_limit
@@ -30,6 +32,7 @@ from scanner.sweep.begin import begin
 from scanner.sweep.canary import Canaries, configured, own_server, scope_of_canaries
 from scanner.sweep.checkpoint import Checkpoint
 from scanner.sweep.control import UNSEEN, RunControl
+from scanner.sweep.evidence import ALWAYS_LINES
 from scanner.sweep.judgement import LastingFacts, RunFacts, lasting_faults, no_route
 from scanner.sweep.open_source import open_source
 from scanner.sweep.persistence import Persistence
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
     from results.files import FileSystem
     from results.journal import JournalWriter
+    from results.summary import Loss
     from scanner.clock import Clock
     from scanner.engine.sources import Source
     from scanner.network.connect.base import Connector
@@ -49,6 +53,9 @@ if TYPE_CHECKING:
     from scanner.sweep.progress import Screen
     from scanner.sweep.syn_feeder import SynFeeder
     from targets.scope import Scope, Target
+
+
+SEND_FAILURES = 3  # packets dropped by this machine that are more than an accident: one silent target's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +120,7 @@ class Parts:
     failure: FirstFailure
     engine: Engine
     recorder: Recorder
-    loss: LossEstimator
+    repetition: Repetition
     canaries: Canaries
     control: RunControl
     meter: ProgressMeter
@@ -127,11 +134,13 @@ class Parts:
         return LastingFacts(
             spoiled=tuple(resumed.spoiled) if resumed is not None else (),
             canary_failures=tuple(self.canaries.failures),
-            unlooked=self.loss.unlooked(silent_before),
+            unlooked=bool(silent_before) and self.repetition.gaps and self.repetition.signs,
             stage_ran=stage is not None and stage.ran,
             outages=tuple(self.control.outages),
             outage=self.control.outage,
             bugs=self.engine.retries.bugs,
+            not_understood=self.recorder.not_understood,
+            send_failures=self.control.send_failures if self.control.send_failures >= SEND_FAILURES else 0,
         )
 
     def facts(self, not_reached: int) -> RunFacts:
@@ -147,15 +156,42 @@ class Parts:
             interrupted=self.control.interrupted.is_set(),
             stop_reason=engine.stop_reason,
             local_fault="; ".join(filter(None, (faults[0][0], self.unrouted))) if faults else "",
-            recall=self.loss.recall,
-            loss=self.loss.words,
+            loss=tuple(self.repetition.words),
+            rounds_cut=not self.repetition.ended,
+            doubtful=self.repetition.doubtful,
+            missed_at_most=self.repetition.missed_at_most,
+            blind=self._blind(),
+            vanished=self._vanished(),
             stage_trouble=stage.trouble if stage is not None else "",
-            stage_recall=stage.recall if stage is not None else 1.0,
             masked=tuple(self.recorder.middleboxes.masked()),
+            lines_left_out=self.recorder.middleboxes.left_out,
             suspensions=engine.connector.suspensions,
             halvings=engine.pace.halvings + engine.caps.halvings,
             stdout_lost=self.follower.lost if self.follower is not None else "",
         )
+
+    def _vanished(self) -> int:
+        """Servers whose lines an earlier start of the run wrote after its last checkpoint, and that did not
+        answer when they were asked again: the counts do not have them."""
+        directory = self.prepared.begun.directory
+        if len(directory.manifest.starts) < 2:
+            return 0
+        answered = {line.event_id for line in read_run(directory.path) if line.verdict in ALWAYS_LINES}
+        return max(0, len(answered) - sum(self.engine.accounts.outcomes[each] for each in ALWAYS_LINES))
+
+    def _blind(self) -> str:
+        """Targets beyond this machine that said nothing, in words, when no other of them said anything."""
+        outcomes = self.engine.accounts.outcomes
+        silent, unreachable = outcomes[Verdict.FILTERED], outcomes[Verdict.UNREACHABLE]
+        heard = self.repetition.loss.answered_outside(self.engine.caps.is_loopback)
+        nothing = not (silent or unreachable) or _all_on_this_machine(self.given.scope)
+        if heard or self.canaries.heard_beyond or nothing:
+            return ""
+        return f"{silent} were silent, {unreachable} unreachable"
+
+    def loss(self) -> Loss:
+        """What the run may have missed, for its manifest."""
+        return self.repetition.summary(self.recorder.middleboxes.left_out)
 
     def checkpoint(self, sequence: int) -> Checkpoint:
         """Where the sweep stands at this moment."""
@@ -167,15 +203,16 @@ class Parts:
             seed=begun.seed,
             shard=self.given.options.shard,
             after=engine.source.after,
-            in_flight=sorted({*engine.in_flight, *engine.source.waiting}),
+            in_flight=sorted({*engine.queue.in_flight, *engine.source.waiting}),
             outcomes=dict(engine.accounts.outcomes),
             excluded_later=engine.accounts.excluded,
             link_edges=engine.accounts.edges,
             elapsed=self.meter.elapsed,
             sequence=sequence,
             spoiled=lasting_faults(self.lasting()),
-            mute_prefixes=self.recorder.middleboxes.state(),
-            loss=self.loss.memory(engine.in_flight),
+            masked_prefixes=self.recorder.middleboxes.state(),
+            lines_left_out=self.recorder.middleboxes.left_out,
+            repetition=self.repetition.memory(),
         )
 
     def make_persistence(self) -> Persistence:
@@ -187,6 +224,7 @@ class Parts:
             self.given.fs,
             stage=prepared.stage,
             take=self.checkpoint,
+            loss=self.loss,
             failure=self.failure,
             found=prepared.begun.checkpoint,
             resumed=prepared.resumed,
@@ -216,12 +254,13 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         failure=failure,
         memory=memory,
     )
-    loss = LossEstimator(prepared.accounts.planned, prepared.begun.seed)
-    resumed = prepared.resumed
+    sweep, resumed = given.settings.sweep, prepared.resumed
+    tries = tries_within(sweep.connect_timeout)
+    ours = _all_on_this_machine(given.scope)
+    repetition = Repetition(prepared.accounts, prepared.begun.seed, tries, ours=ours)
     if resumed is not None:
-        recorder.middleboxes.restore(resumed.mute_prefixes)
-        loss.restore(resumed.loss, resumed.in_flight)
-    sweep = given.settings.sweep
+        recorder.middleboxes.restore(resumed.masked_prefixes, resumed.lines_left_out)
+        repetition.restore(resumed.repetition, resumed.in_flight)
     engine = Engine(
         loop,
         prepared.source,
@@ -236,7 +275,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         pause_reasons=pause_reasons,
         half_open_limit=sweep.half_open_limit,
         again=resumed.in_flight if resumed is not None else (),
-        loss=loss,
+        repetition=repetition,
     )
     stack.callback(engine.connector.close)
     server, own = await own_server(guard)
@@ -264,13 +303,19 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         failure=failure,
         engine=engine,
         recorder=recorder,
-        loss=loss,
+        repetition=repetition,
         canaries=Canaries(engine, [own, *known]),
         control=control,
         meter=ProgressMeter(engine, recorder, loop.time, resumed.elapsed if resumed is not None else 0.0),
         follower=_follower(given, prepared, stack),
         unrouted=missing,
     )
+
+
+def _all_on_this_machine(scope: Scope) -> bool:
+    """Whether a scope holds nothing but loopback addresses."""
+    v4 = all(segment.first >> 24 == segment.last >> 24 == 127 for segment in scope.segments(4))
+    return v4 and all(segment.first == segment.last == 1 for segment in scope.segments(6))
 
 
 def _connector(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scanner.setup.settings import CanarySettings
     from targets.scope import Target
 
+_HEARD = frozenset(Verdict) - {Verdict.FILTERED, Verdict.UNREACHABLE}
 OWN = "the sweep's own server on loopback"
 
 
@@ -43,6 +44,7 @@ class Canaries:
         self._engine = engine
         self._canaries = list(canaries)
         self.failures: list[str] = []
+        self.heard_beyond = 0  # answers of canaries that are not on this machine
 
     def __len__(self) -> int:
         return len(self._canaries)
@@ -53,6 +55,8 @@ class Canaries:
         good = True
         for canary, answer in zip(self._canaries, answers, strict=True):
             said = await answer
+            if not canary.target.is_loopback and said in _HEARD:
+                self.heard_beyond += 1
             if self._engine.abandoned:
                 return False  # a second Ctrl-C: their silence is ours
             if said != canary.expect.value:

@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from results.files import explain, read_whole, write_durably
 from results.journal import Position
-from scanner.engine.loss import LossMemory
+from scanner.engine.repetition import RepetitionMemory
 from scanner.network.syn.messages import Progress, Stats
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from results.files import FileSystem
 
-FORMAT = "mongosweep.checkpoint/2"
+FORMAT = "mongosweep.checkpoint/3"
 
 
 class MarksFile(Struct, frozen=True, kw_only=True):
@@ -72,8 +72,9 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     journal: Position | None = None  # how far the evidence was durable when this was written
     elapsed: float = 0.0
     spoiled: list[str] = []  # what no resume can mend; see `scanner.sweep.judgement.lasting_faults`
-    mute_prefixes: list[tuple[int, int, int, int]] = []  # see `MiddleboxWatch.state`
-    loss: LossMemory | None = msgspec.field(default=None, name="second_look")
+    masked_prefixes: list[tuple[int, int, str, int, int]] = []  # see `MiddleboxWatch.state`
+    lines_left_out: int = 0
+    repetition: RepetitionMemory | None = None
     sequence: int = 0
     stage: StagePoint | None = None
 

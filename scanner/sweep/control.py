@@ -69,6 +69,7 @@ class RunControl:
         self.outage = ""  # what is wrong with our own link, as long as it is
         self._outage_since = self._looked_at = clock.monotonic()
         self.outages: list[str] = []
+        self.send_failures = 0  # packets that this machine itself dropped while its link stood
         self.interrupted = asyncio.Event()
 
     def install(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -175,7 +176,7 @@ class RunControl:
             self._broken_off = True
             self._engine.connector.ask_again(READING, talking=True)
         if self._blackouts.refresh(self._clock.wall()):
-            self._engine.release_blackouts()
+            self._engine.queue.release_blackouts()
         if self._guard.expired():
             self._engine.connector.drop_forbidden()
         if self._uplink is not None:
@@ -192,7 +193,9 @@ class RunControl:
         answered begin again afterwards, so that no target is called silent for a fault of ours."""
         engine = self._engine
         engine.pace.stress.local_drops += uplink.drops()
-        trouble = uplink.trouble()
+        trouble, failures = uplink.trouble(), uplink.send_failures()
+        if not (trouble or self.outage):
+            self.send_failures += failures
         since, self._looked_at = now - self._looked_at, now
         if trouble:
             engine.connector.extend(since)

@@ -9,7 +9,6 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from scanner.engine.loss import RECALL
 from scanner.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ class LastingFacts:
     outages: tuple[str, ...] = ()  # of our own link, those that are over
     outage: str = ""  # the one that is not
     bugs: Counter[str] = field(default_factory=Counter)  # failures of our own code, by kind
+    not_understood: int = 0  # servers that accepted twice and did not answer in time
+    send_failures: int = 0  # packets that this machine itself dropped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +47,15 @@ class RunFacts:
     interrupted: bool = False
     stop_reason: str = ""
     local_fault: str = ""  # the most frequent fault of this machine
-    recall: float = 1.0  # the estimated share of answering targets that were heard
-    loss: str = ""  # the estimate as a sentence; empty when nothing was lost
+    loss: tuple[str, ...] = ()  # what showed that packets were lost or refused on the way, as sentences
+    vanished: int = 0  # servers that answered before a resume and not since
+    rounds_cut: bool = False  # who did not answer was not asked again to the end
+    doubtful: bool = False  # a server may have been missed for it
+    missed_at_most: int | None = 0  # servers, with 99 % confidence; None: nobody can say
+    blind: str = ""  # nobody beyond this machine answered: how many targets that concerns, in words
     stage_trouble: str = ""  # of the SYN stage
-    stage_recall: float = 1.0
     masked: tuple[str, ...] = ()  # prefixes that a middlebox hides
+    lines_left_out: int = 0  # accepted connections without a line, because the prefix shows what they say
     suspensions: int = 0  # how often the program stood still
     halvings: int = 0  # of the pace
     stdout_lost: str = ""  # why lines are missing on stdout
@@ -58,10 +63,10 @@ class RunFacts:
 
 def judge_run(facts: RunFacts) -> tuple[State, list[str]]:
     """The run's state and the reasons for it. `complete` is earned: nothing left out, canaries heard, no
-    prefix masked, few packets lost."""
+    prefix masked, no server missed with a chance above 1 %."""
     faults = _faults(facts)
     reasons = faults + _remarks(facts)
-    if facts.interrupted and facts.not_reached:
+    if facts.interrupted and (facts.not_reached or facts.rounds_cut):
         return "interrupted", reasons
     return ("degraded" if faults else "complete"), reasons
 
@@ -72,16 +77,32 @@ def _faults(facts: RunFacts) -> list[str]:
     if facts.not_reached:
         why = facts.stop_reason or (_local(facts) if facts.given_up else "stopped")
         found.append(f"{facts.not_reached} targets were not reached: {why}")
+    elif facts.rounds_cut:
+        why = facts.stop_reason or "stopped"
+        found.append(f"who did not answer was not asked again to the end: {why}")
+    if facts.vanished:
+        found.append(
+            f"{facts.vanished} servers answered before the run was resumed, and not since: their lines stand"
+            " in the journal, and no count has them"
+        )
     if facts.excluded:
         found.append(f"{facts.excluded} targets left the scope while the sweep ran")
     found += lasting_faults(facts.lasting)
-    if facts.recall < RECALL:
-        found.append(facts.loss)
+    if facts.doubtful:
+        found += facts.loss
+        number = facts.missed_at_most
+        most = "nobody can say how many" if number is None else f"at most {number}"
+        found.append(f"servers may have been missed for lost or refused packets: {most} (99 % confidence)")
+    if facts.blind:
+        found.append(
+            f"nobody beyond this machine answered ({facts.blind}): that cannot be told from a firewall in"
+            " front of it; a [[canary]] in the configuration would tell"
+        )
     found += [f"masked by a middlebox: {prefix}" for prefix in facts.masked]
+    if facts.masked and facts.lines_left_out:
+        found.append(f"{facts.lines_left_out} lines that would have said the same were left out")
     if facts.stage_trouble:
         found.append(facts.stage_trouble)
-    if facts.stage_recall < RECALL:
-        found.append(f"packets were lost: the SYN stage's estimated recall is {facts.stage_recall:.2%}")
     if facts.stdout_lost:
         found.append(_missing_on_stdout(facts.stdout_lost))
     return found
@@ -95,6 +116,13 @@ def lasting_faults(facts: LastingFacts) -> list[str]:
     if facts.stage_ran:
         outages = [*facts.outages, facts.outage] if facts.outage else facts.outages
         found += [f"{outage}, while the SYN stage ran" for outage in outages]
+    if facts.send_failures:
+        found.append(
+            f"this machine itself dropped {facts.send_failures} packets (TCPRetransFail): a firewall of its"
+            " own forbids a part of the scope, or its queues are full"
+        )
+    if facts.not_understood:
+        found.append(f"{facts.not_understood} servers accepted and did not answer in time: they are unknown")
     if facts.bugs:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in facts.bugs.most_common(3))
         found.append(f"{facts.bugs.total()} failures of our own code, please report them: {kinds}")
@@ -132,8 +160,10 @@ def _remarks(facts: RunFacts) -> list[str]:
         )
     if facts.halvings:
         found.append(f"the pace was halved {facts.halvings} times under stress")
-    if facts.recall >= RECALL and facts.loss:
-        found.append(facts.loss)
+    if not facts.doubtful:
+        found += facts.loss
+    if facts.lines_left_out and not facts.masked:
+        found.append(f"{facts.lines_left_out} lines that would only have repeated others were left out")
     return found
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from results.journal import JournalWriter
     from results.manifest import State
     from results.run import RunDirectory
+    from results.summary import Loss
     from scanner.engine.accounts import Accounts
     from scanner.engine.failure import FirstFailure
     from scanner.sweep.checkpoint import Checkpoint
@@ -36,6 +37,7 @@ CHECKPOINT_EVERY = 5  # fsyncs
 class Persistence:
     """Writes one run's checkpoints. `take` makes one of this moment, with the number that it is given.
 
+    `loss` says what may have been missed.
     `found` is the checkpoint that an earlier start left, `resumed` the same if the run goes on from it.
     """
 
@@ -47,6 +49,7 @@ class Persistence:
         *,
         stage: SynFeeder | None,
         take: Callable[[int], Checkpoint],
+        loss: Callable[[], Loss | None],
         failure: FirstFailure,
         found: Checkpoint | None,
         resumed: Checkpoint | None,
@@ -56,6 +59,7 @@ class Persistence:
         self._fs = fs
         self._stage = stage
         self._take = take
+        self._loss = loss
         self._failure = failure
         # Numbers go on, and marks stay, after a checkpoint that is there, though the run may begin anew.
         self._sequence = found.sequence if found is not None else 0
@@ -150,6 +154,7 @@ class Persistence:
                 not_reached=facts.not_reached,
                 link_edges=accounts.edges,
             ),
+            loss=self._loss(),
             outcomes=accounts.by_name,
             reasons=reasons,
         )

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from scanner.engine.engine import MAX_HELD
+from scanner.engine.launch_queue import MAX_HELD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,8 @@ class ProgressMeter:
     def read(self) -> ProgressSnapshot:
         """Where the sweep stands now."""
         engine, now = self._engine, self._now()
-        done = engine.accounts.done
+        again = engine.repetition
+        done = engine.accounts.done + len(again.asked_again)  # those had an outcome, and keep one
         self._readings.append((now, engine.started_connects, done))
         first_at, first_started, first_done = self._readings[0]
         span = now - first_at
@@ -118,16 +119,22 @@ class ProgressMeter:
             open_found=self._recorder.open_found,
             answered=engine.answered_count,
             in_flight=engine.connector.busy,
-            remaining=left / finishing if finishing > 0 else None,
-            slowed_by=engine.pace.note or engine.caps.note,
+            remaining=left / finishing if finishing > 0 and not again.number else None,
+            slowed_by=self._slowed_by(),
             paused_by=self._paused_by(),
         )
+
+    def _slowed_by(self) -> str:
+        number = self._engine.repetition.number
+        if number:
+            return f"round {number} of asking again who did not answer"
+        return self._engine.pace.note or self._engine.caps.note
 
     def _paused_by(self) -> str:
         engine = self._engine
         if engine.pause_reasons:
             return "; ".join(sorted(engine.pause_reasons))
-        nothing_else = engine.source.exhausted or engine.held_back >= MAX_HELD
-        if engine.held_back and nothing_else and not engine.connector.busy:
-            return f"{engine.held_back} targets wait for the end of a blackout window"
+        nothing_else = engine.source.exhausted or engine.queue.held_back >= MAX_HELD
+        if engine.queue.held_back and nothing_else and not engine.connector.busy:
+            return f"{engine.queue.held_back} targets wait for the end of a blackout window"
         return ""

@@ -12,14 +12,15 @@ import asyncio
 import contextlib
 import os
 import sys
+import zlib
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from results.verdict import Verdict
-from scanner.engine.loss import recall_of_rounds
-from scanner.network.syn.messages import OrderParameters, Progress, Stats
+from scanner.engine.unanswered import REFUSED, SILENT
+from scanner.network.syn.messages import OrderParameters, Progress, Stats, bitmaps
 from scanner.network.syn.stage import (
     LiveTargets,
     SnapshotBegun,
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
 
     from scanner.engine.engine import Engine
     from scanner.engine.order import Order
+    from scanner.engine.repetition import Repetition
     from scanner.engine.sources import FeedSource
     from scanner.setup.settings import SweepSettings
     from scanner.sweep.checkpoint import Checkpoint
     from targets.scope import Scope
 
 BACKLOG = 20_000  # live targets waiting to be connected to; beyond it the stage is not read, so it slows
+CHUNK_OF_MARKS = 65_536  # targets whose marks the engine is told at once
 CHUNK = 1024  # targets of no lane handed to the engine at once
 STILL = 1e-6  # SYNs a second while the sweep is paused
 LOOK_INTERVAL = 0.25
@@ -87,7 +90,6 @@ class SynFeeder:
         self._marks = b""
         self._kept: PendingCheckpoint | None = None
         self.trouble = ""
-        self.recall = 1.0  # the estimated share of answering targets that were heard
         self.over = False  # the stage has said its last word: nothing will be added but direct targets
 
     async def start(self) -> None:
@@ -98,6 +100,7 @@ class SynFeeder:
         _watch_without_a_thread()
         try:
             await self._start()
+            self._source.direct = self._direct
         except StageTrouble:
             with contextlib.suppress(StillPrivileged, OSError):
                 renounce_net_raw()  # the connect engine goes on, and has no use for it
@@ -114,7 +117,6 @@ class SynFeeder:
         if before is not None and before.point.last_word is not None:
             self._direct, self._fed = before.point.direct, before.point.fed
             self._stats = before.point.last_word
-            self._judge_losses()
             self.over = True
             return
         job = (
@@ -160,7 +162,9 @@ class SynFeeder:
         checkpoint of this moment."""
         direct = asyncio.get_running_loop().create_task(self._feed_direct(engine))
         try:
-            if self._stage is not None:
+            if self._stage is None:
+                self._judge_losses(engine.repetition)
+            else:
                 await self._listen(self._stage, engine, notice, take)
             await direct
         finally:
@@ -192,6 +196,8 @@ class SynFeeder:
                         self._finish_snapshot(event)
             self._stats = stage.stats
             self._settle(engine)
+            if self._stats.ended == "complete":
+                await self._tell_unanswered(engine.repetition)
             self.over = True
         except StageTrouble as error:
             self.trouble = f"the SYN stage broke off: {error}"
@@ -227,7 +233,7 @@ class SynFeeder:
                 yield from range(begin, begin + count)
             return
         for _, index in self._order.walk():
-            if any(begin <= index < begin + count for begin, count in ranges):
+            if self._is_direct(index):
                 yield index
 
     async def _obey(self, stage: SynStage, engine: Engine) -> None:
@@ -293,13 +299,59 @@ class SynFeeder:
             if count:
                 engine.accounts.outcomes[verdict] += count
         self._source.settle(stats.refused + stats.silent)
-        self._judge_losses()
+        self._judge_losses(engine.repetition)
 
-    def _judge_losses(self) -> None:
+    def _judge_losses(self, repetition: Repetition) -> None:
         stats = self._stats
-        self.recall = recall_of_rounds(stats.sent_by_round, stats.live + stats.refused)
+        repetition.loss.stage_rounds(stats.sent_by_round, stats.live + stats.refused)
         if stats.dropped:
             self.trouble = f"{stats.dropped} answers were lost on this machine: the receive ring was full"
+
+    async def _tell_unanswered(self, repetition: Repetition) -> None:
+        """Who refused and who was silent, so that the engine can ask them again. The loop goes on between."""
+        repetition.loss.heard_elsewhere(self._stats.refused, 0)
+        if not self._marks:
+            repetition.gaps = True
+            return
+        size = self._order.size
+        live, refused = bitmaps(zlib.decompress(self._marks), size)
+        if self._order.shards > 1:
+            await self._tell_shard(repetition, live, refused)
+            return
+        for begin in range(0, size, CHUNK_OF_MARKS):
+            end = min(begin + CHUNK_OF_MARKS, size)
+            marks = _states(live[begin >> 3 : end + 7 >> 3], refused[begin >> 3 : end + 7 >> 3])[
+                : end - begin
+            ]
+            for first, count in self._direct:
+                if first < end and first + count > begin:
+                    inside = slice(max(first, begin) - begin, min(first + count, end) - begin)
+                    marks[inside] = bytes(inside.stop - inside.start)
+            repetition.unanswered.put(begin, marks)
+            await asyncio.sleep(0)
+
+    async def _tell_shard(self, repetition: Repetition, live: bytearray, refused: bytearray) -> None:
+        """The same for a shard, whose targets lie everywhere."""
+        for number, (_, index) in enumerate(self._order.walk()):
+            place, bit = index >> 3, 1 << (index & 7)
+            if not (live[place] & bit or self._is_direct(index)):
+                repetition.unanswered.mark(index, REFUSED if refused[place] & bit else SILENT)
+            if not number % CHUNK:
+                await asyncio.sleep(0)
+
+    def _is_direct(self, index: int) -> bool:
+        return any(begin <= index < begin + count for begin, count in self._direct)
+
+
+_EXPANDED = [bytes(byte >> bit & 1 for bit in range(8)) for byte in range(256)]  # a bitmap's byte as eight
+
+
+def _states(live: bytearray, refused: bytearray) -> bytearray:
+    """The marks of targets, one byte each, from their bitmaps: neither live nor refused was silent."""
+    wide = [int.from_bytes(b"".join(map(_EXPANDED.__getitem__, bits)), "big") for bits in (live, refused)]
+    every = int.from_bytes(b"\1" * (8 * len(live)), "big")
+    silent, closed = every & ~(wide[0] | wide[1]), wide[1] & ~wide[0]
+    return bytearray((silent * SILENT | closed * REFUSED).to_bytes(8 * len(live), "big"))
 
 
 def _watch_without_a_thread() -> None:

@@ -76,6 +76,9 @@ class Gathering:
         """See `Outcomes.on_answer`."""
         self._keep(target, Asked(observe(self.context, target, talk, time.time()), talk))
 
+    def on_witness(self, token: Token) -> None:
+        """Nobody is asked as a witness here."""
+
     def on_no_connection(self, target: Target, token: Token, failure: Verdict, detail: str) -> None:
         """See `Outcomes.on_no_connection`."""
         self._keep(target, Asked(failure=failure))

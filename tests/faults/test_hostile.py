@@ -145,7 +145,8 @@ def test_the_hostile_take_no_memory_and_harm_nobody(tmp_path: Path) -> None:
     (manifest,) = (tmp_path / "runs").glob("*/manifest.json")
     read, _ = load_manifest(manifest.parent)
     verdicts = {line.target.ip: line.verdict.value for line in read_run(manifest.parent)}
-    assert read.state == "complete", (read.reasons, (tmp_path / "said").read_text())
+    (reason,) = read.reasons  # how many of them are too slow is a matter of time
+    assert "accepted and did not answer in time" in reason, (tmp_path / "said").read_text()
     assert len(verdicts) == len(places)
     assert [verdicts[f"127.91.6.{len(kinds) + n}"] for n in range(1, 6)] == ["auth_required"] * 5
     assert 0 < peak < 256 * 1024  # KiB

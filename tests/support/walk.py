@@ -14,6 +14,7 @@ from scanner.engine.order import Order
 from scanner.engine.pace import Pace, PrefixCaps
 from scanner.engine.probe import Probe
 from scanner.engine.recorder import Recorder
+from scanner.engine.repetition import Repetition
 from scanner.engine.response_cache import ResponseCache
 from scanner.engine.sources import WalkSource
 from scanner.mongo.dialogue import Dialogue
@@ -107,13 +108,15 @@ async def walk(
     def connect(engine: Engine) -> MemoryConnector:
         return MemoryConnector(Probe(engine, begin, loop.time, cache), guard.permits, world)
 
+    accounts = Accounts(planned=order.count())
     engine = Engine(
         loop,
         WalkSource(order, scope),
         guard,
         pace=Pace(1e9, loop.time()),
         caps=PrefixCaps(1e9),
-        accounts=Accounts(planned=order.count()),
+        accounts=accounts,
+        repetition=Repetition(accounts, seed, tries=3),
         recorder=recorder,
         make_connector=connect,
         failure=failure,

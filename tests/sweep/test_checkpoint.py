@@ -178,6 +178,7 @@ def test_a_run_that_begins_anew_spoils_no_checkpoint_that_is_there(tmp_path: Pat
         again.busy,
         stage=None,
         take=again.point,
+        loss=lambda: None,
         failure=FirstFailure(),
         found=again.begun.checkpoint,
         resumed=None,
@@ -228,7 +229,7 @@ def test_a_checkpoint_of_an_older_kind_is_not_believed(tmp_path: Path) -> None:
 def test_counts_that_are_no_longer_kept_do_not_harm_an_older_checkpoint() -> None:
     """Its stage also counted resets, repeated answers and invalid ones."""
     body = (
-        b'{"format":"mongosweep.checkpoint/2","run_id":"r","scope_digest":"s","settings_digest":"t","seed":1,'
+        b'{"format":"mongosweep.checkpoint/3","run_id":"r","scope_digest":"s","settings_digest":"t","seed":1,'
         b'"shard":[1,1],"after":-1,"in_flight":[3],"outcomes":{"open":1},"stage":{"progress":{"attempt":1,'
         b'"position":77,"targets":5,"sent_by_round":[5,2],"dropped":3,"pieces":2},"direct":[[0,4]],"fed":2,'
         b'"last_word":{"targets":5,"sent":7,"sent_by_round":[5,2],"resets_sent":1,"live":1,"refused":2,'

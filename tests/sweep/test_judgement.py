@@ -10,6 +10,11 @@ import pytest
 from scanner.errors import ExitCode
 from scanner.sweep.judgement import UNLOOKED, LastingFacts, RunFacts, exit_code, judge_run, lasting_faults
 
+VANISHED = (
+    "servers answered before the run was resumed, and not since: their lines stand in the journal, and no"
+    " count has them"
+)
+MISSED = "servers may have been missed for lost or refused packets:"
 LOST = "packets were lost: asked again, 5 of 50 silent targets answered"
 
 
@@ -28,10 +33,22 @@ def test_a_run_to_which_nothing_happened_is_complete_without_a_word() -> None:
         ),
         ({"not_reached": 3, "given_up": 3}, "3 targets were not reached: our own code failed on them"),
         ({"excluded": 2}, "2 targets left the scope while the sweep ran"),
-        ({"recall": 0.99, "loss": LOST}, LOST),
+        ({"doubtful": True, "missed_at_most": 4}, f"{MISSED} at most 4 (99 % confidence)"),
+        ({"doubtful": True, "missed_at_most": None}, f"{MISSED} nobody can say how many (99 % confidence)"),
+        ({"vanished": 2}, f"2 {VANISHED}"),
+        (
+            {"rounds_cut": True, "stop_reason": "interrupted"},
+            "who did not answer was not asked again to the end: interrupted",
+        ),
+        (
+            {"blind": "9 were silent, 0 unreachable"},
+            (
+                "nobody beyond this machine answered (9 were silent, 0 unreachable): that cannot be told from"
+                " a firewall in front of it; a [[canary]] in the configuration would tell"
+            ),
+        ),
         ({"masked": ("10.0.0.0/24: all",)}, "masked by a middlebox: 10.0.0.0/24: all"),
         ({"stage_trouble": "the SYN stage broke off: killed"}, "the SYN stage broke off: killed"),
-        ({"stage_recall": 0.5}, "packets were lost: the SYN stage's estimated recall is 50.00%"),
         (
             {"stdout_lost": "standard output: No space left on device"},
             (
@@ -55,6 +72,8 @@ def test_whatever_is_missing_keeps_a_run_from_being_complete(facts: dict[str, An
         ({"stage_ran": True, "outages": ("eth0 was down for 2.0 s",)}, "while the SYN stage ran"),
         ({"stage_ran": True, "outage": "eth0 is down"}, "eth0 is down, while the SYN stage ran"),
         ({"bugs": Counter({"ValueError at read:7": 2})}, "2 failures of our own code"),
+        ({"not_understood": 3}, "3 servers accepted and did not answer in time"),
+        ({"send_failures": 6}, "this machine itself dropped 6 packets"),
     ],
 )
 def test_what_no_resume_can_mend_degrades_the_run_and_is_remembered(
@@ -71,7 +90,8 @@ def test_what_no_resume_can_mend_degrades_the_run_and_is_remembered(
     [
         ({"suspensions": 2}, "the program stood still 2 times"),
         ({"halvings": 4}, "the pace was halved 4 times under stress"),
-        ({"recall": 0.9995, "loss": LOST}, LOST),
+        ({"loss": (LOST,)}, LOST),
+        ({"lines_left_out": 5}, "5 lines that would only have repeated others were left out"),
         ({"lasting": LastingFacts(outages=("eth0 was down for 2.0 s",))}, "what it touched was asked again"),
     ],
 )
@@ -85,6 +105,7 @@ def test_only_a_run_that_left_something_out_was_interrupted() -> None:
     assert judge_run(RunFacts(interrupted=True))[0] == "complete"
     assert judge_run(RunFacts(interrupted=True, not_reached=1))[0] == "interrupted"
     assert judge_run(RunFacts(interrupted=True, excluded=1))[0] == "degraded"
+    assert judge_run(RunFacts(interrupted=True, rounds_cut=True))[0] == "interrupted"
 
 
 @pytest.mark.parametrize(

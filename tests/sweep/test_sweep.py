@@ -242,9 +242,9 @@ class Shifted(SystemClock):
 def test_a_blackout_larger_than_what_is_held_back_makes_the_order_wait(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("engine.engine", "sweep.progress"):
+    for module in ("engine.launch_queue", "sweep.progress"):
         monkeypatch.setattr(f"scanner.{module}.MAX_HELD", 50)
-    monkeypatch.setattr("scanner.engine.engine.HELD_AT_ONCE", 7)
+    monkeypatch.setattr("scanner.engine.launch_queue.HELD_AT_ONCE", 7)
     begin, end = (time.gmtime(time.time() + seconds) for seconds in (-60, 3600))
     window = Blackout(
         cidr="127.91.0.0/24",

@@ -99,7 +99,7 @@ def test_a_checkpoint_that_claims_everything_is_not_believed(
     process.communicate(timeout=20)
     path = run_dir / "checkpoint.json"
     forged = msgspec.structs.replace(
-        decode(path.read_bytes()), after=255, in_flight=[], outcomes={"refused": 256}, loss=None
+        decode(path.read_bytes()), after=255, in_flight=[], outcomes={"refused": 256}, repetition=None
     )
     path.write_bytes(forged.encode())
     (run_dir / "checkpoint.json.prev").unlink(missing_ok=True)

@@ -18,9 +18,9 @@ from results.verdict import Verdict
 from scanner.clock import SystemClock, timestamp
 from scanner.engine.accounts import Accounts
 from scanner.engine.failure import FirstFailure
-from scanner.engine.loss import LossEstimator
 from scanner.engine.observe import RunContext, silence
 from scanner.engine.order import Order
+from scanner.engine.repetition import Repetition
 from scanner.engine.sources import WalkSource
 from scanner.setup.settings import Settings, SweepOptions
 from scanner.sweep.begin import begin
@@ -123,7 +123,7 @@ class Story:
             self.accounts.outcomes.update(point.outcomes)
             self.in_flight.update(point.in_flight)
             self.source = WalkSource(order, self.scope, point.after, point.taken)
-        self.loss = LossEstimator(self.accounts.planned, self.begun.seed)
+        self.repetition = Repetition(self.accounts, self.begun.seed, tries=3)
         self.context = RunContext(self.begun.directory.run_id, self.scope)
         self.persistence = Persistence(
             self.begun.directory,
@@ -131,6 +131,7 @@ class Story:
             self.busy,
             stage=None,
             take=self.point,
+            loss=lambda: None,
             failure=FirstFailure(),
             found=point,
             resumed=point,
@@ -148,7 +149,7 @@ class Story:
             in_flight=sorted({*self.in_flight, *self.source.waiting}),
             outcomes=dict(self.accounts.outcomes),
             sequence=sequence,
-            loss=self.loss.memory(self.in_flight),
+            repetition=self.repetition.memory(),
         )
 
     def not_reached(self) -> int:

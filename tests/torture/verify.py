@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Place = tuple[str, int]
 MAX_LINE = 65536
-MUTABLE = {"state", "reasons", "coverage", "outcomes", "starts", "ended_at", "chain_head"}
+MUTABLE = {"state", "reasons", "coverage", "loss", "outcomes", "starts", "ended_at", "chain_head"}
 
 
 @dataclass(frozen=True)

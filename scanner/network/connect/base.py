@@ -157,6 +157,7 @@ class Connector(Protocol):
     half_open: int  # connects under way that nobody has answered yet
     suspensions: int  # how often the process was found to have been stopped
     waited: float  # inside `Prober.failed`: seconds from the first connect to this outcome
+    timeouts: Timeouts  # of all that begins from now on; may be changed
 
     @property
     def behind(self) -> bool:

@@ -70,7 +70,7 @@ class EpollConnector:
         self._loop = loop
         self._prober = prober
         self._permits = permits
-        self._timeouts = timeouts
+        self.timeouts = timeouts
         self._after_turn = after_turn or (lambda: None)
         self._slots: dict[int, Slot] = {}
         self._idle: dict[int, list[Slot]] = {4: [], 6: []}
@@ -168,7 +168,7 @@ class EpollConnector:
     ) -> list[Token]:
         """See `Connector.connect_many`: `connect` for each, written for speed."""
         now = self._loop.time()
-        deadline = now + self._timeouts.connect
+        deadline = now + self.timeouts.connect
         tick, idle = self._wheel.tick_of(deadline), self._idle[4]
         outside: list[Token] = []
         begun = 0
@@ -221,7 +221,7 @@ class EpollConnector:
             slot.retries = 0
             slot.kind = Deadline.CONNECT
             slot.out = b""
-            deadline = self._loop.time() + self._timeouts.connect
+            deadline = self._loop.time() + self.timeouts.connect
             if slot.host_deadline and slot.host_deadline < deadline:
                 deadline = slot.host_deadline
             self._wheel.set(slot, deadline)
@@ -340,7 +340,7 @@ class EpollConnector:
         slot.phase = OPEN
         slot.connected_at = now
         if slot.talk is None:
-            slot.host_deadline = now + self._timeouts.host
+            slot.host_deadline = now + self.timeouts.host
             if slot.target.is_loopback and talks_to_itself(slot.sock):
                 self._retire(slot, Verdict.REFUSED, "connected to itself")
                 return
@@ -416,7 +416,7 @@ class EpollConnector:
         self._arm(slot, self._loop.time())
 
     def _arm(self, slot: Slot, now: float) -> None:
-        deadline = now + self._timeouts.reply
+        deadline = now + self.timeouts.reply
         if deadline < slot.host_deadline:
             slot.kind = Deadline.REPLY
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from results.verdict import Verdict
 from scanner.contact import Ending, LocalFault, Token
-from scanner.network.connect.base import Deadline, Prober, connect_each
+from scanner.network.connect.base import Deadline, Prober, Timeouts, connect_each
 from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class MemoryConnector:
         self.half_open = 0
         self.suspensions = 0
         self.waited = 0.0
+        self.timeouts = Timeouts()
         self.sent: list[tuple[Target, bytes]] = []
         self.open: set[MemoryLink] = set()
         self._prober = prober

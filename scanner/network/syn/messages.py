@@ -147,6 +147,21 @@ class Stats(Struct, kw_only=True):
         return self.targets - self.live - self.refused
 
 
+def bitmaps(pieces: bytes, size: int) -> tuple[bytearray, bytearray]:
+    """The two sets of marks of `size` targets, live and refused, from all pieces of a snapshot: bit i % 8 of
+    byte i // 8 is target i."""
+    length = (size // 64 + 1) * 8
+    found = {LIVE: bytearray(length), REFUSED: bytearray(length)}
+    at = 0
+    while at < len(pieces):
+        which, begin, count = PIECE.unpack_from(pieces, at)
+        at += PIECE.size
+        if which in found:
+            found[which][begin : begin + count] = pieces[at : at + count]
+        at += count
+    return found[LIVE], found[REFUSED]
+
+
 def frame(kind: Kind, payload: bytes) -> bytes:
     """A whole message."""
     return HEADER.pack(kind.value, len(payload)) + payload

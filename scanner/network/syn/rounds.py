@@ -140,9 +140,9 @@ class SynRounds:
             self._rest(self._job.wait)
             self._drain()  # whatever held this process up, an answer that is in the ring is heard
             if self.stats.ended:
-                now = time.monotonic()
-                self._snapshots.finish(now, self._history.settled(now), *self._kept())
                 break
+        now = time.monotonic()
+        self._snapshots.finish(now, self._history.settled(now), *self._kept())
         self.stats.ended = self.stats.ended or "complete"
         self._count()
         return self.stats
