@@ -139,6 +139,7 @@ class TestCaps:
                     time.sleep(0.02)
         assert 30 <= most <= 50  # the kernel's list is no snapshot: a socket in use again may be in it twice
 
+    @pytest.mark.exhaustive
     @pytest.mark.fault("F50", "a state table on the way with room for 100 connections (nft ct count)")
     def test_a_full_state_table_is_told_or_does_no_harm(self, tmp_path: Path) -> None:
         with estate() as (scan, corp):

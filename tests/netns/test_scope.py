@@ -50,10 +50,10 @@ PACE = """
 [sweep]
 rate = {rate}
 per_prefix_rate = 100000
-connect_timeout = 0.7
+connect_timeout = 0.5
 reply_timeout = 1.0
 """
-FAST = PACE.format(rate=2000)
+FAST = PACE.format(rate=8000)
 
 
 @netns.required
@@ -84,7 +84,7 @@ class TestNothingLeaves:
             watch(scan, corp, ALLOW4, ALLOW6)
             with program.running("--engine", engine):
                 program.started("left_inside", 150)  # and here it is killed
-            done = program.run("--engine", engine, "--rate", "2000", "--resume", program.run_dir.name)
+            done = program.run("--engine", engine, "--rate", "8000", "--resume", program.run_dir.name)
             assert done.returncode == 1, done.stderr
             assert outside(scan, corp) == NOWHERE
         assert program.manifest["coverage"]["outcomes"] == TARGETS
@@ -216,7 +216,7 @@ class TestDeniedMeansDenied:
     @pytest.mark.fault("F40", "SIGHUP with a wider deny while connects wait for an answer")
     @pytest.mark.parametrize("engine", ["connect", "syn"])
     def test_a_hangup_freezes_the_counter_within_a_second(self, tmp_path: Path, engine: str) -> None:
-        pace = PACE.format(rate=300).replace("0.7", "6.0")
+        pace = PACE.format(rate=300).replace("0.5", "6.0")
         with estate() as (scan, corp):
             program = Program(scan, tmp_path)
             program.configure(self.WIDE + pace)
@@ -239,7 +239,7 @@ class TestDeniedMeansDenied:
             program.configure(
                 '[[allow]]\ncidr = "10.77.0.0/21"\nowner = "x"\n'
                 f'[[allow]]\ncidr = "{self.UPPER}"\nowner = "y"\nexpires = {ends:%Y-%m-%dT%H:%M:%S.%fZ}\n'
-                + PACE.format(rate=300).replace("0.7", "6.0")
+                + PACE.format(rate=300).replace("0.5", "6.0")
             )
             self.watch_upper(corp)
             with program.running("--engine", engine) as process:
