@@ -180,7 +180,8 @@ def test_a_long_list_is_not_parsed_on_the_loop(tmp_path: Path, port: int, count:
         return scope
 
     watcher, lines, at = hang_up_while(tmp_path, port, parse)
-    assert not [line for line in lines if withdrawn(line) and seconds_of(line) > at + 1.0]
+    promised = at + 1.0 + watcher.longest_gap  # what else the machine does is not ours to promise
+    assert not [line for line in lines if withdrawn(line) and seconds_of(line) > promised]
     assert sum(not withdrawn(line) for line in lines) == 128, "the others went on"
     assert watcher.longest_gap < max(2.0, took[0] / 2), "a quarter of a second, and the interpreter's lock"
 
