@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 from typing import TYPE_CHECKING
@@ -52,9 +53,14 @@ def on_a_terminal(home: Path, pipeline: str, *, term: str = "xterm", interrupt: 
     )
 
 
+OURS = re.compile(r"(?:found (?:critical|high|medium|low|info) |[\d,]+/[\d,]+ \()[^\n]*\n")
+
+
 def records(seen: Seen) -> list[str]:
-    """The addresses of the JSON lines that stand whole on the terminal."""
-    lines = [line for line in seen.raw.replace("\r", "").splitlines() if line.startswith("{")]
+    """The addresses of the JSON lines that stand on the terminal. A reader of a pipe gets what has come, so
+    that a line of ours may stand in the middle of one of its."""
+    text = OURS.sub("", seen.raw.replace("\r", ""))
+    lines = [line for line in text.splitlines() if line.startswith("{")]
     return sorted(json.loads(line)["target"]["ip"] for line in lines)
 
 
@@ -100,7 +106,8 @@ def test_a_ctrl_c_leaves_nothing_of_the_live_view(home: Path) -> None:
     assert MOVES in seen.raw
     at = next(place for place, line in enumerate(seen.lines) if line.startswith("interrupted: "))
     assert at == 1, seen.lines
-    assert "not reached" in "".join(seen.lines)
+    said = "".join(seen.lines)
+    assert "not reached" in said or "not asked again to the end" in said
 
 
 def test_a_dumb_terminal_gets_the_plain_table(home: Path) -> None:

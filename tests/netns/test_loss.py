@@ -71,7 +71,7 @@ class TestLoss:
             done = program.run()
         outcomes, loss = program.manifest["outcomes"], program.manifest["loss"]
         # With 25 % an asking fails with a chance of 7/16: without rounds so many would be missed.
-        assert loss["answered_again"] > servers / 4
+        assert loss["answered_again"] > servers / 8
         missed = outcomes.get("filtered", 0)
         assert loss["missed_at_most"] is None or missed <= loss["missed_at_most"]
         if percent == 25:
