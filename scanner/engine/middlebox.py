@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from targets.scope import Target
     from targets.target import PrefixKey
 
-MASK_LINES = (
-    16  # lines written of hosts in one prefix that all say the same, before the rest are only counted
-)
+MASK_LINES = 16  # lines written of hosts in one prefix that say the same; the rest are only counted
 MASK_HOSTS = 16  # accepted connections in one prefix from which a middlebox is suspected
 MASK_SHARE = 0.9  # share of them that said the same
 ASKED_AGAIN = 64  # hosts of one prefix that get a second conversation

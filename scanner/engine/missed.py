@@ -23,9 +23,10 @@ def still_missing(loss: LossEstimator, recovered: Recovered, witnesses: Witnesse
     lost, unheard, failed = loss.failing, 0.0, witnesses.refused
     if silent:  # packets are lost much alike in all rounds; a firewall's limit is not
         lost, unheard, failed = max(lost, recovered.failing), loss.unheard, witnesses.silent
-    share = min(WORST, failed / witnesses.asked) if failed > 1 else 0.0
+    share = failed / witnesses.asked if failed > 1 else 0.0
     if not silent:
         share = max(share, witnesses.turned.share)
+    share = min(WORST, share)
     unheard = max(unheard, loss.answered * share / (1 - share))
 
     def chance_in(number: int) -> float:

@@ -42,11 +42,7 @@ if TYPE_CHECKING:
 SHARE = 20  # a sample is at most one in so many of the planned targets,
 FLOOR, MOST = 2_000, 65_536  # or so many where that is more; never more than the second
 SAMPLES = 2  # rounds that ask a sample
-SLOWER = (
-    4.0,
-    16.0,
-    64.0,
-)  # so much slower than the first asking are the rounds; the last is for all later ones
+SLOWER = 4.0, 16.0, 64.0  # so much slower than the first asking are the rounds; the last holds for all later
 LEAST, QUICK = 2.0, 8.0  # a sample is asked so much slower at least, and in so many seconds where it can be
 ROUNDS = 10  # rounds in all
 UNHEARD = 2  # more for targets that answered the SYN stage alone
@@ -95,7 +91,7 @@ class Repetition:
         self.gaps = False  # some of the unanswered are from before a resume and unknown
         self._accounts = accounts
         self._chance = random.Random(seed)  # noqa: S311 - a sample, no secret
-        self._ours = ours
+        self.ours = ours
         self._kinds = {kind: states for kind, states in KINDS.items() if not ours or kind == "silent"}
         self._recovered = {kind: Recovered() for kind in KINDS}
         self._whole = dict.fromkeys(KINDS, False)  # whether the samples hold all of a kind
@@ -157,7 +153,7 @@ class Repetition:
             self.witnesses.told(prefix, self.number, Said.REFUSED, Verdict.REFUSED)
         elif before == SILENT:
             self.loss.heard(prefix, late=False)
-            if not self._ours:
+            if not self.ours:
                 self._changed[token] = None
             self._recovered["silent"].add()
             self.witnesses.told(prefix, self.number, Said.NOTHING, Verdict.REFUSED)
@@ -214,22 +210,20 @@ class Repetition:
     def next_round(self, now: float, lasted: float, rate: float) -> Round | None:
         """Begin another round at `now`, after a first asking of so many seconds at so many connects a second;
         None when enough is known, or nothing more can be."""
-        if not any(self.unanswered.count(states) for states in self._kinds.values()):
-            self.ended = True
-            return None
         if self.number == 0:
             self._began = now
         time = max(TIME, TIMES * lasted)
         undecided = self.witnesses.undecided(self._expected)
         doubtful = [kind for kind in self._kinds if undecided or self._doubts(kind)]
-        if self.number >= SAMPLES:
+        if not any(self.unanswered.count(states) for states in self._kinds.values()):
+            self.ended = True
+        elif self.number >= SAMPLES:
             unheard = self._unheard and self.number < SAMPLES + UNHEARD
-            if not (doubtful or unheard or self._changed):
-                self.ended = True
-                return None
-            if self.number >= ROUNDS or now - self._began > time or self._shut_out:
-                self.ended = True
-                return None
+            wanted = doubtful or unheard or self._changed
+            used_up = self.number >= ROUNDS or now - self._began > time
+            self.ended = not wanted or used_up or self._shut_out
+        if self.ended:
+            return None
         self.number += 1
         if self.number <= SAMPLES:
             tokens, count = self._sampled()
@@ -241,7 +235,7 @@ class Repetition:
             slower = min(slower, max(LEAST, rate * QUICK / max(1, count)))
         elif doubtful == ["silent"]:  # a limit that drops is waited out by repeated SYNs
             slower = SLOWER[0]
-        slower = 1.0 if self._ours else min(slower, max(1.0, rate * time / 4 / max(1, count)))
+        slower = 1.0 if self.ours else min(slower, max(1.0, rate * time / 4 / max(1, count)))
         return Round(slower, patient=self.number > SAMPLES)
 
     def _sampled(self) -> tuple[Iterator[Token], int]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 A_PREFIX, KEPT = 3, 8192  # so many are remembered
 ASKED = 256  # of which so many are asked in a round
 PATIENCE = 4  # rounds in a row in which a prefix's witnesses fail until the way there is taken to be shut
-WORST = 0.95  # no share of failures is taken to be larger
 SHARE = 0.01  # of the prefixes: so many whose only witness is gone may have lost it by chance
 
 
@@ -43,8 +42,8 @@ class Asked(NamedTuple):
 
     @property
     def share(self) -> float:
-        """The failed ones, below 1."""
-        return min(WORST, self.failed / self.asked) if self.asked else 0.0
+        """The failed ones, 0 to 1."""
+        return self.failed / self.asked if self.asked else 0.0
 
 
 NONE = Asked(0, 0)

@@ -184,7 +184,7 @@ class Parts:
         outcomes = self.engine.accounts.outcomes
         silent, unreachable = outcomes[Verdict.FILTERED], outcomes[Verdict.UNREACHABLE]
         heard = self.repetition.loss.answered_outside(self.engine.caps.is_loopback)
-        nothing = not (silent or unreachable) or _all_on_this_machine(self.given.scope)
+        nothing = not (silent or unreachable) or self.repetition.ours
         if heard or self.canaries.heard_beyond or nothing:
             return ""
         return f"{silent} were silent, {unreachable} unreachable"
