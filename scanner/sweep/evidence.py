@@ -51,10 +51,11 @@ def contradiction(checkpoint: Checkpoint, directory: Path, order: Order) -> str:
     for verdict in ALWAYS_LINES:
         if claimed[verdict] > len(seen[verdict]):
             return f"it claims {claimed[verdict]} {verdict.value}, the journal shows {len(seen[verdict])}"
-    open_seen = len(seen[Verdict.OPEN] | seen[Verdict.OPEN_NO_DATA])
-    known = claimed[Verdict.OPEN] + claimed[Verdict.OPEN_NO_DATA] + len(checkpoint.in_flight)
-    if open_seen > known + checkpoint.excluded_later:
-        return f"the journal shows {open_seen} open servers, it knows of {known} at most"
+    for verdicts, what in (((Verdict.OPEN, Verdict.OPEN_NO_DATA), "open servers"), (ALWAYS_LINES, "servers")):
+        shown = len(set().union(*(seen[verdict] for verdict in verdicts)))
+        known = sum(claimed[verdict] for verdict in verdicts) + len(checkpoint.in_flight)
+        if shown > known + checkpoint.excluded_later:
+            return f"the journal shows {shown} {what}, it knows of {known} at most"
     return ""
 
 
