@@ -1,8 +1,8 @@
 """Makes an unwritable record writable: mends values that no reader would take, cuts what is too long.
 
 Works on plain dictionaries and lists, so that the record's types stay free of it. Everything that is lost is
-named in the record's `truncated`. Servers choose these values: a size of -1, a count of 2**70 or 50,000
-collection names must cost the evidence they are in, never the line and never the journal.
+named in the record's `truncated`. Servers choose these values: a size of -1, a count of 2**70, a certificate
+of 5,000 names: these must cost the evidence they are in, never the line and never the journal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _NULLABLE_COUNTS = frozenset(
     {
         *("documents", "size_bytes", "storage_bytes", "index_bytes", "total_size_bytes"),
-        *("bits", "max_bson_object_size"),
+        *("collection_count", "hint_count", "bits", "max_bson_object_size"),
     }
 )
 _COUNTS = frozenset(
@@ -29,17 +29,21 @@ _COUNTS = frozenset(
 )
 _TIMES = frozenset({"at", "started_at", "not_before", "not_after"})
 _OFFSET = re.compile(r"(Z|[+-]\d\d:\d\d)$")
-_NOTE = 120  # characters of one
-_NOTES = 48  # in all
-_OUR_OWN = frozenset({"schema", "event_id", "run_id", "observed_at", "ip"})
+_NOTE = 100  # characters of one
+_NOTES = 24  # in all
+_OUR_OWN = frozenset({"schema", "event_id", "finding_id", "run_id", "observed_at", "ip"})
 _MAX_INTEGER = 2**63 - 1
 
 # Longest strings kept, first for a record that is only a little too long, last for a hostile one.
-_STRING_STEPS = (1024, 256, 64)
-# A line of 64 KiB cannot hold as many databases or collections as this.
-_GROSS = 700
+_STRING_STEPS = (1024, 256, 64, 16)
 # How many entries of a list survive the first pass; the second pass may take them all.
 _FLOOR = 4
+
+
+def mend(record: Node) -> tuple[Node, list[str]]:
+    """A copy in which strings, numbers and times are what every JSON reader takes, and what was replaced."""
+    notes: dict[str, None] = {}
+    return _mend_node(record, "", notes), list(notes)
 
 
 def _mend_node(value: Any, key: str, notes: dict[str, None]) -> Any:
@@ -87,19 +91,18 @@ def _mend_number(value: int | float, key: str, notes: dict[str, None]) -> int | 
     return value
 
 
-def fit(record: Node, encode: Callable[[Node], bytes], limit: int) -> bytes:
-    """Mend and cut `record` in place until `encode(record)` has at most `limit` bytes; return those bytes.
+def shorten(record: Node, encode: Callable[[Node], bytes], limit: int) -> bytes:
+    """Cut `record` in place until `encode(record)` has at most `limit` bytes; return those bytes.
 
-    Strings, numbers and times become what every JSON reader takes. What is too long is cut in a fixed order:
-    over-long strings, then lists from the least to the most telling, first down to a floor of four entries
-    each, then strings harder, then the rest of the lists. Of databases and collections the smallest go
-    first; names that look like an extortionist's stay longest.
+    What is too long is cut in a fixed order: over-long strings, then lists from the least to the most
+    telling, first down to a floor of four entries each, then strings harder, then the rest of the lists. What
+    lines of their own hold besides is no loss, and not named.
     """
+    elsewhere = _ELSEWHERE if (record.get("exposure") or {}).get("database_lines") else frozenset()
     original = {label: _held(record, find) for label, find in _LISTS}
-    mended: dict[str, None] = {}
-    longest_string = _STRING_STEPS[0] if _cut_grossly(record) else 0
-    record.update(_mend_node(record, "", mended))
-    said = [note[:_NOTE] for note in record.get("truncated", ())]
+    longest_string = _cap_strings(record, _STRING_STEPS[0])
+    said = [_plain(note) for note in record.get("truncated", ())[:_NOTES]]
+    record["truncated"] = said
     line = b""
     for cut in _cuts(record):
         longest_string = cut() or longest_string
@@ -108,15 +111,19 @@ def fit(record: Node, encode: Callable[[Node], bytes], limit: int) -> bytes:
         notes = [
             f"{label}: {_held(record, find)} of {original[label]} kept"
             for label, find in _LISTS
-            if _held(record, find) < original[label]
+            if label not in elsewhere and _held(record, find) < original[label]
         ]
         if longest_string:
             notes.append(f"text: strings cut at {longest_string} characters")
-        record["truncated"] = [*mended, *notes, *said][:_NOTES]
+        record["truncated"] = [*notes, *said][:_NOTES]
         line = encode(record)
         if len(line) <= limit:
             break
     return line
+
+
+def _plain(note: str) -> str:
+    return note.encode("ascii", "replace").decode()[:_NOTE]
 
 
 def _at_least(value: Any, enough: int) -> int:
@@ -137,17 +144,6 @@ def _held(record: Node, find: Finder) -> int:
     return sum(len(owner[key]) for owner, key in find(record))
 
 
-def _cut_grossly(record: Node) -> int:
-    """Cut, without encoding anything, what no line could hold: it bounds the work that a server can cause."""
-    for _, find in reversed(_LISTS):  # databases before their collections
-        lists = find(record)
-        keep = _GROSS
-        while keep > 1 and sum(min(keep, len(owner[key])) for owner, key in lists) > _GROSS:
-            keep //= 2
-        _cap_lists(record, find, keep)
-    return _cap_strings(record, _STRING_STEPS[0])
-
-
 def _cuts(record: Node) -> Iterator[Callable[[], int]]:
     """Each cut in its order. A cut returns the length at which it cut strings, or 0."""
     yield lambda: 0
@@ -158,6 +154,7 @@ def _cuts(record: Node) -> Iterator[Callable[[], int]]:
                 longest = max(floor, longest // 2)
                 yield partial(_cap_lists, record, find, longest)
         yield partial(_cap_strings, record, length)
+    yield partial(_cap_strings, record, _STRING_STEPS[3])
 
 
 def _cap_strings(record: Node, length: int) -> int:
@@ -179,27 +176,10 @@ def _cap_strings(record: Node, length: int) -> int:
 
 
 def _cap_lists(record: Node, find: Finder, keep: int) -> int:
-    telling = frozenset((((record.get("exposure") or {}).get("ransom")) or {}).get("names", ()))
     for owner, key in find(record):
         entries = owner[key]
-        if isinstance(entries, dict):
-            owner[key] = dict(list(entries.items())[:keep])
-        elif len(entries) > keep:
-            owner[key] = _most_telling(entries, keep, telling)
+        owner[key] = dict(list(entries.items())[:keep]) if isinstance(entries, dict) else entries[:keep]
     return 0
-
-
-def _most_telling(entries: list[Any], keep: int, telling: frozenset[str]) -> list[Any]:
-    if not isinstance(entries[0], dict) or "name" not in entries[0]:
-        return entries[:keep]
-
-    def weight(position: int) -> tuple[bool, int, int]:
-        entry = entries[position]
-        size = entry.get("size_bytes") or entry.get("documents") or 0
-        return entry["name"] in telling, size, -position
-
-    chosen = sorted(range(len(entries)), key=weight, reverse=True)[:keep]
-    return [entries[position] for position in sorted(chosen)]
 
 
 def _at(*path: str) -> Finder:
@@ -216,28 +196,29 @@ def _at(*path: str) -> Finder:
     return find
 
 
-def _within(*keys: str) -> Finder:
-    """A finder of lists inside each database, or with two keys inside each of its collections."""
+def _of_collections(key: str) -> Finder:
+    """A finder of lists inside each collection of the one database of a line."""
 
     def find(record: Node) -> list[tuple[Node, str]]:
-        owners = (record.get("exposure") or {}).get("databases", ())
-        for key in keys[:-1]:
-            owners = [inner for owner in owners for inner in owner.get(key, ())]
-        return [(owner, keys[-1]) for owner in owners if owner.get(keys[-1])]
+        owners = (record.get("database") or {}).get("collections", ())
+        return [(owner, key) for owner in owners if owner.get(key)]
 
     return find
 
 
-# Least telling first.
+# Least telling first. No list of one schema stands in another.
 _LISTS: tuple[tuple[str, Finder], ...] = (
     ("exposure.hints", _at("exposure", "hints")),
     ("exposure.activity", _at("exposure", "activity")),
     ("confirmation.databases", _at("confirmation", "databases")),
     ("target.tls.certificate.names", _at("target", "tls", "certificate", "names")),
-    ("databases.shards", _within("shards")),
-    ("collections.shards", _within("collections", "shards")),
-    ("databases.gridfs", _within("gridfs")),
-    ("collections", _within("collections")),
+    ("collections.shards", _of_collections("shards")),
+    ("hints", _at("hints")),
+    ("database.shards", _at("database", "shards")),
+    ("database.gridfs", _at("database", "gridfs")),
+    ("collections.notes", _of_collections("notes")),
+    ("database.notes", _at("database", "notes")),
+    ("database.collections", _at("database", "collections")),
     ("exposure.databases", _at("exposure", "databases")),
     ("server.build.storage_engines", _at("server", "build", "storage_engines")),
     ("server.compressors", _at("server", "compressors")),
@@ -246,7 +227,10 @@ _LISTS: tuple[tuple[str, Finder], ...] = (
     ("server.hosts", _at("server", "hosts")),
     ("server.modules", _at("server", "modules")),
     ("server.product_evidence", _at("server", "product_evidence")),
-    ("server.vulnerabilities", _at("server", "vulnerabilities")),
+    ("server.vulnerabilities.possible", _at("server", "vulnerabilities", "possible")),
+    ("server.vulnerabilities.check_vendor", _at("server", "vulnerabilities", "check_vendor")),
+    ("server.vulnerabilities.version_in_range", _at("server", "vulnerabilities", "version_in_range")),
+    ("server.vulnerabilities.known_exploited", _at("server", "vulnerabilities", "known_exploited")),
     ("target.hostnames", _at("target", "hostnames")),
     ("owner.labels", _at("owner", "labels")),
     ("exposure.truncated", _at("exposure", "truncated")),
@@ -255,3 +239,4 @@ _LISTS: tuple[tuple[str, Finder], ...] = (
     ("exposure.ransom.reasons", _at("exposure", "ransom", "reasons")),
     ("exposure.ransom.names", _at("exposure", "ransom", "names")),
 )
+_ELSEWHERE = frozenset({"exposure.hints", "exposure.databases"})

@@ -98,7 +98,7 @@ def _change(key: tuple[str, int], old: Observation | None, new: Observation | No
 def _compare(old: Observation, new: Observation) -> tuple[Kind, list[str]]:
     if old.exposure is None or (new.exposure is None and new.verdict is Verdict.OPEN):
         return "unchanged", ["what it holds was not asked in both runs"]
-    before, after = old.exposure, new.exposure or Exposure()
+    before, after = old.exposure, new.exposure or Exposure(access="not_told", database_count=0)
     whole = _lists_all_databases(old), _lists_all_databases(new)
     if wiped := _signs_of_wiping(before, after, listed=whole[1]):
         return "wiped", wiped

@@ -28,15 +28,15 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from results.chain import CHAIN_FILE, ChainLink, load_chain
 from results.files import CorruptError, explain, open_to_read
+from results.lines import MAX_LINE
 from results.lock import is_held
 from results.reading import TornTail, log_warning, segment_name, segment_number
-from results.record import MAX_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-CHUNK = MAX_LINE  # bytes; what is read at once, and given out at most
+CHUNK = 4 * MAX_LINE  # bytes; what is read at once, and given out at most
 
 
 class Cursor(NamedTuple):

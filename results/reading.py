@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from results.chain import CHAIN_FILE, ChainLink, load_chain
 from results.files import CorruptError, NotARunError, UnfitFileError, explain, open_to_read
-from results.record import MAX_LINE, Observation, RecordError, from_json
+from results.lines import MAX_LINE, RecordError, from_line, put_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from results.record import Line, Observation
 
 _log = logging.getLogger("mongosweep.results")
 SECTOR = 512  # bytes; what a medium writes as a whole, at the least
@@ -62,11 +64,19 @@ def segments_in(directory: Path) -> list[Path]:
 
 
 def read_run(path: Path, warn: Callable[[TornTail], None] = log_warning) -> Iterator[Observation]:
-    """Every observation of a run directory, in the order of writing; or those of one JSONL file.
+    """Every observation of a run directory with its databases, in the order of writing; or of one JSONL file.
 
     A target that was asked again after a crash is there twice, with the same `event_id`:
     `results.summary.unique` keeps one. Sealed segments are compared with their seal on the way. Raises
     `NotARunError`, and `CorruptError` at the first damage.
+    """
+    yield from put_together(read_records(path, warn))
+
+
+def read_records(path: Path, warn: Callable[[TornTail], None] = log_warning) -> Iterator[Line]:
+    """What each line of a run directory, or of one JSONL file, holds: memory is bounded by one line.
+
+    Raises as `read_run` does.
     """
     if not path.is_dir():
         yield from read_segment(Path(os.path.realpath(path)), warn)  # here, and only here, a link is followed
@@ -84,15 +94,15 @@ def read_run(path: Path, warn: Callable[[TornTail], None] = log_warning) -> Iter
 
 def read_segment(
     path: Path, warn: Callable[[TornTail], None] = log_warning, seal: ChainLink | None = None
-) -> Iterator[Observation]:
-    """The observations of one segment, checked against `seal` at the end when there is one.
+) -> Iterator[Line]:
+    """What each line of one segment holds, checked against `seal` at the end when there is one.
 
     Memory is bounded by one line, whatever the file holds. Raises as `read_run` does; with a seal, damage
-    that still reads as observations is noticed only after the last of them was given out.
+    that still reads well is noticed only after the last line was given out.
     """
     for number, line in enumerate(read_lines(path, warn, seal), start=1):
         try:
-            yield from_json(line)
+            yield from_line(line)
         except RecordError as error:
             raise CorruptError(path, f"line {number} is damaged: {error}") from error
 

@@ -1,34 +1,35 @@
-"""One observation, and how it becomes a JSONL line. The JSON Schema is generated from these types.
+"""What was seen, as types, and the ids that name it. The JSON Schema is generated from these types.
 
-Only plain data and pure functions live here. Every name in a record came from a server and is hostile
-text: it is kept as it came and escaped by the formatter that shows it.
+Only plain data and pure functions live here; `results/lines.py` makes lines of them. Every name in a record
+came from a server and is hostile text: it is kept as it came and escaped by the formatter that shows it.
+
+What is not known, is none, or is no, is left out of a line: every field with a default. What reads the same
+for each server is a `code` (or `method`, or the id of an advisory), whose prose `mongosweep explain` tells.
 """
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import re
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
-from results import cut
 from results.verdict import Severity, Verdict
 
-SCHEMA = "mongosweep.observation/1"
-MAX_LINE = 64 * 1024
-"""Bytes of one line with its newline; many receivers of logs take no more."""
+OBSERVATION = "mongosweep.observation/1"
+DATABASE = "mongosweep.database/1"
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=0)]
 Instant = Annotated[datetime, Meta(tz=True)]
+Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+SeverityNumber = Annotated[int, Meta(ge=1, le=5)]
 
 
-class Certificate(Struct, frozen=True, kw_only=True):
+class Certificate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a TLS server showed of itself; nothing in it was verified."""
 
     subject: str = ""
@@ -44,7 +45,7 @@ class Certificate(Struct, frozen=True, kw_only=True):
     sha256: str = ""
 
 
-class Tls(Struct, frozen=True, kw_only=True):
+class Tls(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The TLS session in which the server answered. `legacy`: only with TLS 1.0 or 1.1 allowed."""
 
     version: str = ""
@@ -56,7 +57,7 @@ class Tls(Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
-class Endpoint(Struct, frozen=True, kw_only=True):
+class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which address was asked. `tls` is null when the conversation was in the clear.
 
     `hostnames`: those of the allow-list first, then those of a list of targets, then those that the server's
@@ -69,7 +70,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     tls: Tls | None = None
 
 
-class Owner(Struct, frozen=True, kw_only=True):
+class Owner(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whose the address is, by the most specific entry of the allow-list."""
 
     owner: str = ""
@@ -79,33 +80,37 @@ class Owner(Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
 
 
-class Evidence(Struct, frozen=True, kw_only=True):
-    """One reason for the verdict: the rule that matched and what on the wire made it match."""
+class Reason(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A code whose prose is the same for each server, and in `detail` what is this server's own."""
 
-    rule: str
-    detail: str
-
-
-class Vulnerability(Struct, frozen=True, kw_only=True):
-    """An advisory whose version range holds this version. Never a proof that the server is vulnerable."""
-
-    id: str
-    summary: str
-    certainty: Literal["version_in_range", "possible", "check_vendor"]
-    condition: str = ""
-    known_exploited: bool = False
+    code: str
+    detail: str = ""
 
 
-class EndOfLife(Struct, frozen=True, kw_only=True):
-    """Whether the vendor still supports the release series, by a table with a date of its own."""
+class Vulnerabilities(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Ids of advisories whose version range holds this version. Never a proof that the server is vulnerable.
+
+    `version_in_range`: the record names the version; `possible`: it may, or the version is not known to the
+    patch level; `check_vendor`: a vendor's build, who may have mended it. `known_exploited` are those of all
+    three that are known to be exploited.
+    """
+
+    known_exploited: list[str] = []
+    version_in_range: list[str] = []
+    possible: list[str] = []
+    check_vendor: list[str] = []
+
+
+class EndOfLife(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether the vendor still supports the release series, by a table with a date of its own (`mongosweep
+    data` tells it)."""
 
     series: str
-    ended: bool
+    ended: bool = False
     date: str = ""
-    as_of: str = ""
 
 
-class Build(Struct, frozen=True, kw_only=True):
+class Build(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What buildInfo says besides the version. Text is as the server gave it; null and "": not told."""
 
     git_version: str = ""
@@ -118,7 +123,7 @@ class Build(Struct, frozen=True, kw_only=True):
     storage_engines: list[str] = []
 
 
-class Server(Struct, frozen=True, kw_only=True):
+class Server(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What answered. `product` is `mongodb` unless something gave another product away.
 
     `shard` is true for a member of a shard that says so, as 3.6 and 4.0 do, and null where nothing tells.
@@ -127,7 +132,7 @@ class Server(Struct, frozen=True, kw_only=True):
     nobody was asked there.
     """
 
-    product: str = "mongodb"
+    product: str
     product_evidence: list[str] = []
     version: str = ""
     version_source: str = ""
@@ -148,27 +153,32 @@ class Server(Struct, frozen=True, kw_only=True):
     started_at: Instant | None = None
     clock_skew_seconds: float | None = None
     honeypot_suspected: bool = False
-    vulnerabilities: list[Vulnerability] = []
+    vulnerabilities: Vulnerabilities | None = None
     end_of_life: EndOfLife | None = None
 
 
-class LastWrite(Struct, frozen=True, kw_only=True):
-    """A time, how it was found, and what it does and does not prove. Seconds resolution or better, UTC."""
+class LastWrite(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A time (seconds resolution or better, UTC) and the method that found it, which says what it proves.
+
+    `where`: a collection's namespace, or nothing for the server as a whole. `cautions` are codes of what
+    speaks against the time.
+    """
 
     at: Instant
     method: str
-    proves: str
-    does_not_prove: str = ""
     where: str = ""
+    cautions: list[str] = []
 
 
-class Collection(Struct, frozen=True, kw_only=True):
+class Collection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One collection's counts. Sizes are bytes: `size_bytes` uncompressed, `storage_bytes` on disk.
 
-    `validator` is null where nothing told of it; `shards` are names. No rule and no option is kept.
+    `name_hex` are the bytes of a name that was cut or is no UTF-8. `validator` is null where nothing told of
+    it; `shards` are names. No rule and no option is kept.
     """
 
     name: str
+    name_hex: str = ""
     type: str = "collection"
     documents: Count | None = None
     size_bytes: Count | None = None
@@ -178,13 +188,14 @@ class Collection(Struct, frozen=True, kw_only=True):
     validator: bool | None = None
     shards: list[str] = []
     last_write: LastWrite | None = None
-    note: str = ""
+    notes: list[Reason] = []
 
 
-class Database(Struct, frozen=True, kw_only=True):
+class Database(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One database. `size_bytes` is the server's own figure (files on disk).
 
     `shards` is that figure by shard, where a router tells it; `gridfs` names the buckets of files.
+    `collections` stand in lines of their own; `collections_known` says that all of them were named.
     """
 
     name: str
@@ -198,19 +209,23 @@ class Database(Struct, frozen=True, kw_only=True):
     gridfs: list[str] = []
     collections: list[Collection] = []
     collections_known: bool = False
-    note: str = ""
+    notes: list[Reason] = []
 
 
-class Ransom(Struct, frozen=True, kw_only=True):
+class Ransom(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether names look like an extortionist's note, and which. Nothing was opened."""
 
     level: Literal["none", "possible", "likely", "third_party_marker"] = "none"
     names: list[str] = []
     wiped: bool | None = None
-    reasons: list[str] = []
+    reasons: list[Reason] = []
 
 
-class Hint(Struct, frozen=True, kw_only=True):
+NO_RANSOM = Ransom()
+"""The one to use where nothing was found: a line leaves it out."""
+
+
+class Hint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A name that hints at personal or secret data, and the listed word that it matched."""
 
     name: str
@@ -219,31 +234,39 @@ class Hint(Struct, frozen=True, kw_only=True):
     language: str
 
 
-class Exposure(Struct, frozen=True, kw_only=True):
+class Exposure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What lies open, by metadata alone. `truncated` names everything that was not asked, told or kept.
 
     `access`: `full` where two independent questions that need a privilege were answered and none refused,
     `partial` where some were refused for want of a login, `not_told` where only one was answered or asked.
+
+    `databases` are all that are known, or in a line of the journal the gravest: then `database_lines` lines
+    follow with all of them. Totals leave the server's own databases out; `database_count` is what it listed.
     """
 
-    access: Literal["full", "partial", "not_told"] = "not_told"
+    access: Literal["full", "partial", "not_told"]
     answered: list[str] = []
     refused: list[str] = []
-    databases: list[Database] = []
-    database_count: Count = 0
-    total_size_bytes: Count | None = None
+    database_count: Count
+    collection_count: Count | None = None
     documents: Count | None = None
+    total_size_bytes: Count | None = None
+    index_bytes: Count | None = None
+    hint_count: Count | None = None
     last_write: LastWrite | None = None
     activity: list[LastWrite] = []
-    ransom: Ransom = field(default_factory=Ransom)
+    ransom: Ransom = NO_RANSOM
+    databases: list[Database] = []
+    database_lines: Count | None = None
     hints: list[Hint] = []
     truncated: list[str] = []
 
 
-class Confirmation(Struct, frozen=True, kw_only=True):
+class Confirmation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The second opinion: the same question asked by MongoDB's official driver.
 
     `agrees` is null where the driver has no opinion: it speaks to no server that old, or could not ask.
+    `databases` are its names where it disagrees.
     """
 
     driver: str
@@ -253,107 +276,75 @@ class Confirmation(Struct, frozen=True, kw_only=True):
     databases: list[str] = []
 
 
-class Timing(Struct, frozen=True, kw_only=True):
+class Timing(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the question cost. Milliseconds on a monotonic clock; bytes inside TLS where there is TLS."""
 
     connect_ms: float | None = None
-    total_ms: float = 0.0
+    total_ms: float
     connections: Count = 0
     messages: Count = 0
     bytes_sent: Count = 0
     bytes_received: Count = 0
 
 
-class Observation(Struct, frozen=True, kw_only=True):
-    """One line of the journal: everything that a reader needs, with no other file."""
+NO_TIMING = Timing(total_ms=0.0)
+"""Of a target that accepted no connection: a line leaves it out."""
 
-    schema: Literal["mongosweep.observation/1"] = "mongosweep.observation/1"
+
+class Observation(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=OBSERVATION):
+    """One target of one run: everything that a reader needs, with no other file.
+
+    `severity_number`: 5 critical, 4 high, 3 medium, 2 low, 1 info, as OCSF's `severity_id`.
+    """
+
     event_id: str
+    finding_id: str
     run_id: str
-    observed_at: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+    observed_at: Time
+    verdict: Verdict
+    severity: Severity
+    severity_number: SeverityNumber
+    severity_reasons: list[Reason] = []
     target: Endpoint
     owner: Owner
-    verdict: Verdict
-    evidence: list[Evidence] = []
+    evidence: list[Reason] = []
     server: Server | None = None
     exposure: Exposure | None = None
-    severity: Severity = Severity.INFO
-    severity_reasons: list[str] = []
     confirmation: Confirmation | None = None
-    timing: Timing = field(default_factory=Timing)
+    timing: Timing = NO_TIMING
     truncated: list[str] = []
 
 
-class RecordError(ValueError):
-    """A line that is not an observation, or an observation that cannot become a line; says why."""
+class Address(Struct, frozen=True, kw_only=True):
+    """Where a database lies."""
+
+    ip: str
+    port: Port
 
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Observation)
+class DatabaseLine(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=DATABASE):
+    """One database of an observation, with its collections; or a part of one that is too long for a line.
 
-
-def to_json(observation: Observation, *, read_before: bool = False) -> bytes:
-    """One line of at most `MAX_LINE` bytes of printable ASCII, ending in a newline; `from_json` reads it.
-
-    What does not fit is cut in a fixed order and named in `truncated`; text that is not Unicode and numbers
-    that are not countable are replaced, and named there too. Raises `RecordError` when our own code built
-    something that is no observation at all. `read_before`: all that came from a server in it has been written
-    and read in another record already.
+    `line` counts from 1 to `lines` over all databases of the observation, `number` from 1 over its databases:
+    lines of the same number are parts of one, in their order. Parts after the first repeat its figures, and
+    go on with its lists.
     """
-    try:
-        line = _encoder.encode(observation)
-        if len(line) < MAX_LINE and len(line := _ascii(line)) < MAX_LINE:
-            # A line that no reader takes would make the whole journal unreadable, and the values come from
-            # servers: so each line is read once before it is written.
-            if not read_before:
-                _decoder.decode(line)
-            return line + b"\n"
-    except (UnicodeEncodeError, msgspec.ValidationError):
-        pass
-    return _mended(observation)
+
+    event_id: str
+    finding_id: str
+    run_id: str
+    observed_at: Time
+    target: Address
+    line: Annotated[int, Meta(ge=1)]
+    lines: Annotated[int, Meta(ge=1)]
+    number: Annotated[int, Meta(ge=1)]
+    database: Database
+    hints: list[Hint] = []
+    truncated: list[str] = []
 
 
-def _mended(observation: Observation) -> bytes:
-    document = msgspec.to_builtins(observation)
-    line = cut.fit(document, lambda node: _ascii(_encoder.encode(node)), MAX_LINE - 1)
-    try:
-        _decoder.decode(line)
-    except msgspec.ValidationError as error:
-        raise RecordError(f"this is no observation: {error}") from error
-    return line + b"\n"
-
-
-def _ascii(data: bytes) -> bytes:
-    if not data.isascii():
-        data = data.decode().encode("ascii", "mongosweep.json")
-    # DEL is ASCII, and JSON lets it stand as it is; a terminal does not.
-    return data.replace(b"\x7f", b"\\u007f") if b"\x7f" in data else data
-
-
-def _escape(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    units = error.object[error.start : error.end].encode("utf-16-be").hex()
-    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4)), error.end
-
-
-codecs.register_error("mongosweep.json", _escape)
-
-
-def from_json(line: bytes) -> Observation:
-    """Read one line; fields that this version does not know are passed over.
-
-    Raises `RecordError` when it is no observation, or one of a newer schema.
-    """
-    try:
-        return _decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        newer = re.search(rb'"schema":\s*"(mongosweep\.observation/[0-9]{1,6})"', line[:200])
-        if newer and newer[1].decode() != SCHEMA:
-            raise RecordError(f"written as {newer[1].decode()}, this version reads {SCHEMA}") from error
-        raise RecordError(f"not an observation: {error}") from error
-    except RecursionError as error:
-        raise RecordError("not an observation: nested too deeply") from error
+Line = Observation | DatabaseLine
+"""What one line of the journal holds."""
 
 
 def event_id(run_id: str, ip: bytes, port: int) -> str:
@@ -370,10 +361,32 @@ def event_id(run_id: str, ip: bytes, port: int) -> str:
 _PORT_LENGTH = b"\x00\x00\x00\x02"
 
 
+def finding_id(site: str, ip: bytes, port: int) -> str:
+    """The name of what is found at one place, the same in every run: `mf_` and 24 hex digits.
+
+    A place is an address and port within a site of the allow-list, because private addresses exist at every
+    site. No run, time, version or host name goes in. `ip` is 16 bytes, as for `event_id`.
+    """
+    if len(ip) != 16:
+        raise ValueError(f"an address is 16 bytes here, not {len(ip)}")
+    named = _finding_head(site) + ip + _PORT_LENGTH + port.to_bytes(2, "big")
+    return "mf_" + hashlib.sha256(named).hexdigest()[:24]
+
+
+@lru_cache(1024)
+def _finding_head(site: str) -> bytes:
+    return _hashed_head(b"mongosweep.finding/1", site)
+
+
 @lru_cache(8)
 def _event_head(run_id: str) -> bytes:
     """What is hashed of every event of a run before its address: each part behind its length in 4 bytes."""
-    parts = (b"mongosweep.event/1", run_id.encode())
+    return _hashed_head(b"mongosweep.event/1", run_id)
+
+
+def _hashed_head(scheme: bytes, text: str) -> bytes:
+    """The parts before an address, each behind its length in 4 bytes, and the length of the address."""
+    parts = (scheme, text.encode("utf-8", "surrogatepass"))
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts) + (16).to_bytes(4, "big")
 
 
@@ -381,7 +394,7 @@ def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of one line. Fields that it does not name are allowed."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:mongosweep:schema:observation:1",
-        "title": SCHEMA,
-        **msgspec.json.schema(Observation),
+        "$id": "urn:mongosweep:schema:line:1",
+        "title": f"{OBSERVATION} or {DATABASE}",
+        **msgspec.json.schema(Line),
     }

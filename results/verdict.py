@@ -48,6 +48,11 @@ class Severity(StrEnum):
         """0 for the gravest; for sorting."""
         return _RANK[self]
 
+    @property
+    def number(self) -> int:
+        """5 for the gravest to 1, as OCSF's `severity_id`; for comparing in a SIEM."""
+        return len(Severity) - _RANK[self]
+
 
 _RANK = {severity: position for position, severity in enumerate(Severity)}
 

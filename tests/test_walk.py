@@ -12,7 +12,7 @@ import pytest
 from results.chain import Chain, ChainFile
 from results.files import REAL
 from results.journal import JournalWriter
-from results.reading import read_segment
+from results.reading import read_run
 from results.verdict import Verdict
 from scanner.contact import LocalFault
 from targets.load import load_scope
@@ -75,7 +75,7 @@ async def test_a_line_of_the_allow_list_becomes_a_line_of_the_journal(
     engine = await walk(scope, journal, world)
     path = journal.path
     journal.close()
-    found = {observation.target.ip: observation for observation in read_segment(path)}
+    found = {observation.target.ip: observation for observation in read_run(path)}
 
     assert {ip: o.verdict for ip, o in found.items()} == {
         "10.20.0.0": Verdict.OPEN,

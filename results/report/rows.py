@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from results.codes import sentence
 from results.text import human_bytes, human_count, visible
-from results.verdict import MEANING, Severity
+from results.verdict import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,8 +131,8 @@ def _why(observation: Observation) -> tuple[str, ...]:
     """The reasons of a grave severity, without the sentence that only repeats the verdict."""
     if observation.severity not in _GRAVE:
         return ()
-    plain = MEANING[observation.verdict].sentence
-    return tuple(visible(reason, _REASON) for reason in observation.severity_reasons if reason != plain)
+    reasons = (sentence(reason) for reason in observation.severity_reasons if reason.code != "verdict")
+    return tuple(visible(reason, _REASON) for reason in reasons)
 
 
 def _holds(exposure: Exposure | None) -> str:

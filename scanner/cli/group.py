@@ -25,7 +25,8 @@ COMMANDS = {
     "doctor": "Say what this machine allows; print fences around the process.",
     "runs": "List the runs of an output directory with their state.",
     "audit": "Check that a run's files are what the run wrote.",
-    "schema": "Print the JSON Schema of a record.",
+    "explain": "Say what a code, a verdict or an advisory in a record means.",
+    "schema": "Print the JSON Schema of a line.",
     "data": "Say how old the built-in data on advisories and end of life is.",
 }
 

@@ -49,7 +49,7 @@ def confirm(
         verdict=opinion.verdict,
         agrees=agrees,
         detail=detail,
-        databases=opinion.databases,
+        databases=opinion.databases if agrees is False else [],
     )
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from results.line_template import LineTemplate
-from results.record import Endpoint, Evidence, Observation, Owner, Timing, Tls, event_id
+from results.record import Endpoint, Observation, Owner, Reason, Timing, Tls, event_id, finding_id
 from results.verdict import MEANING, Verdict
 from scanner.clock import timestamp
 from scanner.engine.certificate import read_certificate
@@ -81,18 +81,21 @@ def observe(context: RunContext, target: Target, talk: Conversation, wall: float
     server = identify(facts, is_open=judgement.verdict.is_open) if speaks else None
     exposure = _exposure(talk.dialogue) if judgement.verdict.is_open else None
     severity, reasons = assess(judgement.verdict, server, exposure)
+    owner = owner_of(context.scope, target)
     return Observation(
         event_id=event_id(context.run_id, target.packed, target.port),
+        finding_id=finding_id(owner.site, target.packed, target.port),
         run_id=context.run_id,
         observed_at=timestamp(wall),
-        target=_endpoint(context.scope, target, tls_of(facts, facts.observed_at)),
-        owner=owner_of(context.scope, target),
         verdict=judgement.verdict,
+        severity=severity,
+        severity_number=severity.number,
+        severity_reasons=reasons,
+        target=_endpoint(context.scope, target, tls_of(facts, facts.observed_at)),
+        owner=owner,
         evidence=judgement.evidence,
         server=server,
         exposure=exposure,
-        severity=severity,
-        severity_reasons=reasons,
         timing=_timing(
             talk, talk.dialogue.messages_sent, talk.dialogue.bytes_sent, talk.dialogue.bytes_received
         ),
@@ -113,7 +116,8 @@ def lines_of_cached(context: RunContext, batch: Iterable[Answered], wall: float)
         if named and (version, address) in named:
             lines.append(None)
             continue
-        place = id(entry_of(address, version)), port
+        entry = entry_of(address, version)
+        place = id(entry), port
         template = cached.templates.get(place)
         if template is None:
             template = _template_of(context, target, talk, cached, wall, place)
@@ -126,6 +130,7 @@ def lines_of_cached(context: RunContext, batch: Iterable[Answered], wall: float)
         lines.append(
             template.render(
                 event_id(run_id, target.packed, port).encode(),
+                finding_id(entry.site, target.packed, port).encode(),
                 observed_at,
                 target.ip.encode(),
                 started,
@@ -157,19 +162,21 @@ def observe_cached(
 ) -> Observation:
     """The record of a target that answered just as another one did before: only what is its own is new."""
     assert talk.fingerprint is not None
-    seen = cached.observation
+    seen, owner = cached.observation, owner_of(context.scope, target)
     return Observation(
         event_id=event_id(context.run_id, target.packed, target.port),
+        finding_id=finding_id(owner.site, target.packed, target.port),
         run_id=context.run_id,
         observed_at=timestamp(wall),
-        target=_endpoint(context.scope, target, None),
-        owner=owner_of(context.scope, target),
         verdict=seen.verdict,
+        severity=seen.severity,
+        severity_number=seen.severity_number,
+        severity_reasons=seen.severity_reasons,
+        target=_endpoint(context.scope, target, None),
+        owner=owner,
         evidence=seen.evidence,
         server=server_of(cached.server, talk.fingerprint, wall),
         exposure=seen.exposure,
-        severity=seen.severity,
-        severity_reasons=seen.severity_reasons,
         timing=_timing(talk, seen.timing.messages, seen.timing.bytes_sent, seen.timing.bytes_received),
     )
 
@@ -184,15 +191,18 @@ def _exposure(dialogue: Dialogue) -> Exposure:
 
 def silence(context: RunContext, target: Target, verdict: Verdict, detail: str, wall: float) -> Observation:
     """The record of a target that accepted no connection; written only when every outcome is wanted."""
+    severity, owner = MEANING[verdict].severity, owner_of(context.scope, target)
     return Observation(
         event_id=event_id(context.run_id, target.packed, target.port),
+        finding_id=finding_id(owner.site, target.packed, target.port),
         run_id=context.run_id,
         observed_at=timestamp(wall),
-        target=_endpoint(context.scope, target, None),
-        owner=owner_of(context.scope, target),
         verdict=verdict,
-        evidence=[Evidence(rule=verdict.value, detail=detail or MEANING[verdict].sentence)],
-        severity=MEANING[verdict].severity,
+        severity=severity,
+        severity_number=severity.number,
+        target=_endpoint(context.scope, target, None),
+        owner=owner,
+        evidence=[Reason(code=verdict.value, detail=detail)],
     )
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from results.record import Confirmation, Evidence, to_json
+from results.lines import to_lines
+from results.record import Confirmation, Reason
 from results.verdict import Verdict
 from scanner.contact import Ending
 from scanner.engine.agreement import confirm
@@ -226,9 +227,9 @@ class Recorder:
         wanted = self.middleboxes.note(target, _said(observation))
         try:
             if wanted or self.everything:
-                line = to_json(observation, read_before=known)
-                self._lines.append(line)
-                self._bytes += len(line)
+                lines = to_lines(observation, read_before=known)
+                self._lines += lines
+                self._bytes += sum(map(len, lines))
         except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
             self._failure.report(error)
             return
@@ -253,9 +254,9 @@ class Recorder:
         """A target did not accept a connection; a line only when every outcome is wanted."""
         if not self.everything:
             return
-        line = to_json(silence(self._context, target, outcome, detail, self._clock.wall()))
+        lines = to_lines(silence(self._context, target, outcome, detail, self._clock.wall()))
         try:
-            self._journal.append(line)
+            self._journal.append_many(lines)
         except Exception as error:  # noqa: BLE001 - as above
             self._failure.report(error)
 
@@ -287,7 +288,7 @@ def _said(observation: Observation) -> str:
     """What a host that is no MongoDB, as far as is known, said: for telling whether all say the same."""
     if observation.verdict not in (Verdict.UNKNOWN, Verdict.NOT_MONGODB) or not observation.evidence:
         return ""
-    rule, detail = observation.evidence[0].rule, observation.evidence[0].detail
+    rule, detail = observation.evidence[0].code, observation.evidence[0].detail
     if rule in SILENT_RULES:
         return "said nothing"
     if rule == "other-protocol":
@@ -298,5 +299,5 @@ def _said(observation: Observation) -> str:
 def _with(observation: Observation, confirmation: Confirmation) -> Observation:
     evidence = list(observation.evidence)
     if confirmation.agrees is False:
-        evidence.append(Evidence(rule="driver-disagrees", detail=confirmation.detail))
+        evidence.append(Reason(code="driver-disagrees", detail=confirmation.detail))
     return msgspec.structs.replace(observation, confirmation=confirmation, evidence=evidence)

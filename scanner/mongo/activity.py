@@ -68,19 +68,7 @@ def newest_id_bound(facts: Facts) -> int:
 def newest_id(at: datetime, where: str, clock_there: ServerClock) -> LastWrite:
     """Method B for one collection: the time part of its newest ObjectId (seconds)."""
     label = clock_there.label(at)
-    caution = {
-        "implausible": "implausible: older than MongoDB itself, so an id made by hand. ",
-        "future": "future: later than the server's clock, so a wrong clock or an id made by hand. ",
-        "": "",
-    }[label]
-    return LastWrite(
-        at=at,
-        method=NEWEST_ID,
-        proves="a client generated a document's id at this time; no newer one was seen here",
-        does_not_prove=f"{caution}when it was inserted or changed: ids come from clients' clocks, and a"
-        " restored or copied database keeps its old ones",
-        where=where,
-    )
+    return LastWrite(at=at, method=NEWEST_ID, where=where, cautions=[label] if label else [])
 
 
 def from_hello(facts: Facts) -> list[LastWrite]:
@@ -92,15 +80,7 @@ def from_hello(facts: Facts) -> list[LastWrite]:
         seen.append(_replica_set(applied, hello, clock(facts)))
     started = process_start(facts)
     if started is not None:
-        seen.append(
-            LastWrite(
-                at=started,
-                method=PROCESS_START,
-                proves="the server process was started at this time",
-                does_not_prove="anything about writes; it only dates counters that begin with the process",
-                where="server",
-            )
-        )
+        seen.append(LastWrite(at=started, method=PROCESS_START))
     return seen
 
 
@@ -144,20 +124,12 @@ def hello_of(facts: Facts) -> Document:
 
 def _replica_set(at: datetime, hello: Document, there: ServerClock) -> LastWrite:
     label = there.label(at)
-    caution = f"{label}: the date cannot be right. " if label else ""
+    cautions = [label] if label else []
     if there.skew_seconds is not None and abs(there.skew_seconds) >= MENTIONED_SKEW_SECONDS:
-        caution += f"the server's clock is {there.skew_seconds:+.0f} s off ours. "
-    member = (
-        "the set (an arbiter holds no data itself)" if hello.get("arbiterOnly") is True else "this member"
-    )
-    return LastWrite(
-        at=at,
-        method=REPLICA_SET,
-        proves=f"{member} applied an operation at this time",
-        does_not_prove=f"{caution}that a user wrote: a primary writes a no-op every ten seconds, and sessions"
-        " and expiring documents count too; after a restore it is the time of the restore",
-        where="server",
-    )
+        cautions.append("clock-skew")
+    if hello.get("arbiterOnly") is True:
+        cautions.append("arbiter")
+    return LastWrite(at=at, method=REPLICA_SET, cautions=cautions)
 
 
 def _plausible(at: datetime | None) -> datetime | None:

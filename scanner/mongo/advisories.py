@@ -7,8 +7,8 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from results.record import EndOfLife, Vulnerability
-from scanner.mongo.tables import as_of, table
+from results.record import EndOfLife, Vulnerabilities
+from scanner.mongo.tables import table
 
 Certainty = Literal["version_in_range", "possible", "check_vendor"]
 Key = tuple[int, int, int, int, int]
@@ -95,40 +95,38 @@ def end_of_life(series: str, today: date | None) -> EndOfLife | None:
         if row["series"] == series:
             ended = row.get("ended", "")
             over = bool(row.get("development")) or bool(ended and today and date.fromisoformat(ended) < today)
-            return EndOfLife(series=series, ended=over, date=ended, as_of=as_of("versions"))
+            return EndOfLife(series=series, ended=over, date=ended)
     return None
 
 
 @lru_cache(REMEMBERED)
-def matching(
-    version: Version, situation: Situation, *, check_vendor: bool = False
-) -> tuple[Vulnerability, ...]:
-    """Advisories whose range holds an exact version: the known exploited first, then in the table's order."""
-    found: dict[str, Vulnerability] = {}
+def matching(version: Version, situation: Situation, *, check_vendor: bool = False) -> Vulnerabilities | None:
+    """Advisories whose range holds an exact version, in the table's order; None where there are none."""
+    found: dict[str, tuple[Certainty, bool]] = {}
     for row in _applicable(situation):
         certainty = _certainty(row, version)
         if certainty is None:
             continue
         if certainty == "version_in_range" and (check_vendor or version.derived):
             certainty = "check_vendor"
-        found.setdefault(row["id"], _vulnerability(row, certainty))
-    return _sorted(found)
+        found.setdefault(row["id"], (certainty, row.get("known_exploited", False)))
+    return _by_certainty(found)
 
 
 @lru_cache(REMEMBERED)
-def possible(series: str, situation: Situation) -> tuple[Vulnerability, ...]:
+def possible(series: str, situation: Situation) -> Vulnerabilities | None:
     """Advisories that touch a series, for a server that told its wire version and no more."""
     parsed = parse(f"{series}.0")
     if parsed is None:
-        return ()
+        return None
     first: Key = (parsed.key[0], parsed.key[1], 0, 0, 0)
     last: Key = (parsed.key[0], parsed.key[1] + 1, 0, 0, 0)
-    found: dict[str, Vulnerability] = {}
+    found: dict[str, tuple[Certainty, bool]] = {}
     for row in _applicable(situation):
         ranges = _ranges(row, "ranges") + _ranges(row, "possible")
         if any(low < last and first < high for low, high in ranges):
-            found.setdefault(row["id"], _vulnerability(row, "possible"))
-    return _sorted(found)
+            found.setdefault(row["id"], ("possible", row.get("known_exploited", False)))
+    return _by_certainty(found)
 
 
 def _applicable(situation: Situation) -> list[dict[str, Any]]:
@@ -165,15 +163,16 @@ def _key(written: str) -> Key:
     return version.key
 
 
-def _vulnerability(row: dict[str, Any], certainty: Certainty) -> Vulnerability:
-    return Vulnerability(
-        id=row["id"],
-        summary=row["summary"],
-        certainty=certainty,
-        condition=row.get("condition", ""),
-        known_exploited=row.get("known_exploited", False),
+def _by_certainty(found: dict[str, tuple[Certainty, bool]]) -> Vulnerabilities | None:
+    if not found:
+        return None
+
+    def of(certainty: Certainty) -> list[str]:
+        return [name for name, (how, _) in found.items() if how == certainty]
+
+    return Vulnerabilities(
+        known_exploited=[name for name, (_, exploited) in found.items() if exploited],
+        version_in_range=of("version_in_range"),
+        possible=of("possible"),
+        check_vendor=of("check_vendor"),
     )
-
-
-def _sorted(found: dict[str, Vulnerability]) -> tuple[Vulnerability, ...]:
-    return tuple(sorted(found.values(), key=lambda advisory: not advisory.known_exploited))

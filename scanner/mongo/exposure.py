@@ -14,6 +14,7 @@ from scanner.mongo.inventory import NOT_TOLD
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from results.record import Collection
     from scanner.mongo.facts import Facts, Limits
     from scanner.mongo.inventory import DatabaseState
 
@@ -50,13 +51,13 @@ def assemble(
     if facts.list_databases is not None and facts.list_databases.truncated_list:
         truncated.insert(0, "the list of databases was longer than a reply may be: none of it was kept")
     elif databases_of(facts.list_databases) is None:
-        truncated.insert(0, f"the list of databases: {NOT_TOLD}: {describe(facts.list_databases)}"[:LINE])
+        truncated.insert(0, f"the list of databases: not told: {describe(facts.list_databases)}"[:LINE])
     if listed > len(databases):
         truncated.insert(0, f"databases: {listed - len(databases)} of {listed} not kept")
-    noted = sum(1 for database in databases if database.note)
+    noted = sum(1 for database in databases if database.notes)
     if noted:
         truncated.append(f"databases with a note about what is missing: {noted}")
-    untold = sum(1 for database in databases for found in database.collections if NOT_TOLD in found.note)
+    untold = sum(_is_untold(found) for database in databases for found in database.collections)
     if untold:
         truncated.append(f"collections that did not tell all: {untold}")
     if facts.metadata_cut:
@@ -70,14 +71,27 @@ def assemble(
         refused=refused,
         databases=databases,
         database_count=listed,
+        collection_count=_collections(users),
         total_size_bytes=_size(databases, total_size),
         documents=_total(users, "documents"),
+        index_bytes=_total(users, "index_bytes"),
+        hint_count=len(hinted) or None,
         last_write=newest,
         activity=everything,
         ransom=ransom.judge(databases, storage_engine, complete=listed == len(databases) > 0),
         hints=hinted,
         truncated=truncated,
     )
+
+
+def _is_untold(collection: Collection) -> bool:
+    return any(note.code == NOT_TOLD for note in collection.notes)
+
+
+def _collections(databases: Sequence[Database]) -> int | None:
+    """How many collections of users were named; None where none was asked for."""
+    asked = any(database.collections_known or database.collections for database in databases)
+    return sum(len(database.collections) for database in databases) if asked else None
 
 
 def _size(databases: Sequence[Database], total: int | None) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from results.record import Build, Server, Vulnerability
+from results.record import Build, Server, Vulnerabilities
 from scanner.mongo import activity, advisories, lookalikes
 from scanner.mongo.answers import succeeded
 from scanner.mongo.values import clean_name, count, number, sub, text
@@ -143,9 +143,9 @@ def _storage_engine(build: Document, version: advisories.Version | None) -> str:
 
 def _vulnerabilities(
     facts: Facts, product: str, version: advisories.Version | None, series: str, *, is_open: bool
-) -> list[Vulnerability]:
+) -> Vulnerabilities | None:
     if product not in lookalikes.GENUINE or not series:
-        return []
+        return None
     hello = activity.hello_of(facts)
     situation = advisories.Situation(
         open=is_open,
@@ -154,5 +154,5 @@ def _vulnerabilities(
         tls=any(attempt.tls is not None and attempt.tls.established for attempt in facts.attempts),
     )
     if version is None:
-        return list(advisories.possible(series, situation))
-    return list(advisories.matching(version, situation, check_vendor=product == lookalikes.PERCONA))
+        return advisories.possible(series, situation)
+    return advisories.matching(version, situation, check_vendor=product == lookalikes.PERCONA)

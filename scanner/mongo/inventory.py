@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
-from results.record import Collection, Database
+from results.record import Collection, Database, Reason
 from scanner.mongo.activity import newest_id
 from scanner.mongo.answers import databases
 from scanner.mongo.commands import RefusedRequest, check_collection, check_database
@@ -26,14 +26,16 @@ if TYPE_CHECKING:
     from scanner.mongo.facts import Document, Limits, Reply
 
 RANKED_BY_MEANING = 5_000  # beyond this many names, order is by name alone
-NOTE_LENGTH = 300
-NOT_TOLD = "not told"
+NOTES_KEPT = 4
+NOTE_LENGTH = 200  # characters of a detail
+NOT_TOLD = "not-told"
+UNSENDABLE = "unsendable-name"
 SHARDS_KEPT = 64
 BUCKETS_KEPT = 64
 SHARD_NAME_LENGTH = 64
 COLLECTION_BYTES = 200  # of memory that a collection takes besides its name
 _OLD_OPLOG = "oplog.$main"
-_TYPES = frozenset({"collection", "view", "timeseries"})
+_TYPES = {name: name for name in ("collection", "view", "timeseries")}
 
 
 @dataclass(slots=True)
@@ -52,23 +54,23 @@ class CollectionState:
     validator: bool | None = None
     id_index: bool | None = None
     newest: datetime | None = None
-    note: str = ""
+    notes: tuple[Reason, ...] = ()
 
     @property
     def system(self) -> bool:
         """True for the server's own, such as system.views, and for the buckets of a time series."""
         return self.sent.startswith("system.")
 
-    def add_note(self, words: str) -> None:
+    def add_note(self, code: str, detail: str = "") -> None:
         """Say something about this collection in the record, once."""
-        if words not in self.note:
-            self.note = "; ".join(part for part in (self.note, words) if part)[:NOTE_LENGTH]
+        self.notes = _with_note(self.notes, code, detail)
 
     def record(self, database: str, limits: Limits, clock: ServerClock) -> Collection:
         """The collection as it stands in the record. `clock` judges the time of its newest id."""
         name, cut = clean_name(self.sent, limits.name_length)
         return Collection(
             name=name,
+            name_hex=cut,
             type=self.type,
             documents=self.documents,
             size_bytes=self.size,
@@ -78,7 +80,7 @@ class CollectionState:
             validator=self.validator,
             shards=list(self.shard_names),
             last_write=newest_id(self.newest, f"{database}.{name}", clock) if self.newest else None,
-            note="; ".join(part for part in (self.note, f"name in hex: {cut}" if cut else "") if part),
+            notes=list(self.notes),
         )
 
 
@@ -101,17 +103,16 @@ class DatabaseState:
     collections: dict[str, CollectionState] = field(default_factory=dict)
     names_known: bool = False
     preallocated: bool = False
-    note: str = ""
+    notes: tuple[Reason, ...] = ()
 
     @property
     def system(self) -> bool:
         """True for the server's own databases."""
         return self.sent in SYSTEM_DATABASES
 
-    def add_note(self, words: str) -> None:
+    def add_note(self, code: str, detail: str = "") -> None:
         """Say something about this database in the record, once."""
-        if words not in self.note:
-            self.note = "; ".join(part for part in (self.note, words) if part)[:NOTE_LENGTH]
+        self.notes = _with_note(self.notes, code, detail)
 
     @property
     def told_empty(self) -> bool:
@@ -155,9 +156,9 @@ class DatabaseState:
         name, cut = clean_name(self.sent, limits.name_length)
         documents = self._documents()
         if self.names_contradicted:
-            self.add_note(f"names of collections {NOT_TOLD}: none came, and the database is not empty")
+            self.add_note(NOT_TOLD, "names of collections: none came, and the database is not empty")
         if documents is None and self.documents == 0:
-            self.add_note(f"counts {NOT_TOLD}: nothing was counted, and the database is said not to be empty")
+            self.add_note(NOT_TOLD, "counts: nothing was counted, and the database is said not to be empty")
         return Database(
             name=name,
             name_hex=cut,
@@ -172,7 +173,7 @@ class DatabaseState:
                 self.collections[key].record(name, limits, clock) for key in sorted(self.collections)
             ],
             collections_known=self.names_known and not self.names_contradicted,
-            note=self.note,
+            notes=list(self.notes),
         )
 
 
@@ -259,7 +260,7 @@ def read_names(state: DatabaseState, batch: object, room: int) -> tuple[int, int
         if added >= room:
             break
         kind = text(entry.get("type"), 32)
-        found = CollectionState(name, kind if kind in _TYPES else "collection")
+        found = CollectionState(name, _TYPES.get(kind, "collection"))
         options = entry.get(
             "options"
         )  # come unasked before 4.0; that there is a validator is all that is kept
@@ -313,7 +314,7 @@ def read_statistics(state: CollectionState, parts: list[Document]) -> bool:
     state.shards = max(state.shards, len(parts))
     if state.type == "timeseries":
         state.documents = None
-        state.add_note("a time series: sizes are those of its buckets, measurements are not counted")
+        state.add_note("time-series")
         return bool(parts)
     return documents is not None
 
@@ -324,6 +325,11 @@ def _sum(values: list[int | None]) -> int | None:
     return total if known and total < 2**63 else None
 
 
+def _with_note(notes: tuple[Reason, ...], code: str, detail: str) -> tuple[Reason, ...]:
+    note = Reason(code=code, detail=detail[:NOTE_LENGTH])
+    return notes if note in notes or len(notes) >= NOTES_KEPT else (*notes, note)
+
+
 def sendable(database: str, collection: str = "") -> str:
     """Why a name cannot be sent back to its server, or ""."""
     try:
@@ -331,5 +337,5 @@ def sendable(database: str, collection: str = "") -> str:
         if collection:
             check_collection(database, collection)
     except RefusedRequest as refusal:
-        return f"not asked: {refusal}"
+        return str(refusal)
     return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from results.record import Evidence
+from results.record import Reason
 from results.verdict import Verdict
 from scanner.contact import Ending
 from scanner.mongo.answers import (
@@ -42,11 +42,11 @@ class Judgement(NamedTuple):
     """The verdict, and every reason for it, the deciding one first."""
 
     verdict: Verdict
-    evidence: list[Evidence]
+    evidence: list[Reason]
 
 
 class Rule(NamedTuple):
-    """One row: a name for evidence and reports, when it applies, what it decides, and in which words."""
+    """One row: its code in evidence, when it applies, what it decides, and what of this server led to it."""
 
     name: str
     applies: Callable[[Facts], bool]
@@ -57,10 +57,8 @@ class Rule(NamedTuple):
 def judge(facts: Facts) -> Judgement:
     """The verdict of the first rule that applies, with its evidence and whatever qualifies it."""
     rule = next(rule for rule in RULES if rule.applies(facts))
-    evidence = [Evidence(rule=rule.name, detail=rule.detail(facts))]
-    evidence += [
-        Evidence(rule=name, detail=text) for name, says in NOTES if (text := says(facts, rule.verdict))
-    ]
+    evidence = [Reason(code=rule.name, detail=rule.detail(facts))]
+    evidence += [note for says in NOTES if (note := says(facts, rule.verdict)) is not None]
     return Judgement(rule.verdict, evidence)
 
 
@@ -225,13 +223,11 @@ def _say_listed(facts: Facts) -> str:
     reply = facts.list_databases if databases(facts.list_databases) else facts.confirm_list
     count = max(len(databases(reply) or []), reply.listed if reply else 0)
     by = reply.by if reply else ""
-    return (
-        f"listDatabases by {by} answered ok with {count} database{'' if count == 1 else 's'}, without a login"
-    )
+    return f"listDatabases by {by} answered ok with {count} database{'' if count == 1 else 's'}"
 
 
 def _say_privilege(facts: Facts) -> str:
-    return f"{describe(_refusal(facts))} (listDatabases itself had passed by the localhost exception)"
+    return describe(_refusal(facts))
 
 
 def _say_attempts(facts: Facts) -> str:
@@ -252,26 +248,25 @@ def _say_attempt(attempt: Attempt) -> str:
     return said
 
 
-def _constant(text: str) -> Callable[[Facts], str]:
-    return lambda _: text
+def _no_detail(_: Facts) -> str:
+    """The code says it all."""
+    return ""
 
 
 RULES: tuple[Rule, ...] = (
-    Rule(
-        "contradiction", _contradicts, Verdict.UNKNOWN, _constant("an error that carries a list of databases")
-    ),
+    Rule("contradiction", _contradicts, Verdict.UNKNOWN, _no_detail),
     Rule("untrusted-ok", _odd_ok, Verdict.UNKNOWN, _say_list),
     Rule(
         "honeypot-suspected",
         _same_for_everything,
         Verdict.UNKNOWN,
-        _constant("listDatabases was answered with a handshake's fields: the same answer to every question"),
+        _no_detail,
     ),
     Rule(
         "answered-otherwise",
         _told_otherwise,
         Verdict.OPEN,
-        lambda f: f"{' and '.join(_proofs(f))} of admin answered without a login; {_say_list(f)}",
+        lambda f: f"{' and '.join(_proofs(f))}; {_say_list(f)}",
     ),
     Rule(
         "refused-otherwise",
@@ -283,13 +278,13 @@ RULES: tuple[Rule, ...] = (
         "answer-without-list",
         _success_without_list,
         Verdict.UNKNOWN,
-        _constant("ok 1 to listDatabases without a list of named databases, which no MongoDB sends"),
+        _no_detail,
     ),
     Rule(
         "list-truncated",
         _truncated,
         Verdict.OPEN,
-        _constant("the reply begins with the list of databases and is larger than would be read"),
+        _no_detail,
     ),
     Rule("no-data-member", lambda f: _listed(f) and _holds_no_data(f), Verdict.OPEN_NO_DATA, _say_listed),
     Rule("databases-listed", _listed, Verdict.OPEN, _say_listed),
@@ -298,22 +293,20 @@ RULES: tuple[Rule, ...] = (
         "empty-but-privileged",
         _empty_but_privileged,
         Verdict.OPEN_NO_DATA,
-        lambda f: f"no database is listed, and a privileged question passed: {describe(f.confirm_privilege)}",
+        lambda f: describe(f.confirm_privilege),
     ),
     Rule(
         "empty-list",
         _empty,
         Verdict.UNKNOWN,
-        lambda f: f"ok 1 and an empty list prove nothing; confirmation: {describe(f.confirm_privilege)}",
+        lambda f: describe(f.confirm_privilege),
     ),
     Rule("auth-required", _list_is(ErrorKind.AUTH), Verdict.AUTH_REQUIRED, _say_list),
     Rule(
         "unconfirmed-on-loopback",
         _unconfirmed_on_loopback,
         Verdict.UNKNOWN,
-        lambda f: (
-            f"{_say_list(f)}; asked from loopback, and the question that needs a privilege got no answer"
-        ),
+        _say_list,
     ),
     Rule("not-readable-state", _list_is(ErrorKind.NO_DATA), Verdict.OPEN_NO_DATA, _say_list),
     Rule("not-primary", _list_is(ErrorKind.GATE_PASSED), Verdict.OPEN, _say_list),
@@ -332,31 +325,28 @@ RULES: tuple[Rule, ...] = (
         "client-certificate",
         _certificate_wanted,
         Verdict.TLS_CLIENT_CERTIFICATE_REQUIRED,
-        _constant("the server asked for a client certificate, and hung up when none came"),
+        _no_detail,
     ),
     Rule(
         "http-console-on-loopback",
         _console_is(Console.SHOWN, loopback=True),
         Verdict.UNKNOWN,
-        _constant("an HTTP console of MongoDB 3.4 or older, which shows its page to every local client"),
+        _no_detail,
     ),
     Rule(
         "http-console",
         _console_is(Console.SHOWN),
         Verdict.OPEN_NO_DATA,
-        _constant(
-            "the HTTP console of MongoDB 3.4 or older shows its page to a stranger, which it does only while"
-            " no user exists; no list of databases was asked for here"
-        ),
+        _no_detail,
     ),
     Rule(
         "http-console-login",
         _console_is(Console.LOCKED),
         Verdict.AUTH_REQUIRED,
-        _constant("the HTTP console of MongoDB 3.4 or older wants a login"),
+        _no_detail,
     ),
     Rule("other-protocol", lambda f: bool(_foreign(f)), Verdict.NOT_MONGODB, _foreign),
-    Rule("echo", _flawed("echo of the request"), Verdict.NOT_MONGODB, _constant("our own bytes came back")),
+    Rule("echo", _flawed("echo of the request"), Verdict.NOT_MONGODB, _no_detail),
     Rule("not-a-mongodb-header", _flawed("not a MongoDB header"), Verdict.NOT_MONGODB, _say_attempts),
     Rule(
         "protocol-broken", lambda f: any(a.protocol_error for a in f.attempts), Verdict.UNKNOWN, _say_attempts
@@ -364,5 +354,5 @@ RULES: tuple[Rule, ...] = (
     Rule("reply-cut-short", _any_bytes, Verdict.UNKNOWN, _say_attempts),
     Rule("silent", _timed_out, Verdict.UNKNOWN, _say_attempts),
     Rule("closed-without-reply", lambda f: bool(f.attempts), Verdict.UNKNOWN, _say_attempts),
-    Rule("not-asked", lambda _: True, Verdict.UNKNOWN, _constant("no connection was made")),
+    Rule("not-asked", lambda _: True, Verdict.UNKNOWN, _no_detail),
 )

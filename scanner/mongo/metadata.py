@@ -21,6 +21,7 @@ from scanner.mongo.exposure import assemble
 from scanner.mongo.facts import Depth, Document, Facts, Limits, Reply
 from scanner.mongo.inventory import (
     NOT_TOLD,
+    UNSENDABLE,
     CollectionState,
     DatabaseState,
     from_namespaces,
@@ -46,9 +47,8 @@ SIZES_OF_ALL: Final = 200  # beyond this many databases, sizes come from dbStats
 SLOW_IN_A_ROW: Final = 2
 DATABASE_BYTES: Final = 400  # of memory that a database takes besides its name, notes included
 TASK_BYTES: Final = 100
-NOTE_LENGTH: Final = 200
 FEW_IDS: Final = 20  # among so few random ids, none may look older than MongoDB
-NO_ID_INDEX: Final = "no index on _id: its newest id would mean reading documents"
+NO_ID_INDEX: Final = "no-id-index"
 
 _RAN_OUT_OF_TIME: Final = 50
 _ON_A_VIEW: Final = 166
@@ -125,7 +125,7 @@ class MetadataPlan:
         if kind is TaskKind.COUNTS:
             told = read_db_stats(state, reply.document)
             if not told:
-                state.add_note(f"{kind.value} {NOT_TOLD}: {reply.command} says ok without a count")
+                state.add_note(NOT_TOLD, f"{kind.value}: {reply.command} says ok without a count")
         elif kind is TaskKind.NAMES:
             told = self._read_names(request, state, reply.document)
         else:
@@ -160,7 +160,7 @@ class MetadataPlan:
         for state in self._databases.values():
             refusal = sendable(state.sent)
             if refusal:
-                state.add_note(refusal)
+                state.add_note(UNSENDABLE, refusal)
             elif not state.names_known:
                 askable.append(state.sent)
         kinds = [TaskKind.COUNTS] if self._depth is Depth.DATABASES else [TaskKind.COUNTS, TaskKind.NAMES]
@@ -207,11 +207,11 @@ class MetadataPlan:
     def _read_names(self, request: Request, state: DatabaseState, document: Document) -> bool:
         batch = first_batch(document)
         if batch is None:
-            state.add_note(f"{TaskKind.NAMES.value} {NOT_TOLD}: {request.command} says ok without a list")
+            state.add_note(NOT_TOLD, f"{TaskKind.NAMES.value}: {request.command} says ok without a list")
             return False
         nameless = sum(1 for entry in batch if not (isinstance(entry, dict) and text(entry.get("name"))))
         if nameless:
-            state.add_note(f"{TaskKind.NAMES.value} {NOT_TOLD}: {nameless} entries without a name")
+            state.add_note(NOT_TOLD, f"{TaskKind.NAMES.value}: {nameless} entries without a name")
         if request.command is Command.LEGACY_NAMESPACES:
             batch = list(from_namespaces(state.sent, batch))
         new, size = read_names(state, batch, self._limits.collections_kept - self._collections)
@@ -220,13 +220,13 @@ class MetadataPlan:
         cursor = sub(document, "cursor", "id")
         more = cursor if isinstance(cursor, int) and not isinstance(cursor, bool) else 0
         if self._collections >= self._limits.collections_kept:
-            state.add_note(f"names not all kept: at most {self._limits.collections_kept} of a server")
+            state.add_note("names-not-all-kept", f"at most {self._limits.collections_kept} of a server")
         elif more == 0:
             state.names_known = not nameless
         else:
             reason = self._why_not_on(state, document, more, new)
             if reason:
-                state.add_note(f"names not all read: {reason}")
+                state.add_note("names-not-all-read", reason)
             else:
                 self._rounds += 1
                 self._queue.appendleft(Task(TaskKind.NAMES, state.sent, cursor=more))
@@ -265,7 +265,7 @@ class MetadataPlan:
             if other is not None and collection.type != "timeseries":
                 self._queue.appendleft(Task(kind, state.sent, collection.sent, form=other))
                 return False
-            collection.add_note(f"{kind.value} {NOT_TOLD}: {request.command} says ok without a count")
+            collection.add_note(NOT_TOLD, f"{kind.value}: {request.command} says ok without a count")
         self._ask_for_newest(state, collection)
         return told
 
@@ -286,15 +286,15 @@ class MetadataPlan:
         end = next(iter(found), {})
         at = moment(end.get("t")) or time_of(end.get("_id"))
         if batch is None or (batch and at is None):
-            collection.add_note(f"{kind.value} {NOT_TOLD}: an answer without an id's time")
+            collection.add_note(NOT_TOLD, f"{kind.value}: an answer without an id's time")
         elif kind is not TaskKind.NEWEST:
             self._judge_ids(kind, state, collection, at)
         elif at is None:
-            collection.add_note("no document here has an ObjectId of a time until now as its id")
+            collection.add_note("no-object-id")
         else:
             collection.newest = at
             if collection.shards > 1:
-                collection.add_note(f"over {collection.shards} shards")
+                collection.add_note("sharded", f"{collection.shards} shards")
             if at >= activity.FIRST_RELEASE:
                 self._newest.append(Task(TaskKind.OLDEST, state.sent, collection.sent))
         return at is not None
@@ -308,7 +308,7 @@ class MetadataPlan:
         if kind is TaskKind.BEYOND or at < activity.FIRST_RELEASE:
             collection.newest = None
             when = "after now" if kind is TaskKind.BEYOND else "before MongoDB's first release"
-            collection.add_note(f"its ids do not come from a clock: one would be of a time {when}")
+            collection.add_note("ids-not-from-a-clock", when)
         elif collection.documents is not None and collection.documents <= FEW_IDS:
             self._newest.append(Task(TaskKind.BEYOND, state.sent, collection.sent))
 
@@ -320,11 +320,11 @@ class MetadataPlan:
                 self._stopped.add(kind)
         collection = _collection(request, state)
         if collection is None:
-            state.add_note(f"{kind.value} {NOT_TOLD}: {describe(reply)}"[:NOTE_LENGTH])
+            state.add_note(NOT_TOLD, f"{kind.value}: {describe(reply)}")
         elif code == _ON_A_VIEW:
             collection.type = "view"
         elif code in _GONE:
-            collection.note = "gone between listing and asking"
+            collection.add_note("gone")
         elif code in NOT_KNOWN and self._ask_otherwise(kind, request, collection):
             pass
         elif kind is TaskKind.NEWEST and code in _BAD_HINT:
@@ -332,7 +332,7 @@ class MetadataPlan:
         elif code in _BAD_STAGE and kind is TaskKind.STATISTICS and self._count_instead(request, collection):
             pass
         else:
-            collection.add_note(f"{kind.value} {NOT_TOLD}: {describe(reply)}"[:NOTE_LENGTH])
+            collection.add_note(NOT_TOLD, f"{kind.value}: {describe(reply)}")
 
     def _ask_otherwise(self, kind: TaskKind, request: Request, collection: CollectionState) -> bool:
         """Put the question again in an older form. A time series is never counted: that would read it all."""
@@ -373,8 +373,10 @@ def _collection(request: Request, state: DatabaseState) -> CollectionState | Non
 def _measurable(state: DatabaseState, collection: CollectionState) -> bool:
     if collection.type == "view" or collection.system:
         return False
-    collection.note = sendable(state.sent, collection.sent)
-    return not collection.note
+    refusal = sendable(state.sent, collection.sent)
+    if refusal:
+        collection.add_note(UNSENDABLE, refusal)
+    return not refusal
 
 
 def _in_turn(columns: list[tuple[str, list[str]]]) -> Iterator[Task]:

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from results.record import Collection, Database, Ransom
+from results.record import NO_RANSOM, Collection, Database, Ransom, Reason
 from scanner.mongo.tables import table
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ def judge(databases: Sequence[Database], storage_engine: str = "", *, complete: 
     kept = likely or [suspect for suspect in suspects if suspect.level == "possible"]
     if not kept:
         if markers:
-            reasons = ["a name that a third party leaves as a mark, not a ransom note"]
+            reasons = [Reason(code="mark-of-a-third-party", detail=markers[0])]
             return Ransom(level="third_party_marker", names=markers[:NAMES_KEPT], reasons=reasons)
-        return Ransom()
+        return NO_RANSOM
     wiped = _wiped(kept, users, complete=complete)
     return Ransom(
         level="likely" if likely else "possible",
@@ -217,15 +217,12 @@ def _holds_data(database: Database, suspect: _Suspect | None) -> bool | None:
     return False if database.empty else None
 
 
-def _reason(suspect: _Suspect) -> str:
-    words = {
-        "S": "a known name of a ransom note",
-        "M": "a name often seen on ransom notes",
-        "W": "a name seen on ransom notes",
-    }
-    known = "a name like those of ransom notes" if suspect.entry.variant else words[suspect.strength]
-    signs = f"; {', '.join(suspect.signs)}" if suspect.signs else ""
-    return f"{suspect.name}: {known}{signs}"
+_CODES = {"S": "known-note-name", "M": "frequent-note-name", "W": "seen-note-name"}
+
+
+def _reason(suspect: _Suspect) -> Reason:
+    code = "like-a-note-name" if suspect.entry.variant else _CODES[suspect.strength]
+    return Reason(code=code, detail=": ".join(filter(None, (suspect.name, ", ".join(suspect.signs)))))
 
 
 def _is_marker(name: str) -> bool:

@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from results.reading import read_run
+from results.reading import read_records
+from results.record import Observation
 from results.sinks.stdout import Follower, follow_journal
 from results.verdict import Verdict
 from scanner.engine.accounts import Accounts
@@ -176,7 +177,11 @@ class Parts:
         directory = self.prepared.begun.directory
         if len(directory.manifest.starts) < 2:
             return 0
-        answered = {line.event_id for line in read_run(directory.path) if line.verdict in ALWAYS_LINES}
+        answered = {
+            line.event_id
+            for line in read_records(directory.path)
+            if isinstance(line, Observation) and line.verdict in ALWAYS_LINES
+        }
         return max(0, len(answered) - sum(self.engine.accounts.outcomes[each] for each in ALWAYS_LINES))
 
     def _blind(self) -> str:

@@ -34,7 +34,7 @@ ALWAYS_LINES = (
 
 class _Line(Struct):
     event_id: str
-    verdict: str
+    verdict: str = ""  # of an observation's line
 
 
 def contradiction(checkpoint: Checkpoint, directory: Path, order: Order) -> str:
@@ -97,5 +97,6 @@ def _servers_by_verdict(directory: Path, position: Position) -> dict[Verdict, se
                 if left < 0:
                     break
             line = decoder.decode(raw)
-            seen[Verdict(line.verdict)].add(hash(line.event_id))
+            if line.verdict:
+                seen[Verdict(line.verdict)].add(hash(line.event_id))
     return seen

@@ -45,7 +45,7 @@ def _row(asked: Asked) -> dict[str, Any]:
     record = asked.observation
     return {
         "verdict": record.verdict.value if record is not None else str(asked.failure),
-        "rule": record.evidence[0].rule if record is not None else "",
+        "rule": record.evidence[0].code if record is not None else "",
         "seconds": asked.seconds,
         "received": record.timing.bytes_received if record is not None else 0,
         "databases": len(record.exposure.databases) if record is not None and record.exposure else 0,

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from bson import Int64
 
-from results.record import MAX_LINE, from_json, to_json
+from results.lines import MAX_LINE, MAX_OBSERVATION, to_lines
 from results.verdict import Verdict
 from scanner.lab import wire
 from scanner.lab.data import StoredCollection, StoredDatabase, data_set
@@ -24,6 +24,8 @@ from scanner.lab.versions import V2_6, V3_2, V7_0, Release
 from scanner.mongo.facts import Depth
 from scanner.network.connect.base import Timeouts
 from tests.accuracy.asking import ask
+from tests.support.lines import read_back
+from tests.support.reasons import written
 
 if TYPE_CHECKING:
     from results.record import Exposure, Observation
@@ -85,15 +87,15 @@ async def test_names_that_are_no_utf8_keep_their_bytes_to_the_last_line() -> Non
     assert found["broken-\ufffd"].name_hex == RAW[2].hex()
     assert found["données"].name_hex == found["shop"].name_hex == found["a.b.c"].name_hex == ""
     for name in ("latin-\ufffdt\ufffd", "\ufffd\ufffd", "broken-\ufffd", "a.b.c", "with space"):
-        assert "not asked" in found[name].note, name
+        assert "not asked" in written(found[name].notes), name
         assert found[name].documents is None
-    assert found["shop"].note == ""
-    line = to_json(record)
-    assert line.isascii()
-    again = from_json(line)
+    assert found["shop"].notes == []
+    lines = to_lines(record)
+    assert all(line.isascii() for line in lines)
+    again = read_back(lines)
     assert again.exposure is not None
     assert [d.name_hex for d in again.exposure.databases] == [d.name_hex for d in found.values()]
-    assert json.loads(line)["exposure"]["database_count"] == len(RAW)
+    assert json.loads(lines[0])["exposure"]["database_count"] == len(RAW)
 
 
 @pytest.mark.parametrize("version", [V2_6, V3_2, V7_0], ids=lambda v: v.text)
@@ -123,10 +125,11 @@ async def test_ten_thousand_databases(version: Release) -> None:
     told = [database for database in exposure.databases if database.documents is not None]
     assert len(told) >= 1_000
     assert any("counts of databases" in gap for gap in exposure.truncated), exposure.truncated
-    line = to_json(record)
-    assert len(line) <= MAX_LINE
-    assert from_json(line).truncated  # what the line could not hold
-    assert json.loads(line)["exposure"]["database_count"] == 10_003
+    lines = to_lines(record)
+    assert len(lines[0]) <= MAX_OBSERVATION
+    assert len(lines) == 10_001
+    assert json.loads(lines[0])["exposure"]["database_count"] == 10_003
+    assert read_back(lines) == record
 
 
 async def test_fifty_thousand_collections() -> None:
@@ -138,26 +141,27 @@ async def test_fifty_thousand_collections() -> None:
     (found,) = [database for database in exposure.databases if database.name == "crowd"]
     assert 49_900 <= len(found.collections) <= 50_000
     assert not found.collections_known
-    assert "names not all kept" in found.note
+    assert "names not all kept" in written(found.notes)
     assert sum(each.documents == 1 for each in found.collections) == 200
     assert any("statistics of collections" in gap for gap in exposure.truncated), exposure.truncated
-    line = to_json(record)
-    assert len(line) <= MAX_LINE
-    assert from_json(line).truncated
+    lines = to_lines(record)
+    assert len(lines[0]) <= MAX_OBSERVATION
+    assert max(map(len, lines)) <= MAX_LINE
+    assert read_back(lines) == record
 
 
 async def test_replies_of_48_mb_break_no_cap() -> None:
     """A list of databases is proven by its beginning; one of collections is given up, and that is told."""
     listed = await asked_of(find("list_48mb"), timeouts=USUAL)
     assert listed.verdict is Verdict.OPEN
-    assert listed.evidence[0].rule == "list-truncated"
+    assert listed.evidence[0].code == "list-truncated"
     assert listed.timing.bytes_received < 2 * 1024**2
     assert any("none of it was kept" in gap for gap in exposure_of(listed).truncated)
     collections = await asked_of(find("collections_48mb"), timeouts=USUAL)
     exposure = exposure_of(collections)
     assert collections.timing.bytes_received < 8 * 1024**2
     (shop,) = [database for database in exposure.databases if database.name == "shop"]
-    assert "too large" in shop.note
+    assert "too large" in written(shop.notes)
     assert shop.size_bytes
     assert any("a note about what is missing" in gap for gap in exposure.truncated)
 
@@ -176,7 +180,7 @@ async def test_views_time_series_and_capped_collections() -> None:
     assert (told["plain"].type, told["plain"].documents) == ("collection", 5)
     assert (told["view"].type, told["view"].documents, told["view"].last_write) == ("view", None, None)
     assert (told["metrics"].type, told["metrics"].documents) == ("timeseries", None)
-    assert "buckets" in told["metrics"].note
+    assert "buckets" in written(told["metrics"].notes)
     assert told["log"].capped
 
 
@@ -204,4 +208,4 @@ async def test_sizes_that_would_be_costly_are_not_asked_of_many_databases() -> N
     assert lists
     assert all(document.get("nameOnly") for document in lists)
     assert all(database.documents is not None for database in exposure_of(record).databases)
-    assert msgspec.json.decode(to_json(record))["exposure"]["truncated"] == []
+    assert "truncated" not in msgspec.json.decode(to_lines(record)[0])["exposure"]

@@ -48,7 +48,7 @@ def is_the_recorded_one(seen: Observation, case: tuple[str, str, str]) -> None:
     """Verdict, rule, version and role of a recording without TLS."""
     version, scenario, node = case
     verdict, rule, role = EXPECTED[case]
-    assert (seen.verdict, seen.evidence[0].rule) == (verdict, rule), case
+    assert (seen.verdict, seen.evidence[0].code) == (verdict, rule), case
     if verdict is Verdict.UNKNOWN:
         return
     assert seen.server is not None

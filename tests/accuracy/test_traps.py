@@ -87,7 +87,7 @@ async def test_352_says_nothing_about_access() -> None:
         return document
 
     record = (await asked_of(_changed(refuses))).record
-    assert (record.verdict, record.evidence[0].rule) == (Verdict.UNKNOWN, "op-query-refused")
+    assert (record.verdict, record.evidence[0].code) == (Verdict.UNKNOWN, "op-query-refused")
     assert (await replayed("7.1.0", "open_data"))[0].record.verdict is Verdict.OPEN
     assert (await replayed("7.1.0", "auth_user"))[0].record.verdict is Verdict.AUTH_REQUIRED
 
@@ -143,10 +143,10 @@ async def test_a_full_server_is_not_one_that_requires_tls(version: str) -> None:
     first = [facts(asked).attempts[0] for asked in (full, requires)]
     assert all(a.layer is Layer.PLAIN and not a.bytes_received for a in first)
     assert all(a.ending in (Ending.CLOSED, Ending.RESET) for a in first)
-    assert (full.record.verdict, full.record.evidence[0].rule) == (Verdict.UNKNOWN, "closed-without-reply")
+    assert (full.record.verdict, full.record.evidence[0].code) == (Verdict.UNKNOWN, "closed-without-reply")
     assert full.record.target.tls is None or not full.record.target.tls.version
     assert requires.record.verdict is Verdict.OPEN
-    assert [e.rule for e in requires.record.evidence] == ["databases-listed", "tls"]
+    assert [e.code for e in requires.record.evidence] == ["databases-listed", "tls"]
 
 
 @trap("a missing client certificate shows as a finished handshake and a bare end of stream, in every version"
@@ -210,7 +210,7 @@ async def test_an_old_server_seen_from_loopback_may_be_the_exception() -> None:
     local, _ = await replayed("2.6.0-rc1", "auth_no_user", "from_127.0.0.1")
     remote, _ = await replayed("2.6.0-rc1", "auth_no_user", "as_remote", local=False)
     assert local.record.verdict is Verdict.OPEN
-    assert "localhost-exception-possible" in [e.rule for e in local.record.evidence]
+    assert "localhost-exception-possible" in [e.code for e in local.record.evidence]
     assert remote.record.verdict is Verdict.AUTH_REQUIRED
 
 
@@ -253,4 +253,4 @@ async def test_silence_is_unknown() -> None:
 
     mute_server = Personality(name="mute", description="", verdict=Verdict.UNKNOWN, talk=mute)
     record = (await asked_of(mute_server, timeouts=HASTY)).record
-    assert (record.verdict, record.evidence[0].rule) == (Verdict.UNKNOWN, "silent")
+    assert (record.verdict, record.evidence[0].code) == (Verdict.UNKNOWN, "silent")

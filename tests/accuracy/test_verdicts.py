@@ -33,7 +33,7 @@ async def test_verdict(situation: Situation) -> None:
         asked = await ask((server.host, server.port), timeouts=timeouts, local=situation.local)
     assert server.record.failures == []
     record = asked.record
-    assert (record.verdict, record.evidence[0].rule) == (proof.verdict, proof.rule), record.evidence
+    assert (record.verdict, record.evidence[0].code) == (proof.verdict, proof.rule), record.evidence
     assert record.evidence[0].detail
     if situation.topology:
         assert record.server is not None

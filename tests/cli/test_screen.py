@@ -71,13 +71,17 @@ def observation(owner: str = "we\x1b[31mb", ip: str = "10.20.0.7") -> Observatio
     """A finding whose owner tries to steer the terminal."""
     return Observation(
         event_id="e",
+        finding_id="f",
         run_id="R1",
         observed_at="2026-11-24T12:00:00.000Z",
         target=Endpoint(ip=ip, port=27017),
         owner=Owner(owner=owner),
         verdict=Verdict.OPEN,
         severity=Severity.CRITICAL,
-        exposure=Exposure(database_count=1, total_size_bytes=60_000_000_000, documents=693_000),
+        severity_number=5,
+        exposure=Exposure(
+            access="not_told", database_count=1, total_size_bytes=60_000_000_000, documents=693_000
+        ),
     )
 
 

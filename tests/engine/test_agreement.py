@@ -16,8 +16,14 @@ from scanner.network.driver.driver import OLDEST_WIRE, DriverOpinion, Saw, from_
 def test_the_driver_has_no_opinion_of_servers_older_than_it_knows() -> None:
     """Silence of the driver says nothing where it does not speak the server's language."""
     silent = DriverOpinion("no_answer", error="timed out")
-    assert confirm(Verdict.OPEN, ["shop"], silent, server=Server(max_wire_version=0)).agrees is None
-    assert confirm(Verdict.OPEN, ["shop"], silent, server=Server(max_wire_version=21)).agrees is False
+    assert (
+        confirm(Verdict.OPEN, ["shop"], silent, server=Server(product="mongodb", max_wire_version=0)).agrees
+        is None
+    )
+    assert (
+        confirm(Verdict.OPEN, ["shop"], silent, server=Server(product="mongodb", max_wire_version=21)).agrees
+        is False
+    )
     assert common.MIN_SUPPORTED_WIRE_VERSION == OLDEST_WIRE
 
 

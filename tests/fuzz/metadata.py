@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from results.record import from_json, to_json
+from results.lines import MAX_LINE, MAX_OBSERVATION, to_lines
 from scanner.mongo.answers import wire_version
 from scanner.mongo.commands import RefusedRequest, encode, is_legacy
 from scanner.mongo.dialogue import Dialogue
@@ -15,6 +15,7 @@ from tests.fuzz.observing import observation
 from tests.fuzz.oracle import check_requests, must
 from tests.fuzz.source import Source
 from tests.fuzz.talk import CLIENT, KNOWN
+from tests.support.lines import read_back
 
 if TYPE_CHECKING:
     from scanner.mongo.commands import Request
@@ -116,6 +117,12 @@ def _record(plan: MetadataPlan, facts: Facts) -> None:
     dialogue.facts = facts
     dialogue._plan = plan  # the one seam where a plan enters a record
     seen = observation(dialogue)
-    line = to_json(seen)
-    must(line.isascii() and line.count(b"\n") == 1, "a line that is more than one")
-    must(from_json(line).verdict is seen.verdict, "a record that does not read back")
+    lines = to_lines(seen)
+    must(len(lines[0]) <= MAX_OBSERVATION, "an observation that is too long")
+    for line in lines:
+        must(line.isascii() and line.count(b"\n") == 1, "a line that is more than one")
+        must(len(line) <= MAX_LINE, "a line that is too long")
+    again = read_back(lines)
+    must(again.verdict is seen.verdict, "a record that does not read back")
+    held = again.exposure.databases if again.exposure is not None else []
+    must(len(held) == len(exposure.databases), "databases that were lost on the way to the journal")

@@ -120,7 +120,7 @@ def check_open(judgement: Judgement, conversations: list[Conversation]) -> None:
     if judgement.verdict is Verdict.OPEN_NO_DATA:
         must(answers, "open_no_data without any answer to a question that needs a privilege")
         return
-    rule = judgement.evidence[0].rule
+    rule = judgement.evidence[0].code
     must(any(_shows_open(rule, answer) for answer in answers), "open by", rule, "without proof")
 
 

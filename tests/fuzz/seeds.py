@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from results.record import to_json
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from tests.fuzz.observing import observation
 from tests.fuzz.talk import CLIENT, KNOWN
+from tests.support.lines import line_of
 from tests.support.recordings import load, scenarios
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def edges() -> Iterator[bytes]:
     for entry in ("127.0.0.1", "127.0.0.0/8", "[::1]:27017", "::ffff:127.0.0.1", "127.0.0.1-127.0.0.9:1-2"):
         yield b"\x02" + entry.encode()
     talk = Dialogue(client=CLIENT, depth=Depth.VERDICT, limits=Limits(), loopback=False)
-    line = to_json(observation(talk))
+    line = line_of(observation(talk))
     yield b"\x01" + line
     yield b"\x01" + line + line[:-40]
     hello = bytes.fromhex("160303002c0200002803030000") + b"\x5a" * 30 + bytes.fromhex("00c02f00")

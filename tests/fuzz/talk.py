@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import bson
 from bson.errors import BSONError
 
-from results.record import from_json, to_json
+from results.lines import to_lines
 from scanner.contact import Ending, TlsSession
 from scanner.mongo.commands import client_metadata
 from scanner.mongo.dialogue import Dialogue
@@ -18,6 +18,7 @@ from scanner.mongo.metadata import MetadataPlan
 from tests.fuzz.observing import observation
 from tests.fuzz.oracle import VERDICTS, Conversation, check_open, check_requests, must
 from tests.fuzz.source import Source
+from tests.support.lines import read_back
 
 if TYPE_CHECKING:
     from tests.support.replay import Message
@@ -212,7 +213,7 @@ def _play(data: bytes, size: int) -> tuple[Dialogue, Judgement]:
     check_open(judgement, stage.talks)
     seen = observation(dialogue)
     must(seen.verdict is judgement.verdict, "two judgements")
-    must(from_json(to_json(seen)).verdict is judgement.verdict, "a record that does not read back")
+    must(read_back(to_lines(seen)).verdict is judgement.verdict, "a record that does not read back")
     return dialogue, judgement
 
 

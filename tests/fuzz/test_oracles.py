@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import bson
 import pytest
 
-from results.record import Evidence
+from results.record import Reason
 from results.verdict import Verdict
 from scanner.mongo import bson_check
 from scanner.mongo.commands import build_info, encode
@@ -28,7 +28,7 @@ LOCKED = bytes([5, 2, 2, 0, 2, 6, 2, 14, 2, 14])  # isMaster, buildInfo, and cod
 
 def test_open_without_a_list_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     talk.run(LOCKED)
-    lie = Judgement(Verdict.OPEN, [Evidence(rule="databases-listed", detail="")])
+    lie = Judgement(Verdict.OPEN, [Reason(code="databases-listed", detail="")])
     monkeypatch.setattr("tests.fuzz.talk.judge", lambda facts: lie)
     with pytest.raises(BrokenPromiseError, match="without proof"):
         talk.run(LOCKED)
@@ -36,7 +36,7 @@ def test_open_without_a_list_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("rule", ["databases-listed", "list-truncated", "not-primary", "too-slow"])
 def test_no_answer_shows_nothing_by_any_rule(rule: str) -> None:
-    judgement = Judgement(Verdict.OPEN, [Evidence(rule=rule, detail="")])
+    judgement = Judgement(Verdict.OPEN, [Reason(code=rule, detail="")])
     with pytest.raises(BrokenPromiseError, match="without proof"):
         check_open(judgement, [Conversation()])
 

@@ -17,7 +17,7 @@ from tests.support.converse import converse
 from tests.support.scripted import Script, Scripted
 
 if TYPE_CHECKING:
-    from results.record import Exposure, Server
+    from results.record import Exposure, Reason, Server
     from results.verdict import Severity, Verdict
 
 Doc = dict[str, Any]
@@ -80,7 +80,7 @@ class Seen:
     server: Server
     exposure: Exposure
     severity: Severity
-    reasons: list[str]
+    reasons: list[Reason]
 
     @property
     def database(self) -> Any:
@@ -106,7 +106,7 @@ def ask(script: dict[str, Script], *, loopback: bool = False, depth: Depth = Dep
         peer,
         dialogue,
         judgement.verdict,
-        judgement.evidence[0].rule,
+        judgement.evidence[0].code,
         server,
         exposure,
         level,

@@ -56,7 +56,7 @@ def asked(page: bytes, *, loopback: bool = False, chunk: int = 0) -> Dialogue:
 )  # fmt: skip
 def test_verdicts(page: bytes, loopback: bool, verdict: Verdict, rule: str, chunk: int) -> None:
     judgement = judge(asked(page, loopback=loopback, chunk=chunk).facts)
-    assert (judgement.verdict, judgement.evidence[0].rule) == (verdict, rule)
+    assert (judgement.verdict, judgement.evidence[0].code) == (verdict, rule)
 
 
 def test_cut_anywhere_is_never_shown() -> None:

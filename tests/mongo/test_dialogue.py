@@ -180,7 +180,7 @@ def test_api_version_is_sent_when_demanded() -> None:
     )
     dialogue, judgement = ask(peer)
     assert judgement.verdict is Verdict.OPEN
-    assert "api-version" in [e.rule for e in judgement.evidence]
+    assert "api-version" in [e.code for e in judgement.evidence]
     assert dialogue.facts.build_info is not None
     assert dialogue.facts.build_info.document == BUILD
     peer = Scripted(
@@ -193,16 +193,16 @@ def test_api_version_is_sent_when_demanded() -> None:
     )
     assert ask(peer)[0].facts.max_wire_version == 21
     peer = Scripted({**MODERN, "listDatabases": error(498870, "apiVersion")})
-    assert ask(peer)[1].evidence[0].rule == "api-version-required"
+    assert ask(peer)[1].evidence[0].code == "api-version-required"
 
 
 def test_13435_is_asked_once_more() -> None:
     not_yet = error(13435, "not master and slaveOk=false")
     local = {"listCollections": {"cursor": {"id": 0, "firstBatch": []}, "ok": 1.0}}
     peer = Scripted({**MODERN, "listDatabases": [not_yet, LISTED]})
-    assert ask(peer)[1].evidence[0].rule == "databases-listed"
+    assert ask(peer)[1].evidence[0].code == "databases-listed"
     peer = Scripted({**MODERN, **local, "listDatabases": not_yet})
-    assert ask(peer)[1].evidence[0].rule == "not-primary"
+    assert ask(peer)[1].evidence[0].code == "not-primary"
     assert peer.commands().count("listDatabases by OP_MSG") == 2
 
 
@@ -214,7 +214,7 @@ def test_empty_list_through_the_exception_of_4_0_is_not_open() -> None:
     refused = error(13, "not authorized on local to execute command")
     peer = Scripted({**MODERN, "listDatabases": EMPTY, "listCollections": refused})
     _, judgement = ask(peer, loopback=True)
-    assert (judgement.verdict, judgement.evidence[0].rule) == (Verdict.AUTH_REQUIRED, "localhost-exception")
+    assert (judgement.verdict, judgement.evidence[0].code) == (Verdict.AUTH_REQUIRED, "localhost-exception")
     assert peer.seen[-1].namespace == "local.$cmd"
     assert "authorizedCollections" not in peer.seen[-1].documents[0]
 

@@ -100,7 +100,7 @@ def test_an_echo_is_not_mongodb() -> None:
             return super().answer(request)._replace(reply=request)
 
     _, judgement = ask(Echo({"*": SILENT}))
-    assert (judgement.verdict, judgement.evidence[0].rule) == (Verdict.NOT_MONGODB, "echo")
+    assert (judgement.verdict, judgement.evidence[0].code) == (Verdict.NOT_MONGODB, "echo")
 
 
 def test_a_second_reply_that_nobody_asked_for_is_never_an_answer() -> None:
@@ -142,7 +142,7 @@ def test_a_list_over_the_cap_is_open_and_truncated() -> None:
     dialogue, judgement = ask(
         Scripted({**MODERN, "listDatabases": many}), limits=limits, depth=Depth.DATABASES, plan=Recorder([])
     )
-    assert (judgement.verdict, judgement.evidence[0].rule) == (Verdict.OPEN, "list-truncated")
+    assert (judgement.verdict, judgement.evidence[0].code) == (Verdict.OPEN, "list-truncated")
     assert dialogue.facts.build_info is not None
     assert dialogue.facts.metadata_cut.startswith("too large")
 
@@ -162,10 +162,10 @@ def test_the_hosts_time_is_over() -> None:
     dialogue.connected(Layer.PLAIN)
     dialogue.abort(Ending.TIMEOUT)
     assert dialogue.next is Next.DONE
-    assert judge(dialogue.facts).evidence[0].rule == "silent"
+    assert judge(dialogue.facts).evidence[0].code == "silent"
     never = make()
     never.abort(Ending.TIMEOUT)
-    assert judge(never.facts).evidence[0].rule == "not-asked"
+    assert judge(never.facts).evidence[0].code == "not-asked"
 
 
 def test_evidence_can_always_be_written_as_json() -> None:

@@ -140,7 +140,7 @@ def test_any_stream_in_any_chunking(
 ) -> None:
     whole = run(streams, endings, 10**6, tls=tls)
     assert whole.verdict in VERDICTS
-    assert whole.evidence[0].rule
+    assert whole.evidence[0].code
     assert run(streams, endings, size, tls=tls) == whole
 
 

@@ -25,7 +25,7 @@ from tests.support.scripted import CLOSE, SILENT, Scripted
 def test_tls_after_a_plain_close() -> None:
     _, judgement = ask(Scripted(CLOSING), TlsPeer(session(), Scripted(dict(MODERN))))
     assert judgement.verdict is Verdict.OPEN
-    assert "inside TLS" in judgement.evidence[1].detail
+    assert judgement.evidence[1].code == "tls-only"
 
 
 def test_tls_after_a_plain_alert() -> None:
@@ -49,14 +49,14 @@ def test_silence_on_both_is_silent() -> None:
     dialogue.ended(Ending.TIMEOUT)
     steps.append(dialogue.next)
     assert steps == [Next.OPEN_TLS, Next.DONE]
-    assert judge(dialogue.facts).evidence[0].rule == "silent"
+    assert judge(dialogue.facts).evidence[0].code == "silent"
 
 
 def test_a_full_server_is_not_taken_for_one_that_requires_tls() -> None:
     """It closes without a byte, in the clear and inside TLS."""
     peer = Scripted({}, closes_at_once=True)
     dialogue, judgement = ask(peer)
-    assert (judgement.verdict, judgement.evidence[0].rule) == (Verdict.UNKNOWN, "closed-without-reply")
+    assert (judgement.verdict, judgement.evidence[0].code) == (Verdict.UNKNOWN, "closed-without-reply")
     assert len(dialogue.facts.attempts) == 3
 
 

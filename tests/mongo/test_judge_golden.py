@@ -25,6 +25,7 @@ from tests.mongo.list_cases import (
     Doc,
     error,
 )
+from tests.support.reasons import written
 
 if TYPE_CHECKING:
     from results.verdict import Verdict
@@ -51,8 +52,8 @@ def facts(
 )
 def test_list_databases(listed: Doc, hello: Doc, verdict: Verdict, rule: str) -> None:
     judgement = judge(facts(listed, hello))
-    assert (judgement.verdict, judgement.evidence[0].rule) == (verdict, rule)
-    assert judgement.evidence[0].detail
+    assert (judgement.verdict, judgement.evidence[0].code) == (verdict, rule)
+    assert written(judgement.evidence)
 
 
 EMPTY = {"databases": [], "totalSize": 0.0, "ok": 1.0}
@@ -82,9 +83,9 @@ def test_an_empty_list_is_never_open(
     made = facts(EMPTY, confirm_list=confirm)
     made.confirm_privilege = said(privilege, "listCollections") if privilege else None
     judgement = judge(made)
-    assert (judgement.verdict, judgement.evidence[0].rule) == (verdict, rule)
+    assert (judgement.verdict, judgement.evidence[0].code) == (verdict, rule)
     if rule == "empty-but-privileged" and confirm is ATLAS:
-        assert "unconfirmed" in [e.rule for e in judgement.evidence]
+        assert "unconfirmed" in [e.code for e in judgement.evidence]
 
 
 def test_behind_the_gate_on_loopback_needs_a_privilege_too() -> None:
@@ -97,10 +98,10 @@ def test_behind_the_gate_on_loopback_needs_a_privilege_too() -> None:
 
 def test_from_loopback_an_open_old_server_says_that_it_may_be_the_exception() -> None:
     old = STANDALONE | {"maxWireVersion": 2}
-    rules = [e.rule for e in judge(facts(G17, old, loopback=True)).evidence]
+    rules = [e.code for e in judge(facts(G17, old, loopback=True)).evidence]
     assert "localhost-exception-possible" in rules
-    assert "localhost-exception-possible" not in [e.rule for e in judge(facts(G17, old)).evidence]
-    assert "localhost-exception-possible" not in [e.rule for e in judge(facts(G16, loopback=True)).evidence]
+    assert "localhost-exception-possible" not in [e.code for e in judge(facts(G17, old)).evidence]
+    assert "localhost-exception-possible" not in [e.code for e in judge(facts(G16, loopback=True)).evidence]
 
 
 def test_truncated_list_is_open() -> None:
@@ -113,11 +114,11 @@ def test_a_reply_that_was_no_bson_is_unknown() -> None:
     made = facts(None)
     made.list_databases = said(None, error="bson: ok stands twice in the reply")
     judgement = judge(made)
-    assert (judgement.verdict, judgement.evidence[0].rule) == (UNKNOWN, "no-usable-answer")
+    assert (judgement.verdict, judgement.evidence[0].code) == (UNKNOWN, "no-usable-answer")
     assert "ok stands twice" in judgement.evidence[0].detail
 
 
 def test_notes_on_handshake_and_api_version() -> None:
     made = facts(G16, error(59, "no such command: 'hello'"))
     made.api_version_required = True
-    assert [e.rule for e in judge(made).evidence] == ["databases-listed", "api-version", "handshake"]
+    assert [e.code for e in judge(made).evidence] == ["databases-listed", "api-version", "handshake"]

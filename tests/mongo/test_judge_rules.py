@@ -113,7 +113,7 @@ CERT = Verdict.TLS_CLIENT_CERTIFICATE_REQUIRED
 )
 def test_without_mongodb(attempts: list[Attempt], verdict: Verdict, rule: str) -> None:
     judgement = judge(alone(*attempts))
-    assert (judgement.verdict, judgement.evidence[0].rule) == (verdict, rule)
+    assert (judgement.verdict, judgement.evidence[0].code) == (verdict, rule)
 
 
 def test_other_protocol_inside_tls_says_so() -> None:

@@ -11,6 +11,7 @@ from scanner.mongo.commands import Command, Request, build_info, db_stats
 from scanner.mongo.facts import Depth, Document, Limits, Reply
 from scanner.mongo.metadata import MetadataPlan
 from tests.mongo.model import NOW, YESTERDAY, Coll, Model, error, magazine
+from tests.support.reasons import written
 
 
 @pytest.mark.parametrize(
@@ -98,9 +99,9 @@ def test_views_series_system_and_empty_collections_are_not_asked_for_ids() -> No
     assert stats == {"series", "empty", "clustered", "bare", "good"}
     found = {collection.name: collection for collection in exposure.databases[0].collections}
     assert found["series"].documents is None
-    assert "buckets" in found["series"].note
-    assert "no index on _id" in found["clustered"].note
-    assert "no index on _id" in found["bare"].note
+    assert "a time series" in written(found["series"].notes)
+    assert "no index on _id" in written(found["clustered"].notes)
+    assert "no index on _id" in written(found["bare"].notes)
     assert exposure.databases[0].documents == sum(c.documents for c in collections.values())
 
 
@@ -109,7 +110,7 @@ def test_a_sharded_collection_is_summed_over_its_shards() -> None:
     (found,) = exposure.databases[0].collections
     assert (found.documents, found.size_bytes, found.storage_bytes) == (30, 3000, 12288)
     assert found.capped
-    assert found.note == "over 3 shards"
+    assert written(found.notes) == "spread over several shards: 3 shards"
 
 
 def test_paging_reads_every_name_and_stops_at_its_bounds() -> None:
@@ -124,7 +125,7 @@ def test_paging_reads_every_name_and_stops_at_its_bounds() -> None:
     few = Model({"db": many}, batch=100).run(Limits(cursor_rounds=2, collections_asked=0))
     assert len(few.databases[0].collections) == 300
     assert not few.databases[0].collections_known
-    assert "2 more batches" in few.databases[0].note
+    assert "2 more batches" in written(few.databases[0].notes)
 
     kept = Model({"db": many, "other": {"c": Coll()}}, batch=100).run(
         Limits(collections_kept=120, collections_asked=0)
@@ -145,7 +146,7 @@ def test_a_cursor_that_lies_is_not_read_on(cursor: Document, words: str) -> None
     model = Model({"db": {"a": Coll()}})
     model.instead[Command.LIST_COLLECTIONS] = lambda _: {"cursor": cursor, "ok": 1.0}
     exposure = model.run()
-    assert words in exposure.databases[0].note
+    assert words in written(exposure.databases[0].notes)
     assert Command.GET_MORE not in {request.command for request in model.asked}
 
 
@@ -162,13 +163,13 @@ def test_a_cursor_without_end_ends() -> None:
     model.instead[Command.COLL_STATS_STAGE] = error(26)
     exposure = model.run(Limits(cursor_rounds=20))
     assert len(exposure.databases[0].collections) == 21
-    assert exposure.databases[0].collections[0].note == "gone between listing and asking"
+    assert written(exposure.databases[0].collections[0].notes) == "gone between listing and asking"
 
 
 def test_a_version_3_0_cursor_is_not_read_on() -> None:
     model = Model({"db": {f"c{n}": Coll() for n in range(3)}}, wire=3, batch=2)
     exposure = model.run()
-    assert "one batch" in exposure.databases[0].note
+    assert "one batch" in written(exposure.databases[0].notes)
     assert Command.GET_MORE not in {request.command for request in model.asked}
 
 
@@ -197,7 +198,7 @@ def test_fifty_thousand_collections_are_kept_and_bounded() -> None:
     assert len(exposure.databases[0].collections) == 50_000
     assert len(model.asked) < 500
     assert "databases with a note about what is missing: 1" in exposure.truncated
-    assert "at most 50000" in exposure.databases[0].note
+    assert "at most 50000" in written(exposure.databases[0].notes)
 
 
 def test_two_passes_choose_the_same_collections_whatever_the_servers_order() -> None:
@@ -220,13 +221,13 @@ def test_names_that_cannot_be_sent_back_are_listed_only() -> None:
     )
     exposure = model.run()
     assert {request.database for request in model.asked} == {"admin", "fine"}
-    notes = {database.name: database.note for database in exposure.databases}
+    notes = {database.name: written(database.notes) for database in exposure.databases}
     assert all("not asked" in note for name, note in notes.items() if name != "fine")
     (raw,) = [database for database in exposure.databases if database.name_hex == "e974e9"]
     assert raw.name == "\ufffdt\ufffd"
     found = {c.name: c for database in exposure.databases for c in database.collections}
-    assert "not asked" in found[".."].note
-    assert "not asked" in found["a$b"].note
+    assert "not asked" in written(found[".."].notes)
+    assert "not asked" in written(found["a$b"].notes)
     assert found["ok"].documents == 10
 
 
@@ -237,7 +238,7 @@ def test_a_long_name_is_cut_and_its_bytes_are_kept() -> None:
     assert len(long.name_hex) == 1024
     (collection,) = next(database for database in exposure.databases if database.name == "db").collections
     assert len(collection.name) == 256
-    assert "name in hex" in collection.note
+    assert collection.name_hex == (b"c" * 400).hex()
 
 
 def test_impossible_numbers_are_dropped_and_the_row_stays() -> None:
@@ -320,7 +321,7 @@ def test_ids_of_the_future_and_of_prehistory_are_labelled_and_never_the_answer()
     exposure = model.run()
     assert exposure.last_write is not None
     assert exposure.last_write.at == YESTERDAY
-    doubtful = [write.does_not_prove.split(":")[0] for write in exposure.activity]
+    doubtful = [caution for write in exposure.activity for caution in write.cautions]
     assert {"future", "implausible"} <= set(doubtful)
 
 

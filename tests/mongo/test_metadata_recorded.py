@@ -17,6 +17,7 @@ from scanner.mongo.metadata import MetadataPlan
 from scanner.mongo.severity import severity
 from scanner.mongo.values import moment
 from tests.support.converse import converse
+from tests.support.reasons import written
 from tests.support.recordings import load
 from tests.support.replay import Replay
 
@@ -112,7 +113,7 @@ def test_ransom_hints_and_severity(version: str, scenario: str, node: str) -> No
     }
     level, reasons = severity(Verdict.OPEN, identify(dialogue.facts, is_open=True), exposure)
     assert level is Severity.CRITICAL
-    assert any("extortionist" in reason for reason in reasons)
+    assert "extortionist" in written(reasons)
 
 
 @pytest.mark.parametrize(("version", "scenario", "node"), ALL)

@@ -8,6 +8,7 @@ from scanner.mongo.commands import Command
 from scanner.mongo.facts import Depth, Limits, Reply
 from scanner.mongo.metadata import MetadataPlan
 from tests.mongo.model import Coll, Model, error, magazine
+from tests.support.reasons import written
 
 
 @pytest.mark.parametrize("code", [59, 115, 238, 40324])
@@ -28,7 +29,7 @@ def test_when_no_form_is_known_the_record_says_so() -> None:
     for command in (Command.COLL_STATS, Command.COUNT):
         model.instead[command] = error(59, "no such command")
     exposure = model.run()
-    notes = [collection.note for collection in exposure.databases[0].collections]
+    notes = [written(collection.notes) for collection in exposure.databases[0].collections]
     assert all("no such command" in note for note in notes)
     counted = [r.arguments["collection"] for r in model.asked if r.command is Command.COUNT]
     assert "t" not in counted
@@ -66,7 +67,7 @@ def test_a_failed_question_becomes_a_note(command: Command, code: int, note: str
     model = Model({"db": {"c": Coll()}})
     model.instead[command] = error(code)
     (collection,) = model.run().databases[0].collections
-    assert note in collection.note
+    assert note in written(collection.notes)
 
 
 def test_a_view_that_was_not_called_one_is_found_out() -> None:
@@ -87,4 +88,4 @@ def test_a_lost_connection_is_said_and_not_asked_again() -> None:
     facts.metadata_cut = "the connection was closed"
     exposure = plan.exposure()
     assert "the conversation ended early: the connection was closed" in exposure.truncated
-    assert all("was closed" in database.note for database in exposure.databases)
+    assert all("was closed" in written(database.notes) for database in exposure.databases)

@@ -10,6 +10,7 @@ from bson import ObjectId
 
 from results.verdict import Severity, Verdict
 from tests.mongo.answering import BUILD, HELLO, LISTED, NOW, PART, Doc, ask, cursor, failure, honest
+from tests.support.reasons import written
 from tests.support.replay import Message, reply_to
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def test_op_msg_in_answer_to_op_query_is_a_traps(script: dict[str, Script], verd
     assert seen.server.product == "unknown"
     assert seen.server.honeypot_suspected
     assert any("OP_QUERY is answered by OP_MSG" in line for line in seen.server.product_evidence)
-    assert seen.server.vulnerabilities == []
+    assert seen.server.vulnerabilities is None
     assert seen.severity is Severity.LOW
 
 
@@ -148,7 +149,7 @@ def test_a_small_imitation_is_counted_all_the_same() -> None:
             collStats=failure(59),
         )
     )
-    assert (seen.server.product, seen.server.vulnerabilities) == ("unknown", [])
+    assert (seen.server.product, seen.server.vulnerabilities) == ("unknown", None)
     assert (seen.exposure.documents, seen.exposure.total_size_bytes) == (70, None)
 
 
@@ -259,7 +260,7 @@ def test_ids_that_no_clock_made_are_no_date(seconds: list[int], dated: bool) -> 
     seen = ask(honest(aggregate=ids(*seconds)))
     (shelves,) = seen.database.collections
     assert (shelves.last_write is not None) == dated
-    assert ("do not come from a clock" in shelves.note) == (not dated)
+    assert ("do not come from a clock" in written(shelves.notes)) == (not dated)
     assert (seen.exposure.last_write is not None) == dated
 
 
@@ -274,4 +275,4 @@ def test_the_other_end_untold_leaves_the_date_and_says_so() -> None:
 
     (shelves,) = ask(honest(aggregate=answer)).database.collections
     assert shelves.last_write is not None
-    assert "oldest ids not told" in shelves.note
+    assert "not told: oldest ids" in written(shelves.notes)

@@ -78,7 +78,7 @@ def test_every_recording_has_an_expectation() -> None:
 def test_verdict_version_and_role(case: tuple[str, str, str]) -> None:
     verdict, rule, expected_role = EXPECTED[case]
     dialogue, judgement = ask(case)
-    assert (judgement.verdict, judgement.evidence[0].rule, role(dialogue)) == (verdict, rule, expected_role)
+    assert (judgement.verdict, judgement.evidence[0].code, role(dialogue)) == (verdict, rule, expected_role)
     if verdict is not UNKNOWN:
         assert dialogue.facts.build_info is not None
         build = dialogue.facts.build_info.document or {}
@@ -131,7 +131,7 @@ def test_tls(version: str, mode: str) -> None:
         assert len(dialogue.facts.attempts) == connections
     assert results[0] == results[1]
     assert results[0].verdict is verdict
-    said_tls = any(evidence.rule == "tls" for evidence in results[0].evidence)
+    said_tls = any(evidence.code == "tls-only" for evidence in results[0].evidence)
     assert said_tls == (connections == 2 and verdict is not Verdict.TLS_CLIENT_CERTIFICATE_REQUIRED)
 
 

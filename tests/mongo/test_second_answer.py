@@ -56,7 +56,7 @@ def test_an_error_inside_the_server_is_no_refusal(
         assert (seen.exposure.access, seen.exposure.databases) == ("full", [])
         assert any("integer out of range" in line for line in seen.exposure.truncated)
         assert seen.severity is Severity.HIGH
-        assert "dbStats" in seen.reasons[0]
+        assert "dbStats" in seen.reasons[0].detail
 
 
 @pytest.mark.parametrize(

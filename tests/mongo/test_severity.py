@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from results.record import Database, EndOfLife, Exposure, Hint, Ransom, Server, Vulnerability
-from results.verdict import Severity, Verdict
+from results.record import Database, EndOfLife, Exposure, Hint, Ransom, Reason, Server, Vulnerabilities
+from results.verdict import MEANING, Severity, Verdict
 from scanner.mongo.severity import severity
-
-DATA = Exposure(databases=[Database(name="shop", documents=5)], database_count=1, documents=5)
-SERVER = Server(version="8.0.10")
+from tests.support.reasons import written
 
 
-def advisory(certainty: str = "version_in_range", *, exploited: bool = True) -> Vulnerability:
+def shown(reason: Reason, verdict: Verdict) -> str:
+    """What a person reads of a reason."""
+    return MEANING[verdict].sentence if reason.code == "verdict" else written([reason])
+
+
+def holds(databases: list[Database], count: int, **changes: Any) -> Exposure:
+    """An exposure of which no more is known."""
+    return Exposure(access="not_told", databases=databases, database_count=count, **changes)
+
+
+def server(**changes: Any) -> Server:
+    """A MongoDB of which no more is known."""
+    return Server(product="mongodb", **changes)
+
+
+DATA = holds([Database(name="shop", documents=5)], 1, documents=5)
+SERVER = server(version="8.0.10")
+
+
+def advisory(certainty: str = "version_in_range", *, exploited: bool = True) -> Vulnerabilities:
     assert certainty in ("version_in_range", "possible", "check_vendor")
-    return Vulnerability(id="CVE-1", summary="", certainty=certainty, known_exploited=exploited)  # type: ignore[arg-type] # checked above
+    return Vulnerabilities(known_exploited=["CVE-1"] * exploited, **{certainty: ["CVE-1"]})
 
 
 @pytest.mark.parametrize(
@@ -22,21 +41,33 @@ def advisory(certainty: str = "version_in_range", *, exploited: bool = True) -> 
     [
         (None, Severity.HIGH, "without a password"),
         (DATA, Severity.HIGH, "without a password"),
-        (Exposure(databases=[Database(name="a")], database_count=1), Severity.HIGH, "without a password"),
-        (Exposure(), Severity.HIGH, "without a password"),
-        (Exposure(databases=[Database(name="a", documents=0)], database_count=1), Severity.MEDIUM, "no data"),
         (
-            Exposure(databases=[Database(name="local", system=True)], database_count=1),
+            holds([Database(name="a")], 1),
+            Severity.HIGH,
+            "without a password",
+        ),
+        (holds([], 0), Severity.HIGH, "without a password"),
+        (
+            holds([Database(name="a", documents=0)], 1),
             Severity.MEDIUM,
             "no data",
         ),
-        (Exposure(databases=[Database(name="a", empty=True)], database_count=9), Severity.HIGH, "password"),
+        (
+            holds([Database(name="local", system=True)], 1),
+            Severity.MEDIUM,
+            "no data",
+        ),
+        (
+            holds([Database(name="a", empty=True)], 9),
+            Severity.HIGH,
+            "password",
+        ),
     ],
 )
 def test_open_with_and_without_data(exposure: Exposure | None, level: Severity, words: str) -> None:
     found, reasons = severity(Verdict.OPEN, SERVER, exposure)
     assert found is level
-    assert words in reasons[0]
+    assert words in shown(reasons[0], Verdict.OPEN)
 
 
 @pytest.mark.parametrize(
@@ -54,62 +85,65 @@ def test_open_with_and_without_data(exposure: Exposure | None, level: Severity, 
         ({"documents": 2_000_000}, "very many"),
     ],
 )
-def test_what_makes_it_critical(changes: dict[str, object], words: str) -> None:
-    exposure = Exposure(**({"databases": DATA.databases, "database_count": 1} | changes))  # type: ignore[arg-type] # fields by name
+def test_what_makes_it_critical(changes: dict[str, Any], words: str) -> None:
+    exposure = holds(DATA.databases, 1, **changes)
     found, reasons = severity(Verdict.OPEN, SERVER, exposure)
     assert found is Severity.CRITICAL
-    assert words in reasons[0]
+    assert words in shown(reasons[0], Verdict.OPEN)
     assert len(reasons) == 2
 
 
 @pytest.mark.parametrize("level", ["possible", "third_party_marker"])
 def test_lesser_marks_are_named_without_raising(level: str) -> None:
     assert level in ("possible", "third_party_marker")
-    exposure = Exposure(databases=DATA.databases, database_count=1, ransom=Ransom(level=level, names=["X"]))  # type: ignore[arg-type] # checked above
+    ransom = Ransom(level=level, names=["X"])  # type: ignore[arg-type] # checked above
+    exposure = holds(DATA.databases, 1, ransom=ransom)
     found, reasons = severity(Verdict.OPEN, SERVER, exposure)
     assert found is Severity.HIGH
-    assert any("X" in reason for reason in reasons)
+    assert "X" in [reason.detail for reason in reasons]
 
 
 @pytest.mark.parametrize(
     ("verdict", "advisories", "level"),
     [
-        (Verdict.OPEN, [advisory()], Severity.HIGH),
-        (Verdict.AUTH_REQUIRED, [advisory()], Severity.HIGH),
-        (Verdict.OPEN_NO_DATA, [advisory()], Severity.HIGH),
-        (Verdict.AUTH_REQUIRED, [advisory("possible")], Severity.MEDIUM),
-        (Verdict.AUTH_REQUIRED, [advisory("check_vendor")], Severity.MEDIUM),
-        (Verdict.AUTH_REQUIRED, [advisory(exploited=False)], Severity.MEDIUM),
-        (Verdict.AUTH_REQUIRED, [advisory("possible", exploited=False)], Severity.INFO),
-        (Verdict.AUTH_REQUIRED, [], Severity.INFO),
+        (Verdict.OPEN, advisory(), Severity.HIGH),
+        (Verdict.AUTH_REQUIRED, advisory(), Severity.HIGH),
+        (Verdict.OPEN_NO_DATA, advisory(), Severity.HIGH),
+        (Verdict.AUTH_REQUIRED, advisory("possible"), Severity.MEDIUM),
+        (Verdict.AUTH_REQUIRED, advisory("check_vendor"), Severity.MEDIUM),
+        (Verdict.AUTH_REQUIRED, advisory(exploited=False), Severity.MEDIUM),
+        (Verdict.AUTH_REQUIRED, advisory("possible", exploited=False), Severity.INFO),
+        (Verdict.AUTH_REQUIRED, None, Severity.INFO),
     ],
 )
 def test_versions_count_for_locked_servers_too(
-    verdict: Verdict, advisories: list[Vulnerability], level: Severity
+    verdict: Verdict, advisories: Vulnerabilities | None, level: Severity
 ) -> None:
-    assert severity(verdict, Server(version="8.0.10", vulnerabilities=advisories), DATA)[0] is level
+    assert severity(verdict, server(version="8.0.10", vulnerabilities=advisories), DATA)[0] is level
 
 
 def test_an_open_server_without_user_data_is_not_critical_for_its_version() -> None:
-    empty = Exposure(databases=[Database(name="local", system=True)], database_count=1)
-    level, reasons = severity(Verdict.OPEN, Server(version="7.0.14", vulnerabilities=[advisory()]), empty)
+    empty = holds([Database(name="local", system=True)], 1)
+    level, reasons = severity(Verdict.OPEN, server(version="7.0.14", vulnerabilities=advisory()), empty)
     assert level is Severity.HIGH
-    assert reasons[0] == "version 7.0.14 is in the range of CVE-1, which is exploited"
+    assert reasons[0] == Reason(code="exploited-vulnerability", detail="CVE-1")
 
 
 def test_support_that_ended_is_a_low_finding_of_its_own() -> None:
-    old = Server(version="4.0.3", end_of_life=EndOfLife(series="4.0", ended=True, date="2022-04-30"))
+    old = Server(
+        product="mongodb", version="4.0.3", end_of_life=EndOfLife(series="4.0", ended=True, date="2022-04-30")
+    )
     level, reasons = severity(Verdict.AUTH_REQUIRED, old, None)
     assert level is Severity.LOW
-    assert "without support since 2022-04-30" in reasons[0]
-    dateless = Server(end_of_life=EndOfLife(series="4.1", ended=True))
-    assert severity(Verdict.AUTH_REQUIRED, dateless, None)[1][0].endswith("without support")
+    assert reasons[0] == Reason(code="end-of-life", detail="MongoDB 4.0 since 2022-04-30")
+    dateless = server(end_of_life=EndOfLife(series="4.1", ended=True))
+    assert severity(Verdict.AUTH_REQUIRED, dateless, None)[1][0].detail == "MongoDB 4.1"
 
 
 def test_a_honeypot_never_alarms() -> None:
     level, reasons = severity(Verdict.OPEN, Server(product="dionaea", honeypot_suspected=True), DATA)
     assert level is Severity.LOW
-    assert "honeypot" in reasons[0]
+    assert reasons[0].code == "honeypot-suspected"
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))

@@ -12,16 +12,17 @@ from results.record import (
     Collection,
     Database,
     Endpoint,
-    Evidence,
     Exposure,
     LastWrite,
     Observation,
     Owner,
     Ransom,
+    Reason,
     Server,
     Timing,
-    Vulnerability,
+    Vulnerabilities,
     event_id,
+    finding_id,
 )
 from results.verdict import Severity, Verdict
 
@@ -36,15 +37,20 @@ def packed(ip: str) -> bytes:
 
 def observation(ip: str = "127.0.0.1", run_id: str = "run-1", **changes: Any) -> Observation:
     """A server that asks for a login, unless `changes` say otherwise."""
+    if "severity" in changes:
+        changes.setdefault("severity_number", changes["severity"].number)
     base = Observation(
         event_id=event_id(run_id, packed(ip), 27017),
+        finding_id=finding_id("paris", packed(ip), 27017),
         run_id=run_id,
         observed_at="2026-03-01T08:30:00.250Z",
         target=Endpoint(ip=ip, port=27017),
         owner=Owner(owner="web platform", contact="web@example.com", site="paris", allow="127.0.0.0/8"),
         verdict=Verdict.AUTH_REQUIRED,
-        evidence=[Evidence(rule="unauthorized", detail="listDatabases: code 13")],
-        server=Server(version="7.0.5", version_source="buildInfo"),
+        evidence=[Reason(code="auth-required", detail="listDatabases: code 13")],
+        severity=Severity.INFO,
+        severity_number=1,
+        server=Server(product="mongodb", version="7.0.5", version_source="buildInfo"),
         timing=Timing(connect_ms=0.4, total_ms=2.5, connections=1, messages=4),
     )
     return msgspec.structs.replace(base, **changes)
@@ -53,7 +59,7 @@ def observation(ip: str = "127.0.0.1", run_id: str = "run-1", **changes: Any) ->
 def last_write(day: int = 28) -> LastWrite:
     """A write in February 2026."""
     at = datetime(2026, 2, day, 21, 5, 9, tzinfo=UTC)
-    return LastWrite(at=at, method="oplog", proves="a write was acknowledged then")
+    return LastWrite(at=at, method="newest_object_id", where="shop.orders")
 
 
 def database(name: str, documents: int = 100, size: int = 4096, collections: int = 2) -> Database:
@@ -73,6 +79,7 @@ def database(name: str, documents: int = 100, size: int = 4096, collections: int
 def exposure(*databases: Database, **changes: Any) -> Exposure:
     """What lies open: these databases, summed."""
     base = Exposure(
+        access="not_told",
         databases=list(databases),
         database_count=len(databases),
         total_size_bytes=sum(item.size_bytes or 0 for item in databases),
@@ -93,10 +100,17 @@ def magazine(ip: str = "127.0.0.9") -> Observation:
     """60 GB, 693,000 readers, and an extortionist's note."""
     readers = Database(name="readers", size_bytes=60_000_000_000, documents=693_000)
     note = Database(name="READ__ME_TO_RECOVER_YOUR_DATA", size_bytes=8192, documents=1)
-    held = exposure(readers, note, ransom=Ransom(level="likely", names=[note.name], reasons=["a known name"]))
+    held = exposure(
+        readers,
+        note,
+        ransom=Ransom(
+            level="likely", names=[note.name], reasons=[Reason(code="known-note-name", detail=note.name)]
+        ),
+    )
     server = Server(
+        product="mongodb",
         version="4.4.1",
-        vulnerabilities=[Vulnerability(id="CVE-0000-1", summary="an advisory", certainty="possible")],
+        vulnerabilities=Vulnerabilities(possible=["CVE-0000-1"]),
     )
     return open_server(ip, exposure=held, severity=Severity.CRITICAL, server=server)
 

@@ -8,10 +8,10 @@ from results.files import (
     REAL,
     FileSystem,
 )
-from results.record import to_json
 from results.run import RunDirectory
 from results.summary import Coverage
 from tests.results.examples import manifest, observation
+from tests.support.lines import line_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ def create(output: Path, run_id: str = "run-1", fs: FileSystem = REAL, need_byte
     return RunDirectory.create(output, run_id, manifest(run_id), fs, need_bytes=need_bytes)
 
 
-LINES = [to_json(observation(f"127.0.0.{n}")) for n in range(1, 5)]
+LINES = [line_of(observation(f"127.0.0.{n}")) for n in range(1, 5)]
 WHOLE = Coverage(planned=4, outcomes=4)
 
 

@@ -12,18 +12,18 @@ from results.audit import audit
 from results.files import REAL, CorruptError, StorageError
 from results.place import make_directory
 from results.reading import SECTOR, TornTail, read_run, read_segment
-from results.record import to_json
 from results.run import RunDirectory, load_manifest
 from results.summary import Coverage
 from tests.results.examples import START, manifest, observation
 from tests.support.faulty_files import FailingFileSystem, PowerLossFileSystem, Wrapping
+from tests.support.lines import line_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from results.manifest import State
 
-LINES = [to_json(observation(f"127.0.0.{n}")) for n in range(1, 5)]
+LINES = [line_of(observation(f"127.0.0.{n}")) for n in range(1, 5)]
 
 
 def finish(run: RunDirectory, state: State = "interrupted") -> None:
@@ -54,7 +54,7 @@ def test_a_seal_over_the_segment_of_a_killed_process_outlives_no_line_of_it(tmp_
         drop_locks(again)
         medium.lose_power(place / "left", Random(seed))
         left = place / "left" / "run-1"
-        assert [to_json(seen) for seen in read_run(left)] == LINES
+        assert [line_of(seen) for seen in read_run(left)] == LINES
         assert audit(left).edited == []
 
 
@@ -98,7 +98,7 @@ def test_a_hole_of_whole_sectors_is_where_a_segment_ends(tmp_path: Path, begin: 
     data[begin:end] = bytes(end - begin)
     path.write_bytes(bytes(data))
     torn: list[TornTail] = []
-    assert [to_json(seen) for seen in read_segment(path, torn.append)] == LINES[:1]
+    assert [line_of(seen) for seen in read_segment(path, torn.append)] == LINES[:1]
     assert torn == [TornTail(path, len(LINES[0]), len(data) - len(LINES[0]))]
 
 

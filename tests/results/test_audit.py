@@ -11,10 +11,10 @@ import pytest
 from results.audit import audit, to_json
 from results.chain import Chain, ChainFile, ChainLink, content_of, load_chain
 from results.files import REAL, NotARunError
-from results.record import to_json as line_of
 from results.run import RunDirectory
 from results.summary import Coverage
 from tests.results.examples import START, manifest, observation
+from tests.support.lines import line_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,11 +19,11 @@ from results.follow import CHUNK, Cursor, GrowingJournal
 from results.journal import JournalWriter
 from results.lock import LOCK_FILE, Lock
 from results.reading import TornTail, segment_name
-from results.record import to_json
 from results.sinks.stdout import LOOK_INTERVAL, Follower
 from tests.results.examples import START, observation
 from tests.results.runs import create
 from tests.support.faulty_files import Call, Wrapping
+from tests.support.lines import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,7 +196,7 @@ def test_a_missing_segment_is_loud(tmp_path: Path, follow: Follow) -> None:
 
 def test_the_lock_of_the_run_tells_who_writes(tmp_path: Path) -> None:
     run = create(tmp_path)
-    line = to_json(observation())
+    line = line_of(observation())
     run.journal().append(line)
     with closing(GrowingJournal(run.path)) as journal:
         assert (journal.read(), journal.read(), journal.at_end) == (line, b"", False)

@@ -15,15 +15,15 @@ import pytest
 from results.chain import Chain, ChainFile, content_of, load_chain
 from results.files import MOST_BYTES, REAL, FileSystem, StorageError
 from results.journal import JournalWriter, Position, read_run, segments_in
-from results.record import to_json
 from tests.results.examples import observation
 from tests.support.faulty_files import Call, FailingFileSystem, Wrapping
+from tests.support.lines import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-LINES = [to_json(observation(f"127.0.0.{n}")) for n in range(1, 101)]
+LINES = [line_of(observation(f"127.0.0.{n}")) for n in range(1, 101)]
 
 
 def writer(directory: Path, fs: FileSystem = REAL, rotate_bytes: int = 1 << 26) -> JournalWriter:
@@ -38,7 +38,7 @@ def writer(directory: Path, fs: FileSystem = REAL, rotate_bytes: int = 1 << 26) 
 
 def read_all(directory: Path) -> list[bytes]:
     """The lines as they come out of the reader."""
-    return [to_json(seen) for seen in read_run(directory)]
+    return [line_of(seen) for seen in read_run(directory)]
 
 
 def test_lines_come_back_in_order_and_are_counted(tmp_path: Path) -> None:

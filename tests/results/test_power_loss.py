@@ -26,18 +26,18 @@ from results.files import (
     write_durably,
 )
 from results.journal import Position, read_run
-from results.record import to_json
 from results.run import RunDirectory
 from results.summary import Coverage, unique
 from tests.results.examples import START, manifest, observation
 from tests.support.faulty_files import DiedError, DyingFileSystem, PowerLossFileSystem, SkippingFileSystem
+from tests.support.lines import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 TARGETS = 10
-LINES = [to_json(observation(f"127.0.0.{n}")) for n in range(TARGETS)]
+LINES = [line_of(observation(f"127.0.0.{n}")) for n in range(TARGETS)]
 
 
 class LostError(AssertionError):
@@ -108,7 +108,7 @@ def resume_point(run: RunDirectory) -> int:
     if found is None:
         return 0
     done, position = found
-    held = {to_json(seen) for seen in read_run(run.path, lambda _: None)}
+    held = {line_of(seen) for seen in read_run(run.path, lambda _: None)}
     if not held.issuperset(LINES[:done]) or not position.holds(run.path):
         raise LostError(f"{done} done, {len(held)} held")
     return done
@@ -137,7 +137,7 @@ def with_power_losses(tmp_path: Path, seed: int, mutant: Mutant) -> int:
     medium.lose_power(survivors, random)
     path = survivors / "run-1"
     seen = unique(read_run(path, lambda _: None))
-    if sorted(to_json(item) for item in seen) != sorted(LINES):
+    if sorted(line_of(item) for item in seen) != sorted(LINES):
         raise LostError(f"{len(seen)} of {TARGETS} at the end")
     report = audit(path)
     assert report.edited == []
@@ -169,7 +169,7 @@ def test_death_at_every_call_loses_nothing(tmp_path: Path) -> None:
             finally:
                 calls += 1
             seen = unique(read_run(output / "run-1", lambda _: None))
-            assert sorted(to_json(item) for item in seen) == sorted(LINES)
+            assert sorted(line_of(item) for item in seen) == sorted(LINES)
             assert audit(output / "run-1").edited == []
             at += 1
     assert calls > 40

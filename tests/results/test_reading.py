@@ -11,15 +11,21 @@ import pytest
 from results.chain import CHAIN_FILE, Chain, ChainFile, ChainLink, content_of
 from results.files import REAL, CorruptError, NotARunError
 from results.journal import TornTail, read_lines, read_run, read_segment
+from results.lines import MAX_LINE
 from results.reading import SECTOR
-from results.record import MAX_LINE, to_json
-from tests.results.examples import database, observation, open_server
+from results.record import Database
+from tests.results.examples import observation, open_server
+from tests.support.lines import line_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SEEN = [observation("127.0.0.1"), open_server("127.0.0.2", database("caf\xe9")), observation("127.0.0.3")]
-LINES = [to_json(seen) for seen in SEEN]
+SEEN = [
+    observation("127.0.0.1"),
+    open_server("127.0.0.2", Database(name="caf\xe9")),
+    observation("127.0.0.3"),
+]
+LINES = [line_of(seen) for seen in SEEN]
 WHOLE = b"".join(LINES)
 
 

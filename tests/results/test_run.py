@@ -21,13 +21,13 @@ from results.files import (
 from results.journal import TornTail, read_run
 from results.lock import Lock
 from results.manifest import Manifest, ScopeInUse, Who, differences, encode, genesis_of, parse
-from results.record import to_json
 from results.run import RunDirectory, load_manifest
 from results.runs import list_runs, run_info
 from results.summary import AccountingError, Coverage
 from tests.results.examples import START, manifest
 from tests.results.runs import LINES, WHOLE, crashed, create, finish
 from tests.support.faulty_files import FailingFileSystem
+from tests.support.lines import line_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_run_from_beginning_to_end(tmp_path: Path) -> None:
         "manifest.json",
         "observations-0001.jsonl",
     ]
-    assert [to_json(seen) for seen in read_run(path)] == LINES
+    assert [line_of(seen) for seen in read_run(path)] == LINES
     kept, data = load_manifest(path)
     assert (kept.state, kept.coverage, kept.outcomes) == ("complete", WHOLE, {"open": 1})
     assert data == encode(kept)
@@ -146,7 +146,7 @@ def test_a_run_is_taken_up_after_a_crash(tmp_path: Path) -> None:
         run.journal().sync()
         finish(run)
     assert (path / "observations-0001.jsonl").read_bytes() == first, "an old segment is never touched"
-    assert [to_json(seen) for seen in read_run(path, torn.append)] == LINES
+    assert [line_of(seen) for seen in read_run(path, torn.append)] == LINES
     chain = load_chain(path)
     assert chain is not None
     assert [(link.ended, link.lines, link.torn_bytes) for link in chain.links[:2]] == [

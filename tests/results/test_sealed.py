@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from results.files import CorruptError, StorageError
-from results.record import to_json
 from results.run import RunDirectory, load_manifest
 from results.runs import run_info
 from results.summary import Coverage
 from tests.results.examples import START, observation
 from tests.results.runs import LINES, crashed, create, finish
+from tests.support.lines import line_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def test_a_sealed_segment_that_is_gone_or_swapped_is_noticed(tmp_path: Path) -> 
 
 def test_lines_of_another_run_are_not_taken_for_this_one(tmp_path: Path) -> None:
     path = crashed(tmp_path)
-    (path / "observations-0001.jsonl").write_bytes(to_json(observation("127.0.0.1", "run-2")))
+    (path / "observations-0001.jsonl").write_bytes(line_of(observation("127.0.0.1", "run-2")))
     with pytest.raises(CorruptError, match=r"line 1 is of another run \(run-2\)"):
         RunDirectory.open(path, START)
 

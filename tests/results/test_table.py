@@ -10,13 +10,19 @@ import unicodedata
 
 import pytest
 
-from results.record import Endpoint, Exposure, Owner, Ransom, Server
+from results.record import Endpoint, Exposure, Owner, Ransom, Reason, Server
 from results.report.rows import whom_to_call
 from results.report.table import by_gravity, print_table, row, totals_lines
 from results.summary import Coverage, totals_of
 from results.verdict import MEANING, Severity, Verdict
 from tests.results.examples import database, exposure, magazine, observation, open_server
 from tests.results.injections import INJECTIONS
+
+
+def mongodb(version: str) -> Server:
+    """A MongoDB of which no more is known."""
+    return Server(product="mongodb", version=version)
+
 
 ESTATE = [
     observation("127.0.0.10"),
@@ -96,8 +102,10 @@ def test_hostile_names_reach_no_terminal(name: str, width: int) -> None:
 
 
 def test_markup_in_a_name_is_text() -> None:
-    assert "[red]x[/red]" in shown(open_server(server=Server(version="[red]x[/red]")), width=250)
-    assert ":smile:" in shown(open_server(server=Server(version=":smile:")), width=250)
+    assert "[red]x[/red]" in shown(
+        open_server(server=Server(product="mongodb", version="[red]x[/red]")), width=250
+    )
+    assert ":smile:" in shown(open_server(server=mongodb(":smile:")), width=250)
 
 
 def test_colour_follows_the_wish_and_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +122,7 @@ def test_a_terminal_that_knows_only_ascii_gets_escapes() -> None:
     for width in (60, 200):
         raw = io.BytesIO()
         out = io.TextIOWrapper(raw, encoding="ascii")
-        seen = open_server(server=Server(version="caf\xe9"), owner=Owner(owner="数"))
+        seen = open_server(server=mongodb("caf\xe9"), owner=Owner(owner="数"))
         print_table([seen], out, width=width)
         out.flush()
         assert rb"caf\xe9" in raw.getvalue()
@@ -128,23 +136,25 @@ def test_a_long_list_is_cut_and_says_so_and_an_empty_one_too() -> None:
 
 def test_the_reasons_of_a_grave_finding_stand_below_it() -> None:
     reasons = [
-        MEANING[Verdict.OPEN].sentence,
-        "an extortionist's note, by its name: GIVE_BACK",
-        "very\x1b large",
+        Reason(code="verdict"),
+        Reason(code="ransom-note", detail="GIVE_BACK"),
+        Reason(code="very\x1b-large"),
     ]
     note = exposure(ransom=Ransom(level="likely", names=["GIVE_BACK"]))
     grave = open_server(severity=Severity.CRITICAL, severity_reasons=reasons, exposure=note)
     for width in (50, 100, 200):
         text = " ".join(shown(grave, width=width).split())
-        assert r"why: an extortionist's note, by its name: GIVE_BACK; very\x1b large" in text
+        assert r"why: an extortionist's note, by its name: GIVE_BACK; very\x1b-large" in text
         assert text.count("GIVE_BACK") == 1, "a note is told once"
-        assert reasons[0] not in text, "that only repeats the verdict"
-    assert "why" not in shown(observation(severity=Severity.LOW, severity_reasons=["without support"]))
+        assert MEANING[Verdict.OPEN].sentence not in text, "that only repeats the verdict"
+    assert "why" not in shown(
+        observation(severity=Severity.LOW, severity_reasons=[Reason(code="end-of-life")])
+    )
 
 
 def test_columns_are_given_up_from_the_right_and_nothing_is_lost() -> None:
     long = "a team with a name that goes on and on and on"
-    seen = open_server(owner=Owner(owner=long, site="paris"), server=Server(version="7.0.5"))
+    seen = open_server(owner=Owner(owner=long, site="paris"), server=mongodb("7.0.5"))
     wide, narrow = shown(seen, width=160), shown(seen, width=80)
     assert wide.splitlines()[0].split()[-4:] == ["owner", "/", "site", "version"]
     assert "..." in wide.splitlines()[1]
@@ -154,12 +164,18 @@ def test_columns_are_given_up_from_the_right_and_nothing_is_lost() -> None:
 
 
 def test_whom_to_call_about_what() -> None:
+    Exposure(access="full", database_count=1)
     seen = [
         observation("127.0.0.1"),
         observation("127.0.0.2", severity=Severity.HIGH, owner=Owner(owner="b", contact="b@example.com")),
         open_server("127.0.0.3", database("x", size=10**9), owner=Owner(owner="c", contact="c@example.com")),
         open_server("127.0.0.4", database("y", size=10**9), owner=Owner(owner="c", contact="c@example.com")),
-        open_server("127.0.0.5", severity=Severity.LOW, owner=Owner(), exposure=Exposure(database_count=1)),
+        open_server(
+            "127.0.0.5",
+            severity=Severity.LOW,
+            owner=Owner(),
+            exposure=Exposure(access="not_told", database_count=1),
+        ),
         magazine(),
     ]
     assert [(call.owner, call.open, call.gravest.value) for call in whom_to_call(seen)] == [

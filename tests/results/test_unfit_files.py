@@ -79,14 +79,14 @@ FILES = ["manifest.json", "chain.json", "observations-0001.jsonl", "observations
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run with a sealed segment and one that a dead process left."""
-    from results.record import to_json
+    from tests.support.lines import line_of
 
     first = create(tmp_path)
-    first.journal().append(to_json(observation("127.0.0.1")))
+    first.journal().append(line_of(observation("127.0.0.1")))
     first.close()
     second = RunDirectory.open(first.path, START)
     journal = second.journal()
-    journal.append(to_json(observation("127.0.0.2")))
+    journal.append(line_of(observation("127.0.0.2")))
     journal._release(journal._current)
     for lock in second._locks:
         lock.release()

@@ -13,7 +13,6 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from results.files import AlreadyCompleteError, ResultsError
-from results.record import to_json
 from results.verdict import Verdict
 from scanner.clock import SystemClock, timestamp
 from scanner.engine.accounts import Accounts
@@ -30,6 +29,7 @@ from scanner.sweep.persistence import Persistence
 from targets.entries import Entry
 from targets.scope import Scope, Target
 from tests.support.faulty_files import DiedError, DyingFileSystem, PowerLossFileSystem, Wrapping
+from tests.support.lines import line_of
 from tests.torture.trial import Tally, run_in
 from tests.torture.verify import Place, Report, Truth
 
@@ -181,7 +181,7 @@ class Story:
             target = self.source.target(token)
             verdict = Verdict.OPEN if answers(target) else Verdict.REFUSED
             if answers(target) or self.options.everything:
-                self.journal.append(to_json(silence(self.context, target, verdict, "", WALL)))
+                self.journal.append(line_of(silence(self.context, target, verdict, "", WALL)))
             self.in_flight.discard(token)
             self.accounts.outcomes[verdict.value] += 1
 

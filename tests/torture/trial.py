@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from results.audit import audit
 from results.files import ResultsError
 from results.reading import read_run
-from results.record import to_json
+from tests.support.lines import line_of
 from tests.torture.verify import Report, verify
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Tally:
 def _our_own_readers(run: Path, report: Report) -> list[str]:
     """Our readers must take exactly the whole lines, warn of the rest, and find nothing edited."""
     try:
-        ours = [to_json(observation) for observation in read_run(run, lambda _: None)]
+        ours = [line_of(observation) for observation in read_run(run, lambda _: None)]
         edited = [f"the audit calls {finding.file} edited: {finding.detail}" for finding in audit(run).edited]
     except ResultsError as error:
         if not report.lines and not list(run.glob("observations-*")):

@@ -1,0 +1,74 @@
+"""What the codes of a record mean, for people: `codes.toml` beside this module, loaded when asked for."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from results.verdict import MEANING
+
+if TYPE_CHECKING:
+    from results.record import Reason
+
+_FILE = Path(__file__).parent / "codes.toml"
+
+
+class Code(NamedTuple):
+    """One code: what it stands in, its clause, and more for who wants to know."""
+
+    kind: str
+    clause: str
+    more: str
+
+
+class Method(NamedTuple):
+    """How a time was found: what that proves, and what it does not."""
+
+    proves: str
+    does_not_prove: str
+
+
+KINDS = {
+    "evidence": "evidence",
+    "severity": "a reason of the severity",
+    "notes": "a note of a database or collection",
+    "ransom": "a reason for taking a name for a ransom note",
+    "cautions": "a caution about a time",
+}
+"""The sections of the file, and what a code of each is."""
+
+
+@cache
+def codes() -> dict[str, list[Code]]:
+    """Every code. One that stands in two places has the meaning of each."""
+    found: dict[str, list[Code]] = {}
+    table = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+    for section, kind in KINDS.items():
+        for code, (clause, more) in table[section].items():
+            found.setdefault(code, []).append(Code(kind, clause, more))
+    return found
+
+
+@cache
+def methods() -> dict[str, Method]:
+    """Every method that finds a time."""
+    table = tomllib.loads(_FILE.read_text(encoding="utf-8"))
+    return {name: Method(**row) for name, row in table["methods"].items()}
+
+
+def sentence(reason: Reason) -> str:
+    """A reason for people. The detail is as it came from the server: escape it before it is shown.
+
+    A code that this version does not know stands for itself.
+    """
+    known = codes().get(reason.code)
+    clause = known[0].clause if known else reason.code
+    return f"{clause}: {reason.detail}" if reason.detail else clause
+
+
+def verdict_code(name: str) -> Code | None:
+    """The meaning of a verdict by its name, and what to do about it."""
+    meaning = {verdict.value: words for verdict, words in MEANING.items()}.get(name)
+    return None if meaning is None else Code("a verdict", meaning.sentence, meaning.next_step)

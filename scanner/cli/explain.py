@@ -1,0 +1,43 @@
+"""`mongosweep explain`: what a code in a record means."""
+
+from __future__ import annotations
+
+import click
+
+from scanner.cli.options import json_option
+
+
+@click.command("explain")
+@click.argument("code", nargs=-1)
+@json_option
+def command(code: tuple[str, ...], as_json: bool) -> None:
+    """Say what each CODE in a record means: a verdict, a code of evidence, severity, notes or cautions, the
+    method that found a time, or the id of an advisory. Without a CODE: list them all.
+
+    \b
+    Examples:
+      mongosweep explain databases-listed
+      mongosweep explain newest_object_id CVE-2025-14847
+    """
+    from difflib import get_close_matches
+
+    import msgspec
+
+    from results.text import visible
+    from scanner.cli.explain_text import explained, known_codes, listing, meanings
+
+    found = []
+    for wanted in code:
+        means = meanings(wanted)
+        if not means:
+            close = get_close_matches(wanted.casefold(), known_codes(), n=3, cutoff=0.5)
+            guess = f"did you mean {' or '.join(close)}?" if close else "`mongosweep explain` lists them all"
+            raise click.UsageError(f"there is no code '{visible(wanted, 80)}'; {guess}")
+        found += means
+    if as_json:
+        rows = found if code else [meaning for name in known_codes() for meaning in meanings(name)]
+        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+    elif code:
+        click.echo("\n\n".join("\n".join(explained(meaning)) for meaning in found))
+    else:
+        click.echo("\n".join(listing()))
