@@ -71,34 +71,37 @@ def newest_id(at: datetime, where: str, clock_there: ServerClock) -> LastWrite:
     return LastWrite(at=at, method=NEWEST_ID, where=where, cautions=[label] if label else [])
 
 
-def from_hello(facts: Facts) -> list[LastWrite]:
-    """Methods A and H: what the handshake alone gives away, without a login."""
+def from_hello(facts: Facts, there: ServerClock | None = None) -> list[LastWrite]:
+    """Methods A and H: what the handshake alone gives away, without a login. `there`: `clock(facts)`."""
     hello = hello_of(facts)
+    there = there or clock(facts)
     seen = []
     applied = moment(sub(hello, "lastWrite", "lastWriteDate"))
     if applied is not None:
-        seen.append(_replica_set(applied, hello, clock(facts)))
-    started = process_start(facts)
+        seen.append(_replica_set(applied, hello, there))
+    started = process_start(facts, there)
     if started is not None:
         seen.append(LastWrite(at=started, method=PROCESS_START))
     return seen
 
 
-def process_start(facts: Facts) -> datetime | None:
+def process_start(facts: Facts, there: ServerClock | None = None) -> datetime | None:
     """Method H: `topologyVersion.processId` (4.4+) is an ObjectId made when the process started (seconds)."""
     started = time_of(sub(hello_of(facts), "topologyVersion", "processId"))
-    if started is None or clock(facts).label(started):
+    if started is None or (there or clock(facts)).label(started):
         return None
     return started
 
 
-def best(collection_writes: Iterable[LastWrite], facts: Facts) -> tuple[LastWrite | None, list[LastWrite]]:
+def best(
+    collection_writes: Iterable[LastWrite], facts: Facts, there: ServerClock | None = None
+) -> tuple[LastWrite | None, list[LastWrite]]:
     """The answer for the whole server, and every method's answer side by side.
 
     The newest plausible id comes first: it speaks of data. The replica set's last operation is at most ten
     seconds old on any idle set, because a primary writes no-ops, so it stands in only where there is no id.
     """
-    there = clock(facts)
+    there = there or clock(facts)
     plausible: LastWrite | None = None
     doubtful: dict[str, LastWrite] = {}
     for write in collection_writes:
@@ -108,7 +111,7 @@ def best(collection_writes: Iterable[LastWrite], facts: Facts) -> tuple[LastWrit
                 doubtful[label] = write
         elif plausible is None or write.at > plausible.at:
             plausible = write
-    ours = from_hello(facts)
+    ours = from_hello(facts, there)
     ids = [plausible] if plausible is not None else []
     everything = ids + ours + [doubtful[label] for label in sorted(doubtful)]
     answers = ids + [write for write in ours if write.method == REPLICA_SET and not there.label(write.at)]

@@ -129,14 +129,24 @@ def outcome(document: Document) -> Outcome:
     return Outcome.NEITHER
 
 
+def outcome_of(reply: Reply | None) -> Outcome | None:
+    """What a reply's document says, looked at once; None without one."""
+    if reply is None or reply.document is None:
+        return None
+    if reply.outcome is None:
+        reply.outcome = outcome(reply.document)
+    found: Outcome = reply.outcome
+    return found
+
+
 def succeeded(reply: Reply | None) -> bool:
     """True when there is a reply and it says that the command ran."""
-    return reply is not None and reply.document is not None and outcome(reply.document) is Outcome.SUCCESS
+    return outcome_of(reply) is Outcome.SUCCESS
 
 
 def failed(reply: Reply | None) -> bool:
     """True when there is a reply and it says that the command did not run."""
-    return reply is not None and reply.document is not None and outcome(reply.document) is Outcome.FAILURE
+    return outcome_of(reply) is Outcome.FAILURE
 
 
 def error_code(document: Document) -> int | None:
@@ -214,12 +224,14 @@ def databases(reply: Reply | None) -> list[Document] | None:
         return None
     assert reply is not None
     assert reply.document is not None
-    listed = reply.document.get("databases")
-    if not isinstance(listed, list):
-        return None
-    if not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in listed):
-        return None
-    return listed
+    if reply.entries is None:
+        listed = reply.document.get("databases")
+        reply.entries = listed if isinstance(listed, list) and all(map(_is_named, listed)) else False
+    return None if reply.entries is False else reply.entries
+
+
+def _is_named(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("name"), str)
 
 
 def first_batch(document: Document) -> list[Any] | None:

@@ -46,7 +46,7 @@ def assemble(
         for collection in database.collections
         if collection.last_write is not None
     ]
-    newest, everything = activity.best(writes, facts)
+    newest, everything = activity.best(writes, facts, there)
     truncated = list(gaps)
     if facts.list_databases is not None and facts.list_databases.truncated_list:
         truncated.insert(0, "the list of databases was longer than a reply may be: none of it was kept")

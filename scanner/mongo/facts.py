@@ -86,6 +86,8 @@ class Reply:
     truncated_list: bool = False  # over the cap, but provably a listDatabases answer with a list
     weight: int = 0  # bytes of memory that the document takes at most
     listed: int = 0  # how many databases a list named of which `document` holds the first; 0: all of them
+    outcome: Any = None  # kept by `answers.outcome_of`, which is asked many times of one reply
+    entries: Any = None  # kept by `answers.databases`
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,6 +112,7 @@ class Facts:
     metadata_cut: str = ""  # why the metadata plan ended before it was through
     loopback: bool = False  # the client is on loopback, where the localhost exception applies
     observed_at: datetime | None = None  # wall clock given by the driver, for judging ages
+    recognised: Any = None  # kept by `lookalikes.recognise`, which is asked twice of the same answers
 
     @property
     def weight(self) -> int:

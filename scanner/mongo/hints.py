@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HINTS_KEPT = 200
 NAMES_LOOKED_AT = 20_000
 NAMES_REMEMBERED = 2048
+SHORTEST_STEM = 3
 _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _UNDECOMPOSED = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
 _SEPARATORS = re.compile(r"[\W\d_]+")
@@ -31,18 +32,22 @@ class _Vocabulary(NamedTuple):
     exact: dict[str, _Word]
     stems: dict[str, _Word]
     longest_stem: int
+    beginnings: frozenset[str]  # the first letters of every stem
     inside: list[_Word]  # languages that put nothing between words
 
 
 def fold(name: str) -> str:
     """Lower case without accents, so that `Abonnés` and `abonnes` are one word."""
+    if name.isascii():
+        return name.lower()
     decomposed = unicodedata.normalize("NFKD", name.casefold().translate(_UNDECOMPOSED))
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
 def tokens(name: str) -> Iterator[str]:
     """The words of a name: split at separators, digits and camel humps, and the whole without separators."""
-    parts = [fold(part) for part in _SEPARATORS.split(_CAMEL.sub(" ", name)) if part]
+    parted = name if name.islower() else _CAMEL.sub(" ", name)
+    parts = [fold(part) for part in _SEPARATORS.split(parted) if part]
     yield from parts
     if len(parts) > 1:
         yield "".join(parts)
@@ -99,7 +104,9 @@ def _hint(name: str, hit: _Word) -> Hint:
 
 
 def _stem(vocabulary: _Vocabulary, token: str) -> _Word | None:
-    for length in range(min(len(token), vocabulary.longest_stem), 2, -1):
+    if token[:SHORTEST_STEM] not in vocabulary.beginnings:  # of ten words hardly one goes on
+        return None
+    for length in range(min(len(token), vocabulary.longest_stem), SHORTEST_STEM - 1, -1):
         hit = vocabulary.stems.get(token[:length])
         if hit is not None:
             return hit
@@ -121,4 +128,5 @@ def _vocabulary() -> _Vocabulary:
                 stems.setdefault(word.word, word)
             else:
                 exact.setdefault(word.word, word)
-    return _Vocabulary(exact, stems, max(map(len, stems)), inside)
+    beginnings = frozenset(stem[:SHORTEST_STEM] for stem in stems)
+    return _Vocabulary(exact, stems, max(map(len, stems)), beginnings, inside)

@@ -29,6 +29,7 @@ def identify(facts: Facts, *, is_open: bool) -> Server:
     """
     product = lookalikes.recognise(facts)
     hello = activity.hello_of(facts)
+    there = activity.clock(facts)
     build = _build(facts)
     version, source = _version(build, facts)
     parsed = advisories.parse(version) if source == "buildInfo" else None
@@ -55,8 +56,8 @@ def identify(facts: Facts, *, is_open: bool) -> Server:
         max_wire_version=facts.max_wire_version,
         modules=_texts(build.get("modules")),
         storage_engine=_storage_engine(build, parsed) if product.name in lookalikes.GENUINE else "",
-        started_at=activity.process_start(facts),
-        clock_skew_seconds=activity.clock(facts).skew_seconds,
+        started_at=activity.process_start(facts, there),
+        clock_skew_seconds=there.skew_seconds,
         honeypot_suspected=product.honeypot,
         vulnerabilities=_vulnerabilities(facts, product.name, parsed, series, is_open=is_open),
         end_of_life=advisories.end_of_life(series, today) if genuine and series else None,

@@ -21,7 +21,7 @@ from scanner.mongo.answers import (
     error_kind,
     is_handshake,
     names_in,
-    outcome,
+    outcome_of,
     succeeded,
     undecided,
 )
@@ -76,12 +76,11 @@ def _list_is(kind: ErrorKind) -> Callable[[Facts], bool]:
 def _contradicts(facts: Facts) -> bool:
     reply = facts.list_databases
     document = reply.document if reply else None
-    return document is not None and outcome(document) is not Outcome.SUCCESS and "databases" in document
+    return document is not None and outcome_of(reply) is not Outcome.SUCCESS and "databases" in document
 
 
 def _odd_ok(facts: Facts) -> bool:
-    reply = facts.list_databases
-    return reply is not None and reply.document is not None and outcome(reply.document) is Outcome.NEITHER
+    return outcome_of(facts.list_databases) is Outcome.NEITHER
 
 
 def _success_without_list(facts: Facts) -> bool:

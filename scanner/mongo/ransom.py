@@ -229,10 +229,25 @@ def _is_marker(name: str) -> bool:
     return any(entry.strength == "marker" for entry in _table().get(fold(name), []))
 
 
-@lru_cache(NAMES_REMEMBERED)
 def _entry(name: str, within: str) -> _Entry | None:
     """The strongest row that matches: an exact name before a shape, a shape before a variant. A listed name
     in which figures stand for letters is no accident, so it is of medium strength at least."""
+    return _strongest(name, within) if _may_match(name) else None
+
+
+@lru_cache(NAMES_REMEMBERED)
+def _may_match(name: str) -> bool:
+    """Whether any row matches, wherever the name stands: of thousands hardly one does."""
+    folded, known, shape = fold(name), _table(), _any_shape()
+    if folded in known or shape.match(folded):
+        return True
+    if not _FIGURE.search(folded):
+        return False
+    return any(form in known or shape.match(form) for form in map(folded.translate, _READINGS))
+
+
+@lru_cache(NAMES_REMEMBERED)
+def _strongest(name: str, within: str) -> _Entry | None:
     folded = fold(name)
     plain = _find(folded, within)
     if plain is not None and not plain.variant:
@@ -248,8 +263,6 @@ def _find(folded: str, within: str) -> _Entry | None:
     exact = [entry for entry in _table().get(folded, []) if entry.within in (within, "both")]
     if exact:
         return max(exact, key=lambda entry: _ORDER[entry.strength])
-    if _any_shape().match(folded) is None:  # of thousands of names hardly one has a shape
-        return None
     for pattern, entry in _shapes():
         if entry.within in (within, "both") and pattern.match(folded):
             return entry
