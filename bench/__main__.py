@@ -6,12 +6,15 @@ python -m bench [--quick] [--rounds N] [--only CONTEST] [--no-write]
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
+from bench import lines
 from bench.contenders import CONTENDERS, CONTESTS, Contest
 from bench.network import HERE, PYTHON, Cost, Place, measure, place
 from bench.report import Row, Rows, judged, load, markdown, svg
@@ -28,42 +31,75 @@ def missing() -> str:
     return why
 
 
-def add(row: Row, cost: Cost, found: int) -> None:
-    """Book one round."""
-    contest = next(contest for contest in CONTESTS if contest.name == row.contender.contest)
+@functools.cache
+def lacking(needs: str) -> str:
+    """Why a contender cannot run here, or an empty string. `needs`: a program, or an option of our sweep."""
+    if not needs.startswith("--"):
+        return "" if not needs or shutil.which(needs) else f"{needs} is not installed"
+    asked = [PYTHON, "-m", "scanner", "sweep", "--help"]
+    known = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=HERE.parent).stdout
+    return "" if f"{needs} " in known else f"mongosweep has no {needs}"
+
+
+def add(row: Row, contest: Contest, cost: Cost, found: int) -> None:
+    """Book one round. Where CPU a server counts, that of a run with one target is taken off."""
     row.rates.append(contest.done(row.targets, cost.packets, found) / cost.seconds)
     row.walls.append(cost.wall)
-    row.cpu.append(cost.cpu / row.targets * 1e6)
+    done = min(row.targets, found) - 1 if contest.per_server else row.targets
+    row.cpu.append((cost.cpu - row.start) / max(1, done) * 1e6)
     row.rss.append(cost.peak_rss)
     row.found.append(found)
 
 
-def run(where: Place, row: Row) -> None:
+def run(where: Place, contest: Contest, row: Row) -> None:
     """One round of one contender; its trouble is noted, and the others go on."""
     contender = row.contender
-    if contender.needs and shutil.which(contender.needs) is None:
-        row.trouble = f"{contender.needs} is not installed"
+    row.trouble = lacking(contender.needs)
+    if row.trouble:
+        print(f"  {contender.name}: not measured: {row.trouble}", file=sys.stderr)
         return
-    command = contender.command(where, row.targets)
-    row.command = shlex.join(command).replace(PYTHON, "python").replace(str(where.directory), "TMP")
     try:
-        cost = measure(where, command, 240.0)
-        add(row, cost, contender.found(cost.output, where))
+        if contest.per_server and not row.start:
+            alone = measure(where, contender.command(where, 1), 60.0, all_cores=contest.all_cores)
+            row.start = alone.cpu
+        shutil.rmtree(where.directory / "runs", ignore_errors=True)
+        command = contender.command(where, row.targets)
+        row.command = shlex.join(command).replace(PYTHON, "python").replace(str(where.directory), "TMP")
+        cost = measure(where, command, 240.0, all_cores=contest.all_cores)
+        add(row, contest, cost, contender.found(cost.output, where))
+        if contender.journal:
+            row.lines = lines.read(where.directory / "runs", names=contest.names)
     except (RuntimeError, ValueError, LookupError) as error:
         row.trouble = str(error).strip().splitlines()[-1][:120]
         print(f"  {contender.name}: {error}", file=sys.stderr)
         return
-    print(f"  {contender.name}: {row.rates[-1]:,.0f}/s, {row.cpu[-1]:.1f} CPU s a million", file=sys.stderr)
+    print(f"  {contender.name}: {said(row)}", file=sys.stderr)
+
+
+def said(row: Row) -> str:
+    """The last round in a line."""
+    words = [
+        f"{row.cpu[-1]:,.1f} us CPU a target",
+        f"{row.rates[-1]:,.0f}/s",
+        f"{row.walls[-1]:.1f} s",
+        f"{row.rss[-1] / 1e6:.0f} MB",
+        f"{row.found[-1]:,} of {row.targets:,} found",
+    ]
+    if row.lines is not None:
+        words.append(f"{row.lines.size_of_server:,.0f} bytes a server, longest line {row.lines.largest:,}")
+        if row.lines.collections >= 0:
+            words.append(f"collections in the journal: {row.lines.collections}")
+    return ", ".join(words)
 
 
 def contest_rounds(where: Place, contest: Contest, rows: Rows, rounds: int) -> None:
     """All rounds of one contest, the contenders in turn."""
     mine = [row for (name, _), row in rows.items() if name == contest.name]
-    for turn in range(1 if contest.name == "eight" else rounds):
-        print(f"{contest.title}, round {turn + 1}", file=sys.stderr)
+    for turn in range(contest.rounds or rounds):
+        print(f"{contest.name}: {contest.title}, round {turn + 1}", file=sys.stderr)
         for row in mine:
             where.answers(contest.answers)
-            run(where, row)
+            run(where, contest, row)
 
 
 def main() -> int:
@@ -94,8 +130,9 @@ def main() -> int:
         Path(HERE, "RESULTS.md").write_text(markdown(rows, rounds, options.quick, load(before)))
         Path(HERE, "results.svg").write_text(svg(rows))
     for goal, value, word in judged(rows):
-        shown = "–" if value is None else f"{value:.2f}"
-        print(f"{goal.text:58} {goal.goal:>6g}{goal.unit:3} {shown:>9} {word.strip('*')}")
+        if value is not None or not options.only:
+            shown = "–" if value is None else f"{value:.2f}"
+            print(f"{goal.text:64} {goal.goal:>6g}{goal.unit:3} {shown:>9} {word.strip('*')}")
     return 0 if any(row.rates for row in rows.values()) else 3
 
 

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.far import DATABASES
-from bench.network import CLOSED_PORT, FAR_PORT, FIRST, PORT, PYTHON, Place
+from bench.network import (
+    ALIKE_PORT,
+    CLOSED_PORT,
+    FAR_PORT,
+    FIRST,
+    LARGE_PORT,
+    PORT,
+    PYTHON,
+    SMALL_PORT,
+    Place,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +36,9 @@ class Contender:
     count: int
     command: Callable[[Place, int], list[str]]
     found: Callable[[str, Place], int]
-    needs: str = ""  # a program that must be there
+    needs: str = ""  # a program that must be there, or an option of ours
     quick: int = 0
+    journal: bool = False  # ours: what stands in its journal is looked at
 
     def targets(self, quick: bool) -> int:
         """How many in this run."""
@@ -42,23 +53,77 @@ class Contest:
     answers: str
     title: str
     recall: Callable[[int], int]
+    per_server: bool = False  # CPU a server counts, without that of a run with one target
+    all_cores: bool = False  # else the scanner has one
+    names: bool = False  # the names of collections in the journal are counted
+    rounds: int = 0  # so many, whatever was wanted
 
     def done(self, targets: int, packets: int, found: int) -> int:
         """Targets that count for the rate: what never came to the door, or was not found there, was not
         done."""
-        if self.name in ("live", "syn-live"):
+        if self.per_server or self.name in ("live", "syn-live"):
             return min(targets, found)
         return targets if self.name == "eight" else min(targets, packets)
 
 
 CONTESTS = [
-    Contest("live", "all", "live hosts, full dialogue", lambda n: n),
+    Contest("live", "all", "depth verdict, servers alike", lambda n: n),
+    Contest("different", "all", "depth verdict, every server different", lambda n: n, per_server=True),
+    Contest(
+        "databases",
+        "all",
+        "depth databases, 4 databases, every server different",
+        lambda n: n,
+        per_server=True,
+    ),
+    Contest(
+        "databases-alike", "all", "depth databases, 4 databases, servers alike", lambda n: n, per_server=True
+    ),
+    Contest(
+        "collections",
+        "all",
+        "default depth, 4 databases of 3 collections, every server different",
+        lambda n: n,
+        per_server=True,
+        names=True,
+    ),
+    Contest(
+        "large",
+        "all",
+        "default depth, 20 databases of 20 collections, every server different",
+        lambda n: n,
+        per_server=True,
+        names=True,
+    ),
+    Contest(
+        "memory",
+        "all",
+        "default depth, 2,048 servers of 20 databases of 20 collections at once, every one different",
+        lambda n: n,
+        per_server=True,
+        names=True,
+        rounds=1,
+    ),
+    Contest(
+        "workers",
+        "all",
+        "default depth, 4 databases of 3 collections, every server different, on all cores",
+        lambda n: n,
+        per_server=True,
+        all_cores=True,
+    ),
     Contest("closed", "all", "closed ports (RST), connects", lambda n: 0),
     Contest("syn-silent", "none", "SYN stage, silent range", lambda n: 0),
     Contest("syn-closed", "all", "SYN stage, closed range", lambda n: 0),
     Contest("syn-live", "all", "SYN stage, live range", lambda n: n),
     Contest("far", "all", "1,000 databases 50 ms away, beside a server with a slow one", lambda n: 0),
-    Contest("eight", "one in 1024", "a whole range with one live host in 1,024", lambda n: n // 1024),
+    Contest(
+        "eight",
+        "one in 1024",
+        "depth verdict, a whole range with one live host in 1,024, alike",
+        lambda n: n // 1024,
+        rounds=1,
+    ),
 ]
 
 
@@ -83,7 +148,9 @@ def _file_lines(name: str, mark: str) -> Callable[[str, Place], int]:
     return count
 
 
-def _mongosweep(engine: str, port: int) -> Callable[[Place, int], list[str]]:
+def _mongosweep(
+    engine: str, port: int, *, depth: str = "verdict", more: str = ""
+) -> Callable[[Place, int], list[str]]:
     def command(where: Place, count: int) -> list[str]:
         rate = RATE if (engine, port) == ("connect", PORT) else 10_000_000
         # The other contenders know no caps for prefixes; the sweeps of whole ranges keep ours as they are.
@@ -93,9 +160,17 @@ def _mongosweep(engine: str, port: int) -> Callable[[Place, int], list[str]]:
             '[organisation]\nname = "bench"\ncontact = "bench@example.com"\n'
             f'[[allow]]\ncidr = "10.0.0.0/8"\nowner = "bench"\n[sweep]\nmax_targets = 20000000\n{caps}'
         )
-        words = f"sweep --config {config} --port {port} --rate {rate} --depth verdict --engine {engine}"
+        words = f"sweep --config {config} --port {port} --rate {rate} --depth {depth} --engine {engine}"
         return [
-            *(PYTHON, "-m", "scanner", *words.split(), "--output", str(where.directory / "runs")),
+            *(
+                PYTHON,
+                "-m",
+                "scanner",
+                *words.split(),
+                *more.split(),
+                "--output",
+                str(where.directory / "runs"),
+            ),
             *("--quiet", "--json", "--fail-on", "never", cidr(count)),
         ]
 
@@ -118,12 +193,24 @@ def _far_found(output: str, _: Place) -> int:
 
 
 def _limit(kind: str, port: int) -> Callable[[Place, int], list[str]]:
-    rate = RATE if port == PORT else 1_000_000
+    rate = 1_000_000 if port == CLOSED_PORT else RATE
     return lambda _, n: [PYTHON, "-m", "bench.limit", kind, *map(str, (FIRST, n, port, SLOTS, rate))]
 
 
-def _peer(kind: str, at_once: int) -> Callable[[Place, int], list[str]]:
-    return lambda _, n: [PYTHON, "-m", "bench.peers", kind, *map(str, (FIRST, n, PORT, at_once))]
+def _peer(kind: str, at_once: int, port: int = PORT) -> Callable[[Place, int], list[str]]:
+    return lambda _, n: [PYTHON, "-m", "bench.peers", kind, *map(str, (FIRST, n, port, at_once))]
+
+
+def _zgrab2(port: int) -> Callable[[Place, int], list[str]]:
+    """Its module for MongoDB: isMaster, listDatabases with sizes by OP_QUERY, buildInfo."""
+
+    def command(where: Place, count: int) -> list[str]:
+        (where.directory / "nothing").write_text("")
+        (where.directory / "zgrab2.in").write_text(cidr(count) + "\n")
+        words = f"zgrab2 mongodb -p {port} -s 500 -b {where.directory}/nothing -f {where.directory}/zgrab2.in"
+        return [*words.split(), "-o", f"{where.directory}/zgrab2.json"]
+
+    return command
 
 
 def _stage(port: int, attempts: int = 1) -> Callable[[Place, int], list[str]]:
@@ -158,11 +245,23 @@ def _nmap(_: Place, count: int) -> list[str]:
     return words.split()
 
 
+def _sweep(
+    contest: str, count: int, port: int, depth: str, *, more: str = "", quick: int = 0, needs: str = ""
+) -> Contender:
+    """Ours in one of the contests of servers that say more than that they are there."""
+    name = f"mongosweep, {more.removeprefix('--').replace(' ', ': ') or 'connect engine'}"
+    command = _mongosweep("connect", port, depth=depth, more=more)
+    return Contender(contest, name, count, command, _OPEN, needs, quick, journal=True)
+
+
 _OPEN = _lines_with('"verdict":"open"')
+_BY_ZGRAB2 = _file_lines("zgrab2.json", '"status":"success"')
 _NONE: Callable[[str, Place], int] = lambda output, where: 0  # noqa: E731 — nothing is to be found there
 
 CONTENDERS = [
-    Contender("live", "mongosweep, connect engine", 131_072, _mongosweep("connect", PORT), _OPEN),
+    Contender(
+        "live", "mongosweep, connect engine", 131_072, _mongosweep("connect", PORT), _OPEN, journal=True
+    ),
     Contender(
         "live", "bare epoll, recycled sockets (the limit)", 131_072, _limit("recycled", PORT), _json("found")
     ),
@@ -175,6 +274,52 @@ CONTENDERS = [
     Contender(
         "live", "nmap, two scripts", 2_048, _nmap, _lines_with("| mongodb-databases"), "nmap", quick=512
     ),
+    _sweep("different", 16_384, SMALL_PORT, "verdict"),
+    Contender(
+        "different",
+        "bare epoll, recycled sockets (the limit)",
+        16_384,
+        _limit("recycled", SMALL_PORT),
+        _json("found"),
+    ),
+    Contender(
+        "different",
+        "PyMongo-async loop, 200 at once",
+        2_048,
+        _peer("pymongo", 200, SMALL_PORT),
+        _json("found"),
+    ),
+    _sweep("databases", 16_384, SMALL_PORT, "databases"),
+    Contender("databases", "zgrab2, module mongodb", 16_384, _zgrab2(SMALL_PORT), _BY_ZGRAB2, "zgrab2"),
+    Contender(
+        "databases",
+        "PyMongo-async loop, 200 at once",
+        1_024,
+        _peer("pymongo-databases", 200, SMALL_PORT),
+        _json("found"),
+    ),
+    _sweep("databases-alike", 16_384, ALIKE_PORT, "databases"),
+    Contender("databases-alike", "zgrab2, module mongodb", 16_384, _zgrab2(ALIKE_PORT), _BY_ZGRAB2, "zgrab2"),
+    _sweep("collections", 4_096, SMALL_PORT, "collections"),
+    Contender(
+        "collections",
+        "PyMongo-async loop, 200 at once",
+        512,
+        _peer("pymongo-collections", 200, SMALL_PORT),
+        _json("found"),
+    ),
+    _sweep("large", 512, LARGE_PORT, "collections", quick=256),
+    Contender(
+        "large",
+        "PyMongo-async loop, 32 at once",
+        32,
+        _peer("pymongo-collections", 32, LARGE_PORT),
+        _json("found"),
+        quick=16,
+    ),
+    _sweep("memory", 2_048, LARGE_PORT, "collections", quick=2_048),
+    _sweep("workers", 8_192, SMALL_PORT, "collections", more="--workers 1", needs="--workers"),
+    _sweep("workers", 8_192, SMALL_PORT, "collections", more="--workers 2", needs="--workers"),
     Contender("closed", "mongosweep, connect engine", 524_288, _mongosweep("connect", CLOSED_PORT), _NONE),
     Contender(
         "closed", "bare epoll, recycled sockets (the limit)", 524_288, _limit("recycled", CLOSED_PORT), _NONE

@@ -27,6 +27,9 @@ HERE = Path(__file__).parent
 PREFIX = "10.0.0.0/8"
 FIRST = 10 << 24
 PORT, CLOSED_PORT, FAR_PORT = 27017, 27018, 27019
+SMALL_PORT, ALIKE_PORT, LARGE_PORT = 27021, 27022, 27023
+# What `responder` serves besides (bench/estate.c): databases, collections in each, how its servers differ.
+_ESTATES = (f"{SMALL_PORT}:4:3:different", f"{ALIKE_PORT}:4:3:alike", f"{LARGE_PORT}:20:20:different")
 PYTHON = sys.executable
 _EARLY, _LATE = 0.01, 0.99  # of all packets: the middle is what is timed, without start and cool-down
 
@@ -65,9 +68,8 @@ def place() -> Iterator[Place]:
     with netns.pair(local=[PREFIX]) as (scan, corp), tempfile.TemporaryDirectory() as directory:
         home = Path(directory)
         binary = home / "responder"
-        subprocess.run(
-            ["cc", "-O2", "-Wall", "-Wextra", "-o", str(binary), str(HERE / "responder.c")], check=True
-        )
+        sources = map(str, sorted(HERE.glob("*.c")))
+        subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", str(binary), *sources], check=True)
         (home / "replies").write_bytes(packed())
         for key, value in (
             ("net.core.somaxconn", 65535),
@@ -87,7 +89,7 @@ def place() -> Iterator[Place]:
         corp.run(["ip", "neighbour", "replace", scan.address, "lladdr", macs[0], "dev", corp.device])
         on_core = ["taskset", "-c", str(cores[-1])]
         with (
-            _serving(corp, [*on_core, str(binary), str(PORT), str(home / "replies")]) as responder,
+            _serving(corp, [*on_core, str(binary), str(PORT), str(home / "replies"), *_ESTATES]) as responder,
             _serving(corp, [*on_core, PYTHON, "-m", "bench.far", str(FAR_PORT)]),
         ):
             yield Place(scan, corp, macs[1], home, responder, cores[0])
@@ -163,14 +165,15 @@ class Cost:
     output: str
 
 
-def measure(where: Place, command: list[str], seconds: float) -> Cost:
+def measure(where: Place, command: list[str], seconds: float, *, all_cores: bool = False) -> Cost:
     """Run one contender on the scanning core. Raises RuntimeError with its words when it fails."""
     peak = _Peak()
+    cores = ",".join(map(str, sorted(os.sched_getaffinity(0)))) if all_cores else str(where.scan_core)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         started = time.monotonic()
         with Clock(where.corp) as clock:
             process = where.scan.popen(
-                ["taskset", "-c", str(where.scan_core), *command],
+                ["taskset", "-c", cores, *command],
                 stdout=out,
                 stderr=err,
                 cwd=str(HERE.parent),

@@ -1,6 +1,6 @@
 """What people would write instead: a Motor loop, a PyMongo-async loop, uvloop with the same dialogue.
 
-    python -m bench.peers motor|pymongo|uvloop FIRST COUNT PORT AT_ONCE
+    python -m bench.peers motor|pymongo|pymongo-databases|pymongo-collections|uvloop FIRST COUNT PORT AT_ONCE
 
 Prints {"found": …} as JSON.
 """
@@ -13,6 +13,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any, cast
 
+from bson import ObjectId
+
 from bench.dialogue import REQUESTS, complete
 from bench.limit import addresses
 
@@ -24,7 +26,14 @@ _OPTIONS: dict[str, Any] = {
     "serverSelectionTimeoutMS": 3500,
     "connectTimeoutMS": 3500,
     "maxPoolSize": 1,
+    "serverMonitoringMode": "poll",
 }
+_SIZES = ("size", "count", "storageSize", "totalIndexSize", "capped", "avgObjSize")
+_STATISTICS: list[dict[str, Any]] = [
+    {"$collStats": {"count": {}, "storageStats": {}}},
+    {"$project": {"ns": 1, "count": 1} | {f"storageStats.{name}": 1 for name in _SIZES}},
+]
+_IDS = {"_id": {"$gte": ObjectId(b"\x00" * 12), "$lt": ObjectId(b"\xff" * 12)}}
 
 
 class _Talk(asyncio.Protocol):
@@ -85,6 +94,35 @@ async def by_pymongo(address: str, port: int) -> bool:
         await client.close()
 
 
+async def by_pymongo_databases(address: str, port: int) -> bool:
+    """What a sweep at depth `databases` asks: names and sizes of databases, and the counts of each."""
+    return await _read(address, port, collections=False)
+
+
+async def by_pymongo_collections(address: str, port: int) -> bool:
+    """What a sweep at the default depth asks, but the oldest id: the collections of each database, and of
+    each its count, its sizes and its newest id."""
+    return await _read(address, port, collections=True)
+
+
+async def _read(address: str, port: int, *, collections: bool) -> bool:
+    from pymongo import AsyncMongoClient
+
+    client: Any = AsyncMongoClient(address, port, **_OPTIONS)
+    try:
+        listed = (await client.admin.command("listDatabases"))["databases"]
+        for database in (client[entry["name"]] for entry in listed):
+            await database.command("dbStats", scale=1)
+            for name in await database.list_collection_names() if collections else ():
+                await (await database[name].aggregate(_STATISTICS)).to_list()
+                await database[name].find(_IDS, {"_id": 1}).sort("_id", -1).limit(1).to_list()
+        return bool(listed)
+    except Exception:  # noqa: BLE001 — any failure is a host not found
+        return False
+    finally:
+        await client.close()
+
+
 async def sweep(
     ask: Callable[[str, int], Awaitable[bool]], first: int, count: int, port: int, at_once: int
 ) -> int:
@@ -104,7 +142,13 @@ def main() -> None:
     """Run one peer and print its count."""
     warnings.simplefilter("ignore")
     kind, first, count, port, at_once = sys.argv[1], *map(int, sys.argv[2:])
-    ask = {"motor": by_motor, "pymongo": by_pymongo, "uvloop": by_uvloop}[kind]
+    ask = {
+        "motor": by_motor,
+        "pymongo": by_pymongo,
+        "pymongo-databases": by_pymongo_databases,
+        "pymongo-collections": by_pymongo_collections,
+        "uvloop": by_uvloop,
+    }[kind]
     work = sweep(ask, first, count, port, at_once)
     if kind == "uvloop":
         import uvloop

@@ -15,6 +15,8 @@ from bench.far import ROUND_TRIP
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bench.lines import Lines
+
 
 @dataclass
 class Row:
@@ -24,11 +26,18 @@ class Row:
     targets: int
     rates: list[float] = field(default_factory=list)
     walls: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)  # CPU seconds a million targets
+    cpu: list[float] = field(default_factory=list)  # microseconds a target, which is seconds a million
     rss: list[int] = field(default_factory=list)
     found: list[int] = field(default_factory=list)
+    start: float = 0.0  # CPU seconds of a run with one target, where that is taken off
+    lines: Lines | None = None  # of the last round
     trouble: str = ""
     command: str = ""
+
+    @property
+    def cpu_of_one(self) -> float:
+        """Median microseconds of CPU a target; 0 when no round succeeded."""
+        return statistics.median(self.cpu) if self.cpu else 0.0
 
     @property
     def rate(self) -> float:
@@ -68,6 +77,37 @@ def _like(rows: Rows, contest: str, part: str) -> Row | None:
     return next((row for (place, name), row in rows.items() if place == contest and part in name), None)
 
 
+def _cpu(contest: str, scale: float = 1.0) -> Callable[[Rows], float | None]:
+    """Of our first contender, microseconds a server, divided by `scale`."""
+
+    def measured(rows: Rows) -> float | None:
+        row = _like(rows, contest, "mongosweep")
+        return row.cpu_of_one / scale if row and row.cpu else None
+
+    return measured
+
+
+def _less_cpu(contest: str, other: str) -> Callable[[Rows], float | None]:
+    def measured(rows: Rows) -> float | None:
+        mine, theirs = _like(rows, contest, "mongosweep"), _like(rows, contest, other)
+        return theirs.cpu_of_one / mine.cpu_of_one if mine and theirs and mine.cpu and theirs.cpu else None
+
+    return measured
+
+
+def _a_core(contest: str) -> Callable[[Rows], float | None]:
+    cpu = _cpu(contest)
+    return lambda rows: 1e6 / found if (found := cpu(rows)) else None
+
+
+def _of_lines(contest: str, what: Callable[[Lines], float]) -> Callable[[Rows], float | None]:
+    def measured(rows: Rows) -> float | None:
+        row = _like(rows, contest, "mongosweep")
+        return what(row.lines) if row and row.lines else None
+
+    return measured
+
+
 def _recall(rows: Rows) -> float | None:
     seen = [
         recall * 100
@@ -78,9 +118,12 @@ def _recall(rows: Rows) -> float | None:
     return min(seen, default=None)
 
 
-def _peak(rows: Rows) -> float | None:
-    row = _like(rows, "eight", "a /8, mongosweep")
-    return max(row.rss) / 1e6 if row and row.rss else None
+def _peak(contest: str, part: str) -> Callable[[Rows], float | None]:
+    def measured(rows: Rows) -> float | None:
+        row = _like(rows, contest, part)
+        return max(row.rss) / 1e6 if row and row.rss else None
+
+    return measured
 
 
 def _flat(rows: Rows) -> float | None:
@@ -104,12 +147,50 @@ def _seconds(part: str) -> Callable[[Rows], float | None]:
     return measured
 
 
+def _size(lines: Lines) -> float:
+    return lines.size_of_server
+
+
+def _longest(lines: Lines) -> float:
+    return lines.largest
+
+
+def _fewest(lines: Lines) -> float:
+    return lines.collections
+
+
 _LIMIT, _CLASSIC, _OURS, _STAGE = "the limit", "one socket a target", "connect engine", "SYN stage"
 GOALS = [
-    Goal("live hosts, full dialogue, against nmap's two scripts", 40, _ratio("live", _OURS, "nmap")),
-    Goal("live hosts against a Motor loop with 200 at once", 45, _ratio("live", _OURS, "Motor")),
-    Goal("live hosts against uvloop create_connection", 1.4, _ratio("live", _OURS, "uvloop")),
-    Goal("live hosts against the limit (bare epoll, recycled)", 0.9, _ratio("live", _OURS, _LIMIT)),
+    Goal("depth verdict, alike: against nmap's two scripts", 40, _ratio("live", _OURS, "nmap")),
+    Goal("depth verdict, alike: against a Motor loop with 200 at once", 45, _ratio("live", _OURS, "Motor")),
+    Goal("depth verdict, alike: against uvloop create_connection", 1.4, _ratio("live", _OURS, "uvloop")),
+    Goal(
+        "depth verdict, alike: against the limit (bare epoll, recycled)", 0.9, _ratio("live", _OURS, _LIMIT)
+    ),
+    Goal("depth verdict, alike: bytes a server", 1200, _of_lines("live", _size), " B", -1),
+    Goal("depth verdict, different: CPU a server", 130, _cpu("different"), " us", -1),
+    Goal("depth databases, 4 databases, different: CPU a server", 160, _cpu("databases"), " us", -1),
+    Goal("depth databases, 4 databases, different: CPU of zgrab2", 1, _less_cpu("databases", "zgrab2")),
+    Goal("depth databases, 4 databases, alike: CPU a server", 160, _cpu("databases-alike"), " us", -1),
+    Goal("depth databases, 4 databases, alike: CPU of zgrab2", 1, _less_cpu("databases-alike", "zgrab2")),
+    Goal("default depth, 4 x 3, different: a second and core", 3000, _a_core("collections"), "/s"),
+    Goal(
+        "default depth, 4 x 3, different: CPU of a PyMongo-async loop",
+        20,
+        _less_cpu("collections", "PyMongo"),
+    ),
+    Goal("default depth, 20 x 20, different: CPU a server", 5, _cpu("large", 1000), " ms", -1),
+    Goal("default depth, 20 x 20, different: CPU of a PyMongo-async loop", 20, _less_cpu("large", "PyMongo")),
+    Goal("default depth, 20 x 20: collections in the journal", 400, _of_lines("large", _fewest), ""),
+    Goal("default depth, 20 x 20: longest line", 16384, _of_lines("large", _longest), " B", -1),
+    Goal(
+        "default depth, 2,048 servers of 20 x 20 at once: peak RSS",
+        150,
+        _peak("memory", "mongosweep"),
+        " MB",
+        -1,
+    ),
+    Goal("default depth, 4 x 3, different: two workers against one", 1.7, _ratio("workers", ": 2", ": 1")),
     Goal("RST sweep against the limit (bare epoll, recycled)", 0.9, _ratio("closed", _OURS, _LIMIT)),
     Goal("RST sweep against bare epoll, a socket a target", 2, _ratio("closed", _OURS, _CLASSIC)),
     Goal("SYN stage against zmap, silent range", 2, _ratio("syn-silent", _STAGE, "zmap")),
@@ -117,10 +198,16 @@ GOALS = [
     Goal("SYN stage against zmap, live range", 1.2, _ratio("syn-live", _STAGE, "zmap")),
     Goal("SYN stage against masscan, silent range", 3, _ratio("syn-silent", _STAGE, "masscan")),
     Goal("SYN stage against masscan, live range", 4, _ratio("syn-live", _STAGE, "masscan")),
-    Goal("1,000 databases 50 ms away, connect to record", 1, _far, " s", -1),
+    Goal("default depth, 1,000 databases 50 ms away, connect to record", 1, _far, " s", -1),
     Goal("recall of live hosts, worst round of ours", 99.9, _recall, " %"),
-    Goal("peak RSS of a /8, all processes", 200, _peak, " MB", -1),
-    Goal("peak RSS, a /8 over a /16", 10, _flat, " %", -1),
+    Goal(
+        "depth verdict, alike: peak RSS of a /8, all processes",
+        200,
+        _peak("eight", "a /8, mongosweep"),
+        " MB",
+        -1,
+    ),
+    Goal("depth verdict, alike: peak RSS, a /8 over a /16", 10, _flat, " %", -1),
     Goal("a /8 by the SYN stage, every target once", 60, _seconds("SYN stage alone"), " s", -1),
 ]
 
@@ -162,7 +249,10 @@ def markdown(rows: Rows, rounds: int, quick: bool, busy: str) -> str:
         "each have one core and are joined by a veth pair. Rates are targets a second at the responder's",
         "door, from the first to the last hundredth of the packets, so start-up and cool-down count for",
         "nobody. What a tool lost on its way, or did not find, does not count. The median, and the range.",
-        "Rates drift from minute to minute: only ratios of one run count.",
+        "Rates drift from minute to minute: only ratios of one run count. CPU a server is user and system",
+        "time of all the tool's processes, less that of a run with one target, over the servers found; a",
+        "second and core is its inverse. 4 x 3 is 4 databases of 3 collections. Who is alike, who differs,",
+        "and what each tool asks: docs/performance.md, Methods.",
         "",
         busy,
         "",
@@ -177,7 +267,9 @@ def markdown(rows: Rows, rounds: int, quick: bool, busy: str) -> str:
             "–"
             if value is None
             else f"{value:.2f}{goal.unit}"
-            if goal.unit in ("x", " s")
+            if goal.unit in ("x", " s", " ms")
+            else f"{value:,.0f}{goal.unit}"
+            if value >= 1000
             else f"{value:.1f}{goal.unit}"
         )
         lines.append(f"| {goal.text} | {sign} {goal.goal:g}{goal.unit} | {shown} | {word} |")
@@ -192,25 +284,56 @@ def markdown(rows: Rows, rounds: int, quick: bool, busy: str) -> str:
 
 
 def _table(contest: Contest, rows: Sequence[Row]) -> list[str]:
-    lines = [
-        "",
-        f"## {contest.title[0].upper()}{contest.title[1:]}",
-        "",
-        "| | targets | a second | range | whole run | CPU s a million | peak RSS | recall |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    title = f"{contest.title[0].upper()}{contest.title[1:]}"
+    cells = _of_servers if contest.per_server else _of_targets
+    head = cells(contest, None)
+    lines = ["", f"## {title}", "", f"| {' | '.join(['', *head]).lstrip()} |", "|---" * (len(head) + 1) + "|"]
     for row in rows:
-        if not row.rates:
-            lines.append(f"| {row.contender.name} | – | – | – | – | – | – | {row.trouble or 'did not run'} |")
-            continue
-        recall = row.recall(contest)
-        lines.append(
-            f"| {row.contender.name} | {row.targets:,} | {row.rate:,.0f} "
-            f"| {min(row.rates):,.0f}–{max(row.rates):,.0f} "
-            f"| {statistics.median(row.walls):.1f} s | {statistics.median(row.cpu):.1f} "
-            f"| {max(row.rss) / 1e6:.0f} MB | {'–' if recall is None else f'{recall:.4f}'} |"
-        )
+        if row.rates:
+            found = cells(contest, row)
+        else:
+            found = [*["–"] * (len(head) - 1), f"not measured: {row.trouble or 'did not run'}"]
+        lines.append(f"| {' | '.join([row.contender.name, *found])} |")
     return lines
+
+
+def _of_targets(contest: Contest, row: Row | None) -> list[str]:
+    """The cells of a contest of rates; without a row their heads."""
+    if row is None:
+        return ["targets", "a second", "range", "whole run", "CPU s a million", "peak RSS", "recall"]
+    return [
+        f"{row.targets:,}",
+        f"{row.rate:,.0f}",
+        f"{min(row.rates):,.0f}–{max(row.rates):,.0f}",
+        f"{statistics.median(row.walls):.1f} s",
+        f"{row.cpu_of_one:.1f}",
+        f"{max(row.rss) / 1e6:.0f} MB",
+        _share(row.recall(contest)),
+    ]
+
+
+def _of_servers(contest: Contest, row: Row | None) -> list[str]:
+    """The cells of a contest of CPU a server; without a row their heads."""
+    if row is None:
+        return [
+            *("servers", "CPU us a server", "range", "a second and core", "a second", "peak RSS"),
+            *("bytes a server", "longest line", "recall"),
+        ]
+    return [
+        f"{row.targets:,}",
+        f"{row.cpu_of_one:,.0f}",
+        f"{min(row.cpu):,.0f}–{max(row.cpu):,.0f}",
+        f"{1e6 / row.cpu_of_one:,.0f}",
+        f"{row.rate:,.0f}",
+        f"{max(row.rss) / 1e6:.0f} MB",
+        f"{row.lines.size_of_server:,.0f}" if row.lines else "–",
+        f"{row.lines.largest:,}" if row.lines else "–",
+        _share(row.recall(contest)),
+    ]
+
+
+def _share(recall: float | None) -> str:
+    return "–" if recall is None else f"{recall:.4f}"
 
 
 _BAR, _LEFT, _WIDTH = 22, 330, 520

@@ -1,8 +1,9 @@
-/* Answers MongoDB's first questions on every address of its namespace, with one epoll and no allocation per reply.
+/* Answers MongoDB's questions on every address of its namespace, with one epoll and no allocation per reply.
  *
- * usage: responder PORT REPLIES
- * REPLIES (made by bench/replies.py) holds records: name length (1 byte), name, document length (4 bytes,
- * little-endian, as BSON has it), document. A command is answered by the record of its name, else by "*".
+ * usage: responder PORT REPLIES [PORT:DATABASES:COLLECTIONS:alike|different]...
+ * On the first port everybody gives the same few replies. REPLIES (made by bench/replies.py) holds records: name
+ * length (1 byte), name, document length (4 bytes, little-endian, as BSON has it), document. A command is answered
+ * by the record of its name, else by "*". On the others stand the servers of bench/estate.c.
  * Requests: OP_QUERY (2004) gets OP_REPLY (1), OP_MSG (2013) gets OP_MSG; responseTo is the request's id.
  */
 #define _GNU_SOURCE
@@ -20,14 +21,19 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "estate.h"
 
-enum { MOST_FILES = 20000, BUFFER = 4096, MOST_RECORDS = 32, EVENTS = 512, OP_REPLY = 1, OP_QUERY = 2004, OP_MSG = 2013 };
+enum { MOST_FILES = 20000, BUFFER = 4096, MOST_RECORDS = 32, MOST_PORTS = 8, EVENTS = 512, OP_REPLY = 1, OP_QUERY = 2004, OP_MSG = 2013 };
 
 struct record { char name[64]; const uint8_t *document; uint32_t length; };
 static struct record records[MOST_RECORDS];
 static int record_count;
 static uint8_t (*buffers)[BUFFER];
-static uint16_t held[MOST_FILES];
+
+/* `estate` NULL: the first port. `unsent`: bytes that the socket did not take; nothing is read until it does. */
+static struct connection { const struct estate *estate; uint32_t address; uint16_t held; uint8_t *unsent; size_t unsent_length; } connections[MOST_FILES];
+static struct { int listener; struct estate estate; } ports[MOST_PORTS];
+static int port_count, set;
 
 static uint32_t get32(const uint8_t *at) { uint32_t v; memcpy(&v, at, 4); return v; }
 static void put32(uint8_t *at, uint32_t v) { memcpy(at, &v, 4); }
@@ -66,7 +72,7 @@ static const char *first_name(const uint8_t *document, const uint8_t *end) {
     return memchr(name, 0, end - document - 5) ? name : NULL;
 }
 
-static size_t reply_to(const uint8_t *message, uint32_t length, uint8_t *out, size_t room) {
+static size_t reply_to(const struct connection *from, const uint8_t *message, uint32_t length, uint8_t *out, size_t room) {
     const uint8_t *end = message + length, *document;
     uint32_t opcode = get32(message + 12);
     if (opcode == OP_MSG) {
@@ -78,46 +84,83 @@ static size_t reply_to(const uint8_t *message, uint32_t length, uint8_t *out, si
     } else {
         return 0;
     }
-    const char *name = first_name(document, end);
-    if (!name) return 0;
-    const struct record *r = find(name);
-    size_t head = opcode == OP_MSG ? 21 : 36;
-    if (head + r->length > room) return 0;
+    size_t head = opcode == OP_MSG ? 21 : 36, size;
+    if (head > room) return 0;
+    if (from->estate) {
+        size = estate_reply(from->estate, from->address, opcode == OP_QUERY, document, end, out + head, room - head);
+        if (!size) return 0;
+    } else {
+        const char *name = first_name(document, end);
+        if (!name) return 0;
+        const struct record *r = find(name);
+        size = r->length;
+        if (head + size > room) return 0;
+        memcpy(out + head, r->document, size);
+    }
     memset(out, 0, head);
-    put32(out, head + r->length);
+    put32(out, head + size);
     put32(out + 4, 1);
     memcpy(out + 8, message + 4, 4);
     put32(out + 12, opcode == OP_MSG ? OP_MSG : OP_REPLY);
     if (opcode == OP_QUERY) { put32(out + 16, 8); put32(out + 32, 1); } /* AwaitCapable; one document */
-    memcpy(out + head, r->document, r->length);
-    return head + r->length;
+    return head + size;
 }
 
-static int drop(int fd) { held[fd] = 0; close(fd); return 0; }
+static int drop(int fd) {
+    free(connections[fd].unsent);
+    memset(&connections[fd], 0, sizeof connections[fd]);
+    close(fd);
+    return 0;
+}
+
+static int watch(int fd, int how, uint32_t events) {
+    struct epoll_event event = { .events = events, .data.fd = fd };
+    return epoll_ctl(set, how, fd, &event);
+}
+
+/* Send, and keep what the socket does not take until it can be written to. Returns 0 when the connection is over. */
+static int give(int fd, const uint8_t *data, size_t length) {
+    struct connection *c = &connections[fd];
+    ssize_t sent = send(fd, data, length, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN) return drop(fd);
+    if (sent < 0) sent = 0;
+    size_t left = length - sent;
+    uint8_t *rest = left ? malloc(left) : NULL;
+    if (left) memcpy(rest, data + sent, left);
+    if ((left || c->unsent) && watch(fd, EPOLL_CTL_MOD, left ? EPOLLOUT : EPOLLIN)) { free(rest); return drop(fd); }
+    free(c->unsent);
+    c->unsent = rest;
+    c->unsent_length = left;
+    return 1;
+}
 
 /* Answer what has come. Returns 0 when the connection is over. */
 static int serve(int fd) {
-    uint8_t out[65536];
-    for (;;) {
-        ssize_t got = recv(fd, buffers[fd] + held[fd], BUFFER - held[fd], 0);
+    static uint8_t out[1 << 18];
+    struct connection *c = &connections[fd];
+    if (c->unsent && !give(fd, c->unsent, c->unsent_length)) return 0;
+    while (!c->unsent) {
+        ssize_t got = recv(fd, buffers[fd] + c->held, BUFFER - c->held, 0);
         if (got < 0 && errno == EAGAIN) return 1;
         if (got <= 0) return drop(fd);
-        held[fd] += got;
+        c->held += got;
+        int full = c->held == BUFFER;
         size_t at = 0, filled = 0;
-        while (held[fd] - at >= 16) {
+        while (c->held - at >= 16) {
             uint32_t length = get32(buffers[fd] + at);
             if (length < 26 || length > BUFFER) return drop(fd);
-            if (held[fd] - at < length) break;
-            size_t made = reply_to(buffers[fd] + at, length, out + filled, sizeof out - filled);
+            if (c->held - at < length) break;
+            size_t made = reply_to(c, buffers[fd] + at, length, out + filled, sizeof out - filled);
             if (!made) return drop(fd);
             filled += made;
             at += length;
         }
-        memmove(buffers[fd], buffers[fd] + at, held[fd] - at);
-        held[fd] -= at;
-        if (filled && send(fd, out, filled, MSG_NOSIGNAL) != (ssize_t)filled) return drop(fd);
-        if (held[fd] < BUFFER) return 1; /* level-triggered: more bytes wake us again */
+        memmove(buffers[fd], buffers[fd] + at, c->held - at);
+        c->held -= at;
+        if (filled && !give(fd, out, filled)) return 0;
+        if (!full) return 1; /* level-triggered: more bytes wake us again */
     }
+    return 1;
 }
 
 /* Most askers reset the connection as soon as they have their answer. So a connection is watched only when it
@@ -132,53 +175,84 @@ static uint64_t now_ns(void) {
     return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-static void watch(int set, int fd) {
-    struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
-    epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
-}
-
 /* Connections that are old enough: gone, or to be watched from now on. */
-static void grow_up(int set) {
+static void grow_up(void) {
     for (uint64_t now = now_ns(); grown != born && young[grown % MOST_FILES].since + YOUNG_NS <= now; grown++) {
         int fd = young[grown % MOST_FILES].fd;
-        if (serve(fd)) watch(set, fd);
+        if (serve(fd)) watch(fd, EPOLL_CTL_ADD, EPOLLIN);
     }
 }
 
-int main(int argc, char **argv) {
-    if (argc != 3) { fprintf(stderr, "usage: responder PORT REPLIES\n"); return 2; }
-    struct rlimit files = { MOST_FILES, MOST_FILES };
-    setrlimit(RLIMIT_NOFILE, &files);
-    load(argv[2]);
-    buffers = calloc(MOST_FILES, BUFFER);
+static int listen_on(int number) {
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
     setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one); /* no wake-up before the request */
-    struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(atoi(argv[1])) };
-    if (bind(listener, (void *)&any, sizeof any) || listen(listener, 65535)) { perror("listen"); return 1; }
-    int set = epoll_create1(0);
-    struct epoll_event event = { .events = EPOLLIN, .data.fd = listener }, events[EVENTS];
-    epoll_ctl(set, EPOLL_CTL_ADD, listener, &event);
+    struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(number) };
+    if (bind(listener, (void *)&any, sizeof any) || listen(listener, 65535)) { perror("listen"); exit(1); }
+    watch(listener, EPOLL_CTL_ADD, EPOLLIN);
+    return listener;
+}
+
+/* One connection that was accepted. Those to an estate ask more than once, and are watched at once. */
+static void welcome(int fd, int port) {
+    struct connection *c = &connections[fd];
+    if (port) {
+        struct sockaddr_in own = { 0 };
+        socklen_t length = sizeof own;
+        getsockname(fd, (void *)&own, &length);
+        c->address = ntohl(own.sin_addr.s_addr);
+        c->estate = &ports[port].estate;
+        watch(fd, EPOLL_CTL_ADD, EPOLLIN);
+        serve(fd);
+    } else if (born - grown >= MOST_FILES - 1) {
+        if (serve(fd)) watch(fd, EPOLL_CTL_ADD, EPOLLIN);
+    } else if (serve(fd)) {
+        young[born % MOST_FILES].fd = fd;
+        young[born++ % MOST_FILES].since = now_ns();
+    }
+}
+
+/* The port whose listener this is, or -1. */
+static int port_of(int fd) {
+    for (int i = 0; i < port_count; i++)
+        if (ports[i].listener == fd) return i;
+    return -1;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 3 || argc > MOST_PORTS + 2) { fprintf(stderr, "usage: responder PORT REPLIES [PORT:DATABASES:COLLECTIONS:alike|different]...\n"); return 2; }
+    struct rlimit files = { MOST_FILES, MOST_FILES };
+    setrlimit(RLIMIT_NOFILE, &files);
+    load(argv[2]);
+    buffers = calloc(MOST_FILES, BUFFER);
+    set = epoll_create1(0);
+    ports[port_count++].listener = listen_on(atoi(argv[1]));
+    for (int i = 3; i < argc; i++) {
+        int number;
+        char kind[16];
+        struct estate *e = &ports[port_count].estate;
+        if (sscanf(argv[i], "%d:%d:%d:%15s", &number, &e->databases, &e->collections, kind) != 4) { fprintf(stderr, "%s?\n", argv[i]); return 2; }
+        e->alike = !strcmp(kind, "alike");
+        ports[port_count++].listener = listen_on(number);
+    }
+    struct epoll_event events[EVENTS];
     puts("ready");
     fflush(stdout);
     for (;;) {
         int ready = epoll_wait(set, events, EVENTS, born == grown ? -1 : 1);
         for (int i = 0; i < ready; i++) {
             int fd = events[i].data.fd;
-            if (fd != listener) { serve(fd); continue; }
+            int port = port_of(fd);
+            if (port < 0) { serve(fd); continue; }
             for (int n = 0; n < 256; n++) {
-                int client = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+                int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK);
                 if (client < 0) break;
                 if (client >= MOST_FILES) { close(client); continue; }
-                held[client] = 0;
-                if (born - grown >= MOST_FILES - 1) { if (serve(client)) watch(set, client); continue; }
-                if (!serve(client)) continue;
-                young[born % MOST_FILES].fd = client;
-                young[born++ % MOST_FILES].since = now_ns();
+                welcome(client, port);
             }
         }
-        grow_up(set);
+        grow_up();
     }
 }
