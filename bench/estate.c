@@ -148,7 +148,7 @@ static const char *name_of(const struct server *s, int database, int collection,
     int many = collection < 0 ? s->estate->databases : s->estate->collections, n = collection < 0 ? database : collection;
     uint64_t own = drawn(s, ABOUT_NAMES, database, collection);
     const char *const *words = collection < 0 ? DATABASES : COLLECTIONS;
-    char *at = add(out, words[(n * WORDS + own % WORDS) / many]);
+    char *at = add(out, words[n * WORDS / many + own % (WORDS / many)]);
     if (n % 4) add(at, ENDS[own >> 8 & 7]);
     else add_hex(add(at, "_"), collection < 0 ? s->name : (uint32_t)(own >> 16), collection < 0 ? 8 : 3);
     return out;

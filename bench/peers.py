@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _OPTIONS: dict[str, Any] = {
     "directConnection": True,
-    "serverSelectionTimeoutMS": 3500,
-    "connectTimeoutMS": 3500,
+    "serverSelectionTimeoutMS": 10_000,  # the loop itself is late when it has much to do
+    "connectTimeoutMS": 10_000,
     "maxPoolSize": 1,
     "serverMonitoringMode": "poll",
 }
