@@ -16,8 +16,9 @@ from pathlib import Path
 
 from bench import lines
 from bench.contenders import CONTENDERS, CONTESTS, Contest
+from bench.goals import Row, Rows, judged
 from bench.network import HERE, PYTHON, Cost, Place, measure, place
-from bench.report import Row, Rows, judged, load, markdown, svg
+from bench.report import load, markdown, svg
 from tests.support import netns
 
 
@@ -86,7 +87,8 @@ def said(row: Row) -> str:
         f"{row.found[-1]:,} of {row.targets:,} found",
     ]
     if row.lines is not None:
-        words.append(f"{row.lines.size_of_server:,.0f} bytes a server, longest line {row.lines.largest:,}")
+        words.append(f"{row.lines.size_of_server:,.0f} bytes a server in {row.lines.of_server:.1f} lines")
+        words.append(f"longest line {row.lines.largest:,}, longest first one {row.lines.largest_first:,}")
         if row.lines.collections >= 0:
             words.append(f"collections in the journal: {row.lines.collections}")
     return ", ".join(words)

@@ -22,6 +22,7 @@ class Lines:
     lines: int
     size: int  # bytes, newlines among them
     largest: int
+    largest_first: int  # of the lines that have a server's verdict
     collections: int
 
     @property
@@ -29,21 +30,27 @@ class Lines:
         """Bytes that one server takes, in all its lines."""
         return self.size / max(1, self.servers)
 
+    @property
+    def of_server(self) -> float:
+        """Lines a server."""
+        return self.lines / max(1, self.servers)
+
 
 def read(runs: Path, *, names: bool) -> Lines:
     """The only run below `runs`; `names`: count the names of collections as well."""
-    lines = size = largest = servers = 0
+    lines = size = largest = first = servers = 0
     seen: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for path in sorted(runs.glob("*/observations-*.jsonl")):
         with path.open("rb") as file:
             for line in file:
                 lines, size, largest = lines + 1, size + len(line), max(largest, len(line))
-                servers += _FURTHER not in line
+                if _FURTHER not in line:
+                    servers, first = servers + 1, max(first, len(line))
                 if names:
                     record = json.loads(line)
                     seen[record["event_id"]].update(_collections(record, ""))
     fewest = min(map(len, seen.values()), default=0) if names else -1
-    return Lines(servers, lines, size, largest, fewest)
+    return Lines(servers, lines, size, largest, first, fewest)
 
 
 def _collections(part: Any, database: str) -> Iterator[tuple[str, str]]:

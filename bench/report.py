@@ -5,234 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
 
-from bench.contenders import CONTESTS, Contender, Contest
-from bench.far import ROUND_TRIP
+from bench.contenders import CONTESTS, Contest
+from bench.goals import Row, Rows, judged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from bench.lines import Lines
-
-
-@dataclass
-class Row:
-    """All rounds of one contender."""
-
-    contender: Contender
-    targets: int
-    rates: list[float] = field(default_factory=list)
-    walls: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)  # microseconds a target, which is seconds a million
-    rss: list[int] = field(default_factory=list)
-    found: list[int] = field(default_factory=list)
-    start: float = 0.0  # CPU seconds of a run with one target, where that is taken off
-    lines: Lines | None = None  # of the last round
-    trouble: str = ""
-    command: str = ""
-
-    @property
-    def cpu_of_one(self) -> float:
-        """Median microseconds of CPU a target; 0 when no round succeeded."""
-        return statistics.median(self.cpu) if self.cpu else 0.0
-
-    @property
-    def rate(self) -> float:
-        """Median targets a second; 0 when no round succeeded."""
-        return statistics.median(self.rates) if self.rates else 0.0
-
-    def recall(self, contest: Contest) -> float | None:
-        """The worst round's share of the live hosts; None where there are none."""
-        expected = contest.recall(self.targets)
-        return min(self.found) / expected if expected and self.found else None
+    from collections.abc import Sequence
 
 
 QUIET = 3.0  # load average above which others were at work
-Rows = dict[tuple[str, str], Row]
-
-
-@dataclass(frozen=True)
-class Goal:
-    """One line of the table of goals. `better` is +1 when more is better, -1 when less is."""
-
-    text: str
-    goal: float
-    measured: Callable[[Rows], float | None]
-    unit: str = "x"
-    better: int = 1
-
-
-def _ratio(contest: str, ours: str, other: str) -> Callable[[Rows], float | None]:
-    def measured(rows: Rows) -> float | None:
-        mine, theirs = _like(rows, contest, ours), _like(rows, contest, other)
-        return mine.rate / theirs.rate if mine and theirs and mine.rate and theirs.rate else None
-
-    return measured
-
-
-def _like(rows: Rows, contest: str, part: str) -> Row | None:
-    return next((row for (place, name), row in rows.items() if place == contest and part in name), None)
-
-
-def _cpu(contest: str, scale: float = 1.0) -> Callable[[Rows], float | None]:
-    """Of our first contender, microseconds a server, divided by `scale`."""
-
-    def measured(rows: Rows) -> float | None:
-        row = _like(rows, contest, "mongosweep")
-        return row.cpu_of_one / scale if row and row.cpu else None
-
-    return measured
-
-
-def _less_cpu(contest: str, other: str) -> Callable[[Rows], float | None]:
-    def measured(rows: Rows) -> float | None:
-        mine, theirs = _like(rows, contest, "mongosweep"), _like(rows, contest, other)
-        return theirs.cpu_of_one / mine.cpu_of_one if mine and theirs and mine.cpu and theirs.cpu else None
-
-    return measured
-
-
-def _a_core(contest: str) -> Callable[[Rows], float | None]:
-    cpu = _cpu(contest)
-    return lambda rows: 1e6 / found if (found := cpu(rows)) else None
-
-
-def _of_lines(contest: str, what: Callable[[Lines], float]) -> Callable[[Rows], float | None]:
-    def measured(rows: Rows) -> float | None:
-        row = _like(rows, contest, "mongosweep")
-        return what(row.lines) if row and row.lines else None
-
-    return measured
-
-
-def _recall(rows: Rows) -> float | None:
-    seen = [
-        recall * 100
-        for contest in CONTESTS
-        for (place, name), row in rows.items()
-        if place == contest.name and "mongosweep" in name and (recall := row.recall(contest)) is not None
-    ]
-    return min(seen, default=None)
-
-
-def _peak(contest: str, part: str) -> Callable[[Rows], float | None]:
-    def measured(rows: Rows) -> float | None:
-        row = _like(rows, contest, part)
-        return max(row.rss) / 1e6 if row and row.rss else None
-
-    return measured
-
-
-def _flat(rows: Rows) -> float | None:
-    large, small = _like(rows, "eight", "a /8, mongosweep"), _like(rows, "eight", "a /16")
-    if not (large and small and large.rss and small.rss):
-        return None
-    return (max(large.rss) / max(small.rss) - 1) * 100
-
-
-def _far(rows: Rows) -> float | None:
-    """The delay line delays no handshake, so one round trip is added for it."""
-    row = _like(rows, "far", "mongosweep")
-    return max(row.found) / 1000 + ROUND_TRIP if row and row.found else None
-
-
-def _seconds(part: str) -> Callable[[Rows], float | None]:
-    def measured(rows: Rows) -> float | None:
-        row = _like(rows, "eight", part)
-        return statistics.median(row.walls) if row and row.walls and row.targets == 1 << 24 else None
-
-    return measured
-
-
-def _size(lines: Lines) -> float:
-    return lines.size_of_server
-
-
-def _longest(lines: Lines) -> float:
-    return lines.largest
-
-
-def _fewest(lines: Lines) -> float:
-    return lines.collections
-
-
-_LIMIT, _CLASSIC, _OURS, _STAGE = "the limit", "one socket a target", "connect engine", "SYN stage"
-GOALS = [
-    Goal("depth verdict, alike: against nmap's two scripts", 40, _ratio("live", _OURS, "nmap")),
-    Goal("depth verdict, alike: against a Motor loop with 200 at once", 45, _ratio("live", _OURS, "Motor")),
-    Goal("depth verdict, alike: against uvloop create_connection", 1.4, _ratio("live", _OURS, "uvloop")),
-    Goal(
-        "depth verdict, alike: against the limit (bare epoll, recycled)", 0.9, _ratio("live", _OURS, _LIMIT)
-    ),
-    Goal("depth verdict, alike: bytes a server", 1200, _of_lines("live", _size), " B", -1),
-    Goal("depth verdict, different: CPU a server", 130, _cpu("different"), " us", -1),
-    Goal("depth databases, 4 databases, different: CPU a server", 160, _cpu("databases"), " us", -1),
-    Goal(
-        "depth databases, 4 databases, different: zgrab2's CPU over ours", 1, _less_cpu("databases", "zgrab2")
-    ),
-    Goal("depth databases, 4 databases, alike: CPU a server", 160, _cpu("databases-alike"), " us", -1),
-    Goal(
-        "depth databases, 4 databases, alike: zgrab2's CPU over ours",
-        1,
-        _less_cpu("databases-alike", "zgrab2"),
-    ),
-    Goal("default depth, 4 x 3, different: a second and core", 3000, _a_core("collections"), "/s"),
-    Goal(
-        "default depth, 4 x 3, different: a PyMongo-async loop's CPU over ours",
-        20,
-        _less_cpu("collections", "PyMongo"),
-    ),
-    Goal("default depth, 20 x 20, different: CPU a server", 5, _cpu("large", 1000), " ms", -1),
-    Goal(
-        "default depth, 20 x 20, different: a PyMongo-async loop's CPU over ours",
-        20,
-        _less_cpu("large", "PyMongo"),
-    ),
-    Goal("default depth, 20 x 20: collections in the journal", 400, _of_lines("large", _fewest), ""),
-    Goal("default depth, 20 x 20: longest line", 16384, _of_lines("large", _longest), " B", -1),
-    Goal(
-        "default depth, 2,048 servers of 20 x 20 at once: peak RSS",
-        150,
-        _peak("memory", "mongosweep"),
-        " MB",
-        -1,
-    ),
-    Goal("default depth, 4 x 3, different: two workers against one", 1.7, _ratio("workers", ": 2", ": 1")),
-    Goal("RST sweep against the limit (bare epoll, recycled)", 0.9, _ratio("closed", _OURS, _LIMIT)),
-    Goal("RST sweep against bare epoll, a socket a target", 2, _ratio("closed", _OURS, _CLASSIC)),
-    Goal("SYN stage against zmap, silent range", 2, _ratio("syn-silent", _STAGE, "zmap")),
-    Goal("SYN stage against zmap, closed range", 1.2, _ratio("syn-closed", _STAGE, "zmap")),
-    Goal("SYN stage against zmap, live range", 1.2, _ratio("syn-live", _STAGE, "zmap")),
-    Goal("SYN stage against masscan, silent range", 3, _ratio("syn-silent", _STAGE, "masscan")),
-    Goal("SYN stage against masscan, live range", 4, _ratio("syn-live", _STAGE, "masscan")),
-    Goal("default depth, 1,000 databases 50 ms away, connect to record", 1, _far, " s", -1),
-    Goal("recall of live hosts, worst round of ours", 99.9, _recall, " %"),
-    Goal(
-        "depth verdict, alike: peak RSS of a /8, all processes",
-        200,
-        _peak("eight", "a /8, mongosweep"),
-        " MB",
-        -1,
-    ),
-    Goal("depth verdict, alike: peak RSS, a /8 over a /16", 10, _flat, " %", -1),
-    Goal("a /8 by the SYN stage, every target once", 60, _seconds("SYN stage alone"), " s", -1),
-]
-
-
-def judged(rows: Rows) -> list[tuple[Goal, float | None, str]]:
-    """Each goal with what was measured and a word: reached, falls short, not measured."""
-    found = []
-    for goal in GOALS:
-        value = goal.measured(rows)
-        if value is None:
-            word = "not measured"
-        else:
-            word = "reached" if (value - goal.goal) * goal.better >= 0 else "**falls short**"
-        found.append((goal, value, word))
-    return found
 
 
 def machine() -> str:
@@ -327,7 +110,7 @@ def _of_servers(contest: Contest, row: Row | None) -> list[str]:
     if row is None:
         return [
             *("servers", "CPU us a server", "range", "a second and core", "a second", "peak RSS"),
-            *("bytes a server", "longest line", "recall"),
+            *("bytes a server", "lines a server", "longest line", "recall"),
         ]
     return [
         f"{row.targets:,}",
@@ -337,6 +120,7 @@ def _of_servers(contest: Contest, row: Row | None) -> list[str]:
         f"{row.rate:,.0f}",
         f"{max(row.rss) / 1e6:.0f} MB",
         f"{row.lines.size_of_server:,.0f}" if row.lines else "–",
+        f"{row.lines.of_server:.1f}" if row.lines else "–",
         f"{row.lines.largest:,}" if row.lines else "–",
         _share(row.recall(contest)),
     ]
