@@ -48,6 +48,7 @@ def add(row: Row, contest: Contest, cost: Cost, found: int) -> None:
     row.walls.append(cost.wall)
     done = min(row.targets, found) - 1 if contest.per_server else row.targets
     row.cpu.append((cost.cpu - row.start) / max(1, done) * 1e6)
+    row.responder.append(cost.responder / row.targets * 1e6)
     row.rss.append(cost.peak_rss)
     row.found.append(found)
 
@@ -80,7 +81,7 @@ def run(where: Place, contest: Contest, row: Row) -> None:
 def said(row: Row) -> str:
     """The last round in a line."""
     words = [
-        f"{row.cpu[-1]:,.1f} us CPU a target",
+        f"{row.cpu[-1]:,.1f} us CPU a target (the responder's: {row.responder[-1]:,.0f})",
         f"{row.rates[-1]:,.0f}/s",
         f"{row.walls[-1]:.1f} s",
         f"{row.rss[-1] / 1e6:.0f} MB",

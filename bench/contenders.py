@@ -107,7 +107,7 @@ CONTESTS = [
     Contest(
         "workers",
         "all",
-        "default depth, 4 databases of 3 collections, every server different, on all cores",
+        "default depth, 20 databases of 20 collections, every server different, on all cores",
         lambda n: n,
         per_server=True,
         all_cores=True,
@@ -318,8 +318,8 @@ CONTENDERS = [
         quick=16,
     ),
     _sweep("memory", 2_048, LARGE_PORT, "collections", quick=2_048),
-    _sweep("workers", 8_192, SMALL_PORT, "collections", more="--workers 1", needs="--workers"),
-    _sweep("workers", 8_192, SMALL_PORT, "collections", more="--workers 2", needs="--workers"),
+    _sweep("workers", 512, LARGE_PORT, "collections", more="--workers 1", needs="--workers", quick=256),
+    _sweep("workers", 512, LARGE_PORT, "collections", more="--workers 2", needs="--workers", quick=256),
     Contender("closed", "mongosweep, connect engine", 524_288, _mongosweep("connect", CLOSED_PORT), _NONE),
     Contender(
         "closed", "bare epoll, recycled sockets (the limit)", 524_288, _limit("recycled", CLOSED_PORT), _NONE

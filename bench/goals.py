@@ -24,6 +24,7 @@ class Row:
     rates: list[float] = field(default_factory=list)
     walls: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)  # microseconds a target, which is seconds a million
+    responder: list[float] = field(default_factory=list)  # the other side's, likewise
     rss: list[int] = field(default_factory=list)
     found: list[int] = field(default_factory=list)
     start: float = 0.0  # CPU seconds of a run with one target, where that is taken off
@@ -201,7 +202,7 @@ GOALS = [
         " MB",
         -1,
     ),
-    Goal("default depth, 4 x 3, different: two workers against one", 1.7, _ratio("workers", ": 2", ": 1")),
+    Goal("default depth, 20 x 20, different: two workers against one", 1.7, _ratio("workers", ": 2", ": 1")),
     Goal("RST sweep against the limit (bare epoll, recycled)", 0.9, _ratio("closed", _OURS, _LIMIT)),
     Goal("RST sweep against bare epoll, a socket a target", 2, _ratio("closed", _OURS, _CLASSIC)),
     Goal("SYN stage against zmap, silent range", 2, _ratio("syn-silent", _STAGE, "zmap")),

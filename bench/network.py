@@ -163,6 +163,7 @@ class Cost:
     cpu: float  # user and system seconds of the process and its children
     peak_rss: int  # bytes; all its processes together
     output: str
+    responder: float  # CPU seconds of the other side
 
 
 def measure(where: Place, command: list[str], seconds: float, *, all_cores: bool = False) -> Cost:
@@ -170,7 +171,7 @@ def measure(where: Place, command: list[str], seconds: float, *, all_cores: bool
     peak = _Peak()
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0)))) if all_cores else str(where.scan_core)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        started = time.monotonic()
+        started, before = time.monotonic(), _cpu(where.responder)
         with Clock(where.corp) as clock:
             process = where.scan.popen(
                 ["taskset", "-c", cores, *command],
@@ -187,7 +188,14 @@ def measure(where: Place, command: list[str], seconds: float, *, all_cores: bool
         text = out.read()
         if status not in (0, 1):  # mongosweep ends with 1 when something is open
             raise RuntimeError(f"{' '.join(command)}: status {status}: {err.read()[-400:]}{text[-200:]}")
-    return Cost(clock.seconds, clock.packets, wall, usage.ru_utime + usage.ru_stime, peak.bytes, text)
+    cpu, theirs = usage.ru_utime + usage.ru_stime, _cpu(where.responder) - before
+    return Cost(clock.seconds, clock.packets, wall, cpu, peak.bytes, text, theirs)
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of user and system time of a process, as /proc counts them: in hundredths (proc(5), stat)."""
+    parts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

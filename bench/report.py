@@ -109,13 +109,14 @@ def _of_servers(contest: Contest, row: Row | None) -> list[str]:
     """The cells of a contest of CPU a server; without a row their heads."""
     if row is None:
         return [
-            *("servers", "CPU us a server", "range", "a second and core", "a second", "peak RSS"),
-            *("bytes a server", "lines a server", "longest line", "recall"),
+            *("servers", "CPU us a server", "range", "the responder's", "a second and core", "a second"),
+            *("peak RSS", "bytes a server", "lines a server", "longest line", "recall"),
         ]
     return [
         f"{row.targets:,}",
         f"{row.cpu_of_one:,.0f}",
         f"{min(row.cpu):,.0f}–{max(row.cpu):,.0f}",
+        f"{statistics.median(row.responder):,.0f}",
         f"{1e6 / row.cpu_of_one:,.0f}",
         f"{row.rate:,.0f}",
         f"{max(row.rss) / 1e6:.0f} MB",

@@ -23,15 +23,16 @@
 #include <unistd.h>
 #include "estate.h"
 
-enum { MOST_FILES = 20000, BUFFER = 4096, MOST_RECORDS = 32, MOST_PORTS = 8, EVENTS = 512, OP_REPLY = 1, OP_QUERY = 2004, OP_MSG = 2013 };
+enum { MOST_FILES = 20000, LARGEST = 4096, BUFFER = 1 << 16, MOST_RECORDS = 32, MOST_PORTS = 8, EVENTS = 512, OP_REPLY = 1, OP_QUERY = 2004, OP_MSG = 2013 };
 
 struct record { char name[64]; const uint8_t *document; uint32_t length; };
 static struct record records[MOST_RECORDS];
 static int record_count;
-static uint8_t (*buffers)[BUFFER];
 
-/* `estate` NULL: the first port. `unsent`: bytes that the socket did not take; nothing is read until it does. */
+/* `estate` NULL: the first port. `held`: how many bytes of a request that is not whole lie in `parts`. `unsent`: bytes
+ * that the socket did not take; nothing is read until it does. */
 static struct connection { const struct estate *estate; uint32_t address; uint16_t held; uint8_t *unsent; size_t unsent_length; } connections[MOST_FILES];
+static uint8_t (*parts)[LARGEST];
 static struct { int listener; struct estate estate; } ports[MOST_PORTS];
 static int port_count, set;
 
@@ -136,31 +137,27 @@ static int give(int fd, const uint8_t *data, size_t length) {
 
 /* Answer what has come. Returns 0 when the connection is over. */
 static int serve(int fd) {
-    static uint8_t out[1 << 18];
+    static uint8_t in[BUFFER], out[1 << 20];
     struct connection *c = &connections[fd];
     if (c->unsent && !give(fd, c->unsent, c->unsent_length)) return 0;
-    while (!c->unsent) {
-        ssize_t got = recv(fd, buffers[fd] + c->held, BUFFER - c->held, 0);
-        if (got < 0 && errno == EAGAIN) return 1;
-        if (got <= 0) return drop(fd);
-        c->held += got;
-        int full = c->held == BUFFER;
-        size_t at = 0, filled = 0;
-        while (c->held - at >= 16) {
-            uint32_t length = get32(buffers[fd] + at);
-            if (length < 26 || length > BUFFER) return drop(fd);
-            if (c->held - at < length) break;
-            size_t made = reply_to(c, buffers[fd] + at, length, out + filled, sizeof out - filled);
-            if (!made) return drop(fd);
-            filled += made;
-            at += length;
-        }
-        memmove(buffers[fd], buffers[fd] + at, c->held - at);
-        c->held -= at;
-        if (filled && !give(fd, out, filled)) return 0;
-        if (!full) return 1; /* level-triggered: more bytes wake us again */
+    if (c->unsent) return 1;
+    memcpy(in, parts[fd], c->held);
+    ssize_t got = recv(fd, in + c->held, BUFFER - c->held, 0);
+    if (got < 0 && errno == EAGAIN) return 1;
+    if (got <= 0) return drop(fd);
+    size_t all = c->held + got, at = 0, filled = 0;
+    while (all - at >= 16) {
+        uint32_t length = get32(in + at);
+        if (length < 26 || length > LARGEST) return drop(fd);
+        if (all - at < length) break;
+        size_t made = reply_to(c, in + at, length, out + filled, sizeof out - filled);
+        if (!made) return drop(fd);
+        filled += made;
+        at += length;
     }
-    return 1;
+    c->held = all - at;
+    memcpy(parts[fd], in + at, c->held);
+    return filled ? give(fd, out, filled) : 1; /* level-triggered: more bytes wake us again */
 }
 
 /* Most askers reset the connection as soon as they have their answer. So a connection is watched only when it
@@ -226,7 +223,7 @@ int main(int argc, char **argv) {
     struct rlimit files = { MOST_FILES, MOST_FILES };
     setrlimit(RLIMIT_NOFILE, &files);
     load(argv[2]);
-    buffers = calloc(MOST_FILES, BUFFER);
+    parts = calloc(MOST_FILES, LARGEST);
     set = epoll_create1(0);
     ports[port_count++].listener = listen_on(atoi(argv[1]));
     for (int i = 3; i < argc; i++) {
