@@ -256,7 +256,8 @@ class _Peak:
 
 def _family(pid: int) -> list[int]:
     try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [child for task in tasks for child in (task / "children").read_text().split()]
     except OSError:
         return [pid]
     return [pid, *(grand for child in children for grand in _family(int(child)))]
