@@ -187,7 +187,9 @@ def _far(where: Place, count: int) -> list[str]:
 def _far_found(output: str, _: Place) -> int:
     """Milliseconds from the connect to the large server to its record, if it knows every database."""
     for line in map(json.loads, output.splitlines()):
-        if line["target"]["ip"] == "10.0.0.1" and line["exposure"]["documents"] == DATABASES * 10:
+        if "verdict" not in line or line["target"]["ip"] != "10.0.0.1":
+            continue  # the slow one, or a line that goes on with one before it
+        if line["exposure"]["documents"] == DATABASES * 10:
             return int(line["timing"]["total_ms"])
     raise ValueError("the large server was not read to its end")
 
