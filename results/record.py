@@ -118,7 +118,7 @@ class Build(Struct, frozen=True, kw_only=True, omit_defaults=True):
     javascript_engine: str = ""
     openssl: str = ""
     bits: Count | None = None
-    debug: bool | None = None
+    debug: bool = False
     max_bson_object_size: Count | None = None
     storage_engines: list[str] = []
 
@@ -127,6 +127,7 @@ class Server(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What answered. `product` is `mongodb` unless something gave another product away.
 
     `shard` is true for a member of a shard that says so, as 3.6 and 4.0 do, and null where nothing tells.
+    `started_at` is the time of the method `process_start`.
 
     `hosts`, `passives`, `arbiters`, `me` and `primary`: the members of its set as the server advertises them;
     nobody was asked there.

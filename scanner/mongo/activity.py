@@ -96,7 +96,7 @@ def process_start(facts: Facts, there: ServerClock | None = None) -> datetime | 
 def best(
     collection_writes: Iterable[LastWrite], facts: Facts, there: ServerClock | None = None
 ) -> tuple[LastWrite | None, list[LastWrite]]:
-    """The answer for the whole server, and every method's answer side by side.
+    """The answer for the whole server, and what the other methods say beside it.
 
     The newest plausible id comes first: it speaks of data. The replica set's last operation is at most ten
     seconds old on any idle set, because a primary writes no-ops, so it stands in only where there is no id.
@@ -113,9 +113,11 @@ def best(
             plausible = write
     ours = from_hello(facts, there)
     ids = [plausible] if plausible is not None else []
-    everything = ids + ours + [doubtful[label] for label in sorted(doubtful)]
-    answers = ids + [write for write in ours if write.method == REPLICA_SET and not there.label(write.at)]
-    return (answers[0] if answers else None), everything
+    of_set = [write for write in ours if write.method == REPLICA_SET]  # the start stands with the server
+    answers = ids + [write for write in of_set if not there.label(write.at)]
+    answer = answers[0] if answers else None
+    others = [write for write in ids + of_set if write is not answer]
+    return answer, others + [doubtful[label] for label in sorted(doubtful)]
 
 
 def hello_of(facts: Facts) -> Document:

@@ -118,14 +118,13 @@ def _members(listed: object) -> list[str]:
 def _built(build: Document) -> Build:
     openssl = build.get("openssl")  # before 3.2 a field of its own
     running = sub(openssl, "running") if isinstance(openssl, dict) else build.get("OpenSSLVersion")
-    debug = build.get("debug")
     return Build(
         git_version=text(build.get("gitVersion"), VERSION_LENGTH),
         allocator=text(build.get("allocator"), VERSION_LENGTH),
         javascript_engine=text(build.get("javascriptEngine"), VERSION_LENGTH),
         openssl=text(running, VERSION_LENGTH),
         bits=count(build.get("bits")),
-        debug=debug if isinstance(debug, bool) else None,
+        debug=build.get("debug") is True,
         max_bson_object_size=count(build.get("maxBsonObjectSize")),
         storage_engines=_texts(build.get("storageEngines")),
     )

@@ -222,7 +222,7 @@ def _say_listed(facts: Facts) -> str:
     reply = facts.list_databases if databases(facts.list_databases) else facts.confirm_list
     count = max(len(databases(reply) or []), reply.listed if reply else 0)
     by = reply.by if reply else ""
-    return f"listDatabases by {by} answered ok with {count} database{'' if count == 1 else 's'}"
+    return f"listDatabases by {by}: {count} database{'' if count == 1 else 's'}"
 
 
 def _say_privilege(facts: Facts) -> str:

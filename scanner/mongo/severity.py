@@ -24,7 +24,7 @@ def severity(
 ) -> tuple[Severity, list[Reason]]:
     """The severity and its reasons, the gravest first. A suspected honeypot never alarms as exposed data.
 
-    The reason `verdict` stands for what the verdict itself says.
+    The reason `verdict` stands for what the verdict itself says, where nothing is graver.
     """
     if server is not None and server.honeypot_suspected:
         return Severity.LOW, [Reason(code="honeypot-suspected")]
@@ -34,7 +34,8 @@ def severity(
     if server is not None and not verdict.is_connection_outcome:
         grounds += _of_version(server)
     grounds.sort(key=lambda ground: ground[0].rank)
-    return grounds[0][0], [reason for _, reason in grounds]
+    level, first = grounds[0]
+    return level, [first, *[reason for _, reason in grounds[1:] if reason is not _VERDICT]]
 
 
 def _of_exposure(exposure: Exposure | None) -> list[Ground]:
@@ -54,7 +55,7 @@ def _of_exposure(exposure: Exposure | None) -> list[Ground]:
     elif ransom.level == "third_party_marker":
         grounds.append((Severity.HIGH, Reason(code="stranger-left-a-mark", detail=ransom.names[0])))
     if exposure.hints:
-        named = ", ".join(f"{hint.name} ({hint.category})" for hint in exposure.hints[:HINTS_NAMED])
+        named = ", ".join(hint.name for hint in exposure.hints[:HINTS_NAMED])
         more = f" and {len(exposure.hints) - HINTS_NAMED} more" if len(exposure.hints) > HINTS_NAMED else ""
         grounds.append((Severity.CRITICAL, Reason(code="telling-names", detail=f"{named}{more}")))
     if (exposure.total_size_bytes or 0) >= VERY_LARGE_BYTES:

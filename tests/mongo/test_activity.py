@@ -37,9 +37,9 @@ def test_a_members_last_operation_is_not_called_a_users_write() -> None:
     assert write.method == "replica_set_last_operation"
     assert write.cautions == []
     assert "no-op" in methods()[write.method].does_not_prove
-    best, everything = activity.best([], facts(SET))
+    best, others = activity.best([], facts(SET))
     assert best == write
-    assert everything == [write]
+    assert others == []
 
 
 def test_nothing_is_ever_called_inactive() -> None:
@@ -54,18 +54,18 @@ def test_the_newest_id_stands_before_the_sets_no_ops_and_both_are_shown() -> Non
     there = activity.clock(facts(SET))
     older = activity.newest_id(NOW - timedelta(days=9), "a.b", there)
     newer = activity.newest_id(NOW - timedelta(days=3), "a.c", there)
-    best, everything = activity.best([older, newer], facts(SET))
+    best, others = activity.best([older, newer], facts(SET))
     assert best == newer
-    assert [write.method for write in everything] == ["newest_object_id", "replica_set_last_operation"]
+    assert [write.method for write in others] == ["replica_set_last_operation"]
 
 
 def test_doubtful_ids_are_shown_once_of_a_kind_and_never_chosen() -> None:
     there = activity.clock(facts({}))
     future = [activity.newest_id(NOW + timedelta(hours=hours), "a.b", there) for hours in (2, 20)]
     made_up = activity.newest_id(datetime(1970, 1, 1, tzinfo=UTC), "a.c", there)
-    best, everything = activity.best([*future, made_up], facts({}))
+    best, others = activity.best([*future, made_up], facts({}))
     assert best is None
-    assert everything == [future[1], made_up]
+    assert others == [future[1], made_up]
     assert future[0].cautions == ["future"]
     assert made_up.cautions == ["implausible"]
 

@@ -188,7 +188,7 @@ def test_what_a_server_says_of_itself_and_its_set_is_kept() -> None:
     liar = BUILD | {"bits": -1, "debug": "no", "openssl": 3, "OpenSSLVersion": "x", "storageEngines": "all"}
     told = ask(honest(buildInfo=liar)).server.build
     assert told is not None
-    assert (told.bits, told.debug, told.openssl, told.storage_engines) == (None, None, "x", [])
+    assert (told.bits, told.debug, told.openssl, told.storage_engines) == (None, False, "x", [])
 
 
 def test_shards_index_sizes_validators_and_buckets_are_kept() -> None:

@@ -78,7 +78,7 @@ def test_open_with_and_without_data(exposure: Exposure | None, level: Severity, 
         ({"ransom": Ransom(level="likely", names=["DB_DROPPED"])}, "DB_DROPPED"),
         (
             {"hints": [Hint(name="a.users", word="users", category="people", language="en")]},
-            "a.users (people)",
+            "a.users",
         ),
         ({"hints": [Hint(name="u", word="u", category="people", language="en")] * 5}, "and 2 more"),
         ({"total_size_bytes": 60 * 10**9}, "very large"),
@@ -90,7 +90,7 @@ def test_what_makes_it_critical(changes: dict[str, Any], words: str) -> None:
     found, reasons = severity(Verdict.OPEN, SERVER, exposure)
     assert found is Severity.CRITICAL
     assert words in shown(reasons[0], Verdict.OPEN)
-    assert len(reasons) == 2
+    assert "verdict" not in [reason.code for reason in reasons]
 
 
 @pytest.mark.parametrize("level", ["possible", "third_party_marker"])
