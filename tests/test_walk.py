@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from results.reading import read_run
 from results.verdict import Verdict
 from scanner.contact import LocalFault
 from targets.load import load_scope
+from tests.support.lines import observed
 from tests.support.replay import Replay
 from tests.support.walk import RecordedPeer, walk
 
@@ -111,7 +111,7 @@ async def test_with_everything_each_target_has_one_line(allow_list: Path, journa
     await walk(scope, journal, world, everything=True)
     path = journal.path
     journal.close()
-    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    lines = observed(path.read_bytes().splitlines())
     assert sorted(line["target"]["ip"] for line in lines) == [f"10.20.0.{last}" for last in range(7)]
     assert len({line["event_id"] for line in lines}) == 7
 

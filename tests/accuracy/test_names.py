@@ -141,7 +141,7 @@ async def test_fifty_thousand_collections() -> None:
     (found,) = [database for database in exposure.databases if database.name == "crowd"]
     assert 49_900 <= len(found.collections) <= 50_000
     assert not found.collections_known
-    assert "names not all kept" in written(found.notes)
+    assert "names of collections not all kept" in written(found.notes)
     assert sum(each.documents == 1 for each in found.collections) == 200
     assert any("statistics of collections" in gap for gap in exposure.truncated), exposure.truncated
     lines = to_lines(record)
@@ -180,7 +180,7 @@ async def test_views_time_series_and_capped_collections() -> None:
     assert (told["plain"].type, told["plain"].documents) == ("collection", 5)
     assert (told["view"].type, told["view"].documents, told["view"].last_write) == ("view", None, None)
     assert (told["metrics"].type, told["metrics"].documents) == ("timeseries", None)
-    assert "buckets" in written(told["metrics"].notes)
+    assert "a time series" in written(told["metrics"].notes)
     assert told["log"].capped
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import msgspec
-
-from results.record import Observation
+from results.lines import from_line, put_together
 from results.verdict import Verdict
 from scanner.lab.estate import find
 from scanner.mongo.console import PORT as CONSOLE_PORT
@@ -40,7 +38,7 @@ def test_every_configured_port_is_asked(tmp_path: Path) -> None:
         done = subprocess.run(
             command(configuration, "--json", "--quiet"), cwd=ROOT, capture_output=True, text=True, check=False
         )
-    lines = [msgspec.json.decode(line, type=Observation) for line in done.stdout.splitlines()]
+    lines = list(put_together(map(from_line, done.stdout.encode().splitlines())))
     assert {(o.target.ip, o.target.port): o.verdict for o in lines} == {
         (host, first): Verdict.OPEN,
         (host, second): Verdict.AUTH_REQUIRED,

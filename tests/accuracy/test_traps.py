@@ -146,7 +146,7 @@ async def test_a_full_server_is_not_one_that_requires_tls(version: str) -> None:
     assert (full.record.verdict, full.record.evidence[0].code) == (Verdict.UNKNOWN, "closed-without-reply")
     assert full.record.target.tls is None or not full.record.target.tls.version
     assert requires.record.verdict is Verdict.OPEN
-    assert [e.code for e in requires.record.evidence] == ["databases-listed", "tls"]
+    assert [e.code for e in requires.record.evidence] == ["databases-listed", "tls-only"]
 
 
 @trap("a missing client certificate shows as a finished handshake and a bare end of stream, in every version"

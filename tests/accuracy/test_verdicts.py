@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from results.codes import codes
 from results.verdict import Verdict
 from scanner.lab.server import LabServer
 from scanner.mongo.console import PORT as CONSOLE_PORT
@@ -34,7 +35,7 @@ async def test_verdict(situation: Situation) -> None:
     assert server.record.failures == []
     record = asked.record
     assert (record.verdict, record.evidence[0].code) == (proof.verdict, proof.rule), record.evidence
-    assert record.evidence[0].detail
+    assert record.evidence[0].code in codes()
     if situation.topology:
         assert record.server is not None
         assert record.server.topology == situation.topology

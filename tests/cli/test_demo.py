@@ -17,6 +17,7 @@ import pytest
 
 from results.lock import Lock
 from scanner.cli.demo import conclude
+from tests.support.lines import observed
 from tests.support.real import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +57,7 @@ def test_shows_the_magazine_first_and_leaves_jsonl(tmp_path: Path) -> None:
     assert "READ" in shown
     assert "done in" in shown
     (journal,) = (tmp_path / "runs").glob("*/observations-0001.jsonl")
-    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    records = observed(journal.read_text().splitlines())
     (magazine,) = [record for record in records if record["target"]["ip"] == MAGAZINE]
     assert magazine["verdict"] == "open"
     assert nobody_listens(port)

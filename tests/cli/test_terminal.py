@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -15,6 +14,7 @@ from scanner.lab.estate import find
 from tests.cli.programs import ROOT
 from tests.support import terminal
 from tests.support.lab_thread import LabThread
+from tests.support.lines import observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def records(seen: Seen) -> list[str]:
     that a line of ours may stand in the middle of one of its."""
     text = OURS.sub("", seen.raw.replace("\r", ""))
     lines = [line for line in text.splitlines() if line.startswith("{")]
-    return sorted(json.loads(line)["target"]["ip"] for line in lines)
+    return sorted(document["target"]["ip"] for document in observed(lines))
 
 
 EACH = sorted(f"127.97.0.{number * 5 + 1}" for number in range(SERVERS))
@@ -95,7 +95,7 @@ def test_a_file_takes_the_lines_and_leaves_the_terminal_to_the_live_view(home: P
     assert not any(line.startswith(("severity", "{")) for line in seen.lines), "the view is taken away"
     if "lines" in pipeline:
         told = (home / "lines").read_text().splitlines()
-        assert sorted(json.loads(line)["target"]["ip"] for line in told) == EACH
+        assert sorted(document["target"]["ip"] for document in observed(told)) == EACH
 
 
 def test_a_ctrl_c_leaves_nothing_of_the_live_view(home: Path) -> None:

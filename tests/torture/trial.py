@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from results.audit import audit
 from results.files import ResultsError
-from results.reading import read_run
-from tests.support.lines import line_of
+from results.reading import read_records
 from tests.torture.verify import Report, verify
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Tally:
 def _our_own_readers(run: Path, report: Report) -> list[str]:
     """Our readers must take exactly the whole lines, warn of the rest, and find nothing edited."""
     try:
-        ours = [line_of(observation) for observation in read_run(run, lambda _: None)]
+        ours = [msgspec.json.encode(line) + b"\n" for line in read_records(run, lambda _: None)]
         edited = [f"the audit calls {finding.file} edited: {finding.detail}" for finding in audit(run).edited]
     except ResultsError as error:
         if not report.lines and not list(run.glob("observations-*")):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Place = tuple[str, int]
-MAX_LINE = 65536
+MAX_OBSERVATION, MAX_LINE = 8192, 16384
 MUTABLE = {"state", "reasons", "coverage", "loss", "outcomes", "starts", "ended_at", "chain_head"}
 
 
@@ -45,6 +45,11 @@ class Report:
     violations: list[str] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     seen: dict[Place, str] = field(default_factory=dict)
+    owed: tuple[str, int, int] = (
+        "",
+        0,
+        0,
+    )  # lines of databases still to come: of which event, the next, how many
     torn: int = 0
     duplicates: int = 0
     lost: int = 0
@@ -150,6 +155,10 @@ def _read_segment(path: Path, link: dict[str, Any] | None, run_id: str, truth: T
         report.blame(f"{path.name}: {len(lines)} lines, {link['lines']} are sealed")
     for line in lines:
         _read_line(path.name, line, run_id, truth, report)
+    _, following, owed = report.owed
+    if following <= owed and link is not None and link.get("ended", "sealed") == "sealed":
+        report.blame(f"{path.name} was sealed before the last {owed + 1 - following} lines of a server")
+    report.owed = "", 1, 0
 
 
 def _no_constant(text: str) -> None:
@@ -161,6 +170,12 @@ def _read_line(name: str, line: bytes, run_id: str, truth: Truth, report: Report
         if len(line) >= MAX_LINE or not line.isascii() or any(byte < 0x20 for byte in line):
             raise ValueError("too long, or not plain ASCII")
         record = json.loads(line, parse_constant=_no_constant)
+        if record["schema"] == "mongosweep.database/1":
+            _read_database(name, record, report)
+            report.lines.append(line + b"\n")
+            return
+        if len(line) >= MAX_OBSERVATION:
+            raise ValueError("too long for an observation")
         place = record["target"]["ip"], record["target"]["port"]
         verdict, event, run = record["verdict"], record["event_id"], record["run_id"]
     except (ValueError, KeyError, TypeError) as error:
@@ -170,9 +185,22 @@ def _read_line(name: str, line: bytes, run_id: str, truth: Truth, report: Report
         report.blame(f"{name}: {place} has an event_id that does not follow from run and target")
     if verdict not in truth.places.get(place, frozenset()):
         report.blame(f"{name}: {place} is said to be {verdict}")
+    if report.owed[1] <= report.owed[2]:
+        report.blame(f"{name}: lines of databases are missing before {place}")
+    report.owed = event, 1, (record.get("exposure") or {}).get("database_lines", 0)
     report.duplicates += place in report.seen
     report.seen[place] = verdict
     report.lines.append(line + b"\n")
+
+
+def _read_database(name: str, record: dict[str, Any], report: Report) -> None:
+    """It is the next line of the server before it."""
+    event, following, owed = report.owed
+    if (record["event_id"], record["line"], record["lines"]) != (event, following, owed):
+        report.blame(
+            f"{name}: line {record['line']} of {record['lines']} of {record['event_id']} is out of place"
+        )
+    report.owed = event, following + 1, owed
 
 
 def event_of(run_id: str, place: Place) -> str:
