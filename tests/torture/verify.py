@@ -45,11 +45,7 @@ class Report:
     violations: list[str] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     seen: dict[Place, str] = field(default_factory=dict)
-    owed: tuple[str, int, int] = (
-        "",
-        0,
-        0,
-    )  # lines of databases still to come: of which event, the next, how many
+    owed: tuple[str, int, int] = ("", 1, 0)  # event, next line of a database, how many
     torn: int = 0
     duplicates: int = 0
     lost: int = 0
