@@ -19,8 +19,7 @@ from msgspec import Meta, Struct
 
 from results.verdict import Severity, Verdict
 
-OBSERVATION = "mongosweep.observation/1"
-DATABASE = "mongosweep.database/1"
+OBSERVATION, DATABASE = "mongosweep.observation/1", "mongosweep.database/1"
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=0)]
