@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scanner.mongo.bson_check import ELEMENT_BYTES, BsonError, decode_all, decode_weighed
 from scanner.mongo.commands import Command, Request, encode, gives_names, is_legacy, reply_cap
@@ -12,23 +12,25 @@ from scanner.mongo.listing import read_listing
 from scanner.mongo.wire import Expected, Frame, FrameReader, Opcode
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from scanner.mongo.facts import Limits
 
 
 FLIGHT_BYTES: Final = 600  # of memory that a request in flight takes
+_NOTHING: Final = Request(Command.HELLO)
 
 
 @dataclass(slots=True)
-class Flight:
+class Flight(Expected):
     """A request in flight, where its reply goes, and the name of the question that it is, if it is one."""
 
-    request: Request
-    slot: str
+    request: Request = field(default=_NOTHING)
+    slot: str = ""
     question: str = ""
 
 
-@dataclass(slots=True)
-class Landed:
+class Landed(NamedTuple):
     """A reply with its flight. `late`: it was not awaited any more."""
 
     flight: Flight
@@ -39,14 +41,13 @@ class Landed:
 class Channel:
     """What is on the way on one connection. The bytes to write gather until `take_output`."""
 
-    __slots__ = ("_last_id", "_limits", "_output", "_reader", "bytes_sent", "flights", "messages_sent")
+    __slots__ = ("_last_id", "_limits", "_output", "_reader", "bytes_sent", "messages_sent")
 
     def __init__(self, limits: Limits, last_id: int = 0) -> None:
         self._limits = limits
         self._last_id = last_id
         self._reader = FrameReader()
         self._output: list[bytes] = []
-        self.flights: dict[int, Flight] = {}  # oldest first
         self.messages_sent = 0
         self.bytes_sent = 0
 
@@ -61,6 +62,11 @@ class Channel:
         return self._reader.owes
 
     @property
+    def flights(self) -> deque[Flight]:
+        """The requests in flight, oldest first."""
+        return self._reader.waiting
+
+    @property
     def held(self) -> int:
         """Bytes of memory: what has come of a reply that is not whole yet, and the requests in flight."""
         return self._reader.buffered + FLIGHT_BYTES * len(self.flights)
@@ -70,21 +76,26 @@ class Channel:
         """Bytes that the reply at hand will still bring, by its own word."""
         return self._reader.coming
 
-    def ask(self, flight: Flight, by: Opcode, *, time_limit: bool, api_version: bool) -> None:
+    def ask(
+        self, request: Request, slot: str, by: Opcode, question: str, *, time_limit: bool, api_version: bool
+    ) -> None:
         """Put one request in flight. Raises `RefusedRequest` when it must not leave."""
-        request = flight.request
+        command = request.command
         request_id = self._last_id + 1
         message = encode(request, request_id, by, time_limit=time_limit, api_version=api_version)
-        expected = Expected(
+        flight = Flight(
             request_id,
             by,
-            reply_cap(request.command, self._limits),
-            documents=is_legacy(request.command),
-            lists_databases=request.command is Command.LIST_DATABASES,
+            reply_cap(command, self._limits),
+            by is Opcode.OP_QUERY and is_legacy(command),
+            command is Command.LIST_DATABASES,
+            False,
+            request,
+            slot,
+            question,
         )
         self._last_id = request_id
-        self._reader.expect(expected, message)
-        self.flights[request_id] = flight
+        self._reader.expect(flight, message)
         self._output.append(message)
         self.messages_sent += 1
         self.bytes_sent += len(message)
@@ -108,16 +119,9 @@ class Channel:
         frame = self._reader.next_frame()
         if frame is None:
             return None
-        flight = self._take_flight(frame.expected.request_id)
-        return Landed(flight, _to_reply(flight.request, frame, self._limits), frame.expected.optional)
-
-    def _take_flight(self, request_id: int) -> Flight:
-        """The flight of this reply; those before it were optional, and will not be answered any more."""
-        while True:
-            first = next(iter(self.flights))
-            flight = self.flights.pop(first)
-            if first == request_id:
-                return flight
+        flight = frame.expected
+        assert isinstance(flight, Flight)
+        return Landed(flight, _to_reply(flight.request, frame, self._limits), flight.optional)
 
 
 def _to_reply(request: Request, frame: Frame, limits: Limits) -> Reply:

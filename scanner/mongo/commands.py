@@ -5,9 +5,10 @@ A plan makes `Request` objects with the functions below; `encode` is the only ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import bson
 from bson import ObjectId
@@ -53,13 +54,12 @@ class Command(StrEnum):
     LEGACY_OLDEST_ID = "legacy find oldest _id"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One question: the command, the database that it is put to, and the command's own arguments."""
 
     command: Command
     database: str = "admin"
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = MappingProxyType({})
 
 
 def is_master(client: Document | None) -> Request:

@@ -227,7 +227,7 @@ class Dialogue:
 
     def _return_flights(self, reason: str, *, offender: bool) -> None:
         """Plan requests in flight wait for the next connection; the one whose reply was no good does not."""
-        for flight in self._channel.flights.values():
+        for flight in self._channel.flights:
             self._state.asked.discard(flight.question)
             if flight.slot == _PLAN and self._plan is not None:
                 if offender:
@@ -282,8 +282,10 @@ class Dialogue:
     def _ask(self, slot: str, request: Request, by: Opcode, question: str = "") -> None:
         """Put one request in flight. Raises `RefusedRequest` when it must not leave."""
         self._channel.ask(
-            Flight(request, slot, question),
+            request,
+            slot,
             by,
+            question,
             time_limit=by is Opcode.OP_MSG or self._state.time_limits,
             api_version=self.facts.api_version_required,
         )
@@ -324,10 +326,16 @@ class Dialogue:
     # Replies.
 
     def _read_replies(self, attempt: Attempt) -> None:
+        """Take every reply that has come whole. What the plan asks next is looked up once for all of them."""
+        planned = False
         while self.next is Next.WAIT and (landed := self._channel.next_reply()) is not None:
             attempt.replies += 1
             self._state.heard = True
-            self._deliver(landed.flight, landed.reply, late=landed.late)
+            flight, reply, late = landed
+            self._deliver(flight, reply, late=late)
+            planned = self._plan is not None
+        if planned and self.next is Next.WAIT:
+            self._fill()
 
     def _deliver(self, flight: Flight, reply: Reply, *, late: bool) -> None:
         if flight.slot == _PLAN:
@@ -342,9 +350,7 @@ class Dialogue:
             # Proven by its beginning; the rest is still coming, so this connection cannot be used any more.
             self.facts.attempts[-1].protocol_error = "too large: a list of databases over the cap"
             self._lose(None, Flaw.TOO_LARGE, offender=False)
-        elif self._plan is not None:
-            self._fill()
-        elif not self._channel.owes:
+        elif self._plan is None and not self._channel.owes:
             self._go_on()
 
     def _learn(self, slot: str, reply: Reply) -> None:

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from scanner.mongo.banners import recognise
 
@@ -21,6 +21,7 @@ _MSG_HEAD = Struct("<iiiiIB")  # header, flagBits, section kind
 _QUERY_TAIL = Struct("<ii")  # numberToSkip, numberToReturn
 _REPLY_HEAD = Struct("<iqii")  # responseFlags, cursorID, startingFrom, numberReturned
 _LENGTH = Struct("<i")
+_PLAIN_HEAD = Struct("<iiiiIBi").unpack_from  # an OP_MSG up to the length of its first section's document
 
 OP_REPLY: Final = 1
 OP_QUERY: Final = 2004
@@ -31,6 +32,7 @@ SECONDARY_OK: Final = 4
 MAX_MESSAGE_BYTES: Final = 48_000_000  # the server's own maximum, `maxMessageSizeBytes`
 MAX_REQUEST_BYTES: Final = 2048  # far below the 16 KiB that newer servers take before a login
 
+_SMALLEST: Final = 26  # bytes of an OP_MSG with an empty document
 _KNOWN_OPCODES: Final = frozenset({1, 1000, 2001, 2002, 2004, 2005, 2006, 2007, 2010, 2011, 2012, 2013})
 _CURSOR_NOT_FOUND: Final = 1
 _QUERY_FAILURE: Final = 2
@@ -96,6 +98,9 @@ class Frame:
     by: Opcode = Opcode.OP_QUERY  # the form that the reply had, in the words of the requests
 
 
+Plain = tuple[Any, bytes | bytearray, int, int]  # whose reply, what it stands in, its document's begin and end
+
+
 def write_query(request_id: int, namespace: str, body: bytes, number_to_return: int = -1) -> bytes:
     """One OP_QUERY with the secondaryOk bit alone. `body` is the BSON query, and a field selector if any."""
     name = namespace.encode("utf-8") + b"\x00"
@@ -123,11 +128,12 @@ class FrameReader:
     returns None. Memory: never more than the cap of the reply at hand plus one chunk.
     """
 
-    __slots__ = ("_buffer", "_expected", "_fresh", "_sent_header", "coming")
+    __slots__ = ("_at", "_buffer", "_expected", "_fresh", "_sent_header", "coming")
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._expected: deque[Expected] = deque()
+        self._buffer: bytes | bytearray = b""  # what came last, or what has come of a reply in pieces
+        self._at = 0  # where in it the next reply begins
+        self._expected: deque[Any] = deque()
         self._fresh = True  # no whole reply yet: other protocols are possible
         self._sent_header = b""
         self.coming = 0  # bytes that the reply at hand lacks, by its own word; never more than its cap
@@ -145,18 +151,70 @@ class FrameReader:
                 expected.optional = True
 
     @property
+    def waiting(self) -> deque[Any]:
+        """The requests in flight, oldest first."""
+        return self._expected
+
+    @property
     def owes(self) -> bool:
         """True while a reply is due to some request in flight."""
-        return any(not expected.optional for expected in self._expected)
+        for expected in self._expected:
+            if not expected.optional:
+                return True
+        return False
 
     @property
     def buffered(self) -> int:
         """Bytes held for a reply that is not whole yet."""
-        return len(self._buffer)
+        return len(self._buffer) - self._at
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they come."""
-        self._buffer += data
+        if self._at < len(self._buffer):
+            if not isinstance(self._buffer, bytearray):
+                self._buffer = bytearray(memoryview(self._buffer)[self._at :])
+                self._at = 0
+            self._buffer += data
+        else:
+            self._buffer, self._at = data, 0
+
+    def peek(self) -> Plain | None:
+        """The next reply, if it is whole, in its turn, and an OP_MSG in which nothing is out of the ordinary.
+
+        It is left where it is: `skip` goes on behind it. None says nothing: ask `next_frame`.
+        """
+        buffer, at = self._buffer, self._at
+        if self._fresh or len(buffer) - at < _SMALLEST or not self._expected:
+            return None
+        length, _, response_to, opcode, flags, kind, document = _PLAIN_HEAD(buffer, at)
+        expected = self._expected[0]
+        if (
+            opcode != OP_MSG
+            or response_to != expected.request_id
+            or expected.by is not Opcode.OP_MSG
+            or flags & _REQUIRED_FLAGS
+            or kind != 0
+            or document != length - 21
+            or not _SMALLEST <= length <= expected.cap
+            or length > len(buffer) - at
+        ):
+            return None
+        return expected, buffer, at + 21, at + length
+
+    def skip(self, end: int) -> None:
+        """The reply that `peek` gave, which ends there, was read."""
+        self._expected.popleft()
+        self._move(end)
+
+    def _move(self, end: int) -> None:
+        """Go on there. What was read whole is not held on to."""
+        if end == len(self._buffer):
+            self._buffer, self._at = b"", 0
+        elif isinstance(self._buffer, bytearray):
+            del self._buffer[:end]
+            self._at = 0
+        else:
+            self._at = end
 
     def next_frame(self) -> Frame | None:
         """The next whole reply, or None when more bytes are needed.
@@ -164,30 +222,35 @@ class FrameReader:
         Raises:
             WireError: the bytes cannot be the reply to any request in flight.
         """
-        buffer = self._buffer
+        buffer, at = self._buffer, self._at
+        held = len(buffer) - at
         self.coming = 0
-        if self._fresh and buffer:
-            self._refuse_banner(buffer)
-        if len(buffer) < 16:
+        if self._fresh and held:
+            self._refuse_banner(bytes(buffer[at : at + 16]))
+        if held < 16:
             return None
-        length, _, response_to, opcode = HEADER.unpack_from(buffer)
+        length, _, response_to, opcode = HEADER.unpack_from(buffer, at)
         expected = self._match(length, response_to, opcode)
         if length > expected.cap:
             return self._over_cap(expected, length)
-        if len(buffer) < length:
-            self.coming = length - len(buffer)
+        if held < length:
+            self.coming = length - held
             return None
         with memoryview(buffer) as view:
-            message = bytes(view[:length])
-        del buffer[:length]
+            message = bytes(view[at : at + length])
+        self._move(at + length)
         frame = _read_reply(message, expected)
         self._fresh = False
-        while self._expected.popleft() is not expected:
-            pass
+        self._answered(expected)
         return frame
 
-    def _refuse_banner(self, buffer: bytearray) -> None:
-        name = recognise(bytes(buffer[:16]))
+    def _answered(self, expected: Expected) -> None:
+        """Those before it were optional, and will not be answered any more."""
+        while self._expected.popleft() is not expected:
+            pass
+
+    def _refuse_banner(self, head: bytes) -> None:
+        name = recognise(head)
         if name == "TLS":
             raise WireError(Flaw.TLS_ALERT, "a TLS alert or handshake record in the clear")
         if name:
@@ -206,7 +269,7 @@ class FrameReader:
         return expected
 
     def _refuse_foreign_header(self, length: int, opcode: int) -> None:
-        head = bytes(self._buffer[:16])
+        head = bytes(self._buffer[self._at : self._at + 16])
         if head == self._sent_header:
             raise WireError(Flaw.ECHO, "the first 16 bytes are those that were sent")
         if name := recognise(head, whole=opcode not in (OP_REPLY, OP_MSG)):
@@ -230,13 +293,15 @@ class FrameReader:
     def _over_cap(self, expected: Expected, length: int) -> Frame | None:
         """A reply that is not read. A list of databases still proves itself by its first element."""
         if expected.lists_databases and length <= MAX_MESSAGE_BYTES:
-            opcode = HEADER.unpack_from(self._buffer)[3]
+            opcode = HEADER.unpack_from(self._buffer, self._at)[3]
             start = 36 if opcode == OP_REPLY else 21
             end = start + 4 + len(_LIST_ELEMENT) + 4
-            if len(self._buffer) < end:
+            if self.buffered < end:
                 return None
-            if _starts_a_list(bytes(self._buffer[:end]), start, length):
-                self._expected.clear()
+            if _starts_a_list(bytes(self._buffer[self._at : self._at + end]), start, length):
+                self._answered(expected)
+                for other in self._expected:
+                    other.optional = True  # nothing can come on this connection any more
                 by = Opcode.OP_QUERY if opcode == OP_REPLY else Opcode.OP_MSG
                 return Frame(expected, b"", truncated_list=True, by=by)
         raise WireError(Flaw.TOO_LARGE, f"messageLength {length} is over the cap of {expected.cap}")
