@@ -37,6 +37,7 @@ _TEXT: Final[tuple[tuple[bytes, str], ...]] = (
     (b"<stream", "XMPP"),
     (b"Protocol mismatch", "SSH"),
 )
+_PREFIXES: Final = tuple(prefix for prefix, _ in _TEXT)
 _PRINTABLE: Final = frozenset(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D}
 
 
@@ -61,9 +62,8 @@ def recognise(head: bytes, *, whole: bool = False) -> str:
     Without `whole` only beginnings that can never be a MongoDB header count, so the answer does not depend
     on how the bytes were cut. With `whole`, the bytes are known not to be a MongoDB header, or all that came.
     """
-    for prefix, name in _TEXT:
-        if head.startswith(prefix):
-            return name
+    if head.startswith(_PREFIXES):
+        return next(name for prefix, name in _TEXT if head.startswith(prefix))
     if head[:3] and is_tls_record(head) and (whole or head[2] != 0):
         return "TLS"
     return _weak(head) if whole else ""

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from scanner.mongo.answers import succeeded
 from scanner.mongo.bson_check import ELEMENT_BYTES, BsonError, decode_all, decode_weighed
-from scanner.mongo.commands import Command, Request, encode, gives_names, is_legacy, reply_cap
+from scanner.mongo.commands import Command, Request, encode, gives_names, is_legacy, reply_caps
 from scanner.mongo.facts import Reply
 from scanner.mongo.listing import read_listing
+from scanner.mongo.reply_shapes import LESSONS, SHAPES
 from scanner.mongo.wire import Expected, Frame, FrameReader, Opcode
 
 if TYPE_CHECKING:
     from collections import deque
+    from collections.abc import Callable
 
-    from scanner.mongo.facts import Limits
+    from scanner.mongo.facts import Document, Limits
 
 
 FLIGHT_BYTES: Final = 600  # of memory that a request in flight takes
+ALIKE_KEPT: Final = 64  # builds whose buildInfo is not decoded again
+ALIKE_BYTES: Final = 8192
 _NOTHING: Final = Request(Command.HELLO)
 
 
@@ -41,13 +47,24 @@ class Landed(NamedTuple):
 class Channel:
     """What is on the way on one connection. The bytes to write gather until `take_output`."""
 
-    __slots__ = ("_last_id", "_limits", "_output", "_reader", "bytes_sent", "messages_sent")
+    __slots__ = (
+        "_caps",
+        "_last_id",
+        "_lessons",
+        "_limits",
+        "_output",
+        "_reader",
+        "bytes_sent",
+        "messages_sent",
+    )
 
     def __init__(self, limits: Limits, last_id: int = 0) -> None:
         self._limits = limits
+        self._caps = reply_caps(limits)
         self._last_id = last_id
         self._reader = FrameReader()
         self._output: list[bytes] = []
+        self._lessons = LESSONS  # shapes of replies that this connection may still teach
         self.messages_sent = 0
         self.bytes_sent = 0
 
@@ -77,16 +94,28 @@ class Channel:
         return self._reader.coming
 
     def ask(
-        self, request: Request, slot: str, by: Opcode, question: str, *, time_limit: bool, api_version: bool
+        self,
+        request: Request,
+        slot: str,
+        by: Opcode,
+        question: str = "",
+        *,
+        time_limit: bool,
+        api_version: bool,
     ) -> None:
         """Put one request in flight. Raises `RefusedRequest` when it must not leave."""
-        command = request.command
         request_id = self._last_id + 1
         message = encode(request, request_id, by, time_limit=time_limit, api_version=api_version)
+        self.put(request, slot, by, question, message)
+
+    def put(self, request: Request, slot: str, by: Opcode, question: str, message: bytes) -> None:
+        """Put one request in flight whose bytes are known. They carry the id that follows `last_id`."""
+        command = request.command
+        request_id = self._last_id + 1
         flight = Flight(
             request_id,
             by,
-            reply_cap(command, self._limits),
+            self._caps[command],
             by is Opcode.OP_QUERY and is_legacy(command),
             command is Command.LIST_DATABASES,
             False,
@@ -114,6 +143,21 @@ class Channel:
         """Take bytes as they come."""
         self._reader.feed(data)
 
+    def read_known(self, told: Callable[[Request, Document], None]) -> int:
+        """Tell of each reply the fields that are read of it, up to the first one whose shape is not known, or
+        that is not whole. Returns how many there were."""
+        reader, number = self._reader, 0
+        while (plain := reader.peek()) is not None:
+            flight, data, begin, end = plain
+            request = flight.request
+            fields = SHAPES.read(request.command, data, begin, end)
+            if fields is None:
+                break
+            reader.skip(end)
+            number += 1
+            told(request, fields)
+        return number
+
     def next_reply(self) -> Landed | None:
         """The next whole reply, or None. Raises `WireError` when the connection must be given up."""
         frame = self._reader.next_frame()
@@ -121,7 +165,17 @@ class Channel:
             return None
         flight = frame.expected
         assert isinstance(flight, Flight)
-        return Landed(flight, _to_reply(flight.request, frame, self._limits), flight.optional)
+        request = flight.request
+        reply = _to_reply(request, frame, self._limits)
+        if self._lessons and frame.by is Opcode.OP_MSG and reply.document is not None and succeeded(reply):
+            self._lessons -= SHAPES.learn(request.command, frame.body, reply.document)
+        return Landed(flight, reply, flight.optional)
+
+
+@lru_cache(ALIKE_KEPT)
+def _decode_alike(body: bytes) -> tuple[Document, int]:
+    """What servers of one build all answer with the same bytes. Nobody changes what is in such a document."""
+    return decode_weighed(body)
 
 
 def _to_reply(request: Request, frame: Frame, limits: Limits) -> Reply:
@@ -141,6 +195,9 @@ def _to_reply(request: Request, frame: Frame, limits: Limits) -> Reply:
             return reply
         if request.command is Command.LIST_DATABASES:
             document, reply.weight, reply.listed = read_listing(frame.body, limits.databases_kept)
+        elif request.command is Command.BUILD_INFO and len(frame.body) <= ALIKE_BYTES:
+            alike, reply.weight = _decode_alike(frame.body)
+            document = alike.copy()
         else:
             document, reply.weight = decode_weighed(frame.body, names=names)
     except BsonError as error:

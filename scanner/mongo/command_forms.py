@@ -6,14 +6,18 @@ Look-alikes get the oldest forms from the start: FerretDB 1.24 hangs up on `$col
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from scanner.mongo import commands
+from scanner.mongo import advisories, commands
+from scanner.mongo.answers import succeeded
 from scanner.mongo.commands import Command, Request
+from scanner.mongo.questions import FIRST_WIRE_WITH_MSG
+from scanner.mongo.values import text
+from scanner.mongo.wire import Opcode
 
 if TYPE_CHECKING:
-    from scanner.mongo.facts import Limits
+    from scanner.mongo.facts import Facts, Limits
 
 BATCH: Final = 1000
 BATCH_WITH_OPTIONS: Final = 200  # before 4.0 each name brings the collection's options along
@@ -28,7 +32,7 @@ WIRE_4_0: Final = 7
 NOT_KNOWN: Final = frozenset({59, 115, 238, 9, 168, 16436, 40324, 31325})
 
 
-class TaskKind(Enum):
+class TaskKind(StrEnum):
     """What a question is for. The value names it in notes and in `truncated`."""
 
     SIZES = "sizes of databases"
@@ -60,7 +64,8 @@ KIND_OF: Final = {
 
 def kind_of(request: Request) -> TaskKind | None:
     """What a request is for; None for one that is no metadata question."""
-    return TaskKind.BEYOND if request.arguments.get("beyond") else KIND_OF.get(request.command)
+    kind = KIND_OF.get(request.command)
+    return TaskKind.BEYOND if kind is TaskKind.OLDEST and request.arguments.get("beyond") else kind
 
 
 class Task(NamedTuple):
@@ -151,3 +156,14 @@ class CommandForms:
                 return commands.newest_id(database, collection, self._before)
             case _:
                 return commands.legacy_newest_id(database, collection, self._before)
+
+
+def wire_of(facts: Facts) -> int:
+    """The wire version; where no handshake told it, that of the version which buildInfo claims."""
+    if facts.max_wire_version is not None or succeeded(facts.hello):
+        return facts.max_wire_version or 0
+    build = (facts.build_info.document or {}) if facts.build_info is not None else {}
+    version = advisories.parse(text(build.get("version")))
+    known = advisories.wire_of(version.series) if version is not None else None
+    by_msg = facts.list_databases is not None and facts.list_databases.by == Opcode.OP_MSG
+    return known if known is not None else FIRST_WIRE_WITH_MSG if by_msg else 0

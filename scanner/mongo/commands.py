@@ -1,13 +1,13 @@
-"""The closed list of commands. Nothing else can be encoded, and nothing here returns a document.
+"""How each question of the closed list in `requests` is written, and what must not leave.
 
-A plan makes `Request` objects with the functions below; `encode` is the only maker of bytes for the wire.
+Nothing else can be encoded, and nothing here asks for a document. `encode` is the only maker of bytes for the
+wire.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from types import MappingProxyType
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import bson
@@ -18,6 +18,24 @@ from scanner.mongo.names import RefusedRequest as RefusedRequest
 from scanner.mongo.names import UnsafeName as UnsafeName
 from scanner.mongo.names import check_collection as check_collection
 from scanner.mongo.names import check_database as check_database
+from scanner.mongo.request_templates import BEFORE, COLLECTION, DATABASE, Template, cut
+from scanner.mongo.requests import Command as Command
+from scanner.mongo.requests import Request as Request
+from scanner.mongo.requests import build_info as build_info
+from scanner.mongo.requests import coll_stats as coll_stats
+from scanner.mongo.requests import coll_stats_stage as coll_stats_stage
+from scanner.mongo.requests import count as count
+from scanner.mongo.requests import db_stats as db_stats
+from scanner.mongo.requests import get_more as get_more
+from scanner.mongo.requests import hello as hello
+from scanner.mongo.requests import is_master as is_master
+from scanner.mongo.requests import legacy_namespaces as legacy_namespaces
+from scanner.mongo.requests import legacy_newest_id as legacy_newest_id
+from scanner.mongo.requests import list_collections as list_collections
+from scanner.mongo.requests import list_databases as list_databases
+from scanner.mongo.requests import newest_date as newest_date
+from scanner.mongo.requests import newest_id as newest_id
+from scanner.mongo.requests import oldest as oldest
 from scanner.mongo.wire import MAX_REQUEST_BYTES, Opcode, write_msg, write_query
 
 if TYPE_CHECKING:
@@ -29,121 +47,8 @@ MAX_METADATA_BYTES: Final = 512  # the handshake specification's cap on the `cli
 MAX_APPLICATION_BYTES: Final = 128
 CURSOR_COLLECTION: Final = "$cmd.listCollections"
 _SYSTEM_DATABASES: Final = frozenset({"admin", "config", "local"})
+TEMPLATES_KEPT: Final = 128  # more than there are forms of the questions that are asked
 _READ_PREFERENCE: Final = {"mode": "secondaryPreferred"}
-
-
-class Command(StrEnum):
-    """Every question that can be asked. The value is its name in evidence and in `Reply.command`."""
-
-    IS_MASTER = "isMaster"
-    HELLO = "hello"
-    BUILD_INFO = "buildInfo"
-    LIST_DATABASES = "listDatabases"
-    LIST_COLLECTIONS = "listCollections"
-    GET_MORE = "getMore"
-    DB_STATS = "dbStats"
-    COLL_STATS = "collStats"
-    COLL_STATS_STAGE = "aggregate $collStats"
-    COUNT = "count"
-    NEWEST_ID = "find newest _id"
-    NEWEST_DATE = "aggregate newest _id as date"
-    OLDEST_ID = "find oldest _id"
-    OLDEST_DATE = "aggregate oldest _id as date"
-    LEGACY_NAMESPACES = "system.namespaces"
-    LEGACY_NEWEST_ID = "legacy find newest _id"
-    LEGACY_OLDEST_ID = "legacy find oldest _id"
-
-
-class Request(NamedTuple):
-    """One question: the command, the database that it is put to, and the command's own arguments."""
-
-    command: Command
-    database: str = "admin"
-    arguments: Mapping[str, Any] = MappingProxyType({})
-
-
-def is_master(client: Document | None) -> Request:
-    """The handshake that every version answers. `client` None: without saying who asks."""
-    return Request(Command.IS_MASTER, arguments={"client": client})
-
-
-def hello(client: Document | None) -> Request:
-    """The handshake of servers that have left OP_QUERY behind."""
-    return Request(Command.HELLO, arguments={"client": client})
-
-
-def build_info() -> Request:
-    """Version and build; never a sign of access."""
-    return Request(Command.BUILD_INFO)
-
-
-def list_databases(*, name_only: bool = True, authorized_databases: bool | None = None) -> Request:
-    """Database names, and sizes in bytes without `name_only` (before 3.2 sizes come anyway)."""
-    arguments: dict[str, Any] = {"name_only": name_only}
-    if authorized_databases is not None:
-        arguments["authorized_databases"] = authorized_databases
-    return Request(Command.LIST_DATABASES, arguments=arguments)
-
-
-def list_collections(database: str, *, batch_size: int = 200, authorized: bool = True) -> Request:
-    """Names and types of the collections (3.0+). Without `authorized` the whole privilege is needed."""
-    return Request(Command.LIST_COLLECTIONS, database, {"batch_size": batch_size, "authorized": authorized})
-
-
-def get_more(database: str, cursor_id: int, *, batch_size: int = 200) -> Request:
-    """The next batch of a `list_collections` cursor (3.2+). No other cursor can be read on."""
-    return Request(Command.GET_MORE, database, {"cursor_id": cursor_id, "batch_size": batch_size})
-
-
-def db_stats(database: str) -> Request:
-    """Counts and sizes (bytes) of one database. On 2.x only for a name that was just listed."""
-    return Request(Command.DB_STATS, database)
-
-
-def coll_stats(database: str, collection: str) -> Request:
-    """Count and sizes (bytes) of one collection, by the old command."""
-    return Request(Command.COLL_STATS, database, {"collection": collection})
-
-
-def coll_stats_stage(database: str, collection: str, *, storage: bool = True) -> Request:
-    """Count, and sizes (bytes) with `storage`, of one collection by `$collStats` (3.4+; count 3.6+)."""
-    return Request(Command.COLL_STATS_STAGE, database, {"collection": collection, "storage": storage})
-
-
-def count(database: str, collection: str) -> Request:
-    """The number of documents by the collection's own counter: no query, nothing is scanned."""
-    return Request(Command.COUNT, database, {"collection": collection})
-
-
-def newest_id(database: str, collection: str, before: int) -> Request:
-    """The newest ObjectId `_id` older than `before` (Unix seconds): one key of the `_id` index (3.2+)."""
-    return Request(Command.NEWEST_ID, database, {"collection": collection, "before": before})
-
-
-def newest_date(database: str, collection: str, before: int) -> Request:
-    """The same as a date `t`, so that no identifier crosses the wire (4.0+)."""
-    return Request(Command.NEWEST_DATE, database, {"collection": collection, "before": before})
-
-
-def legacy_newest_id(database: str, collection: str, before: int) -> Request:
-    """The same for servers before 3.2, by OP_QUERY, covered by the `_id` index."""
-    return Request(Command.LEGACY_NEWEST_ID, database, {"collection": collection, "before": before})
-
-
-def oldest(newest: Request, *, beyond: bool = False) -> Request:
-    """The other end of the same index, in the same form: the oldest ObjectId `_id`, or with `beyond` the
-    oldest of those that are not older than `before`."""
-    other = {
-        Command.NEWEST_ID: Command.OLDEST_ID,
-        Command.NEWEST_DATE: Command.OLDEST_DATE,
-        Command.LEGACY_NEWEST_ID: Command.LEGACY_OLDEST_ID,
-    }
-    return Request(other[newest.command], newest.database, {**newest.arguments, "beyond": beyond})
-
-
-def legacy_namespaces(database: str, *, limit: int = 50_000) -> Request:
-    """Names in `system.namespaces` (2.x), indexes among them, by OP_QUERY."""
-    return Request(Command.LEGACY_NAMESPACES, database, {"limit": limit})
 
 
 def client_metadata(organisation: str, contact: str, version: str, os_type: str = "Linux") -> Document:
@@ -194,12 +99,17 @@ def _batch(request: Request) -> int:
     return max(1, min(1000, int(request.arguments["batch_size"])))
 
 
-def _id_range(request: Request) -> Document:
-    """ObjectIds up to a time. Bounds bracket the type, so the index alone answers: no document is read."""
+def _time(request: Request) -> bytes:
+    """The time of the ids that are asked for, as it stands in an ObjectId."""
     before = int(request.arguments["before"])
     if not 0 < before < 2**32:
         raise RefusedRequest(f"{before} is not a time that an ObjectId can hold")
-    bound = ObjectId(before.to_bytes(4, "big") + b"\x00" * 8)
+    return before.to_bytes(4, "big")
+
+
+def _id_range(request: Request) -> Document:
+    """ObjectIds up to a time. Bounds bracket the type, so the index alone answers: no document is read."""
+    bound = ObjectId(_time(request) + b"\x00" * 8)
     if request.arguments.get("beyond"):
         return {"_id": {"$gte": bound, "$lt": ObjectId(b"\xff" * 12)}}
     return {"_id": {"$gte": ObjectId(b"\x00" * 12), "$lt": bound}}
@@ -326,6 +236,39 @@ _LEGACY_CAPS: Final = {
 }
 
 
+class _Kind(NamedTuple):
+    """A question that is put again and again, with other names: how its collection is checked, if it names
+    one, whether a time stands in it, and what else of its arguments changes its form (there and back)."""
+
+    collection: Callable[[Request], str] | None = None
+    dated: bool = False
+    options: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None = None
+    with_options: Callable[..., dict[str, Any]] = dict
+
+
+_BEYOND: Final = _Kind(
+    _user_collection, True, lambda a: (bool(a.get("beyond")),), lambda beyond: {"beyond": beyond}
+)
+_KINDS: Final[dict[Command, _Kind]] = {
+    Command.DB_STATS: _Kind(),
+    Command.LIST_COLLECTIONS: _Kind(
+        None,
+        False,
+        lambda a: (max(1, min(1000, int(a["batch_size"]))), bool(a["authorized"])),
+        lambda size, authorized: {"batch_size": size, "authorized": authorized},
+    ),
+    Command.COLL_STATS_STAGE: _Kind(
+        _collection, False, lambda a: (bool(a["storage"]),), lambda storage: {"storage": storage}
+    ),
+    Command.COLL_STATS: _Kind(_collection),
+    Command.COUNT: _Kind(_collection),
+    Command.NEWEST_ID: _BEYOND,
+    Command.NEWEST_DATE: _BEYOND,
+    Command.OLDEST_ID: _BEYOND,
+    Command.OLDEST_DATE: _BEYOND,
+}
+
+
 def is_legacy(command: Command) -> bool:
     """True for an OP_QUERY find, whose reply is a batch of documents and not one document."""
     return command in _LEGACY_CAPS
@@ -338,8 +281,14 @@ def gives_names(command: Command) -> bool:
 
 def reply_cap(command: Command, limits: Limits) -> int:
     """How many bytes the whole reply message may have."""
-    cap = _LEGACY_CAPS[command] if command in _LEGACY_CAPS else _RULES[command].cap
-    return cap(limits)
+    return reply_caps(limits)[command]
+
+
+@lru_cache(4)
+def reply_caps(limits: Limits) -> Mapping[Command, int]:
+    """`reply_cap` of every command."""
+    caps = _LEGACY_CAPS | {command: rule.cap for command, rule in _RULES.items()}
+    return {command: cap(limits) for command, cap in caps.items()}
 
 
 def encode(
@@ -353,6 +302,31 @@ def encode(
     Raises:
         RefusedRequest: the request, or a name in it (`UnsafeName`), must not leave.
     """
+    command = request.command
+    kind = _KINDS.get(command)
+    if kind is None or by is not Opcode.OP_MSG:
+        return _in_full(request, request_id, by, time_limit=time_limit, api_version=api_version)
+    database = request.database
+    check_database(database)
+    collection = kind.collection(request).encode() if kind.collection is not None else b""
+    time = _time(request) if kind.dated else b""
+    options = kind.options(request.arguments) if kind.options is not None else ()
+    template = _template(command, time_limit, api_version, *options)
+    return _capped(template.message(request_id, database.encode(), collection, time))
+
+
+@lru_cache(TEMPLATES_KEPT)
+def _template(command: Command, time_limit: bool, api_version: bool, *options: Any) -> Template:
+    """One command's template: the request in full, with the template's own names in it, cut at these."""
+    names = {"collection": COLLECTION, "before": BEFORE}
+    request = Request(command, DATABASE, _KINDS[command].with_options(*options) | names)
+    return cut(_in_full(request, 1, Opcode.OP_MSG, time_limit=time_limit, api_version=api_version))
+
+
+def _in_full(
+    request: Request, request_id: int, by: Opcode, *, time_limit: bool = True, api_version: bool = False
+) -> bytes:
+    """What `encode` gives, by the general way: every field put together and encoded."""
     check_database(request.database)
     if is_legacy(request.command):
         if by is not Opcode.OP_QUERY:

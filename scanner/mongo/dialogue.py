@@ -16,35 +16,34 @@ from typing import TYPE_CHECKING, Final
 from results.verdict import Verdict
 from scanner.contact import Ending, TlsSession
 from scanner.mongo import console as http_console
-from scanner.mongo.answers import ErrorKind, error_kind, is_handshake, refuses_client, wire_version
-from scanner.mongo.channel import Channel, Flight
+from scanner.mongo.channel import Channel
 from scanner.mongo.commands import (
     RefusedRequest,
     Request,
-    build_info,
     hello,
     is_legacy,
     is_master,
-    list_databases,
 )
 from scanner.mongo.facts import Attempt, Depth, Document, Facts, Layer, Limits, Next, Reply
 from scanner.mongo.judge import judge
 from scanner.mongo.listing import cut_batch, cut_listings
+from scanner.mongo.opening import first_write, learn
 from scanner.mongo.questions import (
     CONSOLE,
-    FIRST_WIRE_WITH_MSG,
     FIRST_WRITE,
     MSG_ONLY,
     QUESTIONS,
     REOPENINGS,
     DialogueState,
     Lost,
+    settled,
 )
 from scanner.mongo.wire import Flaw, Opcode, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scanner.mongo.channel import Flight
     from scanner.mongo.metadata import MetadataPlan
 
 FIRST_BYTES_KEPT: Final = 64
@@ -70,6 +69,7 @@ class Dialogue:
         "_open",
         "_plan",
         "_state",
+        "_told",
         "_unanswered",
         "facts",
         "next",
@@ -94,6 +94,7 @@ class Dialogue:
         self._depth = depth
         self._make_plan = plan_factory
         self._plan: MetadataPlan | None = None
+        self._told: Callable[[Request, Document], None] | None = None  # the plan's
         self._state = DialogueState(client, limits, self.facts, console)
         self._channel = Channel(limits)
         self._unanswered: deque[Request] = deque()
@@ -114,7 +115,7 @@ class Dialogue:
     @property
     def bytes_received(self) -> int:
         """Bytes that this server sent on all its connections."""
-        return sum(attempt.bytes_received for attempt in self.facts.attempts)
+        return sum([attempt.bytes_received for attempt in self.facts.attempts])
 
     @property
     def held(self) -> int:
@@ -136,9 +137,9 @@ class Dialogue:
         self._begin(layer, tls)
         state = self._state
         if state.opening is FIRST_WRITE:
-            self._ask("hello", is_master(state.client), Opcode.OP_QUERY)
-            self._ask("build_info", build_info(), Opcode.OP_MSG)
-            self._ask("list_databases", list_databases(), Opcode.OP_MSG)
+            last_id, wanted = self._channel.last_id, self.facts.api_version_required
+            for slot, request, by, message in first_write(state.client, last_id, api_version=wanted):
+                self._channel.put(request, slot, by, "", message)
         elif state.opening is CONSOLE:
             return self._ask_console()
         elif state.opening is MSG_ONLY:
@@ -302,19 +303,21 @@ class Dialogue:
         """Keep the window full of the plan's requests; when there are no more, the dialogue is over. It is
         small at first and grows by each answer, so that who is slow gets few at a time."""
         assert self._plan is not None
-        while (room := self._state.room - len(self._channel.flights)) > 0:
+        state, channel = self._state, self._channel
+        form, version = state.opcode or Opcode.OP_MSG, self.facts.api_version_required
+        while (room := state.room - len(channel.flights)) > 0:
             requests = self._next_of_plan(room)
             if not requests:
                 break
             for request in requests:
-                by = Opcode.OP_QUERY if is_legacy(request.command) else self._state.opcode or Opcode.OP_MSG
+                by = Opcode.OP_QUERY if is_legacy(request.command) else form
                 try:
-                    self._ask(_PLAN, request, by)
+                    channel.ask(request, _PLAN, by, time_limit=state.time_limits, api_version=version)
                 except RefusedRequest as refusal:
                     self._plan.answered(
                         request, Reply(command=request.command, error=f"not asked: {refusal}")
                     )
-        if not self._channel.owes:
+        if not channel.owes:
             self._finish()
 
     def _next_of_plan(self, room: int) -> list[Request]:
@@ -327,25 +330,31 @@ class Dialogue:
 
     def _read_replies(self, attempt: Attempt) -> None:
         """Take every reply that has come whole. What the plan asks next is looked up once for all of them."""
-        planned = False
-        while self.next is Next.WAIT and (landed := self._channel.next_reply()) is not None:
+        channel, before, planned = self._channel, attempt.replies, self._plan is not None
+        while self.next is Next.WAIT:
+            if self._told is not None:
+                attempt.replies += channel.read_known(self._told)
+            landed = channel.next_reply()
+            if landed is None:
+                break
             attempt.replies += 1
             self._state.heard = True
             flight, reply, late = landed
             self._deliver(flight, reply, late=late)
-            planned = self._plan is not None
-        if planned and self.next is Next.WAIT:
-            self._fill()
+        if planned and attempt.replies > before:
+            self._state.window += attempt.replies - before
+            if self.next is Next.WAIT:
+                self._fill()
 
     def _deliver(self, flight: Flight, reply: Reply, *, late: bool) -> None:
         if flight.slot == _PLAN:
             assert self._plan is not None
-            self._state.window += 1
             self._plan.answered(flight.request, reply)
         elif flight.slot != _HANDSHAKE and not (late and getattr(self.facts, flight.slot) is not None):
             cut_batch(reply)
             setattr(self.facts, flight.slot, reply)
-            self._learn(flight.slot, reply)
+            if learn(self._state, flight.slot, reply):
+                self._channel.forget(Opcode.OP_MSG)
         if reply.truncated_list:
             # Proven by its beginning; the rest is still coming, so this connection cannot be used any more.
             self.facts.attempts[-1].protocol_error = "too large: a list of databases over the cap"
@@ -353,34 +362,12 @@ class Dialogue:
         elif self._plan is None and not self._channel.owes:
             self._go_on()
 
-    def _learn(self, slot: str, reply: Reply) -> None:
-        if error_kind(reply) is ErrorKind.API_VERSION:
-            self.facts.api_version_required = True
-        if not reply.in_kind:
-            self.facts.answers_out_of_kind = True
-        if slot == "hello" and self._handshake_failed(reply):
-            self._state.client = None
-        if slot != "hello" or not is_handshake(reply):
-            return
-        document = reply.document or {}
-        self.facts.max_wire_version = wire_version(document, "maxWireVersion")
-        self.facts.min_wire_version = wire_version(document, "minWireVersion")
-        if reply.by == Opcode.OP_MSG or (self.facts.max_wire_version or 0) >= FIRST_WIRE_WITH_MSG:
-            self._state.opcode = Opcode.OP_MSG
-        else:
-            self._state.opcode = Opcode.OP_QUERY
-            self._channel.forget(Opcode.OP_MSG)
-
-    def _handshake_failed(self, reply: Reply) -> bool:
-        """Whether leaving out who asks is worth a try: it was refused, or both handshakes failed oddly."""
-        both = "hello" in self._state.asked and error_kind(reply) is ErrorKind.OTHER
-        return both or refuses_client(reply)
-
     def _go_on(self) -> None:
         """Nothing is awaited: the next questions, else the plan, else the end."""
-        self._ask_questions()
-        if self._channel.owes:
-            return
+        if not settled(self._state):
+            self._ask_questions()
+            if self._channel.owes:
+                return
         if self._wants_plan():
             self.plan_waits = self.waits_with_plan
             if not self.plan_waits:
@@ -397,6 +384,7 @@ class Dialogue:
         assert self._make_plan is not None
         self.plan_waits = False
         self._plan = self._make_plan(self.facts, self._state.limits, self._depth)
+        self._told = getattr(self._plan, "told", None)  # without it, a plan reads whole documents only
         cut_listings(self.facts)  # their names are in the plan's inventory now
         self._state.planning = True
         self._fill()

@@ -53,7 +53,8 @@ class Limits:
     databases_kept: int = 10_000
     databases_asked: int = 1_000
     collections_kept: int = 50_000
-    collections_asked: int = 200
+    collections_asked: int = 500  # for statistics: more would take a server far away over a second
+    newest_asked: int = 100  # for the ends of their ids, which take two or three questions each
     cursor_rounds: int = 300
     name_length: int = 256
     connections: int = 5

@@ -35,6 +35,7 @@ BUCKETS_KEPT = 64
 SHARD_NAME_LENGTH = 64
 COLLECTION_BYTES = 200  # of memory that a collection takes besides its name
 _OLD_OPLOG = "oplog.$main"
+_SIZES = ("size", "storageSize", "totalIndexSize")
 _TYPES = {name: name for name in ("collection", "view", "timeseries")}
 
 
@@ -200,9 +201,14 @@ def in_order(names: Iterable[str]) -> list[str]:
 
     def rank(name: str) -> tuple[bool, bool, str]:
         own = name in SYSTEM_DATABASES or name.startswith("system.")
-        return own, not (is_listed(name[:256]) or bool(match(name[:256]))), name
+        return own, not tells(name), name
 
     return sorted(every, key=rank)
+
+
+def tells(name: str, *, note: bool = True) -> bool:
+    """True for a name that stands in the lists of hints, or with `note` in those of ransom notes."""
+    return (note and is_listed(name[:256])) or bool(match(name[:256]))
 
 
 def read_size(state: DatabaseState, entry: Document) -> None:
@@ -288,15 +294,19 @@ def read_statistics(state: CollectionState, parts: list[Document]) -> bool:
 
     False when no count can be made of them. What was known before stays where they do not tell.
     """
-    counts, sizes, storage, indexed = [], [], [], []
+    documents: int | None = 0 if parts else None
+    sums: list[int | None] = [None, None, None]
     for part in parts:
         inner = part.get("storageStats")
         stats = inner if isinstance(inner, dict) else part
         own = count(part.get("count"))
-        counts.append(own if own is not None else count(stats.get("count")))
-        sizes.append(count(stats.get("size")))
-        storage.append(count(stats.get("storageSize")))
-        indexed.append(count(stats.get("totalIndexSize")))
+        if own is None:
+            own = count(stats.get("count"))
+        documents = None if documents is None or own is None else documents + own
+        for place, key in enumerate(_SIZES):
+            size = count(stats.get(key))
+            if size is not None:
+                sums[place] = (sums[place] or 0) + size
         shard = clean_name(part.get("shard"), SHARD_NAME_LENGTH)[0]
         if shard and shard not in state.shard_names and len(state.shard_names) < SHARDS_KEPT:
             state.shard_names += (shard,)
@@ -304,13 +314,14 @@ def read_statistics(state: CollectionState, parts: list[Document]) -> bool:
         indexes = stats.get("indexSizes")
         if isinstance(indexes, dict):
             state.id_index = "_id_" in indexes and state.id_index is not False
-        elif counts[-1] and count(stats.get("totalIndexSize")) == 0:
+        elif own and count(stats.get("totalIndexSize")) == 0:
             state.id_index = False  # documents and no index at all: a clustered collection
-    documents = _sum(counts) if None not in counts else None
+    documents = _sum(documents)
     state.documents = documents if documents is not None else state.documents
-    state.size = _sum(sizes) if any(size is not None for size in sizes) else state.size
-    state.storage = _sum(storage) if any(size is not None for size in storage) else state.storage
-    state.indexes = _sum(indexed) if any(size is not None for size in indexed) else state.indexes
+    size, storage, indexed = sums
+    state.size = _sum(size) if size is not None else state.size
+    state.storage = _sum(storage) if storage is not None else state.storage
+    state.indexes = _sum(indexed) if indexed is not None else state.indexes
     state.shards = max(state.shards, len(parts))
     if state.type == "timeseries":
         state.documents = None
@@ -319,10 +330,9 @@ def read_statistics(state: CollectionState, parts: list[Document]) -> bool:
     return documents is not None
 
 
-def _sum(values: list[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    total = sum(known)
-    return total if known and total < 2**63 else None
+def _sum(total: int | None) -> int | None:
+    """A sum of counts, unless it is more than a count can be."""
+    return total if total is not None and total < 2**63 else None
 
 
 def _with_note(notes: tuple[Reason, ...], code: str, detail: str) -> tuple[Reason, ...]:

@@ -96,6 +96,8 @@ def _own(name: str) -> bool:
 
 def cut_batch(reply: Reply) -> None:
     """Keep the beginning of a cursor's long batch, where nobody wants more of it than that it was given."""
+    if not reply.document or "cursor" not in reply.document:
+        return
     for key in ("firstBatch", "nextBatch"):
         batch = sub(reply.document, "cursor", key)
         if isinstance(batch, list) and len(batch) > LONG_LIST:

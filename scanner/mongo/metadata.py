@@ -7,15 +7,14 @@ pipelined: the driver takes as many as fit in its window, and answers may come i
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import islice
 from sys import getsizeof
 from typing import TYPE_CHECKING, Final
 
-from scanner.mongo import activity, advisories, lookalikes
+from scanner.mongo import activity, lookalikes
 from scanner.mongo.access import note_answer
+from scanner.mongo.agenda import Agenda
 from scanner.mongo.answers import databases, describe, error_code, first_batch, succeeded
-from scanner.mongo.command_forms import NOT_KNOWN, WIRE_3_0, CommandForms, Task, TaskKind, kind_of
+from scanner.mongo.command_forms import NOT_KNOWN, WIRE_3_0, CommandForms, Task, TaskKind, kind_of, wire_of
 from scanner.mongo.commands import CURSOR_COLLECTION, Command, Request
 from scanner.mongo.exposure import assemble
 from scanner.mongo.facts import Depth, Document, Facts, Limits, Reply
@@ -25,7 +24,6 @@ from scanner.mongo.inventory import (
     CollectionState,
     DatabaseState,
     from_namespaces,
-    in_order,
     listed,
     read_db_stats,
     read_names,
@@ -33,23 +31,20 @@ from scanner.mongo.inventory import (
     read_statistics,
     sendable,
 )
-from scanner.mongo.questions import FIRST_WIRE_WITH_MSG
 from scanner.mongo.values import count, documents, moment, sub, text, time_of
-from scanner.mongo.wire import Opcode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from results.record import Exposure
 
 SIZES_OF_ALL: Final = 200  # beyond this many databases, sizes come from dbStats of the first ones
-SLOW_IN_A_ROW: Final = 2
 DATABASE_BYTES: Final = 400  # of memory that a database takes besides its name, notes included
 TASK_BYTES: Final = 100
 FEW_IDS: Final = 20  # among so few random ids, none may look older than MongoDB
 NO_ID_INDEX: Final = "no-id-index"
 
+_SUCCESS: Final = Reply(command="")  # stands for an answer whose fields are all that is known of it
 _RAN_OUT_OF_TIME: Final = 50
 _ON_A_VIEW: Final = 166
 _GONE: Final = frozenset({26, 40280})
@@ -64,13 +59,13 @@ class MetadataPlan:
     """
 
     def __init__(self, facts: Facts, limits: Limits, depth: Depth) -> None:
-        wire = _wire(facts)
+        wire = wire_of(facts)
         self._facts = facts
         self._limits = limits
         self._depth = depth
         self._forms = CommandForms(
             wire,
-            genuine=lookalikes.recognise(facts).name in lookalikes.GENUINE,
+            genuine=depth is Depth.COLLECTIONS and lookalikes.recognise(facts).name in lookalikes.GENUINE,
             before=activity.newest_id_bound(facts),
             limits=limits,
         )
@@ -78,16 +73,12 @@ class MetadataPlan:
         self._total_size = _total_size(facts.list_databases)
         for state in self._databases.values():
             state.preallocated = 0 < wire < WIRE_3_0
-        self._queue: deque[Task] = deque()
-        self._newest: deque[Task] = deque()
+        self._agenda = Agenda(limits)
         self._in_flight = 0
         self._held = sum(map(getsizeof, self._databases)) + DATABASE_BYTES * len(self._databases)
         self._chosen = False
         self._collections = 0
         self._rounds = 0
-        self._slow: dict[TaskKind, int] = {}
-        self._stopped: set[TaskKind] = set()
-        self._unasked: dict[TaskKind, int] = {}
         if depth is not Depth.VERDICT:
             self._begin()
 
@@ -97,11 +88,10 @@ class MetadataPlan:
         """The next questions, at most `room`."""
         requests: list[Request] = []
         while len(requests) < room:
-            task = self._next_task(idle=not self._in_flight and not requests)
+            task = self._agenda.next()
             if task is None:
-                break
-            if task.kind in self._stopped:
-                self._leave_out(task.kind, 1)
+                if self._in_flight or requests or not self._agree():
+                    break
             else:
                 requests.append(self._forms.request(task))
         self._in_flight += len(requests)
@@ -121,21 +111,41 @@ class MetadataPlan:
             note_answer(self._facts, request, reply, told=False)
             self._failed(kind, request, state, reply)
             return
-        self._slow[kind] = 0
+        self._agenda.in_time(kind)
         if kind is TaskKind.COUNTS:
-            told = read_db_stats(state, reply.document)
-            if not told:
-                state.add_note(NOT_TOLD, f"{kind.value}: {reply.command} says ok without a count")
+            told = self._read_counts(request, state, reply.document)
         elif kind is TaskKind.NAMES:
             told = self._read_names(request, state, reply.document)
         else:
             told = self._read_collection(kind, request, state, reply.document)
         note_answer(self._facts, request, reply, told=told)
 
+    def told(self, request: Request, fields: Document) -> None:
+        """One answer that succeeded, and whose shape is known: the fields of it that are read. What has a
+        cursor gives the one document of its batch."""
+        self._in_flight = max(0, self._in_flight - 1)
+        kind = kind_of(request)
+        state = self._databases.get(request.database)
+        if kind is None or state is None:
+            return
+        self._agenda.in_time(kind)
+        if kind is TaskKind.COUNTS:
+            told = self._read_counts(request, state, fields)
+        else:
+            collection = _collection(request, state)
+            if collection is None:
+                told = False
+            elif kind is TaskKind.STATISTICS:
+                told = self._read_statistics(request, state, collection, [fields])
+            else:
+                told = self._read_end(kind, state, collection, _time_in(fields))
+        if told:
+            note_answer(self._facts, request, _SUCCESS, told=True)
+
     @property
     def held(self) -> int:
         """Bytes of memory that the inventory and what is still to be asked take."""
-        return self._held + TASK_BYTES * (len(self._queue) + len(self._newest))
+        return self._held + TASK_BYTES * len(self._agenda)
 
     def exposure(self) -> Exposure:
         """What is known by now. All that was not asked, not answered or not kept stands in `truncated`."""
@@ -155,7 +165,7 @@ class MetadataPlan:
     def _begin(self) -> None:
         sized = any(state.listed_size is not None for state in self._databases.values())
         if not sized and 0 < len(self._databases) <= SIZES_OF_ALL:
-            self._queue.append(Task(TaskKind.SIZES))
+            self._agenda.add(Task(TaskKind.SIZES))
         askable = []
         for state in self._databases.values():
             refusal = sendable(state.sent)
@@ -165,44 +175,38 @@ class MetadataPlan:
                 askable.append(state.sent)
         kinds = [TaskKind.COUNTS] if self._depth is Depth.DATABASES else [TaskKind.COUNTS, TaskKind.NAMES]
         for kind in kinds:
-            self._queue.extend(Task(kind, name) for name in askable[: self._limits.databases_asked])
-            self._leave_out(kind, max(0, len(askable) - self._limits.databases_asked))
+            self._agenda.every_database(kind, askable)
 
-    def _next_task(self, *, idle: bool) -> Task | None:
-        if not self._queue and idle and not self._chosen and self._depth is Depth.COLLECTIONS:
-            self._choose_collections()
-        if self._queue:
-            return self._queue.popleft()
-        return self._newest.popleft() if self._newest else None
-
-    def _choose_collections(self) -> None:
-        """Collections in turn from each database, so that no large one hides the others."""
-        self._chosen = True
-        columns = []
-        for state in self._databases.values():
-            if not state.system:
-                wanted = (name for name, found in state.collections.items() if _measurable(state, found))
-                columns.append((state.sent, in_order(wanted)))
-        asked = self._limits.collections_asked
-        self._queue.extend(islice(_in_turn(columns), asked))
-        self._leave_out(TaskKind.STATISTICS, max(0, sum(len(names) for _, names in columns) - asked))
-
-    def _leave_out(self, kind: TaskKind, number: int) -> None:
-        if number:
-            self._unasked[kind] = self._unasked.get(kind, 0) + number
+    def _agree(self) -> bool:
+        """All that was asked is answered: agree on what is asked next. False when that is nothing."""
+        if self._depth is not Depth.COLLECTIONS:
+            return False
+        if not self._chosen:
+            self._chosen = True
+            self._agenda.choose_collections(self._databases.values())
+        else:
+            self._agenda.choose_newest()
+        return len(self._agenda) > 0
 
     # What an answer says.
 
     def _read_sizes(self, reply: Reply) -> None:
         entries = databases(reply)
         if entries is None:
-            self._leave_out(TaskKind.SIZES, 1)
+            self._agenda.leave_out(TaskKind.SIZES, 1)
         else:
             self._total_size = _total_size(reply)
         for entry in entries or []:
             state = self._databases.get(entry["name"])
             if state is not None:
                 read_size(state, entry)
+
+    @staticmethod
+    def _read_counts(request: Request, state: DatabaseState, document: Document) -> bool:
+        told = read_db_stats(state, document)
+        if not told:
+            state.add_note(NOT_TOLD, f"{TaskKind.COUNTS.value}: {request.command} says ok without a count")
+        return told
 
     def _read_names(self, request: Request, state: DatabaseState, document: Document) -> bool:
         batch = first_batch(document)
@@ -229,7 +233,7 @@ class MetadataPlan:
                 state.add_note("names-not-all-read", reason)
             else:
                 self._rounds += 1
-                self._queue.appendleft(Task(TaskKind.NAMES, state.sent, cursor=more))
+                self._agenda.again(Task(TaskKind.NAMES, state.sent, cursor=more))
         return bool(batch)
 
     def _why_not_on(self, state: DatabaseState, document: Document, cursor: int, new: int) -> str:
@@ -259,13 +263,24 @@ class MetadataPlan:
             batch = first_batch(document)
             parts = list(documents(batch)) if batch else None
             self._facts.inventions |= lookalikes.invented(parts or [])
+        return self._read_statistics(request, state, collection, parts)
+
+    def _read_statistics(
+        self,
+        request: Request,
+        state: DatabaseState,
+        collection: CollectionState,
+        parts: list[Document] | None,
+    ) -> bool:
         told = parts is not None and read_statistics(collection, parts)
         if not told:
             other = self._forms.next_form(request.command)
             if other is not None and collection.type != "timeseries":
-                self._queue.appendleft(Task(kind, state.sent, collection.sent, form=other))
+                self._agenda.again(Task(TaskKind.STATISTICS, state.sent, collection.sent, form=other))
                 return False
-            collection.add_note(NOT_TOLD, f"{kind.value}: {request.command} says ok without a count")
+            collection.add_note(
+                NOT_TOLD, f"{TaskKind.STATISTICS.value}: {request.command} says ok without a count"
+            )
         self._ask_for_newest(state, collection)
         return told
 
@@ -275,7 +290,7 @@ class MetadataPlan:
         if collection.id_index is False:
             collection.add_note(NO_ID_INDEX)
         else:
-            self._newest.append(Task(TaskKind.NEWEST, state.sent, collection.sent))
+            self._agenda.may_be_dated(state, collection)
 
     def _read_ids(
         self, kind: TaskKind, state: DatabaseState, collection: CollectionState, document: Document
@@ -284,10 +299,17 @@ class MetadataPlan:
         batch = first_batch(document)
         found = list(documents(batch))
         end = next(iter(found), {})
-        at = moment(end.get("t")) or time_of(end.get("_id"))
+        at = _time_in(end)
         if batch is None or (batch and at is None):
             collection.add_note(NOT_TOLD, f"{kind.value}: an answer without an id's time")
-        elif kind is not TaskKind.NEWEST:
+            return False
+        return self._read_end(kind, state, collection, at)
+
+    def _read_end(
+        self, kind: TaskKind, state: DatabaseState, collection: CollectionState, at: datetime | None
+    ) -> bool:
+        """The time of an id at one end; None where no id is an ObjectId."""
+        if kind is not TaskKind.NEWEST:
             self._judge_ids(kind, state, collection, at)
         elif at is None:
             collection.add_note("no-object-id")
@@ -296,7 +318,7 @@ class MetadataPlan:
             if collection.shards > 1:
                 collection.add_note("sharded", f"{collection.shards} shards")
             if at >= activity.FIRST_RELEASE:
-                self._newest.append(Task(TaskKind.OLDEST, state.sent, collection.sent))
+                self._agenda.add(Task(TaskKind.OLDEST, state.sent, collection.sent))
         return at is not None
 
     def _judge_ids(
@@ -310,14 +332,12 @@ class MetadataPlan:
             when = "after now" if kind is TaskKind.BEYOND else "before MongoDB's first release"
             collection.add_note("ids-not-from-a-clock", when)
         elif collection.documents is not None and collection.documents <= FEW_IDS:
-            self._newest.append(Task(TaskKind.BEYOND, state.sent, collection.sent))
+            self._agenda.add(Task(TaskKind.BEYOND, state.sent, collection.sent))
 
     def _failed(self, kind: TaskKind, request: Request, state: DatabaseState, reply: Reply) -> None:
         code = error_code(reply.document) if reply.document is not None and not reply.error else None
         if code == _RAN_OUT_OF_TIME:
-            self._slow[kind] = self._slow.get(kind, 0) + 1
-            if self._slow[kind] >= SLOW_IN_A_ROW:
-                self._stopped.add(kind)
+            self._agenda.ran_out_of_time(kind)
         collection = _collection(request, state)
         if collection is None:
             state.add_note(NOT_TOLD, f"{kind.value}: {describe(reply)}")
@@ -338,8 +358,7 @@ class MetadataPlan:
         """Put the question again in an older form. A time series is never counted: that would read it all."""
         if collection.type == "timeseries" or not self._forms.give_up(request.command):
             return False
-        queue = self._newest if kind is TaskKind.NEWEST else self._queue
-        queue.appendleft(Task(kind, request.database, collection.sent))
+        self._agenda.again(Task(kind, request.database, collection.sent))
         return True
 
     def _count_instead(self, request: Request, collection: CollectionState) -> bool:
@@ -347,20 +366,11 @@ class MetadataPlan:
         form = self._forms.next_form(request.command)
         if form is None or collection.type == "timeseries":
             return False
-        self._queue.appendleft(Task(TaskKind.STATISTICS, request.database, collection.sent, form=form))
+        self._agenda.again(Task(TaskKind.STATISTICS, request.database, collection.sent, form=form))
         return True
 
     def _gaps(self) -> list[str]:
-        gaps = []
-        waiting = [*self._queue, *self._newest]
-        for kind in TaskKind:
-            unasked = self._unasked.get(kind, 0) + sum(task.kind is kind for task in waiting)
-            if unasked:
-                gaps.append(f"{kind.value}: {unasked} not asked or not told")
-            if kind in self._stopped:
-                gaps.append(
-                    f"{kind.value}: stopped, the server ran out of time {SLOW_IN_A_ROW} times in a row"
-                )
+        gaps = self._agenda.gaps()
         if self._in_flight:
             gaps.append(f"questions without an answer: {self._in_flight}")
         return gaps
@@ -370,31 +380,9 @@ def _collection(request: Request, state: DatabaseState) -> CollectionState | Non
     return state.collections.get(str(request.arguments.get("collection", "")))
 
 
-def _measurable(state: DatabaseState, collection: CollectionState) -> bool:
-    if collection.type == "view" or collection.system:
-        return False
-    refusal = sendable(state.sent, collection.sent)
-    if refusal:
-        collection.add_note(UNSENDABLE, refusal)
-    return not refusal
-
-
-def _in_turn(columns: list[tuple[str, list[str]]]) -> Iterator[Task]:
-    for turn in range(max((len(names) for _, names in columns), default=0)):
-        for database, names in columns:
-            if turn < len(names):
-                yield Task(TaskKind.STATISTICS, database, names[turn])
-
-
-def _wire(facts: Facts) -> int:
-    """The wire version; where no handshake told it, that of the version which buildInfo claims."""
-    if facts.max_wire_version is not None or succeeded(facts.hello):
-        return facts.max_wire_version or 0
-    build = (facts.build_info.document or {}) if facts.build_info is not None else {}
-    version = advisories.parse(text(build.get("version")))
-    known = advisories.wire_of(version.series) if version is not None else None
-    by_msg = facts.list_databases is not None and facts.list_databases.by == Opcode.OP_MSG
-    return known if known is not None else FIRST_WIRE_WITH_MSG if by_msg else 0
+def _time_in(document: Document) -> datetime | None:
+    """The time that an answer to a question for an id tells, as a date or in the id."""
+    return moment(document.get("t")) or time_of(document.get("_id"))
 
 
 def _total_size(reply: Reply | None) -> int | None:

@@ -17,6 +17,7 @@ from scanner.mongo.answers import (
     error_code,
     error_kind,
     is_handshake,
+    succeeded,
     undecided,
 )
 from scanner.mongo.commands import (
@@ -233,6 +234,17 @@ QUESTIONS: tuple[Question, ...] = (
         lambda _: list_databases(name_only=False),
     ),
 )
+
+
+def settled(state: DialogueState) -> bool:
+    """True when the opening's three answers say all that the table could ask for: most of them do."""
+    facts = state.facts
+    return (
+        not state.asked
+        and is_handshake(facts.hello)
+        and succeeded(facts.build_info)
+        and bool(databases(facts.list_databases))
+    )
 
 
 class Lost(NamedTuple):

@@ -24,6 +24,8 @@ def count(value: object) -> int | None:
 
     Servers send int32, int64 and double for one field; a bool, NaN, an infinity or a negative is dropped.
     """
+    if (value.__class__ is int or value.__class__ is float) and 0 <= value <= LARGEST:  # as nearly all are
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, float) and not math.isfinite(value):

@@ -98,7 +98,9 @@ class Frame:
     by: Opcode = Opcode.OP_QUERY  # the form that the reply had, in the words of the requests
 
 
-Plain = tuple[Any, bytes | bytearray, int, int]  # whose reply, what it stands in, its document's begin and end
+Plain = tuple[
+    Any, bytes | bytearray, int, int
+]  # whose reply, what it stands in, its document's begin and end
 
 
 def write_query(request_id: int, namespace: str, body: bytes, number_to_return: int = -1) -> bytes:
@@ -133,7 +135,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer: bytes | bytearray = b""  # what came last, or what has come of a reply in pieces
         self._at = 0  # where in it the next reply begins
-        self._expected: deque[Any] = deque()
+        self._expected: deque[Expected] = deque()
         self._fresh = True  # no whole reply yet: other protocols are possible
         self._sent_header = b""
         self.coming = 0  # bytes that the reply at hand lacks, by its own word; never more than its cap
@@ -158,10 +160,7 @@ class FrameReader:
     @property
     def owes(self) -> bool:
         """True while a reply is due to some request in flight."""
-        for expected in self._expected:
-            if not expected.optional:
-                return True
-        return False
+        return any(not expected.optional for expected in self._expected)
 
     @property
     def buffered(self) -> int:
@@ -272,7 +271,7 @@ class FrameReader:
         head = bytes(self._buffer[self._at : self._at + 16])
         if head == self._sent_header:
             raise WireError(Flaw.ECHO, "the first 16 bytes are those that were sent")
-        if name := recognise(head, whole=opcode not in (OP_REPLY, OP_MSG)):
+        if opcode not in (OP_REPLY, OP_MSG) and (name := recognise(head, whole=True)):
             raise WireError(Flaw.OTHER_PROTOCOL, name)
         if opcode not in _KNOWN_OPCODES or length < 16:
             raise WireError(Flaw.NOT_A_HEADER, f"length {length}, opcode {opcode}: {head.hex()}")

@@ -152,8 +152,17 @@ class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         int, Meta(ge=1, le=1_000_000, description="collection names kept in a record", examples=[50000])
     ] = 50_000
     collections_asked: Annotated[
-        int, Meta(ge=0, le=1_000_000, description="collections asked for counts and sizes", examples=[200])
-    ] = 200
+        int, Meta(ge=0, le=1_000_000, description="collections asked for counts and sizes", examples=[500])
+    ] = 500
+    newest_asked: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="of these, collections asked for their newest id: the large and the telling first",
+            examples=[100],
+        ),
+    ] = 100
 
 
 class CanarySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -70,7 +70,8 @@ host_bytes = 67108864
 databases_kept = 10000
 databases_asked = 1000
 collections_kept = 50000
-collections_asked = 200
+collections_asked = 500
+newest_asked = 100
 
 # --- servers known to answer: when one is silent, the run is degraded ----------------------------
 # [[canary]]

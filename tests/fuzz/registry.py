@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.fuzz import edges, frames, metadata, structured, talk
+from tests.fuzz import edges, frames, metadata, shapes, structured, talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,4 +15,5 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "plan": metadata.run,
     "structured": structured.run,
     "edges": edges.run,
+    "shapes": shapes.run,
 }

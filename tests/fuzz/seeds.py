@@ -95,7 +95,20 @@ def edges() -> Iterator[bytes]:
             yield bytes([0, legacy, 255]) + record
 
 
-MAKERS = {"frames": frames, "dialogue": dialogue, "plan": plan, "structured": structured, "edges": edges}
+def shapes() -> Iterator[bytes]:
+    """Noise, which chooses replies and bends them."""
+    for number in range(160):
+        yield random.Random(number).randbytes(24 + number)
+
+
+MAKERS = {
+    "frames": frames,
+    "dialogue": dialogue,
+    "plan": plan,
+    "structured": structured,
+    "edges": edges,
+    "shapes": shapes,
+}
 
 
 def write(target: str, folder: Path) -> int:

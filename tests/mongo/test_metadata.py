@@ -196,7 +196,7 @@ def test_fifty_thousand_collections_are_kept_and_bounded() -> None:
     model = Model({"db": collections})
     exposure = model.run()
     assert len(exposure.databases[0].collections) == 50_000
-    assert len(model.asked) < 500
+    assert len(model.asked) < 700  # 500 for statistics, 100 for newest ids, the rest for names
     assert "databases with a note about what is missing: 1" in exposure.truncated
     assert "at most 50000" in written(exposure.databases[0].notes)
 

@@ -1,49 +1,10 @@
-"""The deliberate errors: one change of text each, and the fast tests that must notice."""
+"""The deliberate errors: one change of text each."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
-CORE: Final = "scanner/mongo/"
-_SUITES: Final = {
-    "wire": ("wire_frames", "dialogue_hostile"),
-    "bson_check": ("bson_check",),
-    "values": ("metadata", "metadata_trouble", "activity"),
-    "answers": ("judge_golden", "judge_rules", "dialogue_hostile", "second_answer"),
-    "judge": ("judge_golden", "judge_rules", "dialogue_hostile", "second_answer"),
-    "commands": ("commands",),
-    "names": ("commands",),
-    "questions": ("dialogue", "dialogue_hostile", "dialogue_tls", "dialogue_plans"),
-    "channel": ("dialogue", "dialogue_hostile", "dialogue_plans"),
-    "dialogue": ("dialogue", "dialogue_hostile", "dialogue_tls", "dialogue_plans"),
-    "metadata": ("metadata", "metadata_trouble", "not_told", "odd_servers"),
-    "inventory": ("metadata", "metadata_trouble", "metadata_recorded", "not_told"),
-    "access": ("second_answer", "not_told"),
-    "ransom": ("ransom",),
-    "severity": ("severity", "second_answer", "not_told"),
-    "lookalikes": ("identity", "odd_servers"),
-    "activity": ("activity", "metadata"),
-}
-
-
-class Mutant(NamedTuple):
-    """`old`, which stands once in `module` of scanner/mongo/, becomes `new`."""
-
-    name: str
-    module: str
-    old: str
-    new: str
-
-    @property
-    def path(self) -> str:
-        """The file, from the root of the project."""
-        return f"{CORE}{self.module}.py"
-
-    @property
-    def tests(self) -> tuple[str, ...]:
-        """The test files that must catch it."""
-        return tuple(f"tests/mongo/test_{name}.py" for name in _SUITES[self.module])
-
+from tests.mutation.mutant import Mutant
 
 MUTANTS: Final = (
     # Judge and answers.
@@ -235,6 +196,38 @@ MUTANTS: Final = (
         'and request.database != "admin"',
         "and not request.database",
     ),
+    Mutant(
+        "a template's request names another database",
+        "request_templates",
+        "        database = _LENGTH(len(database) + 1) + database\n",
+        "        database = _LENGTH(len(database)) + database\n",
+    ),
+    # Shapes of replies.
+    Mutant(
+        "a length in a known shape is not compared",
+        "reply_shapes",
+        "if read[number] != regs[last][1] - regs[length][0] + more:",
+        "if read[number] == -1:",
+    ),
+    Mutant(
+        "a known shape says ok, whatever it says",
+        "reply_shapes",
+        'if path == ("ok",):',
+        'if path == ("no",):',
+    ),
+    Mutant(
+        "a shape may have a key twice",
+        "reply_shapes",
+        'if self._left < 0 or key in seen or key == b"$ref":',
+        'if self._left < 0 or key == b"$ref":',
+    ),
+    Mutant(
+        "an answer with what nobody asked for makes a shape",
+        "reply_shapes",
+        "lookalikes.invented(batch):",
+        "lookalikes.invented(batch) and False:",
+    ),
+    Mutant("shapes are kept without end", "reply_shapes", "            del known[KEPT:]\n", ""),
     # Dialogue.
     Mutant(
         "a host may send without end",
@@ -249,7 +242,10 @@ MUTANTS: Final = (
         "if len(self.facts.attempts) < 1000:",
     ),
     Mutant(
-        "an old server is waited for", "dialogue", "            self._channel.forget(Opcode.OP_MSG)\n", ""
+        "an old server is waited for",
+        "dialogue",
+        "                self._channel.forget(Opcode.OP_MSG)\n",
+        "                pass\n",
     ),
     Mutant(
         "a refused name ends the plan",
@@ -278,7 +274,7 @@ MUTANTS: Final = (
     # Metadata.
     Mutant(
         "a view is measured",
-        "metadata",
+        "agenda",
         'if collection.type == "view" or collection.system:',
         "if collection.system:",
     ),
@@ -315,14 +311,19 @@ MUTANTS: Final = (
         '!= f"{state.sent}.{CURSOR_COLLECTION}":',
         "== object():",
     ),
-    Mutant(
-        "every collection is measured", "metadata", "islice(_in_turn(columns), asked)", "_in_turn(columns)"
-    ),
+    Mutant("every collection is measured", "agenda", "islice(_in_turn(columns), asked)", "_in_turn(columns)"),
     Mutant(
         "a slow server is asked on",
-        "metadata",
+        "agenda",
         "if self._slow[kind] >= SLOW_IN_A_ROW:",
         "if self._slow[kind] < 0:",
+    ),
+    Mutant("every newest id is asked for", "agenda", "is not None))[:asked]", "is not None))"),
+    Mutant(
+        "newest ids that are not asked for are not told",
+        "agenda",
+        "self.leave_out(TaskKind.NEWEST, len(self._dated) - len(chosen))",
+        "pass",
     ),
     Mutant("the single byte of MMAPv1 is a size", "inventory", "0 if nothing else size", "size"),
     Mutant(

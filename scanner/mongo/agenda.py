@@ -1,0 +1,163 @@
+"""Which questions of the metadata are still to be asked, in which order, and how many are left out.
+
+Value per cost decides the order: what is known of every database first, then the statistics of collections,
+and when these are in, the newest ids of what is large or telling.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import chain, islice, zip_longest
+from typing import TYPE_CHECKING, Final
+
+from scanner.mongo.command_forms import Task, TaskKind
+from scanner.mongo.inventory import UNSENDABLE, in_order, sendable, tells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from scanner.mongo.facts import Limits
+    from scanner.mongo.inventory import CollectionState, DatabaseState
+
+SLOW_IN_A_ROW: Final = 2
+FEW: Final = 20  # documents that a collection of ransom notes holds at most
+
+
+class Agenda:
+    """The questions that wait. Those for the ends of ids wait until no other one does."""
+
+    __slots__ = ("_dated", "_ends", "_left", "_limits", "_slow", "_stopped", "_tasks", "_unasked")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._tasks: deque[Task] = deque()
+        self._ends: deque[Task] = deque()
+        self._dated: list[tuple[DatabaseState, CollectionState]] = []  # that may be asked for newest ids
+        self._left = limits.newest_asked
+        self._slow: dict[TaskKind, int] = {}
+        self._stopped: set[TaskKind] = set()
+        self._unasked: dict[TaskKind, int] = {}
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._tasks) + len(self._ends) + len(self._dated)
+
+    def next(self) -> Task | None:
+        """The next question of a kind that was not stopped; None when none waits its turn."""
+        while self._tasks or self._ends:
+            task = (self._tasks or self._ends).popleft()
+            if not self._stopped or task.kind not in self._stopped:
+                return task
+            self.leave_out(task.kind, 1)
+        return None
+
+    def every_database(self, kind: TaskKind, names: list[str]) -> None:
+        """One question about each of these databases, as many as are asked."""
+        asked = self._limits.databases_asked
+        self._tasks.extend(Task(kind, name) for name in names[:asked])
+        self.leave_out(kind, max(0, len(names) - asked))
+
+    def add(self, task: Task) -> None:
+        """A question after the others: one for an end of ids after all."""
+        (self._ends if task.kind in _OF_IDS else self._tasks).append(task)
+
+    def again(self, task: Task) -> None:
+        """A question that continues another one, or puts it otherwise: before the others."""
+        (self._ends if task.kind in _OF_IDS else self._tasks).appendleft(task)
+
+    def choose_collections(self, databases: Iterable[DatabaseState]) -> None:
+        """All names are in: which collections are asked for statistics."""
+        columns = []
+        for state in databases:
+            if not state.system:
+                wanted = [name for name, found in state.collections.items() if _measurable(state, found)]
+                columns.append((state.sent, wanted))
+        asked, all_ = self._limits.collections_asked, sum(len(names) for _, names in columns)
+        if all_ > asked:  # else nobody is left out, whatever comes first
+            columns = [(database, in_order(names)) for database, names in columns]
+        self._tasks.extend(islice(_in_turn(columns), asked))
+        self.leave_out(TaskKind.STATISTICS, max(0, all_ - asked))
+
+    def may_be_dated(self, state: DatabaseState, collection: CollectionState) -> None:
+        """The newest id of this collection can be asked for."""
+        self._dated.append((state, collection))
+
+    def choose_newest(self) -> None:
+        """All statistics are in: which collections are asked for their newest ids."""
+        chosen = _newest_first(self._dated, self._left)
+        self._ends.extend(chosen)
+        self._left -= len(chosen)
+        self.leave_out(TaskKind.NEWEST, len(self._dated) - len(chosen))
+        self._dated.clear()
+
+    def leave_out(self, kind: TaskKind, number: int) -> None:
+        """So many questions of this kind are not asked."""
+        if number:
+            self._unasked[kind] = self._unasked.get(kind, 0) + number
+
+    def in_time(self, kind: TaskKind) -> None:
+        """A question of this kind was answered."""
+        if self._slow:
+            self._slow.pop(kind, None)
+
+    def ran_out_of_time(self, kind: TaskKind) -> None:
+        """A question of this kind took the server too long: some in a row end its kind."""
+        self._slow[kind] = self._slow.get(kind, 0) + 1
+        if self._slow[kind] >= SLOW_IN_A_ROW:
+            self._stopped.add(kind)
+
+    def gaps(self) -> list[str]:
+        """What was not asked, in words for the record."""
+        gaps = []
+        waiting = [*self._tasks, *self._ends]
+        for kind in TaskKind:
+            unasked = self._unasked.get(kind, 0) + sum(task.kind is kind for task in waiting)
+            if kind is TaskKind.NEWEST:
+                unasked += len(self._dated)
+            if unasked:
+                gaps.append(f"{kind.value}: {unasked} not asked or not told")
+            if kind in self._stopped:
+                gaps.append(
+                    f"{kind.value}: stopped, the server ran out of time {SLOW_IN_A_ROW} times in a row"
+                )
+        return gaps
+
+
+_OF_IDS: Final = frozenset({TaskKind.NEWEST, TaskKind.OLDEST, TaskKind.BEYOND})
+
+
+def _measurable(state: DatabaseState, collection: CollectionState) -> bool:
+    """Whether a collection is asked for its statistics. A name that cannot be sent is noted."""
+    if collection.type == "view" or collection.system:
+        return False
+    refusal = sendable(state.sent, collection.sent)
+    if refusal:
+        collection.add_note(UNSENDABLE, refusal)
+    return not refusal
+
+
+def _in_turn(columns: list[tuple[str, list[str]]]) -> Iterator[Task]:
+    """Collections in turn from each database, so that no large one hides the others."""
+    for turn in range(max((len(names) for _, names in columns), default=0)):
+        for database, names in columns:
+            if turn < len(names):
+                yield Task(TaskKind.STATISTICS, database, names[turn])
+
+
+def _newest_first(found: Iterable[tuple[DatabaseState, CollectionState]], asked: int) -> list[Task]:
+    """Questions for the newest ids, at most `asked`: of what is large and of what is telling in turn.
+
+    Large is what holds many documents. Telling is a name that stands, or whose database's name does, in the
+    lists of hints or of ransom notes, which hold few documents: whether such a thing is of today is the first
+    thing that its owner wants to know.
+    """
+    tasks = {Task(TaskKind.NEWEST, state.sent, each.sent): each.documents or 0 for state, each in found}
+    if len(tasks) <= asked:
+        return list(tasks)
+    large = sorted(tasks, key=lambda task: (-tasks[task], task.database, task.collection))
+    told = {task.database: tells(task.database) for task in large}
+    telling = [
+        task for task in large if told[task.database] or tells(task.collection, note=tasks[task] <= FEW)
+    ]
+    both = chain.from_iterable(zip_longest(telling, large))
+    return list(dict.fromkeys(task for task in both if task is not None))[:asked]

@@ -1,0 +1,79 @@
+"""Fuzz target `shapes`: replies teach their shape, and bent ones are read by it and by the general way."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import bson
+from bson.errors import BSONError
+
+from scanner.mongo.bson_check import decode
+from scanner.mongo.reply_shapes import ReplyShapes
+from scanner.mongo.requests import Command
+from tests.fuzz.oracle import must
+from tests.fuzz.source import Source
+from tests.support.shape_oracle import lengthened, on_a_set, read_in_full, recorded_replies, told
+
+COMMANDS: Final = (
+    Command.DB_STATS,
+    Command.COLL_STATS_STAGE,
+    Command.NEWEST_DATE,
+    Command.OLDEST_DATE,
+    Command.NEWEST_ID,
+    Command.OLDEST_ID,
+)
+REPLIES: Final = recorded_replies()
+MOST: Final = 40  # readings of one input
+
+
+def run(data: bytes) -> None:
+    """One input: replies that are learned from, and after each some that are bent from it."""
+    source = Source(data, decoded=True)
+    shapes = ReplyShapes()
+    for _ in range(MOST):
+        if not source.left:
+            return
+        command, reply = _reply(source)
+        if read_in_full(command, reply) is not None:
+            shapes.learn(command, reply, decode(reply))
+            _compare(shapes, command, reply)
+        _compare(shapes, command, _bent(source, reply))
+
+
+def _reply(source: Source) -> tuple[Command, bytes]:
+    choice = source.byte()
+    if choice < 160:
+        command, reply = REPLIES[source.below(len(REPLIES))]
+        return command, on_a_set(reply) if choice & 1 else reply
+    command = COMMANDS[choice % len(COMMANDS)]
+    document = source.document()
+    if command is not Command.DB_STATS:
+        document = {"cursor": {"firstBatch": [document], "id": 0, "ns": source.text()}}
+    try:
+        return command, bson.encode(document | {"ok": 1.0})
+    except (BSONError, ValueError, TypeError, OverflowError):
+        return command, bson.encode({"ok": 1.0})
+
+
+def _bent(source: Source, reply: bytes) -> bytes:
+    at = source.below(256 * len(reply)) % len(reply)
+    match source.byte() % 5:
+        case 0:
+            return reply[:at] + bytes([source.byte()]) + reply[at + 1 :]
+        case 1:
+            return lengthened(reply, min(at, len(reply) - 4), source.signed())
+        case 2:
+            return reply[:at] + source.block() + reply[at:]
+        case 3:
+            return reply[:at] + reply[at + 1 + source.below(8) :]
+        case _:
+            return reply[:at] + source.block() + reply[at + 4 :]
+
+
+def _compare(shapes: ReplyShapes, command: Command, reply: bytes) -> None:
+    fields = shapes.read(command, reply, 0, len(reply))
+    if fields is None:
+        return
+    full = read_in_full(command, reply)
+    must(full is not None, "read by its shape, and refused or failed the general way", reply.hex())
+    must(told(fields) == told(full), "two readings of one reply", fields, full)

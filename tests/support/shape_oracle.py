@@ -1,0 +1,104 @@
+"""Replies to the metadata's questions as real servers give them, and what the general way reads of a reply.
+
+The general way is the walk, the decoder and plain dictionaries. What `reply_shapes` reads of the same bytes
+must be that, or nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import bson
+from bson.int64 import Int64
+
+from scanner.mongo.answers import succeeded
+from scanner.mongo.bson_check import BsonError, decode
+from scanner.mongo.facts import Reply
+from scanner.mongo.requests import Command
+from scanner.mongo.values import moment, sub
+from tests.support.recordings import load, scenarios
+
+OF_COUNTS: Final = (
+    *(
+        "objects",
+        "collections",
+        "indexSize",
+        "nsSizeMB",
+        "numExtents",
+        "fileSize",
+        "storageSize",
+        "totalSize",
+    ),
+)
+OF_SIZES: Final = ("size", "count", "storageSize", "totalIndexSize", "capped", "indexSizes")
+# How the recordings name the requests that are asked of these.
+_RECORDED: Final = (
+    ("dbStats", Command.DB_STATS),
+    ("aggregate_collStats", Command.COLL_STATS_STAGE),
+    ("newest_date", Command.NEWEST_DATE),
+    ("newest_id", Command.NEWEST_ID),
+)
+
+
+def recorded_replies() -> list[tuple[Command, bytes]]:
+    """Every recorded OP_MSG reply to such a question that is no longer than a few kilobytes, each once."""
+    found: dict[tuple[Command, bytes], None] = {}
+    for version, scenario in scenarios():
+        for step in load(version, scenario):
+            if len(step.reply) < 26 or int.from_bytes(step.reply[12:16], "little") != 2013:
+                continue
+            for name, command in _RECORDED:
+                if step.name.startswith(name) and len(step.reply) <= 4096:
+                    found[command, step.reply[21:]] = None
+    return list(found)
+
+
+def read_in_full(command: Command, data: bytes) -> dict[str, Any] | None:
+    """The fields that the plan reads of a successful reply, by the general way; None where there are none."""
+    try:
+        document = decode(data)
+    except BsonError:
+        return None
+    if not succeeded(Reply(command=command, document=document)):
+        return None
+    if command is Command.DB_STATS:
+        return {key: document[key] for key in OF_COUNTS if key in document}
+    batch = sub(document, "cursor", "firstBatch")
+    if not isinstance(batch, list) or len(batch) != 1 or not isinstance(batch[0], dict):
+        return None
+    if command is not Command.COLL_STATS_STAGE:
+        return {key: batch[0][key] for key in ("t", "_id") if key in batch[0]}
+    read = {key: batch[0][key] for key in (*OF_SIZES, "shard") if key in batch[0]}
+    if "storageStats" in batch[0]:
+        inner = batch[0]["storageStats"]
+        read["storageStats"] = {key: inner[key] for key in OF_SIZES if key in inner}
+    return read
+
+
+def told(fields: dict[str, Any] | None) -> str:
+    """Fields as text, so that NaN equals itself and one kind of whole number the other."""
+    return repr(_plain(fields))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return sorted((key, _plain(inner)) for key, inner in value.items())
+    return int(value) if isinstance(value, Int64) else moment(value) or value
+
+
+def lengthened(data: bytes, at: int, more: int) -> bytes:
+    """A document in which four bytes, such as a length, count more or less."""
+    number = int.from_bytes(data[at : at + 4], "little", signed=True) + more
+    return data[:at] + number.to_bytes(8, "little", signed=True)[:4] + data[at + 4 :]
+
+
+def on_a_set(data: bytes) -> bytes:
+    """A reply as a member of a replica set gives it: with the times that gossip adds."""
+    gossip = {
+        "$clusterTime": {
+            "clusterTime": bson.Timestamp(1_795_000_000, 3),
+            "signature": {"hash": bytes(20), "keyId": Int64(7)},
+        },
+        "operationTime": bson.Timestamp(1_795_000_000, 3),
+    }
+    return bson.encode(bson.decode(data) | gossip)
