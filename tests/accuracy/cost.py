@@ -87,9 +87,10 @@ decimals, regexes and code as {COSTLY_COUNTS_AS} elements each, binaries with a 
 {BINARY_COUNTS_AS}. With the bytes that one server may send in all, a hostile one can take some ten seconds
 of the thread, a reply at a time.
 
-The answers to dbStats, `$collStats` and the questions for newest ids are alike but for their numbers and names.
-Of one that was checked and decoded a pattern is made, by which later ones are read for a third of the time: at
-most {KEPT} patterns a question, and at most {LESSONS} taught by one connection, each for about a millisecond.
+The answers to dbStats, `$collStats` and the questions for newest ids are alike but for numbers and names.
+Of one that was checked and decoded a pattern is made, by which later ones are read for less than half of the
+time: at most {KEPT} patterns a question, and at most {LESSONS} taught by one connection, half a millisecond
+each.
 
 ## What all conversations hold together
 

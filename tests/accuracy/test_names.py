@@ -133,7 +133,7 @@ async def test_ten_thousand_databases(version: Release) -> None:
 
 
 async def test_fifty_thousand_collections() -> None:
-    """All names by cursor within the host's own time; statistics of as many as are asked; the rest is told."""
+    """All names by cursor within the host's own time; statistics of as many as are asked; the rest told."""
     crowd = tuple(StoredCollection(name=f"c{number:05d}", count=1, size=100) for number in range(50_010))
     profile = Profile(version=V7_0, data=data_set(StoredDatabase(name="crowd", collections=crowd)))
     record = await asked_of(served(Mongod(profile).talk), timeouts=USUAL)

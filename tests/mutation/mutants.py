@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.mutation.mutant import Mutant
+from tests.mutation.mutant import Mutant as Mutant
 
 MUTANTS: Final = (
     # Judge and answers.

@@ -69,8 +69,8 @@ def read_in_full(command: Command, data: bytes) -> dict[str, Any] | None:
     if command is not Command.COLL_STATS_STAGE:
         return {key: batch[0][key] for key in ("t", "_id") if key in batch[0]}
     read = {key: batch[0][key] for key in (*OF_SIZES, "shard") if key in batch[0]}
-    if "storageStats" in batch[0]:
-        inner = batch[0]["storageStats"]
+    inner = batch[0].get("storageStats")
+    if isinstance(inner, dict):
         read["storageStats"] = {key: inner[key] for key in OF_SIZES if key in inner}
     return read
 
