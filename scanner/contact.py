@@ -11,6 +11,7 @@ from enum import StrEnum
 
 Token = int  # names a target while it is asked: a position of the order or an index of the scope; below 0
 # a canary or a witness, which are asked beside them
+LOST_AFTER = 0.9  # seconds after which an answer was to a second SYN: kernels repeat the first after one
 _WITNESSES = -(1 << 62)  # tokens of witnesses lie below it
 
 

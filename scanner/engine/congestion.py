@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from results.verdict import Verdict
-from scanner.engine.pace import LOST_AFTER
+from scanner.contact import LOST_AFTER
 from scanner.engine.unanswered import SILENT, UNREACHABLE
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""One budget of memory over all conversations of a run: what each holds, who may read on, and who waits.
+"""One budget over all conversations: what memory each holds, which may read on or begin, and which wait.
 
 Theory of operation. A conversation holds what it has learned, its inventory and the reply that is coming in;
 a long reply is counted whole as soon as its length is known, and a first answer or an inventory before it is
@@ -9,8 +9,10 @@ window. These rules keep the others going:
   was not read yet must not run out of time for that.
 * A quarter of the budget is for those that were heard already: no long reply and nobody new may use it.
 * Who holds less than before goes on: only by that does it come to its end.
-* The first that would have to wait goes on all the same, until it is over: then the next one does. So one
-  conversation always goes on, and the budget is exceeded by what one may hold.
+* Who has its verdict asks for metadata when it has its turn: our loop bounds how many do so at once, too
+  (`PlanLimit`).
+* The first that would have to wait for memory goes on all the same, until it is over: then the next one does.
+  So one conversation always goes on, and the budget is exceeded by what one may hold.
 
 Nothing new is connected to while three quarters are held (`full`; the engine asks).
 """
@@ -19,6 +21,8 @@ from __future__ import annotations
 
 from enum import Enum
 from typing import Final, NamedTuple, Protocol
+
+from scanner.engine.plan_limit import PlanLimit
 
 BUDGET: Final = 256 * 1024 * 1024  # bytes that all conversations of a run hold together
 SMALL: Final = 64 * 1024  # bytes still to come of a reply that is not long
@@ -72,15 +76,18 @@ class MemoryBudget:
         self.times_waited = 0
         self._first: Holder | None = None  # goes on whatever is held
         self._long: set[Holder] = set()  # whose long reply is coming in
-        self._waiting: tuple[dict[Holder, _Wanted], dict[Holder, _Wanted]] = ({}, {})  # others; long replies
+        self._planning: set[Holder] = set()  # whose metadata is being asked for
+        self._plans = PlanLimit()
+        self._long_wait: dict[Holder, _Wanted] = {}
+        self._plan_wait: dict[Holder, _Wanted] = {}
+        self._other_wait: dict[Holder, _Wanted] = {}
+        self._waiting = (self._other_wait, self._long_wait, self._plan_wait)
         self._waking = False
 
     @property
     def full(self) -> bool:
         """Whether nothing new is to begin."""
-        return (
-            self.held >= self.limit * 3 // 4 or len(self._waiting[0]) + len(self._waiting[1]) >= MOST_WAITING
-        )
+        return self.held >= self.limit * 3 // 4 or sum(map(len, self._waiting)) >= MOST_WAITING
 
     def note(
         self,
@@ -100,8 +107,8 @@ class MemoryBudget:
         wanted = _Wanted(link, coming, kind)
         goes_on = (
             exempt
-            or held + coming <= before
             or holder is self._first
+            or (held + coming <= before and kind is not Coming.PLAN)
             or self._fits(held - before, wanted, holder)
         )
         if not goes_on and self._first is None and not self._has_its_turn(wanted):
@@ -110,10 +117,10 @@ class MemoryBudget:
         if not goes_on:
             holder.waited = True
             self.times_waited += 1
-            self._waiting[wanted.is_long][holder] = wanted
+            self._queue_of(wanted)[holder] = wanted
             link.hold()
-        elif wanted.is_long:
-            self._long.add(holder)
+        else:
+            self._begins(holder, wanted)
         if holder.weight < before:
             self._wake()
         return goes_on
@@ -127,6 +134,7 @@ class MemoryBudget:
         for waiting in self._waiting:
             waiting.pop(holder, None)
         self._long.discard(holder)
+        self._planning.discard(holder)
         if self._first is holder:
             self._first = None
         self._wake()
@@ -135,6 +143,12 @@ class MemoryBudget:
         """So many bytes (fewer when negative) are held of conversations that are over."""
         self.held += size
         if size < 0:
+            self._wake()
+
+    def look(self, lag: float) -> None:
+        """At each tick: what happens on a link waits for our own work for up to `lag` seconds."""
+        self._plans.review(lag, len(self._planning))
+        if self._plan_wait:
             self._wake()
 
     def shrink(self) -> None:
@@ -151,8 +165,21 @@ class MemoryBudget:
         return self.held + more + wanted.size <= (self.limit * 3 // 4 if limited else self.limit)
 
     def _has_its_turn(self, wanted: _Wanted) -> bool:
-        """Whether it is long, and waits for long ones before it: they go on, so it needs no help."""
+        """Whether it waits for others of its kind that go on, so that it needs no help."""
+        if wanted.kind is Coming.PLAN:
+            return len(self._planning) >= self._plans.most
         return wanted.is_long and len(self._long) >= LONG_AT_ONCE
+
+    def _queue_of(self, wanted: _Wanted) -> dict[Holder, _Wanted]:
+        if wanted.kind is Coming.PLAN:
+            return self._plan_wait
+        return self._long_wait if wanted.is_long else self._other_wait
+
+    def _begins(self, holder: Holder, wanted: _Wanted) -> None:
+        if wanted.kind is Coming.PLAN:
+            self._planning.add(holder)
+        elif wanted.is_long:
+            self._long.add(holder)
 
     def _count(self, holder: Holder, weight: int) -> None:
         self.held += weight - holder.weight
@@ -180,6 +207,5 @@ class MemoryBudget:
                 self._first = holder
             del waiting[holder]
             self._count(holder, holder.weight + wanted.size)
-            if wanted.is_long:
-                self._long.add(holder)
+            self._begins(holder, wanted)
             wanted.link.go_on()

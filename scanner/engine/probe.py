@@ -72,10 +72,10 @@ class Conversation:
     waited = False  # for memory of ours, and nothing was heard since
     dialogue: Dialogue  # from `begun` on; a server that answers as one before it needs none
 
-    def __init__(self, opened_at: float, connected_at: float) -> None:
+    def __init__(self, opened_at: float, connect_seconds: float) -> None:
         self.opened_at = opened_at
-        self.connect_seconds = connected_at - opened_at
-        self.closed_at = connected_at
+        self.connect_seconds = connect_seconds
+        self.closed_at = opened_at + connect_seconds
 
 
 class _Later:
@@ -130,7 +130,7 @@ class Probe:
                 self._outcomes.on_witness(token)
                 return
             link.patient = True
-            link.talk = Conversation(link.opened_at, link.connected_at)
+            link.talk = Conversation(link.opened_at, link.connect_seconds)
             link.send(self._opening or self._open(link.target))
             return
         talk.connections += 1
@@ -354,3 +354,7 @@ class Probe:
             return
         self._drop(talk)
         self._outcomes.on_bug(target, token, error)
+
+    def ticked(self, lag: float) -> None:
+        """See `Prober.ticked`."""
+        self._memory.look(lag)

@@ -97,6 +97,7 @@ class SweepSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             ge=0.1,
             le=3600,
             description="seconds that one host may take in all, over all its connections, 0.1 to 3600; "
+            "what it waits for us before its verdict or its metadata does not count; "
             "a second opinion (--confirm) has up to 7 seconds of its own",
             examples=[20],
         ),

@@ -97,8 +97,9 @@ each.
 {BUDGET:,} bytes ({BUDGET // 1024**2} MiB) is the budget of a run: kept answers, inventories, replies that are
 coming in (whole, as soon as their length is known), and observations that wait for a second opinion. A
 server that lists 133,000 databases, as many as fit into a reply, takes about 4 MiB of it. Beyond the budget
-a server waits: it is not read, so that its window fills. Until its verdict is known its deadlines stand
-still meanwhile; afterwards `host_timeout` runs on, and cuts its metadata. One conversation always goes on, so
+a server waits: it is not read, so that its window fills. Until its verdict is known, and until it is its
+turn to tell metadata, its deadlines stand still meanwhile; afterwards `host_timeout` runs on, and cuts its
+metadata. One conversation always goes on, so
 the budget is exceeded by what one may hold, and by the {SMALL // 1024} KiB that each other one had just read.
 At most {LONG_AT_ONCE} replies over {SMALL // 1024} KiB come in at a time, and a quarter of the budget is for
 neither them nor first answers. While three quarters are held, or {MOST_WAITING} servers wait, no new connect

@@ -1,8 +1,9 @@
 """Open servers in numbers, as a process of their own: a long list of databases, and all else comes slowly.
 
-`python -m tests.support.slow_servers PORT NAMES DELAY [COLLECTIONS]` listens on every address of this host,
-and each address is a server. The opening is answered at once, with NAMES databases; every further question
-DELAY seconds after the answer before it. COLLECTIONS is how many names a database has.
+`python -m tests.support.slow_servers PORT NAMES DELAY COLLECTIONS IDLE` listens on every address of this
+host, and each address is a server. The opening is answered at once, with NAMES databases; every further one
+DELAY seconds after the answer before it. COLLECTIONS is how many names a database has. A connection on which
+nothing was asked for IDLE seconds is closed.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ _STATS = {"db": "x", "objects": 7, "storageSize": 4096, "indexSize": 4096, "tota
 
 
 @contextlib.contextmanager
-def slow_servers(port: int, names: int, delay: float, collections: int = 3) -> Iterator[None]:
+def slow_servers(
+    port: int, names: int, delay: float, collections: int = 3, idle: float = 3600.0
+) -> Iterator[None]:
     """Such servers while the context lasts."""
-    words = [str(port), str(names), str(delay), str(collections)]
+    words = [str(port), str(names), str(delay), str(collections), str(idle)]
     with subprocess.Popen(
         [sys.executable, "-m", "tests.support.slow_servers", *words],
         stdout=subprocess.PIPE,
@@ -57,9 +60,11 @@ def _message(request: int, body: bytes, *, query: bool) -> bytes:
 class _Server(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, bodies: dict[str, bytes], delay: float) -> None:
+    def __init__(self, bodies: dict[str, bytes], delay: float, idle: float) -> None:
         self._bodies = bodies
         self._delay = delay
+        self._idle = idle
+        self._patience: asyncio.TimerHandle | None = None
         self._buffer = b""
         self._waiting: deque[bytes] = deque()
         self._transport: asyncio.Transport | None = None
@@ -71,7 +76,14 @@ class _Server(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
 
+    def _hang_up(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
     def data_received(self, data: bytes) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = asyncio.get_running_loop().call_later(self._idle, self._hang_up)
         self._buffer += data
         while len(self._buffer) >= 16:
             length, request, _, opcode = HEADER.unpack_from(self._buffer)
@@ -117,15 +129,15 @@ def _bodies(names: int, collections: int) -> dict[str, bytes]:
     return {command: bson.encode(document) for command, document in documents.items()}
 
 
-async def _serve(port: int, names: int, delay: float, collections: int) -> None:
+async def _serve(port: int, names: int, delay: float, collections: int, idle: float) -> None:
     bodies = _bodies(names, collections)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Server(bodies, delay), "0.0.0.0", port, backlog=4096)
+    server = await loop.create_server(lambda: _Server(bodies, delay, idle), "0.0.0.0", port, backlog=4096)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    port, names, delay, *more = sys.argv[1:]
-    asyncio.run(_serve(int(port), int(names), float(delay), int(more[0]) if more else 3))
+    port, names, delay, collections, idle = sys.argv[1:]
+    asyncio.run(_serve(int(port), int(names), float(delay), int(collections), float(idle)))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NARROWED = "the scope was narrowed meanwhile"
 TICK = 0.05  # seconds between two looks at the clock; the precision of every deadline
 SUSPENDED_SECONDS = 1.0  # so long between two ticks without work of our own: the process was stopped
-BEHIND_SECONDS = 1.0  # so long without a turn that served all that waited: nothing new is to begin
+BEHIND_SECONDS = 0.25  # so long without a turn that served all that waited: nothing new is to begin
 TURN_SECONDS = 0.1  # so long is worked in one go: then deadlines are looked at again
 READ_SIZE = 65536  # one read a turn and socket, so that a firehose starves nobody
 
@@ -72,6 +72,7 @@ class Link(Protocol):
     kind: Deadline  # which deadline runs (or has just passed, inside `ended` with TIMEOUT)
     opened_at: float  # monotonic seconds when the first connect for this target began
     connected_at: float  # monotonic seconds when the current connection was established
+    connect_seconds: float  # that its handshake took: by the kernel's count where there is one
     patient: bool  # set by the prober: by how much we are late to read is not the host's time
     cut_at: float  # monotonic seconds when the host's time was over and it was reset; 0.0 before
 
@@ -103,15 +104,22 @@ class WorkClock:
     waits for us, so that the clocks of its replies are set back.
     """
 
-    __slots__ = ("_looked", "_worked")
+    __slots__ = ("_looked", "_told", "_worked", "late_seconds")
 
     def __init__(self, now: float) -> None:
+        self.late_seconds = 0.0  # by which all looks were late for work of our own
+        self._told = 0.0  # of these, by `lag`
         self._looked = now
         self._worked = time.thread_time()
 
     def is_late(self, now: float) -> bool:
         """Whether so much time has passed since the last look that the process may have been stopped."""
         return now - self._looked > SUSPENDED_SECONDS
+
+    def lag(self) -> float:
+        """Seconds by which looks were late since this was last asked."""
+        lag, self._told = self.late_seconds - self._told, self.late_seconds
+        return lag
 
     def look(self, now: float) -> tuple[float, float]:
         """Seconds since the last look in which the process was stopped, and by which this look is late for
@@ -120,7 +128,8 @@ class WorkClock:
         before, self._worked = self._worked, time.thread_time()
         idle = gap - (self._worked - before)
         stopped = idle if idle > SUSPENDED_SECONDS else 0.0
-        late = gap - stopped - TICK
+        late = max(0.0, gap - stopped - TICK)
+        self.late_seconds += late
         return stopped, late if late > TICK else 0.0
 
 
@@ -149,6 +158,10 @@ class Prober(Protocol):
     def broke(self, target: Target, token: Token, error: Exception, talk: Any) -> None:
         """Our own code raised while it served this link: a bug. The link is closed and its slot is free."""
 
+    def ticked(self, lag: float) -> None:
+        """The clock was looked at, as it is every `TICK`. What happened on a link may have waited for our own
+        work for up to `lag` seconds."""
+
 
 class Connector(Protocol):
     """Opens connections to targets, at most `capacity` at a time."""
@@ -158,6 +171,10 @@ class Connector(Protocol):
     suspensions: int  # how often the process was found to have been stopped
     waited: float  # inside `Prober.failed`: seconds from the first connect to this outcome
     timeouts: Timeouts  # of all that begins from now on; may be changed
+
+    @property
+    def late_seconds(self) -> float:
+        """Seconds by which looks at the clock were late for work of our own, in all."""
 
     @property
     def behind(self) -> bool:

@@ -21,7 +21,7 @@ from socket import inet_ntoa
 from typing import TYPE_CHECKING
 
 from results.verdict import Verdict
-from scanner.contact import Ending, LocalFault, Token
+from scanner.contact import LOST_AFTER, Ending, LocalFault, Token
 from scanner.network.connect import errnos
 from scanner.network.connect.base import (
     BEHIND_SECONDS,
@@ -35,6 +35,7 @@ from scanner.network.connect.base import (
     WorkClock,
 )
 from scanner.network.connect.deadlines import Wheel
+from scanner.network.connect.handshake import connect_seconds, refused_seconds
 from scanner.network.connect.slot import CONNECTING, CUT, IDLE, OPEN, Slot, talks_to_itself
 from targets.scope import OutOfScope, Target
 
@@ -76,6 +77,7 @@ class EpollConnector:
         self._idle: dict[int, list[Slot]] = {4: [], 6: []}
         self._again: list[tuple[Slot, float]] = []
         self._cut: deque[Slot] = deque()  # whose end is not told yet
+        self._due: set[Callable[[], None]] = set()  # what `_soon` was asked for
         self.half_open = 0
         self.suspensions = 0
         self.waited = 0.0
@@ -83,6 +85,7 @@ class EpollConnector:
         now = loop.time()
         self._wheel = Wheel(now)
         self._work = WorkClock(now)
+        self._left = False  # whether this turn put some back
         self._share = EVENTS_PER_TURN  # events that the next turn takes
         self._caught_up = now  # when a turn last served all that waited
         self._closed = False
@@ -105,6 +108,11 @@ class EpollConnector:
     def behind(self) -> bool:
         """See `Connector.behind`."""
         return self._loop.time() - self._caught_up > BEHIND_SECONDS
+
+    @property
+    def late_seconds(self) -> float:
+        """See `Connector.late_seconds`."""
+        return self._work.late_seconds
 
     def _slot(self, version: int) -> Slot | None:
         """An idle slot of the family, or a new one; at capacity one of the other family is traded in."""
@@ -258,6 +266,7 @@ class EpollConnector:
         if self._work.is_late(now):
             self._notice_stop(now)
         events = self._epoll.poll(0, share)
+        served = len(events)
         refused: list[tuple[Token, Target, float]] = []
         try:
             for fd, event in events:
@@ -273,11 +282,14 @@ class EpollConnector:
                             self._read(slot, event)
                     elif phase == CONNECTING:
                         if event & _BROKEN:
+                            waited = now - slot.opened_at
+                            if waited > LOST_AFTER:
+                                waited = refused_seconds(slot.sock, waited)
                             # A second connect to the same target returns the pending error and frees the
                             # socket.
                             number = slot.connect_ex(slot.sockaddr)
                             if number == _ECONNREFUSED and slot.talk is None:
-                                refused.append((slot.token, slot.target, now - slot.opened_at))
+                                refused.append((slot.token, slot.target, waited))
                                 slot.phase = IDLE
                                 slot.deadline = 0.0
                                 self._idle[slot.version].append(slot)
@@ -287,12 +299,16 @@ class EpollConnector:
                             self._established(slot, event, now)
                 except Exception as error:  # noqa: BLE001 - one probe's bug is reported, the others go on
                     self._broke(slot, error)
+                if phase == OPEN and self._loop.time() - now > TURN_SECONDS:
+                    served = events.index((fd, event)) + 1
+                    self._put_back(events[served:])
+                    break
         finally:
             if refused:
                 self.half_open -= len(refused)
                 self._prober.refused(refused)
-        self._turn_over(len(events), share, now)
-        return len(events)
+        self._turn_over(served, share, now)
+        return served
 
     def _turn_over(self, served: int, share: int, began: float) -> None:
         now = self._loop.time()
@@ -300,15 +316,29 @@ class EpollConnector:
             self._share = max(1, int(served * TURN_SECONDS / (now - began)))
         elif share < EVENTS_PER_TURN:
             self._share = min(EVENTS_PER_TURN, 2 * share)
-        if served == share:
-            self._loop.call_soon(self._ready_again)
-        else:
+        if served < share and not self._left:  # else the set stays readable, and the loop comes back
             self._caught_up = now
+        self._left = False
         self._after_turn()
 
-    def _ready_again(self) -> None:
+    def _put_back(self, events: list[tuple[int, int]]) -> None:
+        """Those before took longer than was foreseen. An edge comes again when it is asked for anew, if it
+        holds still: a socket may be another target's by then."""
+        for fd, _ in events:
+            if fd in self._slots:
+                self._epoll.modify(fd, _EDGES)
+                self._left = True
+
+    def _soon(self, do: Callable[[], None]) -> None:
+        """Once after the next events, however often it is asked for: timers wait for all that is due."""
+        if do not in self._due:
+            self._due.add(do)
+            self._loop.call_soon(self._do, do)
+
+    def _do(self, do: Callable[[], None]) -> None:
+        self._due.discard(do)
         if not self._closed:
-            self._ready()
+            do()
 
     def _broke(self, slot: Slot, error: Exception) -> None:
         """Our own code raised: take the slot back. Once parked, its target has an outcome and the bug is not
@@ -340,6 +370,7 @@ class EpollConnector:
         slot.phase = OPEN
         slot.connected_at = now
         if slot.talk is None:
+            slot.connect_seconds = connect_seconds(slot.sock, now - slot.opened_at)
             slot.host_deadline = now + self.timeouts.host
             if slot.target.is_loopback and talks_to_itself(slot.sock):
                 self._retire(slot, Verdict.REFUSED, "connected to itself")
@@ -379,13 +410,10 @@ class EpollConnector:
 
     def _read_later(self, slot: Slot) -> None:
         self._again.append((slot, slot.connected_at))
-        if len(self._again) == 1:
-            self._loop.call_soon(self._read_more)
+        self._soon(self._read_more)
 
     def _read_more(self) -> None:
         """Sockets that filled their share of the last turn: edges do not come twice."""
-        if self._closed:
-            return
         slots, self._again = self._again, []
         now = self._loop.time()
         if self._work.is_late(now):
@@ -393,7 +421,7 @@ class EpollConnector:
         for place, (slot, connected_at) in enumerate(slots):
             if self._loop.time() - now > TURN_SECONDS:
                 self._again += slots[place:]
-                self._loop.call_soon(self._read_more)
+                self._soon(self._read_more)
                 break
             if slot.phase == OPEN and slot.connected_at == connected_at and not slot.held_at:
                 try:
@@ -447,9 +475,12 @@ class EpollConnector:
         stopped, late = self._work.look(now)
         if stopped:
             self.suspensions += 1
+            self._caught_up += stopped
             self.extend(stopped)
         if late:
             for slot in self._slots.values():
+                if slot.held_at:
+                    continue  # its clocks stand still as it is, or only the host's own runs
                 if slot.phase == OPEN and (slot.patient or slot.kind is Deadline.REPLY):
                     slot.deadline += late
                     if slot.patient:
@@ -463,6 +494,7 @@ class EpollConnector:
         now = self._loop.time()
         self._timer = self._loop.call_later(TICK, self._tick)
         self._notice_stop(now)
+        self._prober.ticked(max(self._work.lag(), now - self._caught_up - TICK))
         # Data before timers: what has arrived counts, however late we look. One event of each slot is enough.
         left = len(self._slots)
         while left > 0 and self._loop.time() - now <= TURN_SECONDS and (served := self._ready()):
@@ -508,7 +540,7 @@ class EpollConnector:
         began = self._loop.time()
         while self._cut and not self._closed:
             if self._loop.time() - began > TURN_SECONDS:
-                self._loop.call_soon(self._tell_cut)
+                self._soon(self._tell_cut)
                 return
             slot = self._cut.popleft()
             if slot.phase == CUT:

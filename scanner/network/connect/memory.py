@@ -33,7 +33,7 @@ class MemoryLink:
         self.token = token
         self.talk: Any = None
         self.kind = Deadline.REPLY
-        self.opened_at = self.connected_at = self.cut_at = 0.0
+        self.opened_at = self.connected_at = self.connect_seconds = self.cut_at = 0.0
         self.peer: Peer | None = None
         self.pending: deque[bytes | Ending] = deque()
         self.done = False
@@ -98,6 +98,11 @@ class MemoryConnector:
     def free(self) -> int:
         """See `Connector.free`."""
         return self.capacity - len(self.open)
+
+    @property
+    def late_seconds(self) -> float:
+        """See `Connector.late_seconds`: time stands still here."""
+        return 0.0
 
     @property
     def behind(self) -> bool:

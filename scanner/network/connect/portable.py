@@ -21,6 +21,7 @@ from scanner.network.connect.base import (
     WorkClock,
     connect_each,
 )
+from scanner.network.connect.handshake import connect_seconds
 from scanner.network.connect.portable_link import Life, PortableLink
 from scanner.network.connect.slot import talks_to_itself
 from targets.scope import OutOfScope, Target
@@ -57,6 +58,7 @@ class PortableConnector:
         self._work = WorkClock(loop.time())
         self._ticked = loop.time()
         self._late = False
+        self._lag = 0.0  # seconds by which the last look at the clock was late
         self._ticker = loop.call_later(TICK, self._tick)
 
     def _tick(self) -> None:
@@ -64,6 +66,8 @@ class PortableConnector:
         self._late, self._ticked = now - self._ticked > BEHIND_SECONDS, now
         self._ticker = self.loop.call_later(TICK, self._tick)
         self.notice_stop(always=True)
+        self._lag = self._work.lag()
+        self.prober.ticked(self._lag)
 
     def tell_later(self, link: PortableLink, life: int) -> None:
         """A host's time is over. When many are at once, all are reset before one is written down."""
@@ -133,6 +137,11 @@ class PortableConnector:
         return self._late
 
     @property
+    def late_seconds(self) -> float:
+        """See `Connector.late_seconds`."""
+        return self._work.late_seconds
+
+    @property
     def busy(self) -> int:
         """Links that belong to a target now."""
         return len(self._links)
@@ -171,6 +180,9 @@ class PortableConnector:
             async with asyncio.timeout(self.timeouts.connect) as link.patience:
                 await self.loop.sock_connect(sock, link.target.sockaddr)
             link.patience = None
+            if link.talk is None:
+                measured = self.loop.time() - link.opened_at
+                link.connect_seconds = connect_seconds(sock, measured, self._lag)
             if link.target.is_loopback and talks_to_itself(sock):
                 raise ConnectionRefusedError(111, "connected to itself")
             life = link._life

@@ -28,7 +28,7 @@ class PortableLink(asyncio.Protocol):
         self.talk: Any = None
         self.kind = Deadline.CONNECT
         self.opened_at = connector.loop.time()
-        self.connected_at = self.cut_at = 0.0
+        self.connected_at = self.connect_seconds = self.cut_at = 0.0
         self.host_deadline = 0.0
         self.patience: asyncio.Timeout | None = None  # of the connect under way
         self.held_at = 0.0  # since when nothing is read; 0.0 = it is
@@ -178,6 +178,8 @@ class PortableLink(asyncio.Protocol):
 
     def wait_longer(self, seconds: float) -> None:
         """Move the deadline of the reply that is awaited, but never past the host's own."""
+        if self.held_at:
+            return  # its clocks stand still as it is, or only the host's own runs
         if self.patient:
             self.host_deadline += seconds
         if self._timer is not None and (self.patient or self.kind is Deadline.REPLY):

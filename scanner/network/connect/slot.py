@@ -71,6 +71,7 @@ class Slot:
         "_park",
         "_start",
         "connect_ex",
+        "connect_seconds",
         "connected_at",
         "cut_at",
         "deadline",
@@ -117,7 +118,7 @@ class Slot:
         self.token: Token = 0
         self.talk: Any = None
         self.out = b""
-        self.opened_at = self.connected_at = self.cut_at = 0.0
+        self.opened_at = self.connected_at = self.connect_seconds = self.cut_at = 0.0
         self.deadline = self.host_deadline = 0.0
         self.patient = False
         self.held_at = 0.0  # since when nothing is read; 0.0 = it is

@@ -65,6 +65,9 @@ class Notes:
     def broke(self, target: Target, token: Any, error: Exception, talk: Any) -> None:
         self._note("broke", token, type(error))
 
+    def ticked(self, lag: float) -> None:
+        pass
+
     def kinds(self) -> list[str]:
         return [event[0] for event in self.events]
 
