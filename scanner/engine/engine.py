@@ -28,11 +28,11 @@ from typing import TYPE_CHECKING
 
 from results.summary import AccountingError
 from results.verdict import Verdict
-from scanner.contact import LocalFault, is_canary, is_witness
+from scanner.contact import LOST_AFTER, LocalFault, is_canary, is_witness
 from scanner.engine import retries
 from scanner.engine.congestion import CongestionFeedback
 from scanner.engine.launch_queue import LaunchQueue
-from scanner.engine.pace import LOST_AFTER, MAX_BURST
+from scanner.engine.pace import MAX_BURST
 from targets.scope import OutOfScope
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Engine:
         if self._failure.error is not None:
             self.stop(f"failed: {self._failure.error}")
         now = self._loop.time()
-        if self.pace.review(now):
+        if self.pace.review(now, self.connector.late_seconds):
             self.caps.review()
         if not self.pause_reasons and not self.stop_reason:
             self._launch(now)

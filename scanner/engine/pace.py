@@ -1,11 +1,15 @@
 """When the next connect may leave: a rate for the whole sweep, a cap for each prefix, and backing off.
 
+Congestion is concluded from the network alone. When it is our own loop that is late, the rate becomes what
+this machine has just managed, once, and what it was as soon as the loop keeps up again.
+
 Pure arithmetic on a monotonic time that the caller passes in. Nothing is ever saved up: after a pause the
 bucket holds one burst and no more, so a resumed sweep does not jump.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,23 +23,25 @@ if TYPE_CHECKING:
 
 SHORTEST_DELAY = 0.001  # seconds; a rounding error added to a clock is no delay, and would be asked for ever
 BURST_SECONDS = 0.1  # how much of a second's rate may leave at once
-LOST_AFTER = 0.9  # seconds after which an answer was to a second SYN: kernels repeat the first after one
 LOSS_COUNT, LOSS_SHARE = 8, 0.2  # so many, and this share of a window's answers, show that a prefix suffers
 MAX_SLOWDOWN = 64.0
 CAREFUL = 20.0  # connects a second into one prefix
+BUSY_SHARE = 0.75  # of a window, for which our own loop is late: then this machine is the limit
+BUSY = "this machine is busy"
 MAX_BURST = 100  # more in one go overruns the 1,000-packet queue of a network device
 
 
 class Bucket:
     """A token bucket: at most `rate` a second, at most one burst at once."""
 
-    __slots__ = ("_burst", "_last", "_rate", "_tokens")
+    __slots__ = ("_burst", "_last", "_rate", "_tokens", "taken")
 
     def __init__(self, rate: float, now: float) -> None:
         self._rate = rate
         self._burst = min(max(1.0, rate * BURST_SECONDS), MAX_BURST)
         self._tokens = 1.0
         self._last = now
+        self.taken = 0  # connects, in all
 
     @property
     def rate(self) -> float:
@@ -59,6 +65,7 @@ class Bucket:
     def take(self, count: int) -> None:
         """Use up `count` of what `available` promised."""
         self._tokens -= count
+        self.taken += count
 
 
 class PrefixCaps:
@@ -197,7 +204,8 @@ class Stress:
 
 @dataclass(slots=True)
 class Pace:
-    """The sweep's rate: from the one set down, never above; halved under stress, recovered slowly.
+    """The sweep's rate: from the one set down, never above; halved under stress, recovered slowly; and not
+    above what this machine manages while it is busy.
 
     `note` says in words why it is slow now; it stands in the progress line.
     """
@@ -211,40 +219,64 @@ class Pace:
     _baseline_rtt: float = 0.0
     _window_ends: float = 0.0
     _limit: float = 0.0
+    _rate: float = 0.0  # that the network bears
+    _managed: float = math.inf  # that this machine does; without a bound while it is not busy
+    _is_busy: bool = False
+    _taken: int = 0  # connects before this window
+    _late: float = 0.0  # seconds by which our loop was late before this window
     halvings: int = 0
+    times_busy: int = 0
 
     def __post_init__(self) -> None:
         self.bucket = Bucket(self.ceiling, self.now)
-        self._limit = self.ceiling
+        self._limit = self._rate = self.ceiling
         self._window_ends = self.now + self.window
 
     def slow_down(self, factor: float) -> None:
         """So many times slower than was set down, from now on."""
         self._limit = self.ceiling / factor
-        self.bucket.set_rate(min(self.bucket.rate, self._limit))
+        self._rate = min(self._rate, self._limit)
+        self._set_rate()
 
     def observe_round_trip(self, seconds: float) -> None:
         """One connect was answered (accepted or refused) after this time."""
         self.stress.answered += 1
         self.stress.rtt_sum += seconds
 
-    def review(self, now: float) -> bool:
-        """At the end of a window, which is told: slow down on a sign of stress, else recover by a tenth."""
+    def review(self, now: float, late: float = 0.0) -> bool:
+        """At the end of a window, which is told: slow down on a sign of stress, else recover by a tenth.
+        `late`: seconds by which our own loop has been late until now, in all."""
         if now < self._window_ends:
             return False
         reason = self._reason()
-        rate = self.bucket.rate
         if reason:
-            self.bucket.set_rate(max(1.0, self.ceiling / 64, rate / 2))
-            self.note = reason
+            self._rate = max(1.0, self.ceiling / 64, self._rate / 2)
             self.halvings += 1
-        elif rate < self._limit:
-            self.bucket.set_rate(min(self._limit, rate + self.ceiling * 0.1))
-            if self.bucket.rate >= self._limit:
-                self.note = ""
+        elif self._rate < self._limit:
+            self._rate = min(self._limit, self._rate + self.ceiling * 0.1)
+        self._look_at_ourselves(now - self._window_ends + self.window, late)
+        self._set_rate()
+        if reason or self._rate >= self._limit:
+            self.note = reason
+        if self._is_busy and not self.note:
+            self.note = BUSY
         self.stress = Stress()
         self._window_ends = now + self.window
         return True
+
+    def _look_at_ourselves(self, seconds: float, late: float) -> None:
+        """Whether this machine was the limit in a window of so many seconds. Its connects a second then are
+        what it manages; it is not asked for less because it stays busy."""
+        was_busy, self._is_busy = self._is_busy, late - self._late > BUSY_SHARE * seconds
+        if not self._is_busy:
+            self._managed = math.inf
+        elif not was_busy:
+            self._managed = max(1.0, self.ceiling / 64, (self.bucket.taken - self._taken) / seconds)
+            self.times_busy += 1
+        self._late, self._taken = late, self.bucket.taken
+
+    def _set_rate(self) -> None:
+        self.bucket.set_rate(min(self._rate, self._managed))
 
     def _reason(self) -> str:
         s = self.stress

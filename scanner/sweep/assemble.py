@@ -168,6 +168,7 @@ class Parts:
             lines_left_out=self.recorder.middleboxes.left_out,
             suspensions=engine.connector.suspensions,
             halvings=engine.pace.halvings + engine.caps.halvings,
+            times_busy=engine.pace.times_busy,
             stdout_lost=self.follower.lost if self.follower is not None else "",
         )
 

@@ -57,7 +57,8 @@ class RunFacts:
     masked: tuple[str, ...] = ()  # prefixes that a middlebox hides
     lines_left_out: int = 0  # accepted connections without a line, because the prefix shows what they say
     suspensions: int = 0  # how often the program stood still
-    halvings: int = 0  # of the pace
+    halvings: int = 0  # of the pace, for the network's sake
+    times_busy: int = 0  # how often our own work was the limit
     stdout_lost: str = ""  # why lines are missing on stdout
 
 
@@ -160,6 +161,8 @@ def _remarks(facts: RunFacts) -> list[str]:
         )
     if facts.halvings:
         found.append(f"the pace was halved {facts.halvings} times under stress")
+    if facts.times_busy:
+        found.append(f"this machine was busy {facts.times_busy} times, and could not keep the rate set")
     if not facts.doubtful:
         found += facts.loss
     if facts.lines_left_out and not facts.masked:

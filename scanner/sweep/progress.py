@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from scanner.engine.launch_queue import MAX_HELD
+from scanner.engine.pace import BUSY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +129,8 @@ class ProgressMeter:
         number = self._engine.repetition.number
         if number:
             return f"round {number} of asking again who did not answer"
-        return self._engine.pace.note or self._engine.caps.note
+        note = self._engine.pace.note or self._engine.caps.note
+        return note or (BUSY if self._recorder.full else "")
 
     def _paused_by(self) -> str:
         engine = self._engine

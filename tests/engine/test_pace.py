@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.engine.pace import BURST_SECONDS, LOSS_COUNT, MAX_BURST, Bucket, Pace, PrefixCaps
+from scanner.engine.pace import BURST_SECONDS, BUSY, LOSS_COUNT, MAX_BURST, Bucket, Pace, PrefixCaps
 
 
 @settings(max_examples=200)
@@ -137,6 +137,54 @@ def test_growing_round_trips_slow_the_sweep() -> None:
         windows(pace, 1)
     assert pace.bucket.rate == 500
     assert "round trips" in pace.note
+
+
+class Simulated:
+    """A sweep on a clock of its own: so many connects a second, and for how much of each we are late."""
+
+    def __init__(self, ceiling: float) -> None:
+        self.pace = Pace(ceiling, 0.0)
+        self.now = self.late = 0.0
+
+    def window(self, connects: float, late: float, round_trip: float = 0.01) -> None:
+        step = self.pace.window / 100
+        for _ in range(100):
+            self.now += step
+            self.late += late * step
+            room = self.pace.bucket.available(self.now)
+            self.pace.bucket.take(min(room, int(connects * step)))
+            self.pace.observe_round_trip(round_trip)
+        self.now += 0.001
+        self.pace.review(self.now, self.late)
+
+
+def test_where_this_machine_is_the_limit_the_pace_follows_it_once_and_is_not_called_congested() -> None:
+    sweep = Simulated(1000)
+    sweep.window(900, late=0.1)
+    assert (sweep.pace.bucket.rate, sweep.pace.note) == (1000, "")
+    for _ in range(20):
+        sweep.window(200, late=0.9)
+        assert sweep.pace.bucket.rate == pytest.approx(200, rel=0.1)
+        assert sweep.pace.note == BUSY
+    assert (sweep.pace.halvings, sweep.pace.times_busy) == (0, 1)
+    sweep.window(200, late=0.1)
+    assert (sweep.pace.bucket.rate, sweep.pace.note) == (1000, "")
+
+
+def test_a_busy_machine_does_not_hide_that_the_network_suffers() -> None:
+    sweep = Simulated(1000)
+    sweep.window(900, late=0.0)
+    sweep.window(900, late=0.9, round_trip=0.2)
+    assert "round trips" in sweep.pace.note
+    assert (sweep.pace.bucket.rate, sweep.pace.halvings, sweep.pace.times_busy) == (500, 1, 1)
+    sweep.window(400, late=0.0)
+    assert sweep.pace.bucket.rate == 600, "what the network bears is found again slowly"
+
+
+def test_a_busy_machine_goes_on_asking() -> None:
+    sweep = Simulated(1000)
+    sweep.window(0, late=1.0)
+    assert sweep.pace.bucket.rate == pytest.approx(1000 / 64)
 
 
 def test_a_prefix_that_drops_packets_is_slowed_and_recovers() -> None:

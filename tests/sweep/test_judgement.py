@@ -90,6 +90,7 @@ def test_what_no_resume_can_mend_degrades_the_run_and_is_remembered(
     [
         ({"suspensions": 2}, "the program stood still 2 times"),
         ({"halvings": 4}, "the pace was halved 4 times under stress"),
+        ({"times_busy": 3}, "this machine was busy 3 times"),
         ({"loss": (LOST,)}, LOST),
         ({"lines_left_out": 5}, "5 lines that would only have repeated others were left out"),
         ({"lasting": LastingFacts(outages=("eth0 was down for 2.0 s",))}, "what it touched was asked again"),
