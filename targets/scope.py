@@ -145,9 +145,8 @@ class Scope:
         raise AttributeError("a Scope is immutable: build another one")
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Names do not travel: who writes records is here.
         segments = {version: list(self._segments[version]) for version in (4, 6)}
-        return _restore, (self._entries, self._denies, segments, self._excluded, self._allowed)
+        return _restore, (self._entries, self._denies, segments, self._excluded, self._allowed, self._names)
 
     def __repr__(self) -> str:
         return f"<Scope of {self._count} targets, {self.digest[:12]}>"
@@ -392,5 +391,6 @@ def _restore(
     segments: dict[int, list[ScopeSegment]],
     excluded: tuple[Excluded, ...],
     allowed: Ranges,
+    names: Names,
 ) -> Scope:
-    return Scope._made(entries, denies, segments, excluded, allowed)
+    return Scope._made(entries, denies, segments, excluded, allowed, names)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from scanner.setup.choices import DEPTHS, ENGINES, MAX_RATE
+from scanner.setup.choices import DEPTHS, ENGINES, MAX_RATE, MAX_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,21 @@ class Rate(click.FloatRange):
         if rate != rate:
             self.fail(f"{value!r} is not a number; write one above 0, such as 1000", param, ctx)
         return rate
+
+
+class Workers(click.ParamType["int | str"]):
+    """`auto`, or how many."""
+
+    name = "n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """The number or the word, or a usage error."""
+        text = str(value)
+        if text == "auto":
+            return text
+        if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= MAX_WORKERS):
+            self.fail(f"{text!r} is not auto or a whole number from 1 to {MAX_WORKERS}", param, ctx)
+        return int(text)
 
 
 def option(*names: str, **settings: Any) -> Callable[[F], F]:

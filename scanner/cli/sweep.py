@@ -10,7 +10,7 @@ from typing import TextIO, cast
 
 import click
 
-from scanner.cli.options import json_option, option, output_option, pace_options, seed_option
+from scanner.cli.options import Workers, json_option, option, output_option, pace_options, seed_option
 from scanner.errors import exit_code_table
 from scanner.setup.choices import LOOPS
 
@@ -26,6 +26,13 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
 @seed_option
 @click.option("--resume", metavar="RUN", help="Go on with this run of the output directory.")
 @option("--loop", type=click.Choice(LOOPS), envvar="MONGOSWEEP_LOOP", help="The event loop.")
+@option(
+    "--workers",
+    type=Workers(),
+    metavar="N",
+    envvar="MONGOSWEEP_WORKERS",
+    help="Processes that talk to servers: 1 to 15, or auto.",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(["open", "never"]),

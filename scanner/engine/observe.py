@@ -11,13 +11,16 @@ from results.line_template import LineTemplate
 from results.record import Endpoint, Observation, Owner, Reason, Timing, Tls, event_id, finding_id
 from results.verdict import MEANING, Verdict
 from scanner.clock import timestamp
+from scanner.contact import Ending
 from scanner.engine.certificate import read_certificate
 from scanner.engine.response_cache import server_of, start_of
-from scanner.mongo.facts import Depth, Limits
+from scanner.engine.written import Written, said
+from scanner.mongo.facts import Depth, Layer, Limits
 from scanner.mongo.identity import identify
 from scanner.mongo.judge import judge
 from scanner.mongo.metadata import MetadataPlan
 from scanner.mongo.severity import severity as assess
+from scanner.mongo.wire import Opcode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -179,6 +182,24 @@ def observe_cached(
         exposure=seen.exposure,
         timing=_timing(talk, seen.timing.messages, seen.timing.bytes_sent, seen.timing.bytes_received),
     )
+
+
+def written_as(talk: Conversation, seen: Observation) -> Written:
+    """What this observation of a conversation means for the journal and the accounts."""
+    late = False
+    if talk.cached is None and seen.verdict is Verdict.UNKNOWN:
+        late = any(attempt.ending is Ending.TIMEOUT for attempt in talk.dialogue.facts.attempts)
+    return Written(seen.verdict, said(seen), late, _spoken(talk), seen)
+
+
+def _spoken(talk: Conversation) -> tuple[bool, bool]:
+    """Whether the server spoke inside TLS, and by OP_MSG alone: on the last connection on which it did."""
+    if talk.cached is not None:
+        return False, False  # its one answer was in the clear, to the usual opening
+    facts = talk.dialogue.facts
+    layers = [attempt.layer for attempt in facts.attempts if attempt.replies]
+    by_message = facts.hello is not None and facts.hello.by == Opcode.OP_MSG
+    return bool(layers) and layers[-1] is Layer.TLS, by_message
 
 
 def _exposure(dialogue: Dialogue) -> Exposure:

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
     from scanner.contact import Token
     from scanner.engine.response_cache import CachedResponse, ResponseCache
+    from scanner.engine.written import Written
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.fingerprint import Fingerprint
     from scanner.network.connect.base import Link
     from targets.scope import Target
 
     Answered = tuple[Target, Token, "Conversation"]  # who, the engine's token, what was said
+    HandOver = Callable[[Link, "Conversation", bytes, Ending | None], bool]
 
 GROWTH = 16  # bytes of memory that a byte of an answer may become
 TLS_BYTES = 64 * 1024  # of memory that a TLS session takes: the library's records and buffers
@@ -63,6 +65,7 @@ class Conversation:
     begun = False
     fingerprint: Fingerprint | None = None  # of the first answer, while it is the only one
     cached: CachedResponse | None = None  # what came of the same answer before
+    written: Written | None = None  # what a worker made of it: then nothing else is known here
     tls: TlsLayer | None = None
     want_tls: tuple[bool, bool] = (False, False)  # (TLS, legacy TLS) for the next connection
     connections = 1
@@ -112,13 +115,17 @@ class Probe:
         now: Callable[[], float],
         cache: ResponseCache | None = None,
         memory: MemoryBudget | None = None,
+        hand_over: HandOver | None = None,
     ) -> None:
+        """`hand_over(link, talk, data, ending)` says whether a worker takes a connection, with the first
+        answer that came on it or how it ended without one."""
         self._outcomes = outcomes
         self._make_dialogue = begin
         self._cache = cache
         self._opening = b""  # the first write, the same to every target
         self._now = now
         self._memory = memory or MemoryBudget()
+        self._hand_over = hand_over
 
     def connected(self, link: Link) -> None:
         """See `Prober.connected`."""
@@ -170,6 +177,8 @@ class Probe:
                     link.close()
                     self._finish(target, token, talk)
                     return
+            if self._hands_over(link, talk, data):
+                return
             # Servers all answer at once, and decoded answers are large: those that are not may wait as bytes.
             size = GROWTH * len(data)
             if self._memory.held + size > self._memory.limit // 2:
@@ -178,6 +187,23 @@ class Probe:
                 return
             self._begin(target, talk)
         self._go_on(link, talk, data)
+
+    def _hands_over(self, link: Link, talk: Conversation, data: bytes, ending: Ending | None = None) -> bool:
+        """Whether a worker takes this conversation. The sweep's own canaries stay."""
+        if self._hand_over is None or is_canary(link.token):
+            return False
+        return self._hand_over(link, talk, data, ending)
+
+    def adopt(self, link: Link, data: bytes, ending: Ending | None) -> None:
+        """In a worker: go on where another process has sent the opening, and `data` came or it ended."""
+        if not self._opening:
+            self._open(link.target)
+        link.patient = True
+        link.talk = Conversation(link.opened_at, link.connected_at)
+        if ending is None:
+            self.received(link, data)
+        else:
+            self.ended(link, ending)
 
     def _first_answer(self, link: Link, talk: Conversation, data: bytes) -> None:
         self._begin(link.target, talk)
@@ -280,6 +306,9 @@ class Probe:
             return
         talk.fingerprint = None  # how it ended counts, too
         if not talk.begun:
+            waits = talk.waited or link.kind is Deadline.HOST
+            if not waits and self._hands_over(link, talk, b"", ending):
+                return
             self._begin(link.target, talk)
         if talk.waited and talk.dialogue.plan is None:
             # We kept it waiting before it had said all: what it did meanwhile is no answer.

@@ -15,13 +15,10 @@ import msgspec
 from results.lines import to_lines
 from results.record import Confirmation, Reason
 from results.verdict import Verdict
-from scanner.contact import Ending
 from scanner.engine.agreement import confirm
 from scanner.engine.memory import MemoryBudget
 from scanner.engine.middlebox import MiddleboxWatch
-from scanner.engine.observe import lines_of_cached, observe, observe_cached, silence
-from scanner.mongo.facts import Layer
-from scanner.mongo.wire import Opcode
+from scanner.engine.observe import lines_of_cached, observe, observe_cached, silence, written_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
     from scanner.engine.observe import RunContext
     from scanner.engine.probe import Answered, Conversation
     from scanner.engine.response_cache import ResponseCache
+    from scanner.engine.written import Written
     from scanner.network.driver.driver import SecondOpinion
     from targets.scope import Target
 
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
     Again = Callable[[Token], bool]
     SettleAll = Callable[[list[Token], Counter[str]], None]
 
-SILENT_RULES = frozenset({"silent", "closed-without-reply"})  # of scanner.mongo.judge
-FOREIGN_RULES = frozenset({"echo", "not-a-mongodb-header", "protocol-broken", "reply-cut-short"})
 OPENING_MESSAGES = 3
 MAX_ASKING = 1000  # open servers waiting for a second opinion; beyond it nothing new is started
 MOST_BYTES = 1024 * 1024  # of lines that wait for the end of a turn; beyond it they are written at once
@@ -84,7 +80,7 @@ class Recorder:
         self._outcomes: list[tuple[Settle, Token, str]] = []
         self._batches: list[tuple[SettleAll, list[Token], Counter[str]]] = []
         self._to_show: list[Observation] = []
-        self._held: dict[Token, tuple[Observation, bool]] = {}  # of servers that are asked once more
+        self._held: dict[Token, Written] = {}  # of servers that are asked once more
         self._asking: set[asyncio.Task[None]] = set()
 
     def record(self, target: Target, token: Token, talk: Conversation, settle: Settle, again: Again) -> None:
@@ -93,28 +89,28 @@ class Recorder:
         until `record` or `record_held` is called for it."""
         self._held.pop(token, None)
         wall, cached = self._clock.wall(), talk.cached
-        if cached is not None:
-            observation = observe_cached(self._context, target, talk, cached, wall)
+        if talk.written is not None:
+            written = talk.written
+        elif cached is not None:
+            written = written_as(talk, observe_cached(self._context, target, talk, cached, wall))
         else:
             observation = observe(self._context, target, talk, wall)
-            if observation.verdict is Verdict.UNKNOWN:
-                attempts = talk.dialogue.facts.attempts
-                late = any(attempt.ending is Ending.TIMEOUT for attempt in attempts)
-                if self.middleboxes.worth_asking_again(target) and again(token):
-                    self._held[token] = observation, late
-                    return
-                self.not_understood += late
-            self._remember(target, talk, observation)
-        if self._opinions is not None and observation.verdict.is_open:
+            written = written_as(talk, observation)
+            if written.verdict is not Verdict.UNKNOWN:
+                self._remember(target, talk, observation)
+        if written.verdict is Verdict.UNKNOWN:
+            if self.middleboxes.worth_asking_again(target) and again(token):
+                self._held[token] = written
+                return
+            self.not_understood += written.late
+        if self._opinions is not None and written.verdict.is_open:
             task = asyncio.get_running_loop().create_task(
-                self._confirmed(
-                    self._opinions, target, token, observation, settle, _spoken(talk), talk.weight
-                )
+                self._confirmed(self._opinions, target, token, written, settle, talk.weight)
             )
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
             return
-        self._write(target, token, observation, settle, known=cached is not None)
+        self._write(target, token, written, settle, known=cached is not None)
 
     def record_cached(self, batch: list[Answered], settle: SettleAll) -> list[Answered]:
         """What `record` does, for servers whose answer is in the cache, and all of a turn at once;
@@ -175,40 +171,34 @@ class Recorder:
         opinions: SecondOpinion,
         target: Target,
         token: Token,
-        observation: Observation,
+        written: Written,
         settle: Settle,
-        spoken: tuple[bool, bool],
         weight: int,
     ) -> None:
         """Ask the official driver too. Both opinions stand in the record; neither is picked. What waits for
         an opinion weighs as its conversation did."""
         self._memory.add(weight)
         try:
-            await self._ask_driver(opinions, target, token, observation, settle, spoken)
+            await self._ask_driver(opinions, target, token, written, settle)
         finally:
             self._memory.add(-weight)
 
     async def _ask_driver(
-        self,
-        opinions: SecondOpinion,
-        target: Target,
-        token: Token,
-        observation: Observation,
-        settle: Settle,
-        spoken: tuple[bool, bool],
+        self, opinions: SecondOpinion, target: Target, token: Token, written: Written, settle: Settle
     ) -> None:
-        tls, by_message = spoken
+        tls, by_message = written.spoken
         try:
             opinion = await opinions.ask(target, tls=tls, by_message=by_message)
         except asyncio.CancelledError:
-            self._write(target, token, observation, settle)  # what was seen is kept without the opinion
+            self._write(target, token, written, settle)  # what was seen is kept without the opinion
             self.flush()
             raise
         except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
-            self._write(target, token, observation, settle)
+            self._write(target, token, written, settle)
             self.flush()
             self._failure.report(error)
             return
+        observation = written.observation
         databases = observation.exposure.databases if observation.exposure else []
         confirmation = confirm(
             observation.verdict,
@@ -218,33 +208,34 @@ class Recorder:
             server=observation.server,
         )
         self.agreed[confirmation.agrees] += 1
-        self._write(target, token, _with(observation, confirmation), settle)
+        self._write(target, token, written.amended(_with(observation, confirmation)), settle)
         self.flush()
 
     def _write(
-        self, target: Target, token: Token, observation: Observation, settle: Settle, *, known: bool = False
+        self, target: Target, token: Token, written: Written, settle: Settle, *, known: bool = False
     ) -> None:
-        wanted = self.middleboxes.note(target, _said(observation))
+        wanted = self.middleboxes.note(target, written.said)
         try:
             if wanted or self.everything:
-                lines = to_lines(observation, read_before=known)
+                lines = written.to_lines(read_before=known)
                 self._lines += lines
                 self._bytes += sum(map(len, lines))
         except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
             self._failure.report(error)
             return
-        self._outcomes.append((settle, token, observation.verdict.value))
-        if observation.verdict.is_open:
+        self._outcomes.append((settle, token, written.verdict.value))
+        if written.verdict.is_open:
             self.open_found += 1
-            self._to_show.append(observation)
+            if self._wants_found():
+                self._to_show.append(written.observation)
         if self._bytes >= MOST_BYTES:
             self.flush()
 
     def record_held(self, target: Target, token: Token, settle: Settle) -> None:
         """A server that was not understood is not asked any more: what it said before counts."""
-        observation, late = self._held.pop(token)
-        self.not_understood += late
-        self._write(target, token, observation, settle)
+        written = self._held.pop(token)
+        self.not_understood += written.late
+        self._write(target, token, written, settle)
 
     def holds(self, token: Token) -> bool:
         """Whether `record_held` has something to write."""
@@ -272,28 +263,6 @@ class Recorder:
         for task in list(self._asking):
             task.cancel()
         await asyncio.gather(*list(self._asking), return_exceptions=True)
-
-
-def _spoken(talk: Conversation) -> tuple[bool, bool]:
-    """Whether the server spoke inside TLS, and by OP_MSG alone: on the last connection on which it did."""
-    if talk.cached is not None:
-        return False, False  # its one answer was in the clear, to the usual opening
-    facts = talk.dialogue.facts
-    layers = [attempt.layer for attempt in facts.attempts if attempt.replies]
-    by_message = facts.hello is not None and facts.hello.by == Opcode.OP_MSG
-    return bool(layers) and layers[-1] is Layer.TLS, by_message
-
-
-def _said(observation: Observation) -> str:
-    """What a host that is no MongoDB, as far as is known, said: for telling whether all say the same."""
-    if observation.verdict not in (Verdict.UNKNOWN, Verdict.NOT_MONGODB) or not observation.evidence:
-        return ""
-    rule, detail = observation.evidence[0].code, observation.evidence[0].detail
-    if rule in SILENT_RULES:
-        return "said nothing"
-    if rule == "other-protocol":
-        return f"spoke {detail}"
-    return f"said what no MongoDB says ({rule})" if rule in FOREIGN_RULES else ""
 
 
 def _with(observation: Observation, confirmation: Confirmation) -> Observation:

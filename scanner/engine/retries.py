@@ -60,6 +60,17 @@ class Retries:
 
     def note_bug(self, error: Exception) -> None:
         """Our own code failed on one target."""
-        where = traceback.extract_tb(error.__traceback__)[-1:]
-        place = f" at {where[0].name}:{where[0].lineno}" if where else ""
-        self.bugs[f"{type(error).__name__}{place}"] += 1
+        self.bugs[kind_of(error)] += 1
+
+
+class BugInWorker(Exception):  # noqa: N818 - the name says what is so
+    """Our own code failed in a worker; the text is what `kind_of` said there."""
+
+
+def kind_of(error: Exception) -> str:
+    """A failure's class and place, in a few words."""
+    if isinstance(error, BugInWorker):
+        return str(error)
+    where = traceback.extract_tb(error.__traceback__)[-1:]
+    place = f" at {where[0].name}:{where[0].lineno}" if where else ""
+    return f"{type(error).__name__}{place}"

@@ -31,6 +31,16 @@ _VOLATILE: Final = (
 )
 
 
+_LIST: Final = b"\x04databases\x00"
+_EMPTY_ARRAY: Final = b"\x05\x00\x00\x00"
+
+
+def lists_databases(data: bytes) -> bool:
+    """Whether a first answer seems to list databases, so that more will be asked. Nothing is read of it."""
+    at = data.find(_LIST) + len(_LIST)
+    return at >= len(_LIST) and data[at : at + 4] != _EMPTY_ARRAY
+
+
 class Shape(NamedTuple):
     """Where an answer's own values stand: what is around them, and the offsets of two of them (-1: not
     there)."""

@@ -44,15 +44,20 @@ class ScopeGuard:
     )
 
     def __init__(
-        self, scope: Scope, clock: Clock, canaries: Scope | None = None, edges: Sequence[Deny] = ()
+        self,
+        scope: Scope,
+        clock: Clock,
+        canaries: Scope | None = None,
+        edges: Sequence[Deny] = (),
+        began: tuple[float, float] | None = None,
     ) -> None:
+        """`began`: see `ScopeGuard.began`, for the copy of a guard in another process."""
         self._scope = scope.without(edges) if edges else scope
         self._edges = frozenset(deny.span.first for deny in edges)
         self._canaries = canaries
         self._self_test: Scope | None = None
         self._clock = clock
-        self._wall_start = clock.wall()
-        self._boot_start = clock.boottime()
+        self._wall_start, self._boot_start = began or (clock.wall(), clock.boottime())
         self._now = self._wall_start
         self._checked = self._boot_start
         self.narrowed = 0
@@ -64,6 +69,11 @@ class ScopeGuard:
     def scope(self) -> Scope:
         """What may be probed now."""
         return self._scope
+
+    @property
+    def began(self) -> tuple[float, float]:
+        """Wall time and boot time from which the passing of time is judged."""
+        return self._wall_start, self._boot_start
 
     def admit_self_test(self, scope: Scope) -> None:
         """Let the sweep's own loopback server be probed as well."""

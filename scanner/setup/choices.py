@@ -7,8 +7,10 @@ from typing import Literal, get_args
 EngineName = Literal["connect", "syn"]
 DepthName = Literal["verdict", "databases", "collections"]
 LoopName = Literal["uvloop", "asyncio"]
+WorkerCount = int | Literal["auto"]
 
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 DEPTHS: tuple[DepthName, ...] = get_args(DepthName)
 LOOPS: tuple[LoopName, ...] = get_args(LoopName)
+MAX_WORKERS = 15  # each has a part of the budget of memory
 MAX_RATE = 20_000_000  # new connections a second

@@ -40,6 +40,7 @@ class SweepRequest:
     engine: str | None = None
     depth: str | None = None
     loop: str | None = None
+    workers: int | str | None = None
     shard: tuple[int, int] = (1, 1)
 
     @classmethod
@@ -74,6 +75,7 @@ def load(request: SweepRequest, now: float, environment: Mapping[str, str] | Non
         engine=sweep.engine,
         depth=sweep.depth,
         loop=sweep.loop,
+        workers=sweep.workers,
         shard=request.shard,
         whole_scope=whole,
         reload_scope=lambda at, names: reload_scope(request, at, names=names),
@@ -97,6 +99,7 @@ def load_settings(
         "engine": request.engine,
         "depth": request.depth,
         "loop": request.loop,
+        "workers": request.workers,
     }
     changes = {key: value for key, value in asked.items() if value is not None}
     if changes:

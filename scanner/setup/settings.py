@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from results.verdict import Verdict
-from scanner.setup.choices import MAX_RATE, DepthName, EngineName, LoopName
+from scanner.setup.choices import MAX_RATE, MAX_WORKERS, DepthName, EngineName, LoopName, WorkerCount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +125,14 @@ class SweepSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     depth: Annotated[
         DepthName, Meta(description='"verdict", "databases" or "collections"', examples=["collections"])
     ] = "collections"
+    workers: Annotated[
+        Annotated[int, Meta(ge=1, le=MAX_WORKERS)] | Literal["auto"],
+        Meta(
+            description="processes that talk to servers which have much to say, 1 to 15 (1: the main process "
+            'itself), or "auto": one for each processor, as soon as there are many such servers',
+            examples=["auto"],
+        ),
+    ] = "auto"
     max_targets: Annotated[
         int,
         Meta(
@@ -303,6 +311,7 @@ class SweepOptions:
     engine: EngineName = "connect"
     depth: DepthName = "collections"
     loop: LoopName = "uvloop"
+    workers: WorkerCount = 1
     confirm: bool = False
     everything: bool = False
     shard: tuple[int, int] = (1, 1)

@@ -61,6 +61,7 @@ concurrency = 4096                 # connections at the same time; fewer where d
 half_open_limit = 4096             # unanswered connects: what the smallest state table on the way bears
 engine = "connect"                 # or "syn" (needs the syn extra and CAP_NET_RAW)
 loop = "uvloop"                    # or "asyncio"
+workers = "auto"                   # processes that talk to servers; 1 = the main process alone
 depth = "collections"              # or "databases", or "verdict"
 max_targets = 16777216             # addresses; a larger scope is refused
 

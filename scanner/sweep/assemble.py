@@ -11,20 +11,17 @@ from results.record import Observation
 from results.sinks.stdout import Follower, follow_journal
 from results.verdict import Verdict
 from scanner.engine.accounts import Accounts
-from scanner.engine.dialogues import client_of, dialogue_maker
+from scanner.engine.dialogues import client_of
 from scanner.engine.engine import Engine
 from scanner.engine.failure import FirstFailure
 from scanner.engine.loss import tries_within
-from scanner.engine.memory import MemoryBudget
 from scanner.engine.observe import RunContext
 from scanner.engine.order import Order
 from scanner.engine.pace import Pace, PrefixCaps
-from scanner.engine.probe import Probe
 from scanner.engine.recorder import Recorder
 from scanner.engine.repetition import Repetition
 from scanner.engine.response_cache import ResponseCache
-from scanner.network.connect.base import Timeouts
-from scanner.network.connect.choose import make_connector, raise_descriptor_limit
+from scanner.engine.shared_connector import SharedConnector
 from scanner.network.guard import ScopeGuard
 from scanner.network.link_edges import edges_of
 from scanner.network.uplink import Uplink, spread, unrouted
@@ -32,6 +29,7 @@ from scanner.setup.blackout import ActiveBlackouts
 from scanner.sweep.begin import begin
 from scanner.sweep.canary import Canaries, configured, own_server, scope_of_canaries
 from scanner.sweep.checkpoint import Checkpoint
+from scanner.sweep.connecting import Connecting
 from scanner.sweep.control import UNSEEN, RunControl
 from scanner.sweep.evidence import ALWAYS_LINES
 from scanner.sweep.judgement import LastingFacts, RunFacts, lasting_faults, no_route
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
     from results.summary import Loss
     from scanner.clock import Clock
     from scanner.engine.sources import Source
-    from scanner.network.connect.base import Connector
     from scanner.network.driver.driver import SecondOpinion
     from scanner.setup.settings import Settings, SweepOptions
     from scanner.sweep.begin import Beginning
@@ -240,7 +237,7 @@ class Parts:
 async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> Parts:
     """Make every part; nothing has been sent when this returns. What was opened is closed with `stack`."""
     loop = asyncio.get_running_loop()
-    failure, cache, memory = FirstFailure(), ResponseCache(), MemoryBudget()
+    failure, cache = FirstFailure(), ResponseCache()
     whole = given.scope if given.options.whole_scope is None else given.options.whole_scope
     canaries = given.settings.canary
     guard = ScopeGuard(given.scope, given.clock, scope_of_canaries(whole, canaries), edges_of(given.scope))
@@ -248,9 +245,20 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
     blackouts.refresh(given.clock.wall())
     pause_reasons = {UNSEEN}  # until the control's first look nothing of the scope is asked
     opinions = await _opinions(given, guard, pause_reasons, blackouts, stack)
+    run_id = prepared.begun.directory.run_id
+    connecting = Connecting(
+        given.settings,
+        given.options,
+        given.clock,
+        guard,
+        scope=given.scope,
+        run_id=run_id,
+        cache=cache,
+        notice=given.screen.notice,
+    )
     recorder = Recorder(
         prepared.journal,
-        RunContext(prepared.begun.directory.run_id, given.scope),
+        RunContext(run_id, given.scope),
         given.clock,
         cache,
         everything=given.options.everything,
@@ -258,7 +266,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         found=given.screen.found,
         wants_found=lambda: given.screen.wants_found,
         failure=failure,
-        memory=memory,
+        memory=connecting.memory,
     )
     sweep, resumed = given.settings.sweep, prepared.resumed
     tries = tries_within(sweep.connect_timeout)
@@ -275,7 +283,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         caps=PrefixCaps(sweep.per_prefix_rate, sweep.per_prefix_length, sweep.per_prefix_length_v6),
         accounts=prepared.accounts,
         recorder=recorder,
-        make_connector=lambda engine: _connector(given, guard, cache, memory, engine),
+        make_connector=connecting.connector,
         failure=failure,
         blackouts=blackouts,
         pause_reasons=pause_reasons,
@@ -284,6 +292,8 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         repetition=repetition,
     )
     stack.callback(engine.connector.close)
+    if isinstance(engine.connector, SharedConnector):
+        await engine.connector.workers.started()
     server, own = await own_server(guard)
     stack.push_async_callback(server.stop)
     known = configured(whole, canaries, given.clock.wall())
@@ -322,19 +332,6 @@ def _all_on_this_machine(scope: Scope) -> bool:
     """Whether a scope holds nothing but loopback addresses."""
     v4 = all(segment.first >> 24 == segment.last >> 24 == 127 for segment in scope.segments(4))
     return v4 and all(segment.first == segment.last == 1 for segment in scope.segments(6))
-
-
-def _connector(
-    given: Inputs, guard: ScopeGuard, cache: ResponseCache, memory: MemoryBudget, engine: Engine
-) -> Connector:
-    loop, sweep = asyncio.get_running_loop(), given.settings.sweep
-    capacity, note = raise_descriptor_limit(sweep.concurrency)
-    if note:
-        given.screen.notice(note)
-    timeouts = Timeouts(sweep.connect_timeout, sweep.reply_timeout, sweep.host_timeout)
-    begin = dialogue_maker(given.settings, given.options, given.clock)
-    probe = Probe(engine, begin, loop.time, cache, memory)
-    return make_connector(loop, probe, guard.permits, timeouts, capacity, engine.pump)
 
 
 async def _opinions(

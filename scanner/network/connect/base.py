@@ -166,15 +166,27 @@ class Prober(Protocol):
 class Connector(Protocol):
     """Opens connections to targets, at most `capacity` at a time."""
 
-    capacity: int
-    half_open: int  # connects under way that nobody has answered yet
-    suspensions: int  # how often the process was found to have been stopped
-    waited: float  # inside `Prober.failed`: seconds from the first connect to this outcome
     timeouts: Timeouts  # of all that begins from now on; may be changed
 
     @property
     def late_seconds(self) -> float:
         """Seconds by which looks at the clock were late for work of our own, in all."""
+
+    @property
+    def capacity(self) -> int:
+        """How many there may be at a time."""
+
+    @property
+    def half_open(self) -> int:
+        """Connects under way that nobody has answered yet."""
+
+    @property
+    def suspensions(self) -> int:
+        """How often the process was found to have been stopped."""
+
+    @property
+    def waited(self) -> float:
+        """Inside `Prober.failed`: seconds from the first connect to this outcome."""
 
     @property
     def behind(self) -> bool:

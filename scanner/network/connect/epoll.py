@@ -41,6 +41,7 @@ from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
     from collections.abc import Callable, Iterable
 
 EVENTS_PER_TURN = 512
@@ -124,13 +125,43 @@ class EpollConnector:
             traded = other.pop()
             del self._slots[traded.fd]
             traded.sock.close()
-        slot = Slot(version, self.start, self.arm_reply, self.park, self.hold, self.go_on)
+        return self._new_slot(version)
+
+    def _new_slot(self, version: int, adopted: socket.socket | None = None) -> Slot:
+        slot = Slot(version, self.start, self.arm_reply, self.park, self.hold, self.go_on, adopted)
         try:
             self._epoll.register(slot.fd, _EDGES)
         except OSError:  # ENOMEM, or ENOSPC: the limit of fs.epoll.max_user_watches
             slot.sock.close()
             raise
         self._slots[slot.fd] = slot
+        return slot
+
+    def release(self, slot: Slot) -> socket.socket:
+        """Let go of an open connection that another process goes on with. The slot is gone, and the caller
+        closes the socket."""
+        self._epoll.unregister(slot.fd)  # closing would not: the other process holds the same socket
+        del self._slots[slot.fd]
+        slot.phase = IDLE
+        slot.talk = None
+        slot.deadline = 0.0
+        return slot.sock
+
+    def adopt(
+        self,
+        sock: socket.socket,
+        target: Target,
+        token: Token,
+        opened_at: float,
+        connected_at: float,
+        host_deadline: float,
+    ) -> Slot:
+        """Go on with a connection that another process let go of. Raises OSError."""
+        slot = self._new_slot(target.version, sock)
+        slot.phase = OPEN
+        slot.target, slot.token, slot.sockaddr = target, token, target.sockaddr
+        slot.opened_at, slot.connected_at, slot.host_deadline = opened_at, connected_at, host_deadline
+        self._arm(slot, self._loop.time())
         return slot
 
     def park(self, slot: Slot) -> None:
@@ -144,7 +175,11 @@ class EpollConnector:
         slot.out = b""
         slot.deadline = slot.host_deadline = slot.held_at = slot.cut_at = 0.0
         slot.retries = 0
-        self._idle[slot.version].append(slot)
+        if slot.adopted:
+            del self._slots[slot.fd]
+            slot.sock.close()
+        else:
+            self._idle[slot.version].append(slot)
 
     # --- connecting ----------------------------------------------------------------------------
 

@@ -70,6 +70,7 @@ class Slot:
         "_hold",
         "_park",
         "_start",
+        "adopted",
         "connect_ex",
         "connect_seconds",
         "connected_at",
@@ -103,11 +104,14 @@ class Slot:
         park: Callable[[Slot], None],
         hold: Callable[[Slot], None],
         go_on: Callable[[Slot], None],
+        adopted: socket.socket | None = None,
     ) -> None:
+        """`adopted`: a connection that another process has opened; its slot ends with it."""
         self._start, self._arm, self._park = start, arm, park
         self._hold, self._go_on = hold, go_on
         self.version = version
-        self.sock = new_socket(version)
+        self.adopted = adopted is not None
+        self.sock = adopted or new_socket(version)
         self.connect_ex = self.sock.connect_ex
         self.recv = self.sock.recv
         self.fd = self.sock.fileno()

@@ -8,12 +8,13 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import signal
 import struct
 from pathlib import Path
 
 CAP_NET_RAW = 13
 NOBODY = 65534
-_PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 4, 8, 23, 24
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 1, 4, 8, 23, 24
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_LOWER, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 3, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -77,6 +78,23 @@ def drop_everything() -> None:
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+def drop_capabilities() -> None:
+    """Give up every capability and the way to new ones, in a process that keeps its user and opens no socket
+    itself. Raises StillPrivileged."""
+    _empty_bounding_set()
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    _set_capabilities([0] * 6)
+    if _prctl(_PR_SET_NO_NEW_PRIVS, 1) != 0:
+        raise StillPrivileged(f"PR_SET_NO_NEW_PRIVS: {os.strerror(ctypes.get_errno())}")
+
+
+def die_with_parent(parent: int) -> None:
+    """End at once, by SIGKILL, when the thread that started this process ends; now if it has already."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
 
 
 def has_net_raw() -> bool:
