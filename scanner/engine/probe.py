@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from targets.scope import Target
 
     Answered = tuple[Target, Token, "Conversation"]  # who, the engine's token, what was said
-    HandOver = Callable[[Link, "Conversation", bytes, Ending | None], bool]
 
 GROWTH = 16  # bytes of memory that a byte of an answer may become
 TLS_BYTES = 64 * 1024  # of memory that a TLS session takes: the library's records and buffers
@@ -56,6 +55,17 @@ class Outcomes(Protocol):
 
     def on_bug(self, target: Target, token: Token, error: Exception) -> None:
         """Our own code failed while the target was asked: that says nothing about the target."""
+
+
+class Hands(Protocol):
+    """Who may go on with a conversation instead: workers."""
+
+    def worth(self, data: bytes) -> bool:
+        """Whether much more will be asked after this first answer."""
+
+    def take(self, link: Link, talk: Conversation, data: bytes, ending: Ending | None) -> bool:
+        """Whether they take this connection, with the first answer that came on it, or how it ended without
+        one. It is not the caller's then."""
 
 
 class Conversation:
@@ -115,17 +125,15 @@ class Probe:
         now: Callable[[], float],
         cache: ResponseCache | None = None,
         memory: MemoryBudget | None = None,
-        hand_over: HandOver | None = None,
+        hands: Hands | None = None,
     ) -> None:
-        """`hand_over(link, talk, data, ending)` says whether a worker takes a connection, with the first
-        answer that came on it or how it ended without one."""
         self._outcomes = outcomes
         self._make_dialogue = begin
         self._cache = cache
         self._opening = b""  # the first write, the same to every target
         self._now = now
         self._memory = memory or MemoryBudget()
-        self._hand_over = hand_over
+        self._hands = hands
 
     def connected(self, link: Link) -> None:
         """See `Prober.connected`."""
@@ -170,14 +178,16 @@ class Probe:
             talk.fingerprint = None
         else:
             target, token = link.target, link.token
+            worth = self._hands is not None and self._hands.worth(data)
             # The sweep's own canaries always take the long way: they are there to prove it.
-            if self._cache is not None and not is_canary(token):
+            if self._cache is not None and not worth and not is_canary(token):
                 talk.fingerprint, talk.cached = self._cache.find(target.is_loopback, data)
                 if talk.cached is not None:  # a server that answered just so was asked before: all is known
                     link.close()
                     self._finish(target, token, talk)
                     return
-            if self._hands_over(link, talk, data):
+            # One that is over with its first answer costs less here, and others may be like it.
+            if (worth or talk.fingerprint is None) and self._hands_over(link, talk, data):
                 return
             # Servers all answer at once, and decoded answers are large: those that are not may wait as bytes.
             size = GROWTH * len(data)
@@ -190,9 +200,9 @@ class Probe:
 
     def _hands_over(self, link: Link, talk: Conversation, data: bytes, ending: Ending | None = None) -> bool:
         """Whether a worker takes this conversation. The sweep's own canaries stay."""
-        if self._hand_over is None or is_canary(link.token):
+        if self._hands is None or is_canary(link.token):
             return False
-        return self._hand_over(link, talk, data, ending)
+        return self._hands.take(link, talk, data, ending)
 
     def adopt(self, link: Link, data: bytes, ending: Ending | None) -> None:
         """In a worker: go on where another process has sent the opening, and `data` came or it ended."""

@@ -59,12 +59,12 @@ class SharedConnector:
     @property
     def busy(self) -> int:
         """See `Connector.busy`."""
-        return self.own.busy + self.workers.in_hand
+        return self.own.busy  # whoever is in a worker's hand still has a slot here
 
     @property
     def free(self) -> int:
         """See `Connector.free`."""
-        return self.own.free - self.workers.in_hand
+        return self.own.free
 
     def connect(self, target: Target, token: Token) -> None:
         """See `Connector.connect`."""

@@ -88,7 +88,7 @@ class _Process:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # a Ctrl-C at the terminal is for us
             )
-        self.in_hand: dict[Token, tuple[Target, Conversation]] = {}
+        self.in_hand: dict[Token, tuple[Slot, Conversation]] = {}
         self.batch: list[Handed] = []  # of this turn
         self.sockets: list[Socket] = []
         self.ready = False
@@ -227,13 +227,12 @@ class Workers:
         worker.pipe.drain()
         self._workers.remove(worker)
         worker.pipe.close()
-        for sock in worker.sockets:
-            sock.close()
         self.died += 1
         self.suspensions += worker.suspensions
-        for token, (target, _) in worker.in_hand.items():
+        for token, (slot, _) in worker.in_hand.items():
             self._died_with[token] += 1
-            self._outcomes.on_local_fault(target, token, LocalFault.OTHER, why)
+            self._take_back(slot)
+            self._outcomes.on_local_fault(slot.target, token, LocalFault.OTHER, why)
         now = self._loop.time()
         self._deaths.append(now)
         while self._deaths[0] < now - DEATHS_WITHIN:
@@ -264,8 +263,6 @@ class Workers:
             self._timer.cancel()
         for worker in self._workers:
             worker.pipe.close()
-            for sock in worker.sockets:
-                sock.close()
         for worker in self._workers:
             if not worker.in_hand:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -275,11 +272,12 @@ class Workers:
 
     # --- handing on ----------------------------------------------------------------------------------
 
+    def worth(self, data: bytes) -> bool:
+        """Whether much more will be asked after this first answer, so that none before it can be like it."""
+        return self._plans and lists_databases(data)
+
     def take(self, link: Link, talk: Conversation, data: bytes, ending: Ending | None) -> bool:
-        """Whether a worker goes on with this connection; then it is ours no more. Not one that is over with
-        its first answer, as far as can be seen: that costs less here, and others may be like it."""
-        if talk.fingerprint is not None and not (self._plans and lists_databases(data)):
-            return False
+        """Whether a worker goes on with this connection, which is lent to it until then."""
         if self._wanted:
             self._wanted -= 1
             if not self._wanted:
@@ -311,8 +309,9 @@ class Workers:
                 ending.value if ending is not None else "",
             )
         )
-        worker.sockets.append(self._connector.release(link))
-        worker.in_hand[token] = target, talk
+        worker.sockets.append(link.sock)
+        worker.in_hand[token] = link, talk
+        self._connector.lend(link)
         self.handed += 1
         if len(worker.batch) == MOST_SOCKETS:
             self._send(worker)
@@ -377,7 +376,13 @@ class Workers:
         for done in report.done:
             known = worker.in_hand.pop(done.token, None)
             if known is not None:
-                self._tell(*known, done)
+                slot, talk = known
+                self._take_back(slot)
+                self._tell(slot.target, talk, done)
+
+    def _take_back(self, slot: Slot) -> None:
+        if self._connector is not None:
+            self._connector.take_back(slot)
 
     def _tell(self, target: Target, talk: Conversation, done: Done) -> None:
         if done.fault:

@@ -139,7 +139,8 @@ class Handover:
         loop.add_reader(sock.fileno(), self._ready)
 
     def put(self, content: bytes, sockets: Sequence[socket.socket] = ()) -> None:
-        """Send a frame, now or as soon as there is room. The sockets are closed here once they are sent."""
+        """Send a frame, now or as soon as there is room. Until then its sockets, which are the caller's, must
+        be open."""
         if len(content) > MOST_FRAME or len(sockets) > MOST_SOCKETS:
             raise ValueError(f"a frame of {len(content)} bytes and {len(sockets)} sockets")
         frame = memoryview(_HEADER.pack(len(content), len(sockets)) + content)
@@ -161,10 +162,8 @@ class Handover:
                 break
             except OSError as error:
                 if error.errno != errno.ETOOMANYREFS:  # that means: the other end must read first
-                    self._forget()  # it is gone, which the reader tells
+                    self._queue.clear()  # it is gone, which the reader tells
                 break
-            for each in sockets:
-                each.close()
             self.queued -= sent
             if sent == len(frame):
                 self._queue.popleft()
@@ -206,19 +205,12 @@ class Handover:
             pass
 
     def close(self) -> None:
-        """Close this end, and every socket that is still here."""
+        """Close this end, and every socket that came and was not taken."""
         if self._closed:
             return
         self._watch(wanted=False)
         self._closed = True
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
-        self._forget()
-        self._frames.close()
-
-    def _forget(self) -> None:
-        for _, sockets in self._queue:
-            for each in sockets:
-                each.close()
         self._queue.clear()
-        self.queued = 0
+        self._frames.close()

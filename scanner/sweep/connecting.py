@@ -68,10 +68,8 @@ class Connecting:
         timeouts = Timeouts(sweep.connect_timeout, sweep.reply_timeout, sweep.host_timeout)
         begin = dialogue_maker(self._settings, self._options, self._clock)
         workers = self._workers(engine) if self._count > 1 else None
-        hand_over, after_turn = None, engine.pump
-        if workers is not None:
-            hand_over, after_turn = workers.take, workers.turn
-        probe = Probe(engine, begin, loop.time, self._cache, self.memory, hand_over)
+        after_turn = engine.pump if workers is None else workers.turn
+        probe = Probe(engine, begin, loop.time, self._cache, self.memory, workers)
         own = make_connector(loop, probe, self._guard.permits, timeouts, capacity, after_turn)
         if workers is not None and isinstance(own, EpollConnector):
             return SharedConnector(own, workers)

@@ -36,7 +36,7 @@ from scanner.network.connect.base import (
 )
 from scanner.network.connect.deadlines import Wheel
 from scanner.network.connect.handshake import connect_seconds, refused_seconds
-from scanner.network.connect.slot import CONNECTING, CUT, IDLE, OPEN, Slot, talks_to_itself
+from scanner.network.connect.slot import CONNECTING, CUT, IDLE, LENT, OPEN, Slot, talks_to_itself
 from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
@@ -137,15 +137,26 @@ class EpollConnector:
         self._slots[slot.fd] = slot
         return slot
 
-    def release(self, slot: Slot) -> socket.socket:
-        """Let go of an open connection that another process goes on with. The slot is gone, and the caller
-        closes the socket."""
-        self._epoll.unregister(slot.fd)  # closing would not: the other process holds the same socket
-        del self._slots[slot.fd]
-        slot.phase = IDLE
+    def lend(self, slot: Slot) -> None:
+        """Let another process go on with an open connection: nothing is read here, and no deadline passes,
+        until it is taken back."""
+        self._epoll.unregister(slot.fd)
+        slot.phase = LENT
         slot.talk = None
-        slot.deadline = 0.0
-        return slot.sock
+        slot.deadline = slot.host_deadline = 0.0
+
+    def take_back(self, slot: Slot) -> None:
+        """The other process is done with it, or has ended: reset what stands of it, and park the slot."""
+        if self._closed:
+            return
+        slot.disconnect()
+        try:
+            self._epoll.register(slot.fd, _EDGES)
+        except OSError:  # as in _new_slot; this machine has one socket less
+            del self._slots[slot.fd]
+            slot.sock.close()
+            return
+        self.park(slot)
 
     def adopt(
         self,
@@ -156,7 +167,7 @@ class EpollConnector:
         connected_at: float,
         host_deadline: float,
     ) -> Slot:
-        """Go on with a connection that another process let go of. Raises OSError."""
+        """Go on with a connection that another process has lent. Raises OSError."""
         slot = self._new_slot(target.version, sock)
         slot.phase = OPEN
         slot.target, slot.token, slot.sockaddr = target, token, target.sockaddr
@@ -176,6 +187,7 @@ class EpollConnector:
         slot.deadline = slot.host_deadline = slot.held_at = slot.cut_at = 0.0
         slot.retries = 0
         if slot.adopted:
+            self._epoll.unregister(slot.fd)  # closing would not: whoever lent it holds the same socket
             del self._slots[slot.fd]
             slot.sock.close()
         else:
@@ -531,7 +543,7 @@ class EpollConnector:
         self._notice_stop(now)
         self._prober.ticked(max(self._work.lag(), now - self._caught_up - TICK))
         # Data before timers: what has arrived counts, however late we look. One event of each slot is enough.
-        left = len(self._slots)
+        left = len(self._slots) or 1  # without any, nothing waits: a turn must see that
         while left > 0 and self._loop.time() - now <= TURN_SECONDS and (served := self._ready()):
             left -= served
         all_seen = left <= 0 or self._loop.time() - now <= TURN_SECONDS
@@ -599,7 +611,7 @@ class EpollConnector:
     def extend(self, seconds: float) -> None:
         """See `Connector.extend`."""
         for slot in self._slots.values():
-            if slot.phase != IDLE:
+            if slot.phase not in (IDLE, LENT):
                 slot.deadline += seconds
                 if slot.held_at:
                     slot.held_at += seconds
@@ -609,13 +621,13 @@ class EpollConnector:
     def ask_again(self, detail: str, *, talking: bool = False) -> None:
         """See `Connector.ask_again`. A dialogue whose reopening waits begins again, too."""
         for slot in list(self._slots.values()):
-            if slot.phase == CONNECTING or (talking and slot.phase != IDLE):
+            if slot.phase == CONNECTING or (talking and slot.phase not in (IDLE, LENT)):
                 self._retire(slot, LocalFault.NETWORK, detail)
 
     def drop_forbidden(self) -> None:
         """See `Connector.drop_forbidden`."""
         for slot in list(self._slots.values()):
-            if slot.phase != IDLE and not self._permits(slot.target):
+            if slot.phase not in (IDLE, LENT) and not self._permits(slot.target):
                 self._retire(slot, LocalFault.FORBIDDEN, NARROWED)
 
     def _expire(self, slot: Slot) -> None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from scanner.contact import Token
     from targets.scope import Target
 
-IDLE, CONNECTING, OPEN, CUT = 0, 1, 2, 3  # CUT: reset, because the host's time was over; not yet told
+# CUT: reset, because the host's time was over; not yet told. LENT: another process goes on with it.
+IDLE, CONNECTING, OPEN, CUT, LENT = 0, 1, 2, 3, 4
 RECEIVE_BUFFER = 131072  # bounds what the kernel holds for one hostile peer
 
 _libc_connect = ctypes.PyDLL(None).connect  # it never waits with this address, so it need not yield the lock
@@ -106,7 +107,7 @@ class Slot:
         go_on: Callable[[Slot], None],
         adopted: socket.socket | None = None,
     ) -> None:
-        """`adopted`: a connection that another process has opened; its slot ends with it."""
+        """`adopted`: a connection that another process has opened and lent; its slot ends with it."""
         self._start, self._arm, self._park = start, arm, park
         self._hold, self._go_on = hold, go_on
         self.version = version
