@@ -75,6 +75,19 @@ class TestNothingLeaves:
         assert program.manifest["coverage"]["outcomes"] == TARGETS
         assert {line["target"]["ip"] for line in program.lines} == {"10.77.0.5", "fd78:0:0:1::5"}
 
+    @pytest.mark.fault("F31", "the same with workers, for servers that get several connections each")
+    def test_workers_stay_inside(self, tmp_path: Path) -> None:
+        places = ("10.77.0.5=magazine", "10.77.0.6=tls_open", "10.77.1.9=auth_7_1", "fd78:0:0:1::5=primary")
+        with estate() as (scan, corp), serving(corp, *places):
+            program = Program(scan, tmp_path)
+            program.configure(SCOPE + FAST + "workers = 2\n")
+            watch(scan, corp, ALLOW4, ALLOW6)
+            done = program.run()
+            assert done.returncode == 1, done.stderr
+            assert outside(scan, corp) == NOWHERE
+        assert program.manifest["coverage"]["outcomes"] == TARGETS
+        assert len({line["target"]["ip"] for line in program.lines}) == len(places)
+
     @pytest.mark.fault("F01", "kill -9 in the middle, resumed, with counters in the kernel")
     @pytest.mark.parametrize("engine", ["connect", "syn"])
     def test_a_killed_and_resumed_sweep_stays_inside(self, tmp_path: Path, engine: str) -> None:
@@ -117,6 +130,43 @@ class TestNothingLeaves:
         lines = {line["target"]["ip"]: line for line in program.lines}
         assert len(lines) == 3
         assert all(line["confirmation"] is not None for line in lines.values())
+
+
+WORKERS_ASTRAY = """
+import scanner.engine.worker
+from scanner.network.connect.slot import Slot
+from targets.target import Target
+
+reopen = Slot.reopen
+
+def astray(self):
+    if self.adopted:
+        version, address, port = self.target
+        self.target = tuple.__new__(Target, (version, address + 0x10000, port))
+        self.sockaddr = self.target.sockaddr
+    reopen(self)
+
+Slot.reopen = astray
+if {disable}:
+    scanner.network.guard.ScopeGuard.permits = lambda self, target: True
+"""
+
+
+@netns.required
+@pytest.mark.fault("F31", "workers that would open their further connections elsewhere")
+@pytest.mark.parametrize("disable", [False, True], ids=["guarded", "without the check"])
+def test_the_guard_of_a_worker_holds_alone(tmp_path: Path, disable: bool) -> None:
+    """A server that wants TLS gets a second connection, from a worker; here it would go elsewhere."""
+    folder = tmp_path / "astray"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(textwrap.dedent(WORKERS_ASTRAY).format(disable=disable))
+    with estate() as (scan, corp), serving(corp, "10.77.0.5=tls_open"):
+        program = Program(scan, tmp_path)
+        program.configure('[[allow]]\ncidr = "10.77.0.5"\nowner = "x"\n' + FAST + "workers = 2\n")
+        watch(scan, corp, "10.77.0.5")
+        done = program.run(PYTHONPATH=f"{folder}:{ROOT}")
+        assert done.returncode in (0, 1, 3), done.stderr
+        assert (outside(scan, corp) == NOWHERE) != disable
 
 
 BREAK = """

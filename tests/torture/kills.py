@@ -28,8 +28,9 @@ class Victim:
 
     latest = 0.5  # seconds after the beginning of its sweep at which a process is killed
 
-    def __init__(self, ground: Ground, place: Path, number: int, tally: Tally) -> None:
+    def __init__(self, ground: Ground, place: Path, number: int, tally: Tally, workers: int = 1) -> None:
         self.random = Random(number)
+        self.workers = workers
         self.ground = ground
         self.place = place
         self.output = place / "runs"
@@ -44,6 +45,7 @@ class Victim:
         """The words that begin a new run, or go on with the old one."""
         command = [sys.executable, "-m", "tests.torture.launch", "sweep", "-q", "--json"]
         command += ["-c", str(self.place / "mongosweep.toml"), "-o", str(self.output)]
+        command += ["--workers", str(self.workers)]
         if self.everything:
             command.append("--all")
         run = run_in(self.output)
