@@ -69,8 +69,8 @@ bench: $(DEV) ## measure the speed of every engine on this machine
 torture: $(DEV) ## kill sweeps, take their power away, and count what was lost (TORTURE="--kills 50 --every 10")
 	$(BIN)/python -m tests.torture $(TORTURE)
 
-soak: $(DEV) ## sweep for MINUTES (30) among good and hostile servers; fail when anything grows
-	$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),30) --output runs/soak
+soak: $(DEV) ## sweep for MINUTES (30) among good and hostile servers, SOAK="--workers 2"; fail when anything grows
+	$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),30) --output runs/soak $(SOAK)
 
 lock: $(DEV) ## resolve the locks anew: names, versions and hashes, and no index address
 	$(BIN)/python -m pip install --quiet uv

@@ -104,6 +104,7 @@ the budget is exceeded by what one may hold, and by the {SMALL // 1024} KiB that
 At most {LONG_AT_ONCE} replies over {SMALL // 1024} KiB come in at a time, and a quarter of the budget is for
 neither them nor first answers. While three quarters are held, or {MOST_WAITING} servers wait, no new connect
 is started. A process takes 50 to 60 MiB beside this, and up to 50 MiB while it decodes one reply.
+With workers the budget is divided over them and the main process in equal parts.
 """
 
 

@@ -31,7 +31,7 @@ from scanner.network.handover import BrokenHandover, Frames, Handover, pair
 from scanner.setup.processors import processors, worker_count
 from scanner.setup.settings import Settings
 from tests.support.lab_thread import LabThread
-from tests.support.processes import command, only_run, wait_for_run
+from tests.support.processes import command, only_run, wait_for_run, workers_of
 from tests.support.sweeps import FAST, Watcher, estate, found, scope_of, sweep
 
 if TYPE_CHECKING:
@@ -43,19 +43,6 @@ if TYPE_CHECKING:
     from targets.scope import Scope
 
 PATIENT = Settings(sweep=msgspec.structs.replace(FAST, reply_timeout=4.0, host_timeout=15.0))
-
-
-def children(parent: int) -> list[int]:
-    """Worker processes of a process, zombies included."""
-    found = []
-    for place in Path("/proc").iterdir():
-        with suppress(OSError):
-            if place.name.isdigit():
-                fields = (place / "stat").read_text().rsplit(")", 1)[1].split()
-                line = (place / "cmdline").read_bytes()
-                if int(fields[1]) == parent and (b"scanner.engine.worker" in line or fields[0] == "Z"):
-                    found.append(int(place.name))
-    return found
 
 
 def without_times(seen: Observation) -> dict[str, Any]:
@@ -82,7 +69,7 @@ class Nursemaid(Watcher):
 
     def progress(self, snapshot: ProgressSnapshot) -> None:
         super().progress(snapshot)
-        mine = children(os.getpid())
+        mine = workers_of(os.getpid())
         self.most_children = max(self.most_children, len(mine))
         if len(self.seen) >= self.after and mine:
             self.act(mine)
@@ -103,7 +90,7 @@ def handed_over() -> int:
 def _nobody_is_left() -> Iterator[None]:
     before = handed_over()
     yield
-    assert children(os.getpid()) == []
+    assert workers_of(os.getpid()) == []
     gc.collect()
     assert handed_over() <= before
 
@@ -210,7 +197,7 @@ def test_workers_end_with_their_parent_and_the_run_goes_on(tmp_path: Path, port:
         started = command(config, "--json")
         with subprocess.Popen(started, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             run = wait_for_run(process, config, 1.0)
-            mine = children(process.pid)
+            mine = workers_of(process.pid)
             process.kill()
         assert len(mine) == 2
         deadline = time.monotonic() + 5
@@ -231,7 +218,7 @@ def test_an_interrupt_ends_the_workers_too(tmp_path: Path, port: int) -> None:
         subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
     ):
         wait_for_run(process, config, 1.0)
-        mine = children(process.pid)
+        mine = workers_of(process.pid)
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 3
     assert len(mine) == 2
@@ -335,7 +322,12 @@ def test_frames_keep_their_sockets_however_they_are_cut() -> None:
         sender.put(b"x" * 3_000_000, [one, two])  # more than the buffer takes
         sender.put(b"", [two])
         sender.put(b"last")
-        reader = threading.Thread(target=lambda: [read() for _ in iter(lambda: len(taken) < 3, False)])
+
+        def read_all() -> None:
+            while len(taken) < 3:
+                read()
+
+        reader = threading.Thread(target=read_all)
         reader.start()
         while sender.queued:
             loop.run_until_complete(asyncio.sleep(0.01))

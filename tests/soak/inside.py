@@ -21,6 +21,7 @@ from typing import Any
 from scanner.cli import main
 from scanner.engine import response_cache
 from scanner.network.connect import choose
+from scanner.sweep import connecting as connecting_room
 from scanner.sweep import sweep
 
 PERIOD = 1.0  # seconds
@@ -77,7 +78,7 @@ def hook(path: Path) -> None:
         return CONNECTORS[-1]
 
     vars(sweep)["loop_factory"] = factory
-    vars(sweep)["make_connector"] = connecting
+    vars(connecting_room)["make_connector"] = connecting
 
 
 if __name__ == "__main__":

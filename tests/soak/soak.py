@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.ports import free_port
+from tests.support.processes import workers_of
 
 WARM_UP = 0.2  # of the time: sockets are made
 MEMORY_WARM_UP = 0.5  # of the time: bounded memories of names, versions and reasons fill, more slowly
@@ -33,12 +34,13 @@ LAG = 0.25  # seconds; the lag of the loop that 95 % of all samples stay below (
 Sample = dict[str, float]
 
 
-def configuration(path: Path, port: int, closed: int, quiet: int, rate: float) -> None:
+def configuration(path: Path, port: int, closed: int, quiet: int, rate: float, workers: int) -> None:
     """Write the scope: the fleet, and `quiet` addresses with a port on which nobody listens."""
     first = int.from_bytes(bytes(map(int, QUIET.split("/")[0].split("."))), "big")
     last = ".".join(map(str, (first + quiet - 1).to_bytes(4, "big")))
     path.write_text(
         f"[sweep]\nports = [{port}]\nrate = {rate}\nper_prefix_rate = 100000\nconcurrency = 1024\n"
+        f"workers = {workers}\n"
         "reply_timeout = 2.0\nhost_timeout = 8.0\n"
         f'[[allow]]\ncidr = "{FLEET}"\nkind = "lab"\nowner = "fleet"\n'
         f'[[allow]]\ncidr = "{QUIET.split("/")[0]}-{last}"\nkind = "lab"\nports = [{closed}]\n'
@@ -60,6 +62,16 @@ def outside(pid: int) -> Sample | None:
         "descriptors": descriptors,
         "threads": int(status["Threads"]),
     }
+
+
+def with_workers(pid: int) -> Sample | None:
+    """The sweep's own process, and what its workers take together."""
+    own = outside(pid)
+    if own is not None:
+        seen = [sample for worker in workers_of(pid) if (sample := outside(worker)) is not None]
+        own["workers_rss"] = sum(sample["rss"] for sample in seen)
+        own["workers_descriptors"] = sum(sample["descriptors"] for sample in seen)
+    return own
 
 
 def slope(samples: list[Sample], key: str) -> float:
@@ -105,10 +117,11 @@ def figures(seen: list[Sample], told: list[Sample]) -> dict[str, Any]:
     others = beside_slots(seen, told)
     for samples, key in (
         *((seen, "rss"), (seen, "descriptors"), (seen, "threads")),
+        *((seen, "workers_rss"), (seen, "workers_descriptors")),
         *((told, "tasks"), (told, "slots"), (others, "others")),
     ):
         kept = after_warm_up(samples)
-        if key == "rss":
+        if key in ("rss", "workers_rss"):
             kept = floor(after_warm_up(samples, MEMORY_WARM_UP), key)
         half = len(kept) // 2
         found[key] = {
@@ -132,9 +145,10 @@ def figures(seen: list[Sample], told: list[Sample]) -> dict[str, Any]:
 def verdicts(found: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     """What is wrong, a sentence each; empty when the soak has passed."""
     wrong = []
-    grown = found["rss"]["last"] - found["rss"]["first"]
-    if found["rss"]["per_hour"] > GROWTH and grown > GRAIN:
-        wrong.append(f"resident memory grows by {found['rss']['per_hour']} MiB an hour")
+    for key, whose in (("rss", "resident memory"), ("workers_rss", "the workers' resident memory")):
+        grown = found[key]["last"] - found[key]["first"]
+        if found[key]["per_hour"] > GROWTH and grown > GRAIN:
+            wrong.append(f"{whose} grows by {found[key]['per_hour']} MiB an hour")
     for key, room in (("others", 1), ("threads", 1), ("tasks", 4)):
         before, after = found[key]["halves"]
         if after > before + room:
@@ -149,12 +163,12 @@ def verdicts(found: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     return wrong
 
 
-def soak(minutes: float, output: Path, rate: float = RATE) -> list[str]:
+def soak(minutes: float, output: Path, rate: float = RATE, workers: int = 1) -> list[str]:
     """Run it. Returns what is wrong."""
     output.mkdir(parents=True, exist_ok=True)
     port = free_port()
     quiet = max(256, int(minutes * 60 * rate) - 4096)
-    configuration(output / "mongosweep.toml", port, free_port(), quiet, rate)
+    configuration(output / "mongosweep.toml", port, free_port(), quiet, rate, workers)
     fleet = subprocess.Popen(
         [sys.executable, "-m", "tests.soak.fleet", FLEET, str(port)],
         stdin=subprocess.PIPE,
@@ -175,7 +189,7 @@ def soak(minutes: float, output: Path, rate: float = RATE) -> list[str]:
     seen: list[Sample] = []
     try:
         with (output / "outside.jsonl").open("w") as file:
-            while sweep.poll() is None and (sample := outside(sweep.pid)):
+            while sweep.poll() is None and (sample := with_workers(sweep.pid)):
                 seen.append(sample)
                 file.write(json.dumps(sample) + "\n")
                 file.flush()
@@ -207,8 +221,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--output", type=Path, default=Path("runs/soak"))
     parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--workers", type=int, default=1)
     asked = parser.parse_args()
-    wrong = soak(asked.minutes, asked.output, asked.rate)
+    wrong = soak(asked.minutes, asked.output, asked.rate, asked.workers)
     for sentence in wrong:
         print(f"WRONG: {sentence}", file=sys.stderr)  # noqa: T201
     return 1 if wrong else 0

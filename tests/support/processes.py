@@ -60,6 +60,20 @@ def signals(process: subprocess.Popen[bytes], field: str, untold: set[int]) -> s
     return {number for number in range(1, 64) if found and int(found[1], 16) >> (number - 1) & 1}
 
 
+def workers_of(parent: int) -> list[int]:
+    """Worker processes of a sweep that is a process, and zombies among its children."""
+    found = []
+    for place in Path("/proc").iterdir():
+        if not place.name.isdigit():
+            continue
+        with suppress(OSError):  # it may end between the calls
+            fields = (place / "stat").read_text().rsplit(")", 1)[1].split()
+            line = (place / "cmdline").read_bytes()
+            if int(fields[1]) == parent and (b"scanner.engine.worker" in line or fields[0] == "Z"):
+                found.append(int(place.name))
+    return found
+
+
 def watch_memory(process: subprocess.Popen[bytes]) -> int:
     """Wait for a process; the peak of its resident set, KiB.
 

@@ -35,6 +35,9 @@ def main() -> int:
     with fleet() as ground:
         steps: list[Callable[[], Tally]] = [
             lambda: kills.torture(ground, place / "kills", options.kills, width=options.width),
+            lambda: kills.torture(
+                ground, place / "workers", options.kills // 3, width=options.width, workers=options.workers
+            ),
             lambda: boundaries.torture(
                 ground, place / "calls", range(1, CALLS + 1, options.every), width=options.width
             ),
@@ -64,6 +67,7 @@ def _say(line: str) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=300, help="deaths by SIGKILL at random instants")
+    parser.add_argument("--workers", type=int, default=2, help="workers of a third as many more deaths")
     parser.add_argument("--every", type=int, default=1, help="take every N-th call of the file layer only")
     parser.add_argument(
         "--power", type=int, default=60, help="losses of power, on the model and on ext4 each"

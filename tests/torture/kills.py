@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 from random import Random
 from typing import TYPE_CHECKING
 
+from tests.support.processes import workers_of
 from tests.torture.trial import KEPT, Tally, lanes, run_in
 
 if TYPE_CHECKING:
@@ -72,6 +74,19 @@ class Victim:
         while process.poll() is None and self.segments() <= before and time.monotonic() < end:
             time.sleep(0.005)
 
+    def wait_for_workers(self, process: subprocess.Popen[bytes]) -> None:
+        """Until they are there; what they need to get ready is left to chance."""
+        end = time.monotonic() + PATIENCE
+        while (
+            self.workers > 1
+            and process.poll() is None
+            and len(workers_of(process.pid)) < self.workers
+            and time.monotonic() < end
+        ):
+            time.sleep(0.02)
+        if self.workers > 1:
+            time.sleep(self.random.uniform(0.0, 1.5))
+
     def kill(self) -> bool:
         """Start and kill. False when the process came to its end first."""
         segments = self.segments()
@@ -79,9 +94,13 @@ class Victim:
         if self.random.random() < 0.7:
             # Most instants are to fall into the sweep, not into the start of an interpreter.
             self.wait_for_a_segment(process, segments)
+            self.wait_for_workers(process)
             pause = self.random.uniform(0, self.latest)
         else:
             pause = self.random.uniform(0, 1.0)
+        for worker in workers_of(process.pid) if self.random.random() < 0.5 else []:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, self.random.choice((signal.SIGKILL, signal.SIGSTOP)))
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(pause)
         if self.segments() > segments and self.random.random() < 0.25:
@@ -127,15 +146,17 @@ class Victim:
         self.tally.examine(run, self.truth, f"at the end of run {self.seed}", ended=True)
 
 
-def torture(ground: Ground, place: Path, deaths: int, *, first: int = 0, width: int = 2) -> Tally:
-    """At least so many deaths, in runs of up to five deaths each."""
-    tally = Tally("SIGKILL at random")
+def torture(
+    ground: Ground, place: Path, deaths: int, *, first: int = 0, width: int = 2, workers: int = 1
+) -> Tally:
+    """At least so many deaths, in runs of up to five deaths each. With workers these are killed, too."""
+    tally = Tally("SIGKILL at random" if workers == 1 else f"SIGKILL, {workers} workers")
     began = time.monotonic()
 
     def one(number: int) -> None:
         if tally.deaths >= deaths or len(tally.violations) >= KEPT:
             return
-        victim = Victim(ground, place / f"run-{number}", number, tally)
+        victim = Victim(ground, place / f"run-{number}", number, tally, workers)
         for _ in range(victim.random.randint(1, KILLS_PER_RUN)):
             victim.kill()
         victim.finish()

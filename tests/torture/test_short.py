@@ -44,6 +44,15 @@ def test_kills_at_random_instants_lose_nothing(ground: Ground, place: Path, deat
     assert tally.resumes > 0
 
 
+@short_or_long(3, 12)
+def test_kills_of_a_sweep_with_workers_and_of_these_lose_nothing(
+    ground: Ground, place: Path, deaths: int
+) -> None:
+    tally = kills.torture(ground, place, deaths, first=1000, workers=2)
+    require_sound(tally, deaths)
+    assert tally.resumes > 0
+
+
 @pytest.mark.parametrize(
     "first", [1, *(pytest.param(first, marks=pytest.mark.exhaustive) for first in range(10, 55, 9))]
 )
