@@ -215,6 +215,7 @@ class Workers:
             worker = _Process(self._loop, job, self._report, self._after_turn, self._lost)
         except OSError as error:
             self._notice(f"no worker process could be started: {error}")
+            self._all_ready.set()
             return
         worker.told = worker.narrowed = self._narrowings
         self._workers.append(worker)

@@ -29,9 +29,11 @@ from scanner.engine.workers import DEATHS
 from scanner.network.guard import ScopeGuard
 from scanner.network.handover import BrokenHandover, Frames, Handover, pair
 from scanner.setup.processors import processors, worker_count
-from scanner.setup.settings import Settings
+from scanner.setup.settings import Settings, SweepOptions
+from scanner.sweep.sweep import run
 from tests.support.lab_thread import LabThread
 from tests.support.processes import command, only_run, wait_for_run, workers_of
+from tests.support.slow_servers import slow_servers
 from tests.support.sweeps import FAST, Watcher, estate, found, scope_of, sweep
 
 if TYPE_CHECKING:
@@ -352,3 +354,43 @@ def test_a_quota_of_the_container_counts(tmp_path: Path, quota: str, most: int) 
 def test_a_number_is_taken_as_it_is() -> None:
     assert worker_count(3) == 3
     assert 1 <= worker_count("auto") <= 8
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F81", "kill -9 of every worker, twice, with the same servers in hand")
+def test_a_server_that_is_in_hand_at_two_deaths_is_asked_by_the_main_process(
+    tmp_path: Path, port: int
+) -> None:
+    """Slow servers keep their workers; killed with them twice, they come to their end all the same."""
+    killed: list[int] = []
+
+    def kill_twice(mine: list[int]) -> None:
+        if len(killed) < 4 and len(mine) == 2 and not set(killed) & set(mine):
+            time.sleep(1.0)  # now each has some in hand
+            for pid in mine:
+                os.kill(pid, signal.SIGKILL)
+            killed.extend(mine)
+
+    with slow_servers(port, 6, 0.2):
+        summary = run(
+            PATIENT,
+            scope_of(port, "127.91.0.0/29"),
+            SweepOptions(output=tmp_path, workers=2),
+            Nursemaid(kill_twice),
+        )
+    assert len(killed) == 4
+    assert summary.state == "complete", summary.reasons
+    assert summary.outcomes == {"open": 8}
+
+
+@pytest.mark.slow
+def test_a_second_opinion_is_asked_of_what_workers_found(tmp_path: Path, port: int) -> None:
+    servers = estate({"magazine", "empty", "tls_open"})
+    with LabThread({(ip, port): personality for ip, personality in servers.items()}):
+        summary, _ = sweep(scope_of(port), tmp_path, PATIENT, workers=2, confirm=True)
+    lines = found(summary.run_dir)
+    assert summary.state == "complete", summary.reasons
+    assert len(lines) == 3
+    assert all(
+        line.confirmation is not None and line.confirmation.agrees is not False for line in lines.values()
+    )
