@@ -209,7 +209,7 @@ class Probe:
         if not self._opening:
             self._open(link.target)
         link.patient = True
-        link.talk = Conversation(link.opened_at, link.connected_at)
+        link.talk = Conversation(link.opened_at, link.connect_seconds)
         if ending is None:
             self.received(link, data)
         else:

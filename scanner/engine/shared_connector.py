@@ -52,6 +52,11 @@ class SharedConnector:
         self.own.timeouts = given
 
     @property
+    def late_seconds(self) -> float:
+        """See `Connector.late_seconds`; workers bound what they have under way by their own lag."""
+        return self.own.late_seconds
+
+    @property
     def behind(self) -> bool:
         """See `Connector.behind`."""
         return self.own.behind or self.workers.full

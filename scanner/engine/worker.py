@@ -121,7 +121,7 @@ class Worker:
         deadline = handed.host_deadline + max(0.0, self._loop.time() - handed.since)
         try:
             link = self._connector.adopt(
-                sock, target, handed.token, handed.opened_at, handed.connected_at, deadline
+                sock, target, handed.token, handed.opened_at, handed.connect_seconds, deadline
             )
         except OSError as error:
             self._done.append(Done(handed.token, LocalFault.DESCRIPTORS, error.strerror or ""))

@@ -33,14 +33,14 @@ class Job(Struct, frozen=True, kw_only=True):
 
 class Handed(Struct, frozen=True, array_like=True):
     """One open connection; its socket comes with the frame. Times are monotonic seconds: when the connect
-    began, when it stood, when the host's time is over, and when it was let go. Either `data` came as its
+    began, how long it took, when the host's time is over, and when it was let go. Either `data` came as its
     first answer, or it ended without one (`ending`)."""
 
     ip: str
     port: int
     token: int
     opened_at: float
-    connected_at: float
+    connect_seconds: float
     host_deadline: float
     since: float
     data: bytes

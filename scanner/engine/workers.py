@@ -303,7 +303,7 @@ class Workers:
                 target.port,
                 token,
                 link.opened_at,
-                link.connected_at,
+                link.connect_seconds,
                 link.host_deadline,
                 self._loop.time(),
                 data,

@@ -164,15 +164,16 @@ class EpollConnector:
         target: Target,
         token: Token,
         opened_at: float,
-        connected_at: float,
+        connect_seconds: float,
         host_deadline: float,
     ) -> Slot:
         """Go on with a connection that another process has lent. Raises OSError."""
         slot = self._new_slot(target.version, sock)
         slot.phase = OPEN
         slot.target, slot.token, slot.sockaddr = target, token, target.sockaddr
-        slot.opened_at, slot.connected_at, slot.host_deadline = opened_at, connected_at, host_deadline
-        self._arm(slot, self._loop.time())
+        slot.opened_at, slot.connect_seconds, slot.host_deadline = opened_at, connect_seconds, host_deadline
+        slot.connected_at = self._loop.time()
+        self._arm(slot, slot.connected_at)
         return slot
 
     def park(self, slot: Slot) -> None:
