@@ -150,6 +150,65 @@ async def test_fifty_thousand_collections() -> None:
     assert read_back(lines) == record
 
 
+@pytest.mark.exhaustive
+async def test_a_hundred_thousand_databases() -> None:
+    """A list within the cap of a reply, and ten times what the record keeps: cut, told, in whole lines."""
+    names = tuple(f"n{number:06d}".encode() for number in range(100_000))
+
+    async def talk(channel: ServerConnection) -> None:
+        await raw_list(channel, names)
+
+    record = await asked_of(served(talk), timeouts=USUAL, depth=Depth.DATABASES)
+    exposure = exposure_of(record)
+    assert exposure.database_count == 100_000
+    assert len(exposure.databases) == Limits().databases_kept
+    assert any("90000 of 100000 not kept" in gap for gap in exposure.truncated), exposure.truncated
+    lines = to_lines(record)
+    assert len(lines) == 1 + Limits().databases_kept
+    assert len(lines[0]) <= MAX_OBSERVATION
+    assert read_back(lines) == record
+
+
+@pytest.mark.parametrize("size", [3 * 1024**2, 16 * 1024**2])
+async def test_a_server_whose_one_name_is_megabytes_long(size: int) -> None:
+    """Within the cap of a reply it is cut to what is kept; over it the list proves itself and no more."""
+
+    async def talk(channel: ServerConnection) -> None:
+        await raw_list(channel, (b"x" * size,))
+
+    record = await asked_of(served(talk), timeouts=USUAL)
+    exposure = exposure_of(record)
+    lines = to_lines(record)
+    assert sum(map(len, lines)) < MAX_OBSERVATION
+    if size < Limits().names_reply_bytes:
+        assert len(exposure.databases[0].name) == Limits().name_length
+        assert "not asked" in written(exposure.databases[0].notes)
+    else:
+        assert record.evidence[0].code == "list-truncated"
+        assert any("none of it was kept" in gap for gap in exposure.truncated)
+
+
+TWINS = ("shop", "Shop", "SHOP", "café", "cafe\u0301", "\u212bland", "\u00c5land", "A\u030aland")
+
+
+async def test_names_that_differ_only_in_case_or_by_combining_marks_are_as_many() -> None:
+    """MongoDB itself refuses databases that differ in case alone; what a server says stands all the same."""
+    crowd = tuple(StoredCollection(name=name, count=n, size=100) for n, name in enumerate(TWINS, start=1))
+    profile = Profile(version=V7_0, data=data_set(StoredDatabase(name="twins", collections=crowd)))
+    record = await asked_of(served(Mongod(profile).talk))
+    again = read_back(to_lines(record))
+    assert again == record
+    (found,) = [database for database in exposure_of(again).databases if database.name == "twins"]
+    held = {each.name: each.documents for each in found.collections if not each.name.startswith("system.")}
+    assert held == {name: n for n, name in enumerate(TWINS, start=1)}
+
+    async def talk(channel: ServerConnection) -> None:
+        await raw_list(channel, tuple(name.encode() for name in TWINS))
+
+    listed = read_back(to_lines(await asked_of(served(talk), depth=Depth.VERDICT)))
+    assert {database.name for database in exposure_of(listed).databases} == set(TWINS)
+
+
 async def test_replies_of_48_mb_break_no_cap() -> None:
     """A list of databases is proven by its beginning; one of collections is given up, and that is told."""
     listed = await asked_of(find("list_48mb"), timeouts=USUAL)
