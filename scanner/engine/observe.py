@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from results.line_template import LineTemplate
 from results.record import Endpoint, Observation, Owner, Reason, Timing, Tls, event_id, finding_id
@@ -15,10 +15,10 @@ from scanner.contact import Ending
 from scanner.engine.certificate import read_certificate
 from scanner.engine.response_cache import server_of, start_of
 from scanner.engine.written import Written, said
-from scanner.mongo.facts import Depth, Layer, Limits
+from scanner.mongo.exposure import of_list
+from scanner.mongo.facts import Layer, Limits
 from scanner.mongo.identity import identify
 from scanner.mongo.judge import judge
-from scanner.mongo.metadata import MetadataPlan
 from scanner.mongo.severity import severity as assess
 from scanner.mongo.wire import Opcode
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from scanner.mongo.facts import Facts
     from targets.entries import Entry
     from targets.scope import Scope, Target
+
+
+_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +208,7 @@ def _spoken(talk: Conversation) -> tuple[bool, bool]:
 def _exposure(dialogue: Dialogue) -> Exposure:
     """What the metadata plan gathered; without one, the names that the verdict itself rests on."""
     plan = dialogue.plan
-    if plan is None:
-        plan = MetadataPlan(dialogue.facts, Limits(), Depth.VERDICT)
-    return plan.exposure()
+    return of_list(dialogue.facts, _LIMITS) if plan is None else plan.exposure()
 
 
 def silence(context: RunContext, target: Target, verdict: Verdict, detail: str, wall: float) -> Observation:

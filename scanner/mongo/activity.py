@@ -73,12 +73,8 @@ def newest_id(at: datetime, where: str, clock_there: ServerClock) -> LastWrite:
 
 def from_hello(facts: Facts, there: ServerClock | None = None) -> list[LastWrite]:
     """Methods A and H: what the handshake alone gives away, without a login. `there`: `clock(facts)`."""
-    hello = hello_of(facts)
     there = there or clock(facts)
-    seen = []
-    applied = moment(sub(hello, "lastWrite", "lastWriteDate"))
-    if applied is not None:
-        seen.append(_replica_set(applied, hello, there))
+    seen = _of_set(facts, there)
     started = process_start(facts, there)
     if started is not None:
         seen.append(LastWrite(at=started, method=PROCESS_START))
@@ -111,9 +107,8 @@ def best(
                 doubtful[label] = write
         elif plausible is None or write.at > plausible.at:
             plausible = write
-    ours = from_hello(facts, there)
     ids = [plausible] if plausible is not None else []
-    of_set = [write for write in ours if write.method == REPLICA_SET]  # the start stands with the server
+    of_set = _of_set(facts, there)  # the start stands with the server
     answers = ids + [write for write in of_set if not there.label(write.at)]
     answer = answers[0] if answers else None
     others = [write for write in ids + of_set if write is not answer]
@@ -125,6 +120,13 @@ def hello_of(facts: Facts) -> Document:
     if facts.hello is None or not succeeded(facts.hello):
         return {}
     return facts.hello.document or {}
+
+
+def _of_set(facts: Facts, there: ServerClock) -> list[LastWrite]:
+    """Method A: the last operation of the set, as at most one entry."""
+    hello = hello_of(facts)
+    applied = moment(sub(hello, "lastWrite", "lastWriteDate"))
+    return [] if applied is None else [_replica_set(applied, hello, there)]
 
 
 def _replica_set(at: datetime, hello: Document, there: ServerClock) -> LastWrite:

@@ -4,21 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from results.record import Database, Exposure
-from scanner.mongo import activity, hints, ransom
+from results.record import Exposure
+from scanner.mongo import activity, hints, inventory, ransom
 from scanner.mongo.access import access
 from scanner.mongo.answers import databases as databases_of
 from scanner.mongo.answers import describe
+from scanner.mongo.command_forms import WIRE_3_0, wire_of
 from scanner.mongo.inventory import NOT_TOLD
+from scanner.mongo.values import count, sub
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from results.record import Collection
+    from results.record import Database, LastWrite
     from scanner.mongo.facts import Facts, Limits
     from scanner.mongo.inventory import DatabaseState
 
 LINE = 200  # characters of one line about what is missing
+
+
+def of_list(facts: Facts, limits: Limits) -> Exposure:
+    """What a list of databases alone lays open, where nothing else was asked."""
+    reply = facts.list_databases
+    states, told = inventory.listed(reply, limits)
+    old = 0 < wire_of(facts) < WIRE_3_0
+    for state in states.values():
+        state.preallocated = old
+    return assemble(
+        facts,
+        limits,
+        list(states.values()),
+        listed=told,
+        total_size=count(sub(reply.document, "totalSize")) if reply is not None else None,
+        storage_engine="mmapv1" if old and states else "",
+        gaps=(),
+    )
 
 
 def assemble(
@@ -38,15 +58,9 @@ def assemble(
     """
     there = activity.clock(facts)
     databases = [state.record(limits, there) for state in states]
-    users = [database for database in databases if not database.system]
     hinted, more = hints.find(databases)
-    writes = [
-        collection.last_write
-        for database in databases
-        for collection in database.collections
-        if collection.last_write is not None
-    ]
-    newest, everything = activity.best(writes, facts, there)
+    totals = _Totals(databases)
+    newest, everything = activity.best(totals.writes, facts, there)
     truncated = list(gaps)
     if facts.list_databases is not None and facts.list_databases.truncated_list:
         truncated.insert(0, "the list of databases was longer than a reply may be: none of it was kept")
@@ -54,12 +68,10 @@ def assemble(
         truncated.insert(0, f"the list of databases: not told: {describe(facts.list_databases)}"[:LINE])
     if listed > len(databases):
         truncated.insert(0, f"databases: {listed - len(databases)} of {listed} not kept")
-    noted = sum(1 for database in databases if database.notes)
-    if noted:
-        truncated.append(f"databases with a note about what is missing: {noted}")
-    untold = sum(_is_untold(found) for database in databases for found in database.collections)
-    if untold:
-        truncated.append(f"collections that did not tell all: {untold}")
+    if totals.noted:
+        truncated.append(f"databases with a note about what is missing: {totals.noted}")
+    if totals.untold:
+        truncated.append(f"collections that did not tell all: {totals.untold}")
     if facts.metadata_cut:
         truncated.append(f"the conversation ended early: {facts.metadata_cut}")
     if more:
@@ -71,10 +83,10 @@ def assemble(
         refused=refused,
         databases=databases,
         database_count=listed,
-        collection_count=_collections(users),
-        total_size_bytes=_size(databases, total_size),
-        documents=_total(users, "documents"),
-        index_bytes=_total(users, "index_bytes"),
+        collection_count=totals.collections,
+        total_size_bytes=totals.size(total_size),
+        documents=totals.documents,
+        index_bytes=totals.indexes,
         hint_count=len(hinted) or None,
         last_write=newest,
         activity=everything,
@@ -84,27 +96,46 @@ def assemble(
     )
 
 
-def _is_untold(collection: Collection) -> bool:
-    return any(note.code == NOT_TOLD for note in collection.notes)
+class _Totals:
+    """What databases come to, in one pass over them. Those of the server itself count in no sum."""
 
+    def __init__(self, databases: Sequence[Database]) -> None:
+        self.noted = 0  # databases with a note
+        self.untold = 0  # collections that did not tell all
+        self.collections: int | None = None  # None: nobody asked for any
+        self.documents: int | None = None
+        self.indexes: int | None = None
+        self.writes: list[LastWrite] = []
+        self._size: int | None = None  # bytes of users' databases
+        self._own_size = 0  # bytes of the server's own
+        self._untold_size = False  # a user's database whose size is not known
+        for database in databases:
+            self.noted += bool(database.notes)
+            for collection in database.collections:
+                if collection.last_write is not None:
+                    self.writes.append(collection.last_write)
+                if collection.notes:
+                    self.untold += any(note.code == NOT_TOLD for note in collection.notes)
+            if database.system:
+                self._own_size += database.size_bytes or 0
+            else:
+                self._add(database)
 
-def _collections(databases: Sequence[Database]) -> int | None:
-    """How many collections of users were named; None where none was asked for."""
-    asked = any(database.collections_known or database.collections for database in databases)
-    return sum(len(database.collections) for database in databases) if asked else None
+    def _add(self, database: Database) -> None:
+        size, documents, indexes = database.size_bytes, database.documents, database.index_bytes
+        if size is not None:
+            self._size = (self._size or 0) + size
+        else:
+            self._untold_size = True
+        if documents is not None:
+            self.documents = (self.documents or 0) + documents
+        if indexes is not None:
+            self.indexes = (self.indexes or 0) + indexes
+        if database.collections_known or database.collections:
+            self.collections = (self.collections or 0) + len(database.collections)
 
-
-def _size(databases: Sequence[Database], total: int | None) -> int | None:
-    """Bytes of users' databases. Where one does not tell its own: the server's sum less what is its own."""
-    sizes = [database.size_bytes for database in databases]
-    users = [database for database in databases if not database.system]
-    known = sum(size for size in sizes if size is not None)
-    untold = any(database.size_bytes is None for database in users)
-    if untold and total is not None and total > known:
-        return total - sum(database.size_bytes or 0 for database in databases if database.system)
-    return _total(users, "size_bytes")
-
-
-def _total(databases: Sequence[Database], name: str) -> int | None:
-    known = [value for value in (getattr(database, name) for database in databases) if value is not None]
-    return sum(known) if known else None
+    def size(self, total: int | None) -> int | None:
+        """Bytes of users' databases. Where one does not tell its own: the server's sum less what is its own."""
+        if self._untold_size and total is not None and total > self._own_size + (self._size or 0):
+            return total - self._own_size
+        return self._size

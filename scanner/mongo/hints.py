@@ -11,7 +11,7 @@ from results.record import Database, Hint
 from scanner.mongo.tables import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 HINTS_KEPT = 200
 NAMES_LOOKED_AT = 20_000
@@ -20,6 +20,7 @@ SHORTEST_STEM = 3
 _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _UNDECOMPOSED = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
 _SEPARATORS = re.compile(r"[\W\d_]+")
+_LETTERS = re.compile("[a-z]+")
 
 
 class _Word(NamedTuple):
@@ -30,9 +31,7 @@ class _Word(NamedTuple):
 
 class _Vocabulary(NamedTuple):
     exact: dict[str, _Word]
-    stems: dict[str, _Word]
-    longest_stem: int
-    beginnings: frozenset[str]  # the first letters of every stem
+    stems: dict[str, list[_Word]]  # by their first letters, the longest first
     inside: list[_Word]  # languages that put nothing between words
 
 
@@ -44,26 +43,25 @@ def fold(name: str) -> str:
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
-def tokens(name: str) -> Iterator[str]:
+def tokens(name: str) -> list[str]:
     """The words of a name: split at separators, digits and camel humps, and the whole without separators."""
     parted = name if name.islower() else _CAMEL.sub(" ", name)
-    parts = [fold(part) for part in _SEPARATORS.split(parted) if part]
-    yield from parts
+    if name.isascii():
+        parts = _LETTERS.findall(parted.lower())
+    else:
+        parts = [fold(part) for part in _SEPARATORS.split(parted) if part]
     if len(parts) > 1:
-        yield "".join(parts)
-
-
-def match(name: str) -> list[Hint]:
-    """The listed words in `name`, at most one a category, in the order in which they stand there."""
-    return list(_match(name))
+        parts.append("".join(parts))
+    return parts
 
 
 @lru_cache(NAMES_REMEMBERED)
-def _match(name: str) -> tuple[Hint, ...]:
+def match(name: str) -> tuple[Hint, ...]:
+    """The listed words in `name`, at most one a category, in the order in which they stand there."""
     vocabulary = _vocabulary()
     found: dict[str, Hint] = {}
     for token in tokens(name):
-        hit = vocabulary.exact.get(token) or _stem(vocabulary, token)
+        hit = vocabulary.exact.get(token) or _stem(vocabulary.stems.get(token[:SHORTEST_STEM], ()), token)
         if hit is not None:
             found.setdefault(hit.category, _hint(name, hit))
     if not name.isascii():
@@ -80,36 +78,38 @@ def find(databases: Iterable[Database]) -> tuple[list[Hint], bool]:
     The server's own databases and collections (`system.*`) do not count, nor do empty ones.
     """
     hints: list[Hint] = []
-    names = (named for database in databases if not database.system for named in _names(database))
-    for position, (shown, name) in enumerate(names):
-        if position >= NAMES_LOOKED_AT:
-            return hints, True
-        for hint in match(name):
-            if len(hints) >= HINTS_KEPT:
+    looked_at = 0
+    for database in databases:
+        if database.system:
+            continue
+        names = [] if database.empty or database.documents == 0 else [("", database.name)]
+        if database.collections:
+            within = f"{database.name}."
+            names += [
+                (within, collection.name)
+                for collection in database.collections
+                if collection.documents != 0 and not collection.name.startswith("system.")
+            ]
+        for within, name in names:
+            looked_at += 1
+            if looked_at > NAMES_LOOKED_AT:
                 return hints, True
-            hints.append(Hint(name=shown, word=hint.word, category=hint.category, language=hint.language))
+            for hint in match(name):
+                if len(hints) >= HINTS_KEPT:
+                    return hints, True
+                shown = within + name
+                hints.append(Hint(name=shown, word=hint.word, category=hint.category, language=hint.language))
     return hints, False
-
-
-def _names(database: Database) -> Iterator[tuple[str, str]]:
-    if not (database.empty or database.documents == 0):
-        yield database.name, database.name
-    for collection in database.collections:
-        if not collection.name.startswith("system.") and collection.documents != 0:
-            yield f"{database.name}.{collection.name}", collection.name
 
 
 def _hint(name: str, hit: _Word) -> Hint:
     return Hint(name=name, word=hit.word, category=hit.category, language=hit.language)
 
 
-def _stem(vocabulary: _Vocabulary, token: str) -> _Word | None:
-    if token[:SHORTEST_STEM] not in vocabulary.beginnings:  # of ten words hardly one goes on
-        return None
-    for length in range(min(len(token), vocabulary.longest_stem), SHORTEST_STEM - 1, -1):
-        hit = vocabulary.stems.get(token[:length])
-        if hit is not None:
-            return hit
+def _stem(stems: Iterable[_Word], token: str) -> _Word | None:
+    for stem in stems:
+        if token.startswith(stem.word):
+            return stem
     return None
 
 
@@ -128,5 +128,7 @@ def _vocabulary() -> _Vocabulary:
                 stems.setdefault(word.word, word)
             else:
                 exact.setdefault(word.word, word)
-    beginnings = frozenset(stem[:SHORTEST_STEM] for stem in stems)
-    return _Vocabulary(exact, stems, max(map(len, stems)), beginnings, inside)
+    by_beginning: dict[str, list[_Word]] = {}
+    for word in sorted(stems.values(), key=lambda word: -len(word.word)):
+        by_beginning.setdefault(word.word[:SHORTEST_STEM], []).append(word)
+    return _Vocabulary(exact, by_beginning, inside)

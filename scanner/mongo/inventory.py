@@ -121,6 +121,19 @@ class DatabaseState:
         return self.empty is True and not self.documents and not self.collections
 
     @property
+    def listed_only(self) -> bool:
+        """True while nothing is known but a size and whether it is empty: nobody asked for more."""
+        return not (
+            self.names_known
+            or self.documents is not None
+            or self.collections
+            or self.stats_size is not None
+            or self.indexes is not None
+            or self.shards
+            or self.notes
+        )
+
+    @property
     def names_contradicted(self) -> bool:
         """An empty list of collections, where something else says that there are some."""
         if not self.names_known or self.collections or self.told_empty:
@@ -130,10 +143,10 @@ class DatabaseState:
 
     def _documents(self) -> int | None:
         """Documents; zero only where the server does not say elsewhere that the database is not empty."""
-        counts = [found.documents for found in self.collections.values() if found.type == "collection"]
-        known = [number for number in counts if number is not None]
         if self.documents or self.told_empty:
             return self.documents
+        counts = [found.documents for found in self.collections.values() if found.type == "collection"]
+        known = [number for number in counts if number is not None]
         some = bool(self.collections or self.stats_collections or self.preallocated)
         if self.documents == 0 and not any(known) and (some or self.empty is not False):
             return 0
@@ -146,34 +159,38 @@ class DatabaseState:
             return told
         return 0 if 0 in (self.listed_size, self.stats_size) and documents == 0 else None
 
-    def _gridfs(self) -> list[str]:
+    def _gridfs(self, limits: Limits) -> list[str]:
         """Buckets of files: names that stand with `.files` and `.chunks` behind them."""
-        buckets = (name.removesuffix(".files") for name in self.collections if name.endswith(".files"))
+        buckets = [name.removesuffix(".files") for name in self.collections if name.endswith(".files")]
         found = sorted(name for name in buckets if name and f"{name}.chunks" in self.collections)
-        return found[:BUCKETS_KEPT]
+        return [clean_name(bucket, limits.name_length)[0] for bucket in found[:BUCKETS_KEPT]]
 
     def record(self, limits: Limits, clock: ServerClock) -> Database:
         """The database as it stands in the record; collections in the order of their names."""
         name, cut = clean_name(self.sent, limits.name_length)
-        documents = self._documents()
-        if self.names_contradicted:
+        system = self.sent in SYSTEM_DATABASES
+        if self.listed_only:
+            size = self.listed_size or None
+            return Database(name=name, name_hex=cut, size_bytes=size, system=system, empty=self.empty)
+        documents, contradicted = self._documents(), self.names_contradicted
+        if contradicted:
             self.add_note(NOT_TOLD, "names of collections: none came, and the database is not empty")
         if documents is None and self.documents == 0:
             self.add_note(NOT_TOLD, "counts: nothing was counted, and the database is said not to be empty")
+        empty = self.empty if self.empty is not True or self.told_empty else None
+        collections = self.collections
         return Database(
             name=name,
             name_hex=cut,
             size_bytes=self.size(documents),
             documents=documents,
             index_bytes=self.indexes,
-            system=self.system,
-            empty=self.empty if self.empty is not True or self.told_empty else None,
+            system=system,
+            empty=empty,
             shards=self.shards,
-            gridfs=[clean_name(bucket, limits.name_length)[0] for bucket in self._gridfs()],
-            collections=[
-                self.collections[key].record(name, limits, clock) for key in sorted(self.collections)
-            ],
-            collections_known=self.names_known and not self.names_contradicted,
+            gridfs=self._gridfs(limits) if collections else [],
+            collections=[collections[key].record(name, limits, clock) for key in sorted(collections)],
+            collections_known=self.names_known and not contradicted,
             notes=list(self.notes),
         )
 
@@ -198,17 +215,22 @@ def in_order(names: Iterable[str]) -> list[str]:
     every = list(names)
     if len(every) > RANKED_BY_MEANING:
         return by_name(every)
-
-    def rank(name: str) -> tuple[bool, bool, str]:
-        own = name in SYSTEM_DATABASES or name.startswith("system.")
-        return own, not tells(name), name
-
-    return sorted(every, key=rank)
+    own: list[str] = []
+    telling: list[str] = []
+    others: list[str] = []
+    for name in every:
+        if name in SYSTEM_DATABASES or name.startswith("system."):
+            own.append(name)
+        else:
+            (telling if tells(name) else others).append(name)
+    own.sort(key=lambda name: (not tells(name), name))
+    return [*sorted(telling), *sorted(others), *own]
 
 
 def tells(name: str, *, note: bool = True) -> bool:
     """True for a name that stands in the lists of hints, or with `note` in those of ransom notes."""
-    return (note and is_listed(name[:256])) or bool(match(name[:256]))
+    looked_at = name[:256]
+    return (note and is_listed(looked_at)) or bool(match(looked_at))
 
 
 def read_size(state: DatabaseState, entry: Document) -> None:

@@ -33,6 +33,9 @@ _ORDER = {"S": 3, "M": 2, "W": 1, "second": 0, "marker": 0}
 _NOTES = frozenset({"S", "M", "W"})  # strengths of notes; the others are marks, and what stands beside notes
 _LETTER, _FIGURE = re.compile("[a-z]"), re.compile("[0-9]")
 _READINGS = tuple(str.maketrans("013457", letters) for letters in ("oieast", "oleast"))
+_EITHER = str.maketrans(
+    {"o": "[o0]", "i": "[i1]", "l": "[l1]", "e": "[e3]", "a": "[a4]", "s": "[s5]", "t": "[t7]"}
+)
 
 
 class _Entry(NamedTuple):
@@ -59,7 +62,7 @@ class _Suspect:
 
 def fold(name: str) -> str:
     """A name as the table compares it: case-folded, runs of `_`, `-`, `.` and space as one `_`."""
-    return _RUNS.sub("_", name.casefold()).strip("_")
+    return "_".join(name.casefold().replace("_", " ").replace("-", " ").replace(".", " ").split())
 
 
 def judge(databases: Sequence[Database], storage_engine: str = "", *, complete: bool = True) -> Ransom:
@@ -69,6 +72,8 @@ def judge(databases: Sequence[Database], storage_engine: str = "", *, complete: 
     when one does, None when that is not known. `complete`: these are all the databases that were listed.
     """
     users = [database for database in databases if not database.system]
+    if not any(map(_has_listed_name, users)):
+        return NO_RANSOM
     suspects = [suspect for database in users for suspect in _suspects(database)]
     suspects.sort(key=lambda suspect: -_ORDER[suspect.strength])
     del suspects[SUSPECTS_WEIGHED:]
@@ -98,6 +103,13 @@ def judge(databases: Sequence[Database], storage_engine: str = "", *, complete: 
 def is_listed(name: str) -> bool:
     """True for a name, of a database or a collection, that the table knows in any strength."""
     return _entry(name, "database") is not None or _entry(name, "collection") is not None
+
+
+def _has_listed_name(database: Database) -> bool:
+    """Whether any name in it may be in the table; of many databases hardly one has such a name."""
+    if _may_match(database.name):
+        return True
+    return bool(database.collections) and any(_may_match(found.name) for found in _own(database))
 
 
 def _suspects(database: Database) -> Iterator[_Suspect]:
@@ -238,12 +250,17 @@ def _entry(name: str, within: str) -> _Entry | None:
 @lru_cache(NAMES_REMEMBERED)
 def _may_match(name: str) -> bool:
     """Whether any row matches, wherever the name stands: of thousands hardly one does."""
-    folded, known, shape = fold(name), _table(), _any_shape()
-    if folded in known or shape.match(folded):
+    folded, known = fold(name), _table()
+    if folded in known:
         return True
-    if not _FIGURE.search(folded):
-        return False
-    return any(form in known or shape.match(form) for form in map(folded.translate, _READINGS))
+    read = folded.replace("0", "o").replace("3", "e").replace("4", "a").replace("5", "s").replace("7", "t")
+    if read != folded or "1" in read:
+        forms = folded, read.replace("1", "i"), read.replace("1", "l")
+        if forms[1] in known or forms[2] in known:
+            return True
+    else:
+        forms = (folded,)
+    return bool(_fragments().search(folded)) and any(map(_any_shape().match, forms))
 
 
 @lru_cache(NAMES_REMEMBERED)
@@ -281,6 +298,16 @@ def _table() -> dict[str, list[_Entry]]:
 @cache
 def _any_shape() -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern.pattern})" for pattern, _ in _shapes()))
+
+
+@cache
+def _fragments() -> re.Pattern[str]:
+    """What stands in every name of a shape, whichever of its letters are written as figures."""
+    found: list[str] = []
+    for row in table("ransom_names")["name"]:
+        if row.get("match", "exact") != "exact":
+            found += row.get("holds") or [_RUNS.sub("_", row["name"].casefold())]
+    return re.compile("|".join(fragment.translate(_EITHER) for fragment in found))
 
 
 @cache

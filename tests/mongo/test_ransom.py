@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import string
+
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from results.record import Collection, Database
 from scanner.mongo.ransom import fold, is_listed, judge
@@ -34,6 +39,26 @@ def exact(strength: str) -> list[str]:
 def test_the_table_has_at_least_sixty_names() -> None:
     rows = table("ransom_names")["name"]
     assert len({fold(row["name"]) for row in rows if not row.get("variant")}) >= 60
+
+
+@pytest.mark.parametrize(
+    "pattern", [row["name"] for row in table("ransom_names")["name"] if row.get("match") == "pattern"]
+)
+@given(data=st.data())
+@settings(max_examples=30)
+def test_whatever_a_pattern_matches_is_listed(pattern: str, data: st.DataObject) -> None:
+    letters = st.sampled_from(string.ascii_lowercase + string.digits + "_")
+    name = data.draw(st.from_regex(pattern, fullmatch=True, alphabet=letters))
+    assume(re.match(pattern, fold(name)))
+    assert is_listed(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Me0w", "abc-m30w", "H0W_T0_RE5TORE_my_app", "H4cked-by-me", "Y0UR DB i5 backed up at our servers now"],
+)
+def test_figures_for_letters_hide_no_shape(name: str) -> None:
+    assert is_listed(name)
 
 
 @pytest.mark.parametrize("name", exact("S"))
