@@ -135,7 +135,7 @@ class _Totals:
             self.collections = (self.collections or 0) + len(database.collections)
 
     def size(self, total: int | None) -> int | None:
-        """Bytes of users' databases. Where one does not tell its own: the server's sum less what is its own."""
+        """Bytes of users' databases. Where one does not tell: the server's sum less what is its own."""
         if self._untold_size and total is not None and total > self._own_size + (self._size or 0):
             return total - self._own_size
         return self._size

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from results.record import Build, Server, Vulnerabilities
 from scanner.mongo import activity, advisories, lookalikes
-from scanner.mongo.answers import succeeded
+from scanner.mongo.builds import ByBuild
 from scanner.mongo.values import clean_name, count, number, sub, text
 
 if TYPE_CHECKING:
@@ -30,37 +30,44 @@ def identify(facts: Facts, *, is_open: bool) -> Server:
     product = lookalikes.recognise(facts)
     hello = activity.hello_of(facts)
     there = activity.clock(facts)
-    build = _build(facts)
-    version, source = _version(build, facts)
-    parsed = advisories.parse(version) if source == "buildInfo" else None
+    build = _ABOUT_BUILD(facts.build_info)
     row = advisories.of_wire(facts.max_wire_version) if hello else None
+    version, source = build.version, "buildInfo"
+    if not version:
+        version, source = _version_of_wire(row) if hello else ("", "")
+    parsed = build.parsed
     series = parsed.series if parsed is not None else row.series if row is not None else ""
-    genuine = product.name == lookalikes.MONGODB
+    known = product.name in lookalikes.GENUINE
+    role = topology(hello)
     today = facts.observed_at.date() if facts.observed_at is not None else None
     return Server(
         product=product.name,
         product_evidence=product.evidence,
         version=version,
         version_source=source,
-        topology=topology(hello),
+        topology=role,
         set_name=text(hello.get("setName"), 128),
         hosts=_members(hello.get("hosts")),
         passives=_members(hello.get("passives")),
         arbiters=_members(hello.get("arbiters")),
         me=clean_name(hello.get("me"), HOST_LENGTH)[0],
         primary=clean_name(hello.get("primary"), HOST_LENGTH)[0],
-        shard=True if "$configServerState" in hello and topology(hello) != "mongos" else None,
+        shard=True if "$configServerState" in hello and role != "mongos" else None,
         compressors=_texts(hello.get("compression")),
-        build=_built(build) if build else None,
+        build=build.record,
         min_wire_version=facts.min_wire_version,
         max_wire_version=facts.max_wire_version,
-        modules=_texts(build.get("modules")),
-        storage_engine=_storage_engine(build, parsed) if product.name in lookalikes.GENUINE else "",
+        modules=build.modules,
+        storage_engine=build.storage_engine if known else "",
         started_at=activity.process_start(facts, there),
         clock_skew_seconds=there.skew_seconds,
         honeypot_suspected=product.honeypot,
-        vulnerabilities=_vulnerabilities(facts, product.name, parsed, series, is_open=is_open),
-        end_of_life=advisories.end_of_life(series, today) if genuine and series else None,
+        vulnerabilities=_vulnerabilities(facts, product.name, parsed, series, is_open=is_open)
+        if known and series
+        else None,
+        end_of_life=advisories.end_of_life(series, today)
+        if product.name == lookalikes.MONGODB and series
+        else None,
     )
 
 
@@ -85,19 +92,29 @@ def topology(hello: Document) -> str:
     return "arbiter" if hello.get("arbiterOnly") is True else "recovering"
 
 
-def _build(facts: Facts) -> Document:
-    if facts.build_info is None or not succeeded(facts.build_info):
-        return {}
-    return facts.build_info.document or {}
+class _AboutBuild(NamedTuple):
+    """What buildInfo says. `storage_engine` is that of MongoDB's own source."""
+
+    version: str
+    parsed: advisories.Version | None
+    record: Build | None
+    modules: list[str]
+    storage_engine: str
 
 
-def _version(build: Document, facts: Facts) -> tuple[str, str]:
-    claimed = text(build.get("version"), VERSION_LENGTH)
-    if claimed:
-        return claimed, "buildInfo"
-    if not activity.hello_of(facts):
-        return "", ""
-    row = advisories.of_wire(facts.max_wire_version)
+def _about(build: Document) -> _AboutBuild:
+    version = text(build.get("version"), VERSION_LENGTH)
+    parsed = advisories.parse(version)
+    return _AboutBuild(
+        version,
+        parsed,
+        _built(build) if build else None,
+        _texts(build.get("modules")),
+        _storage_engine(build, parsed),
+    )
+
+
+def _version_of_wire(row: advisories.WireRow | None) -> tuple[str, str]:
     if row is None:
         newest = advisories.newest_series()
         return f"newer than {newest}", "maxWireVersion"
@@ -144,8 +161,6 @@ def _storage_engine(build: Document, version: advisories.Version | None) -> str:
 def _vulnerabilities(
     facts: Facts, product: str, version: advisories.Version | None, series: str, *, is_open: bool
 ) -> Vulnerabilities | None:
-    if product not in lookalikes.GENUINE or not series:
-        return None
     hello = activity.hello_of(facts)
     situation = advisories.Situation(
         open=is_open,
@@ -156,3 +171,6 @@ def _vulnerabilities(
     if version is None:
         return advisories.possible(series, situation)
     return advisories.matching(version, situation, check_vendor=product == lookalikes.PERCONA)
+
+
+_ABOUT_BUILD = ByBuild(_about)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from scanner.mongo import advisories
-from scanner.mongo.answers import succeeded
+from scanner.mongo.answers import databases, succeeded
+from scanner.mongo.builds import ByBuild
 from scanner.mongo.values import moment, number, sub, text
 
 if TYPE_CHECKING:
@@ -33,6 +35,10 @@ _GIT_VERSION = re.compile(r"[0-9a-f]+|nogitversion|unknown|none|not a git reposi
 _HONEYPOT_MESSAGE_BYTES = 64 * 1024 * 1024
 _OP_QUERY_REFUSED_SINCE = 14  # maxWireVersion of 5.1
 _HELLO_OK_SINCE = (5, 0)
+_WIRE_3_6 = 6
+_MINDSDB = frozenset({"ismaster", "minWireVersion", "maxWireVersion", "ok"})
+_ONLY_OTHERS = frozenset({"iscryptd", "internal", "_t", "version"})  # fields that no hello of MongoDB has
+_SETS_OF_OTHERS = ("secantus", "globaldb")
 _FIRST_DERIVED_WIRE = 26
 
 
@@ -63,17 +69,83 @@ class Product:
 
 def recognise(facts: Facts) -> Product:
     """The product by its tells, with the evidence for each; `mongodb` when nothing speaks against it."""
+    if _is_ordinary(facts):
+        return _ORDINARY
     basis = (
         *map(id, (facts.hello, facts.build_info, facts.list_databases)),
         *(len(facts.attempts), len(facts.inventions), facts.answers_out_of_kind),
     )
     if facts.recognised is None or facts.recognised[0] != basis:
-        facts.recognised = basis, _recognise(_signs(facts))
+        facts.recognised = basis, recognise_by_rules(facts)
     found: Product = facts.recognised[1]
     return found
 
 
-def _recognise(signs: Signs) -> Product:
+def _is_ordinary(facts: Facts) -> bool:
+    """True where a glance shows that no rule below has anything to say, as of nearly all servers.
+
+    It looks at whatever a rule looks at, and leaves to the rules what is not as usual.
+    """
+    if facts.inventions or facts.answers_out_of_kind or not succeeded(facts.hello):
+        return False
+    if len(facts.attempts) != 1 or facts.attempts[0].tls is not None:
+        return False
+    listing = facts.list_databases
+    wire = facts.max_wire_version or 0
+    if succeeded(listing) and (
+        not databases(listing)
+        or (listing is not None and listing.by == "OP_REPLY" and wire >= _OP_QUERY_REFUSED_SINCE)
+    ):
+        return False
+    build = _BUILD_TELLS(facts.build_info)
+    if build.odd or _disagree(build.version, facts.max_wire_version):
+        return False
+    assert facts.hello is not None
+    hello = facts.hello.document or {}
+    return (
+        _ONLY_OTHERS.isdisjoint(hello)
+        and len(hello) != len(_MINDSDB)
+        and (hello.get("helloOk") is True or facts.hello.command == "hello" or not build.offered_hello)
+        and ("setName" not in hello or _is_ordinary_set(hello))
+        and ("localTime" not in hello or moment(hello["localTime"]) is not None)
+        and hello.get("maxMessageSizeBytes") != _HONEYPOT_MESSAGE_BYTES
+        and (wire < _WIRE_3_6 or hello.get("maxWriteBatchSize") != _BATCH_BEFORE_3_6)
+    )
+
+
+def _is_ordinary_set(hello: Document) -> bool:
+    if hello["setName"] in _SETS_OF_OTHERS or (
+        isinstance(hello.get("ok"), int) and "$clusterTime" not in hello
+    ):
+        return False
+    hosts = hello.get("hosts")
+    named = [*(hosts if isinstance(hosts, list) else ()), hello.get("me"), hello.get("primary")]
+    return not any(isinstance(host, str) and (".azure." in host or ".amazonaws." in host) for host in named)
+
+
+class _BuildTells(NamedTuple):
+    """What buildInfo alone says. `odd`: some rule has something to say of it."""
+
+    odd: bool
+    version: advisories.Version | None
+    offered_hello: bool  # of this version, hello says helloOk
+
+
+def _tells_of(build: Document) -> _BuildTells:
+    signs = Signs(
+        {}, build, {}, "", b"", None, remote=True, inventions=frozenset(), out_of_kind=False, by_hello=False
+    )
+    version = advisories.parse(text(build.get("version")))
+    return _BuildTells(
+        any(rule(signs) is not None for rule in _STRONG) or any(_weak(signs)),
+        version,
+        version is not None and version.key[:2] >= _HELLO_OK_SINCE,
+    )
+
+
+def recognise_by_rules(facts: Facts) -> Product:
+    """What `recognise` gives, by every rule."""
+    signs = _signs(facts)
     for rule in _STRONG:
         found = rule(signs)
         if found is not None:
@@ -180,7 +252,7 @@ def _amazon(signs: Signs) -> Found:
 
 
 def _mindsdb(signs: Signs) -> Found:
-    if signs.hello and set(signs.hello) == {"ismaster", "minWireVersion", "maxWireVersion", "ok"}:
+    if signs.hello.keys() == _MINDSDB:
         return "mindsdb", "isMaster has four fields and no limits", False
     return None
 
@@ -226,12 +298,12 @@ def _contradictions(signs: Signs) -> Iterator[str]:
         yield f"listDatabases is answered by the handshake's document, {_TRAP}"
     elif signs.listing and not isinstance(signs.listing.get("databases"), list):
         yield f"listDatabases says ok without a list, {_TRAP}"
-    if _wire_disagrees(signs):
+    if signs.hello and _disagree(advisories.parse(text(signs.build.get("version"))), signs.wire):
         yield f"version {text(signs.build.get('version'), 40)} does not go with maxWireVersion {signs.wire}"
     wire = signs.wire or 0
     if wire >= _OP_QUERY_REFUSED_SINCE and signs.listing and signs.listed_by == "OP_REPLY":
         yield "listDatabases is answered over OP_QUERY, which MongoDB refuses since 5.1"
-    if wire >= 6 and number(signs.hello.get("maxWriteBatchSize")) == _BATCH_BEFORE_3_6:
+    if wire >= _WIRE_3_6 and number(signs.hello.get("maxWriteBatchSize")) == _BATCH_BEFORE_3_6:
         yield "maxWriteBatchSize is 1000, as before 3.6, with a newer wire version"
 
 
@@ -280,23 +352,19 @@ def invented(answers: Iterable[Document]) -> set[str]:
     return set()
 
 
-def _wire_disagrees(signs: Signs) -> bool:
+@lru_cache(advisories.REMEMBERED)
+def _disagree(version: advisories.Version | None, wire: int | None) -> bool:
     """True when version and wire version cannot come from one server. Development builds may be one off."""
-    version = advisories.parse(text(signs.build.get("version")))
-    row = advisories.of_wire(signs.wire)
-    if version is None or row is None or not signs.hello:
+    row = advisories.of_wire(wire)
+    if version is None or row is None:
         return False
     if row.open_below:
         return version.key[:2] >= (2, 6)
     if row.series == version.series:
         return False
-    near = (
-        version.prerelease
-        or version.derived
-        or _development(version)
-        or (signs.wire or 0) >= _FIRST_DERIVED_WIRE
-    )
-    neighbours = {advisories.of_wire(wire) for wire in ((signs.wire or 0) - 1, (signs.wire or 0) + 1)}
+    told = wire or 0
+    near = version.prerelease or version.derived or _development(version) or told >= _FIRST_DERIVED_WIRE
+    neighbours = {advisories.of_wire(wire) for wire in (told - 1, told + 1)}
     around = {other.series for other in neighbours if other is not None} | {row.series}
     return not (near and (version.series in around or _development(version)))
 
@@ -314,3 +382,7 @@ def _host(signs: Signs, *endings: str) -> str:
         if name.endswith(endings):
             return name
     return ""
+
+
+_ORDINARY = Product()
+_BUILD_TELLS = ByBuild(_tells_of)

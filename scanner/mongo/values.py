@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
+from bson.tz_util import utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ def moment(value: object) -> datetime | None:
             return None
     if not isinstance(value, datetime):
         return None
-    if value.tzinfo is None:
+    if value.tzinfo is None or value.tzinfo is utc:  # the decoder's own
         return value.replace(tzinfo=UTC)
     try:
         return value.astimezone(UTC)
