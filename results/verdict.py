@@ -26,7 +26,7 @@ class Verdict(StrEnum):
     @property
     def is_open(self) -> bool:
         """True when the server answered a privileged question without a password."""
-        return self in (Verdict.OPEN, Verdict.OPEN_NO_DATA)
+        return self is Verdict.OPEN or self is Verdict.OPEN_NO_DATA
 
     @property
     def is_connection_outcome(self) -> bool:

@@ -133,9 +133,9 @@ def outcome_of(reply: Reply | None) -> Outcome | None:
     """What a reply's document says, looked at once; None without one."""
     if reply is None or reply.document is None:
         return None
-    if reply.outcome is None:
-        reply.outcome = outcome(reply.document)
-    found: Outcome = reply.outcome
+    found: Outcome | None = reply.outcome
+    if found is None:
+        found = reply.outcome = outcome(reply.document)
     return found
 
 
@@ -220,18 +220,21 @@ def _short(value: object) -> str:
 
 def databases(reply: Reply | None) -> list[Document] | None:
     """The listed databases, or None when the reply is no success or lists anything else."""
-    if not succeeded(reply):
+    if reply is None:
         return None
-    assert reply is not None
-    assert reply.document is not None
     if reply.entries is None:
+        if reply.document is None or not succeeded(reply):
+            return None
         listed = reply.document.get("databases")
-        reply.entries = listed if isinstance(listed, list) and all(map(_is_named, listed)) else False
+        reply.entries = listed if isinstance(listed, list) and _are_named(listed) else False
     return None if reply.entries is False else reply.entries
 
 
-def _is_named(entry: object) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("name"), str)
+def _are_named(entries: list[Any]) -> bool:
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            return False
+    return True
 
 
 def first_batch(document: Document) -> list[Any] | None:
@@ -295,4 +298,5 @@ def is_handshake(reply: Reply | None) -> bool:
         return False
     assert reply is not None
     assert reply.document is not None
-    return any(key in reply.document for key in ("ismaster", "isWritablePrimary", "maxWireVersion"))
+    document = reply.document
+    return "maxWireVersion" in document or "ismaster" in document or "isWritablePrimary" in document

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from results.record import Database, LastWrite
+    from scanner.mongo.activity import ServerClock
     from scanner.mongo.facts import Facts, Limits
     from scanner.mongo.inventory import DatabaseState
 
@@ -25,18 +26,16 @@ LINE = 200  # characters of one line about what is missing
 
 def of_list(facts: Facts, limits: Limits) -> Exposure:
     """What a list of databases alone lays open, where nothing else was asked."""
-    reply = facts.list_databases
-    states, told = inventory.listed(reply, limits)
+    reply, there = facts.list_databases, activity.clock(facts)
     old = 0 < wire_of(facts) < WIRE_3_0
-    for state in states.values():
-        state.preallocated = old
-    return assemble(
+    databases, told = inventory.records(reply, limits, there, preallocated=old)
+    return _put_together(
         facts,
-        limits,
-        list(states.values()),
+        there,
+        databases,
         listed=told,
         total_size=count(sub(reply.document, "totalSize")) if reply is not None else None,
-        storage_engine="mmapv1" if old and states else "",
+        storage_engine="mmapv1" if databases and old else "",
         gaps=(),
     )
 
@@ -57,7 +56,27 @@ def assemble(
     what the plan knows it did not ask.
     """
     there = activity.clock(facts)
-    databases = [state.record(limits, there) for state in states]
+    return _put_together(
+        facts,
+        there,
+        [state.record(limits, there) for state in states],
+        listed=listed,
+        total_size=total_size,
+        storage_engine=storage_engine,
+        gaps=gaps,
+    )
+
+
+def _put_together(
+    facts: Facts,
+    there: ServerClock,
+    databases: list[Database],
+    *,
+    listed: int,
+    total_size: int | None,
+    storage_engine: str,
+    gaps: Sequence[str],
+) -> Exposure:
     hinted, more = hints.find(databases)
     totals = _Totals(databases)
     newest, everything = activity.best(totals.writes, facts, there)

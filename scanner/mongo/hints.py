@@ -59,11 +59,18 @@ def tokens(name: str) -> list[str]:
 def match(name: str) -> tuple[Hint, ...]:
     """The listed words in `name`, at most one a category, in the order in which they stand there."""
     vocabulary = _vocabulary()
+    exact, stems = vocabulary.exact, vocabulary.stems
     found: dict[str, Hint] = {}
     for token in tokens(name):
-        hit = vocabulary.exact.get(token) or _stem(vocabulary.stems.get(token[:SHORTEST_STEM], ()), token)
-        if hit is not None:
-            found.setdefault(hit.category, _hint(name, hit))
+        hit = exact.get(token)
+        if hit is None:
+            for stem in stems.get(token[:SHORTEST_STEM], ()):
+                if token.startswith(stem.word):
+                    hit = stem
+                    break
+            else:
+                continue
+        found.setdefault(hit.category, _hint(name, hit))
     if not name.isascii():
         folded = fold(name)
         for hit in vocabulary.inside:
@@ -104,13 +111,6 @@ def find(databases: Iterable[Database]) -> tuple[list[Hint], bool]:
 
 def _hint(name: str, hit: _Word) -> Hint:
     return Hint(name=name, word=hit.word, category=hit.category, language=hit.language)
-
-
-def _stem(stems: Iterable[_Word], token: str) -> _Word | None:
-    for stem in stems:
-        if token.startswith(stem.word):
-            return stem
-    return None
 
 
 @cache

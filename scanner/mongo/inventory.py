@@ -121,19 +121,6 @@ class DatabaseState:
         return self.empty is True and not self.documents and not self.collections
 
     @property
-    def listed_only(self) -> bool:
-        """True while nothing is known but a size and whether it is empty: nobody asked for more."""
-        return not (
-            self.names_known
-            or self.documents is not None
-            or self.collections
-            or self.stats_size is not None
-            or self.indexes is not None
-            or self.shards
-            or self.notes
-        )
-
-    @property
     def names_contradicted(self) -> bool:
         """An empty list of collections, where something else says that there are some."""
         if not self.names_known or self.collections or self.told_empty:
@@ -168,10 +155,6 @@ class DatabaseState:
     def record(self, limits: Limits, clock: ServerClock) -> Database:
         """The database as it stands in the record; collections in the order of their names."""
         name, cut = clean_name(self.sent, limits.name_length)
-        system = self.sent in SYSTEM_DATABASES
-        if self.listed_only:
-            size = self.listed_size or None
-            return Database(name=name, name_hex=cut, size_bytes=size, system=system, empty=self.empty)
         documents, contradicted = self._documents(), self.names_contradicted
         if contradicted:
             self.add_note(NOT_TOLD, "names of collections: none came, and the database is not empty")
@@ -185,7 +168,7 @@ class DatabaseState:
             size_bytes=self.size(documents),
             documents=documents,
             index_bytes=self.indexes,
-            system=system,
+            system=self.system,
             empty=empty,
             shards=self.shards,
             gridfs=self._gridfs(limits) if collections else [],
@@ -208,6 +191,34 @@ def listed(reply: Reply | None, limits: Limits) -> tuple[dict[str, DatabaseState
     names = in_order(found)
     told = max(len(found), reply.listed if reply is not None else 0)
     return {name: found[name] for name in names[: limits.databases_kept]}, told
+
+
+def records(
+    reply: Reply | None, limits: Limits, clock: ServerClock, *, preallocated: bool
+) -> tuple[list[Database], int]:
+    """The databases of a listDatabases reply as they stand in the record, where that reply is all that is
+    known of them: in the order of `listed`, and with its number."""
+    entries = databases(reply) or []
+    found = {entry["name"]: entry for entry in entries}
+    if len(found) < len(entries):  # a name twice: what the entries say is put together
+        states, told = listed(reply, limits)
+        for state in states.values():
+            state.preallocated = preallocated
+        return [state.record(limits, clock) for state in states.values()], told
+    told = max(len(found), reply.listed if reply is not None else 0)
+    names = in_order(found)[: limits.databases_kept]
+    return [_record_listed(found[name], limits, clock) for name in names], told
+
+
+def _record_listed(entry: Document, limits: Limits, clock: ServerClock) -> Database:
+    sent = entry["name"]
+    if entry.get("empty") is not False or "shards" in entry:
+        state = DatabaseState(sent)
+        read_size(state, entry)
+        return state.record(limits, clock)
+    name, cut = clean_name(sent, limits.name_length)
+    size = count(entry.get("sizeOnDisk")) or None
+    return Database(name=name, name_hex=cut, size_bytes=size, system=sent in SYSTEM_DATABASES, empty=False)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

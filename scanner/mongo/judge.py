@@ -29,7 +29,7 @@ from scanner.mongo.banners import recognise
 from scanner.mongo.console import Console
 from scanner.mongo.console import recognise as recognise_console
 from scanner.mongo.facts import Attempt, Facts, Layer, Reply
-from scanner.mongo.notes import NOTES
+from scanner.mongo.notes import notes, notes_by_table
 from scanner.mongo.values import count
 
 if TYPE_CHECKING:
@@ -55,11 +55,27 @@ class Rule(NamedTuple):
 
 
 def judge(facts: Facts) -> Judgement:
-    """The verdict of the first rule that applies, with its evidence and whatever qualifies it."""
+    """The verdict of the first rule that applies, with its evidence and whatever qualifies it.
+
+    A success with a list of databases goes past all rules before the two that speak of one: they want an
+    error, an `ok` that is none, or a success without a list.
+    """
+    reply = facts.list_databases
+    if databases(reply) and reply is not None and not reply.truncated_list:
+        rule = _HOLDS_NO_DATA if _holds_no_data(facts) else _LISTS
+        return Judgement(
+            rule.verdict, [Reason(code=rule.name, detail=_say_listed(facts)), *notes(facts, rule.verdict)]
+        )
+    return judge_by_table(facts)
+
+
+def judge_by_table(facts: Facts) -> Judgement:
+    """What `judge` says, by every rule."""
     rule = next(rule for rule in RULES if rule.applies(facts))
-    evidence = [Reason(code=rule.name, detail=rule.detail(facts))]
-    evidence += [note for says in NOTES if (note := says(facts, rule.verdict)) is not None]
-    return Judgement(rule.verdict, evidence)
+    return Judgement(
+        rule.verdict,
+        [Reason(code=rule.name, detail=rule.detail(facts)), *notes_by_table(facts, rule.verdict)],
+    )
 
 
 # What the privileged question was answered.
@@ -219,8 +235,10 @@ def _say_list(facts: Facts) -> str:
 
 
 def _say_listed(facts: Facts) -> str:
-    reply = facts.list_databases if databases(facts.list_databases) else facts.confirm_list
-    count = max(len(databases(reply) or []), reply.listed if reply else 0)
+    reply, entries = facts.list_databases, databases(facts.list_databases)
+    if not entries:
+        reply, entries = facts.confirm_list, databases(facts.confirm_list) or []
+    count = max(len(entries), reply.listed if reply else 0)
     by = reply.by if reply else ""
     return f"listDatabases by {by}: {count} database{'' if count == 1 else 's'}"
 
@@ -252,6 +270,10 @@ def _no_detail(_: Facts) -> str:
     return ""
 
 
+_HOLDS_NO_DATA = Rule(
+    "no-data-member", lambda f: _listed(f) and _holds_no_data(f), Verdict.OPEN_NO_DATA, _say_listed
+)
+_LISTS = Rule("databases-listed", _listed, Verdict.OPEN, _say_listed)
 RULES: tuple[Rule, ...] = (
     Rule("contradiction", _contradicts, Verdict.UNKNOWN, _no_detail),
     Rule("untrusted-ok", _odd_ok, Verdict.UNKNOWN, _say_list),
@@ -285,8 +307,8 @@ RULES: tuple[Rule, ...] = (
         Verdict.OPEN,
         _no_detail,
     ),
-    Rule("no-data-member", lambda f: _listed(f) and _holds_no_data(f), Verdict.OPEN_NO_DATA, _say_listed),
-    Rule("databases-listed", _listed, Verdict.OPEN, _say_listed),
+    _HOLDS_NO_DATA,
+    _LISTS,
     Rule("localhost-exception", _privilege_refused, Verdict.AUTH_REQUIRED, _say_privilege),
     Rule(
         "empty-but-privileged",

@@ -12,6 +12,7 @@ from scanner.mongo.facts import Facts, Layer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_PLAIN = Layer.PLAIN
 _LAST_WIRE_WITH_OPEN_EXCEPTION = 2  # up to 2.6 the localhost exception lets everything pass
 
 
@@ -61,3 +62,21 @@ NOTES: tuple[Callable[[Facts, Verdict], Reason | None], ...] = (
     _note_handshake,
     _note_partial,
 )
+
+
+def notes(facts: Facts, verdict: Verdict) -> list[Reason]:
+    """What qualifies a verdict. That is nothing where a server was asked once, in the clear and from another
+    machine, and refused nothing."""
+    if (
+        len(facts.attempts) == 1
+        and facts.attempts[0].layer is _PLAIN
+        and is_handshake(facts.hello)
+        and not (facts.loopback or facts.refused or facts.api_version_required or facts.confirm_list)
+    ):
+        return []
+    return notes_by_table(facts, verdict)
+
+
+def notes_by_table(facts: Facts, verdict: Verdict) -> list[Reason]:
+    """What `notes` gives, by every note."""
+    return [note for says in NOTES if (note := says(facts, verdict)) is not None]

@@ -102,7 +102,9 @@ def judge(databases: Sequence[Database], storage_engine: str = "", *, complete: 
 
 def is_listed(name: str) -> bool:
     """True for a name, of a database or a collection, that the table knows in any strength."""
-    return _entry(name, "database") is not None or _entry(name, "collection") is not None
+    return _may_match(name) and (
+        _strongest(name, "database") is not None or _strongest(name, "collection") is not None
+    )
 
 
 def _has_listed_name(database: Database) -> bool:

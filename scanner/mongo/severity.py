@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from results.record import Reason, Vulnerabilities
+from results.record import Reason
 from results.text import human_bytes, human_count
 from results.verdict import MEANING, Severity, Verdict
 
 if TYPE_CHECKING:
-    from results.record import Exposure, Server
+    from results.record import Exposure, Server, Vulnerabilities
 
 VERY_LARGE_BYTES = 10 * 1024**3
 VERY_MANY_DOCUMENTS = 1_000_000
@@ -17,6 +17,7 @@ HINTS_NAMED = 3
 
 _VERDICT = Reason(code="verdict")
 Ground = tuple[Severity, Reason]
+_OPEN: Ground = Severity.HIGH, _VERDICT
 
 
 def severity(
@@ -28,11 +29,11 @@ def severity(
     """
     if server is not None and server.honeypot_suspected:
         return Severity.LOW, [Reason(code="honeypot-suspected")]
-    grounds = [(MEANING[verdict].severity, _VERDICT)]
-    if verdict is Verdict.OPEN:
-        grounds = _of_exposure(exposure)
+    grounds = _of_exposure(exposure) if verdict is Verdict.OPEN else [(MEANING[verdict].severity, _VERDICT)]
     if server is not None and not verdict.is_connection_outcome:
         grounds += _of_version(server)
+    if len(grounds) == 1:
+        return grounds[0][0], [grounds[0][1]]
     grounds.sort(key=lambda ground: ground[0].rank)
     level, first = grounds[0]
     return level, [first, *[reason for _, reason in grounds[1:] if reason is not _VERDICT]]
@@ -40,7 +41,7 @@ def severity(
 
 def _of_exposure(exposure: Exposure | None) -> list[Ground]:
     if exposure is None:
-        return [(Severity.HIGH, _VERDICT)]
+        return [_OPEN]
     grounds = [_data(exposure)]
     if exposure.access == "partial":
         grounds.append((Severity.LOW, Reason(code="partial-access", detail=", ".join(exposure.refused))))
@@ -69,33 +70,37 @@ def _of_exposure(exposure: Exposure | None) -> list[Ground]:
 
 def _data(exposure: Exposure) -> Ground:
     """Open with data is grave; open without any is an invitation. What was not told lowers nothing."""
-    users = [database for database in exposure.databases if not database.system]
     if not exposure.databases and exposure.answered:
         return Severity.HIGH, Reason(code="answers-to-anyone", detail=", ".join(exposure.answered))
-    if all(database.empty or database.documents == 0 for database in users):
-        truncated = exposure.database_count > len(exposure.databases) or not exposure.databases
-        if not truncated:
-            return Severity.MEDIUM, Reason(code="no-data-of-users")
-    return Severity.HIGH, _VERDICT
+    for database in exposure.databases:
+        if not (database.system or database.empty or database.documents == 0):
+            return _OPEN
+    truncated = exposure.database_count > len(exposure.databases) or not exposure.databases
+    return _OPEN if truncated else (Severity.MEDIUM, Reason(code="no-data-of-users"))
 
 
 def _of_version(server: Server) -> list[Ground]:
     """An attack that needs no login threatens a locked server as well as an open one; it is never critical,
     which is kept for what lies open: a version says what may be done, not what can be read."""
     grounds: list[Ground] = []
-    found = server.vulnerabilities or Vulnerabilities()
-    certain = [name for name in found.known_exploited if name in found.version_in_range]
-    if certain:
-        grounds.append((Severity.HIGH, Reason(code="exploited-vulnerability", detail=certain[0])))
-    elif found.known_exploited:
-        reason = Reason(code="possible-exploited-vulnerability", detail=found.known_exploited[0])
-        grounds.append((Severity.MEDIUM, reason))
-    elif found.version_in_range:
-        first, *more = found.version_in_range
-        named = f"{first} and {len(more)} more" if more else first
-        grounds.append((Severity.MEDIUM, Reason(code="vulnerability", detail=named)))
+    if server.vulnerabilities is not None:
+        grounds += _of_advisories(server.vulnerabilities)
     if server.end_of_life is not None and server.end_of_life.ended:
         day = f" since {server.end_of_life.date}" if server.end_of_life.date else ""
         reason = Reason(code="end-of-life", detail=f"MongoDB {server.end_of_life.series}{day}")
         grounds.append((Severity.LOW, reason))
     return grounds
+
+
+def _of_advisories(found: Vulnerabilities) -> list[Ground]:
+    if found.known_exploited:
+        certain = [name for name in found.known_exploited if name in found.version_in_range]
+        if certain:
+            return [(Severity.HIGH, Reason(code="exploited-vulnerability", detail=certain[0]))]
+        named = found.known_exploited[0]
+        return [(Severity.MEDIUM, Reason(code="possible-exploited-vulnerability", detail=named))]
+    if found.version_in_range:
+        first, *more = found.version_in_range
+        named = f"{first} and {len(more)} more" if more else first
+        return [(Severity.MEDIUM, Reason(code="vulnerability", detail=named))]
+    return []

@@ -49,14 +49,14 @@ MUTANTS: Final = (
     Mutant(
         "a list of nameless entries is a list",
         "answers",
-        'isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry',
-        "isinstance(entry, dict) for entry",
+        'if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):',
+        "if not isinstance(entry, dict):",
     ),
     Mutant(
         "an error that carries a list is just an error",
         "judge",
-        'outcome(document) is not Outcome.SUCCESS and "databases" in document',
-        "outcome(document) is None",
+        'outcome_of(reply) is not Outcome.SUCCESS and "databases" in document',
+        "outcome_of(reply) is None",
     ),
     Mutant(
         "a refused confirmation is no sign",
@@ -374,8 +374,8 @@ MUTANTS: Final = (
     Mutant(
         "what was not told is an empty server",
         "severity",
-        "all(database.empty or database.documents == 0 for",
-        "all(database.empty or not database.documents for",
+        "database.empty or database.documents == 0):",
+        "database.empty or not database.documents):",
     ),
     Mutant("a trap's opcode is no sign", "lookalikes", "if signs.out_of_kind:", "if False:"),
     Mutant("an id of the future is believed", "activity", 'return "future"', 'return ""'),
