@@ -42,14 +42,17 @@ class Agenda:
         """How many wait."""
         return len(self._tasks) + len(self._ends) + len(self._dated)
 
-    def next(self) -> Task | None:
-        """The next question of a kind that was not stopped; None when none waits its turn."""
-        while self._tasks or self._ends:
-            task = (self._tasks or self._ends).popleft()
-            if not self._stopped or task.kind not in self._stopped:
-                return task
-            self.leave_out(task.kind, 1)
-        return None
+    def take(self, most: int) -> list[Task]:
+        """The next questions of kinds that were not stopped, at most so many."""
+        taken: list[Task] = []
+        for queue in (self._tasks, self._ends):
+            while queue and len(taken) < most:
+                task = queue.popleft()
+                if self._stopped and task.kind in self._stopped:
+                    self.leave_out(task.kind, 1)
+                else:
+                    taken.append(task)
+        return taken
 
     def every_database(self, kind: TaskKind, names: list[str]) -> None:
         """One question about each of these databases, as many as are asked."""

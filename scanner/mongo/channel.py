@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scanner.mongo.answers import succeeded
 from scanner.mongo.bson_check import ELEMENT_BYTES, BsonError, decode_all, decode_weighed
-from scanner.mongo.commands import Command, Request, encode, gives_names, is_legacy, reply_caps
+from scanner.mongo.commands import (
+    Command,
+    RefusedRequest,
+    Request,
+    encode,
+    form_of,
+    gives_names,
+    is_legacy,
+    reply_caps,
+)
 from scanner.mongo.facts import Reply
 from scanner.mongo.listing import read_listing
 from scanner.mongo.reply_shapes import LESSONS, SHAPES
@@ -16,7 +25,7 @@ from scanner.mongo.wire import Expected, Frame, FrameReader, Opcode
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from scanner.mongo.facts import Document, Limits
 
@@ -29,11 +38,15 @@ _NOTHING: Final = Request(Command.HELLO)
 
 @dataclass(slots=True)
 class Flight(Expected):
-    """A request in flight, where its reply goes, and the name of the question that it is, if it is one."""
+    """A request in flight, where its reply goes, and the name of the question that it is, if it is one.
+
+    `length`: of the request, in bytes.
+    """
 
     request: Request = field(default=_NOTHING)
     slot: str = ""
     question: str = ""
+    length: int = 0
 
 
 class Landed(NamedTuple):
@@ -122,12 +135,58 @@ class Channel:
             request,
             slot,
             question,
+            len(message),
         )
         self._last_id = request_id
         self._reader.expect(flight, message)
         self._output.append(message)
         self.messages_sent += 1
         self.bytes_sent += len(message)
+
+    def ask_all(
+        self, requests: Iterable[Request], slot: str, by: Opcode, *, time_limit: bool, api_version: bool
+    ) -> list[tuple[Request, RefusedRequest]]:
+        """Put many requests in flight. Returns those that must not leave, with the reason.
+
+        What is the same of requests in a row that differ in their names alone is looked up once.
+        """
+        refused = []
+        last: tuple[object, object] | None = None
+        form, cap = None, 0
+        for request in requests:
+            command, database, arguments, collection = request
+            try:
+                if last is None or command is not last[0] or arguments is not last[1]:
+                    form = form_of(request, by, time_limit=time_limit, api_version=api_version)
+                    cap = self._caps[command]
+                    last = command, arguments
+                if form is None:
+                    way = Opcode.OP_QUERY if is_legacy(command) else by
+                    self.ask(request, slot, way, time_limit=time_limit, api_version=api_version)
+                    continue
+                request_id = self._last_id + 1
+                message = form.message(request_id, database, collection)
+            except RefusedRequest as refusal:
+                refused.append((request, refusal))
+                continue
+            flight = Flight(
+                request_id,
+                by,
+                cap,
+                False,
+                False,
+                False,
+                request,
+                slot,
+                "",
+                len(message),
+            )
+            self._last_id = request_id
+            self._reader.expect(flight, message)
+            self._output.append(message)
+            self.messages_sent += 1
+            self.bytes_sent += len(message)
+        return refused
 
     def take_output(self) -> bytes:
         """All bytes that were gathered since the last call."""
@@ -143,20 +202,19 @@ class Channel:
         """Take bytes as they come."""
         self._reader.feed(data)
 
-    def read_known(self, told: Callable[[Request, Document], None]) -> int:
+    def read_known(self, told: Callable[[Request, tuple[Any, ...]], None]) -> int:
         """Tell of each reply the fields that are read of it, up to the first one whose shape is not known, or
         that is not whole. Returns how many there were."""
-        reader, number = self._reader, 0
-        while (plain := reader.peek()) is not None:
-            flight, data, begin, end = plain
+
+        def read(flight: Flight, data: bytes | bytearray, begin: int, end: int) -> bool:
             request = flight.request
-            fields = SHAPES.read(request.command, data, begin, end)
-            if fields is None:
-                break
-            reader.skip(end)
-            number += 1
-            told(request, fields)
-        return number
+            values = SHAPES.read(request.command, flight.length, data, begin, end)
+            if values is None:
+                return False
+            told(request, values)
+            return True
+
+        return self._reader.read_plain(read)
 
     def next_reply(self) -> Landed | None:
         """The next whole reply, or None. Raises `WireError` when the connection must be given up."""
@@ -168,7 +226,7 @@ class Channel:
         request = flight.request
         reply = _to_reply(request, frame, self._limits)
         if self._lessons and frame.by is Opcode.OP_MSG and reply.document is not None and succeeded(reply):
-            self._lessons -= SHAPES.learn(request.command, frame.body, reply.document)
+            self._lessons -= SHAPES.learn(request.command, flight.length, frame.body, reply.document)
         return Landed(flight, reply, flight.optional)
 
 

@@ -96,6 +96,7 @@ class CommandForms:
         if genuine and wire >= WIRE_4_0:
             newest.insert(0, Command.NEWEST_DATE)
         self._left = {TaskKind.STATISTICS: statistics, TaskKind.NEWEST: newest}
+        self._alike = self._now()
 
     @property
     def reads_on(self) -> bool:
@@ -104,16 +105,13 @@ class CommandForms:
 
     def request(self, task: Task) -> Request:
         """The request for a task."""
-        if task.kind is TaskKind.SIZES:
-            return commands.list_databases(name_only=False)
-        if task.kind is TaskKind.COUNTS:
-            return commands.db_stats(task.database)
-        if task.kind is TaskKind.NAMES:
-            return self._names(task)
-        if task.kind in (TaskKind.OLDEST, TaskKind.BEYOND):
-            newest = self._of_collection(self._left[TaskKind.NEWEST][0], task)
-            return commands.oldest(newest, beyond=task.kind is TaskKind.BEYOND)
-        return self._of_collection(task.form or self._left[task.kind][0], task)
+        kind, database, collection, _, form = task
+        if form is not None:
+            return self._of_collection(form, database, collection)
+        alike = self._alike.get(kind)
+        if alike is not None:
+            return Request(alike.command, database, alike.arguments, collection)
+        return commands.list_databases(name_only=False) if kind is TaskKind.SIZES else self._names(task)
 
     @staticmethod
     def next_form(command: Command) -> Command | None:
@@ -130,7 +128,19 @@ class CommandForms:
             forms = forms[forms.index(command) + 1 :]
             if forms:
                 self._left[kind] = forms
+                self._alike = self._now()
         return bool(forms)
+
+    def _now(self) -> dict[TaskKind, Request]:
+        """Requests of no name: those for all names are the same otherwise."""
+        newest = self._of_collection(self._left[TaskKind.NEWEST][0], "", "")
+        return {
+            TaskKind.COUNTS: commands.db_stats(""),
+            TaskKind.STATISTICS: self._of_collection(self._left[TaskKind.STATISTICS][0], "", ""),
+            TaskKind.NEWEST: newest,
+            TaskKind.OLDEST: commands.oldest(newest),
+            TaskKind.BEYOND: commands.oldest(newest, beyond=True),
+        }
 
     def _names(self, task: Task) -> Request:
         batch = BATCH if self._wire >= WIRE_4_0 else BATCH_WITH_OPTIONS
@@ -141,8 +151,7 @@ class CommandForms:
         # The first batch of 3.0 must hold all that will be seen.
         return commands.list_collections(task.database, batch_size=batch if self.reads_on else BATCH)
 
-    def _of_collection(self, command: Command, task: Task) -> Request:
-        database, collection = task.database, task.collection
+    def _of_collection(self, command: Command, database: str, collection: str) -> Request:
         match command:
             case Command.COLL_STATS_STAGE:
                 return commands.coll_stats_stage(database, collection)

@@ -81,18 +81,21 @@ def client_metadata(organisation: str, contact: str, version: str, os_type: str 
     return document
 
 
+def check_user_collection(database: str, name: str) -> None:
+    """Newest ids are asked of user data alone: never of users, profiles, or the oplog."""
+    check_collection(database, name)
+    if database in _SYSTEM_DATABASES or name.startswith("system."):
+        raise RefusedRequest("newest or oldest ids of a system collection")
+
+
 def _collection(request: Request) -> str:
-    name = str(request.arguments["collection"])
-    check_collection(request.database, name)
-    return name
+    check_collection(request.database, request.collection)
+    return request.collection
 
 
 def _user_collection(request: Request) -> str:
-    """Newest ids are asked of user data alone: never of users, profiles, or the oplog."""
-    name = _collection(request)
-    if request.database in _SYSTEM_DATABASES or name.startswith("system."):
-        raise RefusedRequest(f"{request.command} on a system collection")
-    return name
+    check_user_collection(request.database, request.collection)
+    return request.collection
 
 
 def _batch(request: Request) -> int:
@@ -240,14 +243,14 @@ class _Kind(NamedTuple):
     """A question that is put again and again, with other names: how its collection is checked, if it names
     one, whether a time stands in it, and what else of its arguments changes its form (there and back)."""
 
-    collection: Callable[[Request], str] | None = None
+    check: Callable[[str, str], None] | None = None
     dated: bool = False
     options: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None = None
     with_options: Callable[..., dict[str, Any]] = dict
 
 
 _BEYOND: Final = _Kind(
-    _user_collection, True, lambda a: (bool(a.get("beyond")),), lambda beyond: {"beyond": beyond}
+    check_user_collection, True, lambda a: (bool(a.get("beyond")),), lambda beyond: {"beyond": beyond}
 )
 _KINDS: Final[dict[Command, _Kind]] = {
     Command.DB_STATS: _Kind(),
@@ -258,10 +261,10 @@ _KINDS: Final[dict[Command, _Kind]] = {
         lambda size, authorized: {"batch_size": size, "authorized": authorized},
     ),
     Command.COLL_STATS_STAGE: _Kind(
-        _collection, False, lambda a: (bool(a["storage"]),), lambda storage: {"storage": storage}
+        check_collection, False, lambda a: (bool(a["storage"]),), lambda storage: {"storage": storage}
     ),
-    Command.COLL_STATS: _Kind(_collection),
-    Command.COUNT: _Kind(_collection),
+    Command.COLL_STATS: _Kind(check_collection),
+    Command.COUNT: _Kind(check_collection),
     Command.NEWEST_ID: _BEYOND,
     Command.NEWEST_DATE: _BEYOND,
     Command.OLDEST_ID: _BEYOND,
@@ -302,24 +305,48 @@ def encode(
     Raises:
         RefusedRequest: the request, or a name in it (`UnsafeName`), must not leave.
     """
-    command = request.command
-    kind = _KINDS.get(command)
-    if kind is None or by is not Opcode.OP_MSG:
+    form = form_of(request, by, time_limit=time_limit, api_version=api_version)
+    if form is None:
         return _in_full(request, request_id, by, time_limit=time_limit, api_version=api_version)
-    database = request.database
-    check_database(database)
-    collection = kind.collection(request).encode() if kind.collection is not None else b""
-    time = _time(request) if kind.dated else b""
+    return form.message(request_id, request.database, request.collection)
+
+
+class Form(NamedTuple):
+    """How a question is put that differs from others in its names alone."""
+
+    template: Template
+    time: bytes
+    check: Callable[[str, str], None] | None
+
+    def message(self, request_id: int, database: str, collection: str) -> bytes:
+        """What `encode` gives for these names."""
+        template, time, check = self
+        check_database(database)
+        if check is None:
+            return _capped(template.message(request_id, database.encode(), b"", time))
+        check(database, collection)
+        return _capped(template.message(request_id, database.encode(), collection.encode(), time))
+
+
+def form_of(request: Request, by: Opcode, *, time_limit: bool, api_version: bool) -> Form | None:
+    """How all requests of this command with these arguments are put; None where each is put in full.
+
+    Raises:
+        RefusedRequest: none of them must leave.
+    """
+    kind = _KINDS.get(request.command)
+    if kind is None or by is not Opcode.OP_MSG:
+        return None
     options = kind.options(request.arguments) if kind.options is not None else ()
-    template = _template(command, time_limit, api_version, *options)
-    return _capped(template.message(request_id, database.encode(), collection, time))
+    template = _template(request.command, time_limit, api_version, *options)
+    return Form(template, _time(request) if kind.dated else b"", kind.check)
 
 
 @lru_cache(TEMPLATES_KEPT)
 def _template(command: Command, time_limit: bool, api_version: bool, *options: Any) -> Template:
     """One command's template: the request in full, with the template's own names in it, cut at these."""
-    names = {"collection": COLLECTION, "before": BEFORE}
-    request = Request(command, DATABASE, _KINDS[command].with_options(*options) | names)
+    arguments = _KINDS[command].with_options(*options) | {"before": BEFORE}
+    request = Request(command, DATABASE, arguments, COLLECTION)
     return cut(_in_full(request, 1, Opcode.OP_MSG, time_limit=time_limit, api_version=api_version))
 
 

@@ -11,17 +11,15 @@ may ask for metadata, several questions in flight; nothing that happens there ch
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from results.verdict import Verdict
 from scanner.contact import Ending, TlsSession
 from scanner.mongo import console as http_console
 from scanner.mongo.channel import Channel
 from scanner.mongo.commands import (
-    RefusedRequest,
     Request,
     hello,
-    is_legacy,
     is_master,
 )
 from scanner.mongo.facts import Attempt, Depth, Document, Facts, Layer, Limits, Next, Reply
@@ -94,7 +92,7 @@ class Dialogue:
         self._depth = depth
         self._make_plan = plan_factory
         self._plan: MetadataPlan | None = None
-        self._told: Callable[[Request, Document], None] | None = None  # the plan's
+        self._told: Callable[[Request, tuple[Any, ...]], None] | None = None  # the plan's
         self._state = DialogueState(client, limits, self.facts, console)
         self._channel = Channel(limits)
         self._unanswered: deque[Request] = deque()
@@ -309,14 +307,10 @@ class Dialogue:
             requests = self._next_of_plan(room)
             if not requests:
                 break
-            for request in requests:
-                by = Opcode.OP_QUERY if is_legacy(request.command) else form
-                try:
-                    channel.ask(request, _PLAN, by, time_limit=state.time_limits, api_version=version)
-                except RefusedRequest as refusal:
-                    self._plan.answered(
-                        request, Reply(command=request.command, error=f"not asked: {refusal}")
-                    )
+            for request, refusal in channel.ask_all(
+                requests, _PLAN, form, time_limit=state.time_limits, api_version=version
+            ):
+                self._plan.answered(request, Reply(command=request.command, error=f"not asked: {refusal}"))
         if not channel.owes:
             self._finish()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from sys import getsizeof
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from results.record import Collection, Database, Reason
 from scanner.mongo.activity import newest_id
@@ -16,10 +16,10 @@ from scanner.mongo.commands import RefusedRequest, check_collection, check_datab
 from scanner.mongo.hints import match
 from scanner.mongo.listing import SYSTEM_DATABASES, by_name
 from scanner.mongo.ransom import is_listed
-from scanner.mongo.values import clean_name, count, documents, text
+from scanner.mongo.values import LARGEST, OF_COUNTS, OF_PART, OF_SIZES, clean_name, count, documents, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from scanner.mongo.activity import ServerClock
@@ -35,7 +35,6 @@ BUCKETS_KEPT = 64
 SHARD_NAME_LENGTH = 64
 COLLECTION_BYTES = 200  # of memory that a collection takes besides its name
 _OLD_OPLOG = "oplog.$main"
-_SIZES = ("size", "storageSize", "totalIndexSize")
 _TYPES = {name: name for name in ("collection", "view", "timeseries")}
 
 
@@ -267,23 +266,25 @@ def read_size(state: DatabaseState, entry: Document) -> None:
 
 def read_db_stats(state: DatabaseState, document: Document) -> bool:
     """dbStats: counts, and a size (bytes). A mongos sums its shards. False when `objects` is no count."""
-    objects = count(document.get("objects"))
-    if objects is not None:
-        state.documents = objects
-    state.stats_collections = count(document.get("collections"))
-    state.indexes = count(document.get("indexSize"))
-    state.preallocated = state.preallocated or uses_mmapv1(document)
-    files = count(document.get("fileSize"))
-    parts = [count(document.get("storageSize")), state.indexes]
-    total = count(document.get("totalSize"))
-    known = [part for part in parts if part is not None]
-    state.stats_size = files or (total if total is not None else sum(known) if known else None)
-    return objects is not None
+    state.preallocated = state.preallocated or "nsSizeMB" in document
+    return keep_counts(state, [document.get(name) for name in OF_COUNTS])
 
 
-def uses_mmapv1(document: Document) -> bool:
-    """True when dbStats has what only MMAPv1 has: extents and a namespace file."""
-    return "nsSizeMB" in document or bool(count(document.get("numExtents")))
+def keep_counts(state: DatabaseState, values: Sequence[object]) -> bool:
+    """The same of the fields `OF_COUNTS`. Only MMAPv1 has extents and a namespace file."""
+    told = count(values[0])
+    if told is not None:
+        state.documents = told
+    state.stats_collections = count(values[1])
+    indexes = state.indexes = count(values[2])
+    if values[7] is not None or count(values[6]):
+        state.preallocated = True
+    files, total = count(values[5]), count(values[4])
+    if total is None:
+        storage = count(values[3])
+        total = indexes if storage is None else storage + (indexes or 0)
+    state.stats_size = files or total
+    return told is not None
 
 
 def read_names(state: DatabaseState, batch: object, room: int) -> tuple[int, int]:
@@ -327,34 +328,39 @@ def read_statistics(state: CollectionState, parts: list[Document]) -> bool:
 
     False when no count can be made of them. What was known before stays where they do not tell.
     """
+    return keep_statistics(state, list(map(_fields, parts)))
+
+
+def _fields(part: Document) -> Sequence[Any]:
+    inner = part.get("storageStats")
+    stats = inner if isinstance(inner, dict) else part
+    return [part.get(name) for name in OF_PART] + [stats.get(name) for name in OF_SIZES]
+
+
+def keep_statistics(state: CollectionState, parts: list[Sequence[Any]]) -> bool:
+    """The same of the fields `OF_PART` and `OF_SIZES` of each part."""
     documents: int | None = 0 if parts else None
     sums: list[int | None] = [None, None, None]
-    for part in parts:
-        inner = part.get("storageStats")
-        stats = inner if isinstance(inner, dict) else part
-        own = count(part.get("count"))
-        if own is None:
-            own = count(stats.get("count"))
-        documents = None if documents is None or own is None else documents + own
-        for place, key in enumerate(_SIZES):
-            size = count(stats.get(key))
-            if size is not None:
-                sums[place] = (sums[place] or 0) + size
-        shard = clean_name(part.get("shard"), SHARD_NAME_LENGTH)[0]
-        if shard and shard not in state.shard_names and len(state.shard_names) < SHARDS_KEPT:
-            state.shard_names += (shard,)
-        state.capped = state.capped or stats.get("capped") in (True, 1)
-        indexes = stats.get("indexSizes")
-        if isinstance(indexes, dict):
-            state.id_index = "_id_" in indexes and state.id_index is not False
-        elif own and count(stats.get("totalIndexSize")) == 0:
+    for own, shard, inner, size, storage, indexes, capped, names in parts:
+        number = count(own)
+        if number is None:
+            number = count(inner)
+        documents = None if documents is None or number is None else documents + number
+        told = count(size), count(storage), count(indexes)
+        sums = [old if new is None else new + (old or 0) for old, new in zip(sums, told, strict=True)]
+        if shard is not None:
+            _keep_shard(state, shard)
+        state.capped = state.capped or capped in (True, 1)
+        if isinstance(names, dict):
+            state.id_index = "_id_" in names and state.id_index is not False
+        elif number and told[2] == 0:
             state.id_index = False  # documents and no index at all: a clustered collection
     documents = _sum(documents)
     state.documents = documents if documents is not None else state.documents
-    size, storage, indexed = sums
+    size, storage, indexes = sums
     state.size = _sum(size) if size is not None else state.size
     state.storage = _sum(storage) if storage is not None else state.storage
-    state.indexes = _sum(indexed) if indexed is not None else state.indexes
+    state.indexes = _sum(indexes) if indexes is not None else state.indexes
     state.shards = max(state.shards, len(parts))
     if state.type == "timeseries":
         state.documents = None
@@ -363,9 +369,15 @@ def read_statistics(state: CollectionState, parts: list[Document]) -> bool:
     return documents is not None
 
 
+def _keep_shard(state: CollectionState, shard: object) -> None:
+    name = clean_name(shard, SHARD_NAME_LENGTH)[0]
+    if name and name not in state.shard_names and len(state.shard_names) < SHARDS_KEPT:
+        state.shard_names += (name,)
+
+
 def _sum(total: int | None) -> int | None:
     """A sum of counts, unless it is more than a count can be."""
-    return total if total is not None and total < 2**63 else None
+    return total if total is not None and total <= LARGEST else None
 
 
 def _with_note(notes: tuple[Reason, ...], code: str, detail: str) -> tuple[Reason, ...]:

@@ -8,7 +8,7 @@ pipelined: the driver takes as many as fit in its window, and answers may come i
 from __future__ import annotations
 
 from sys import getsizeof
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scanner.mongo import activity, lookalikes
 from scanner.mongo.access import note_answer
@@ -24,6 +24,8 @@ from scanner.mongo.inventory import (
     CollectionState,
     DatabaseState,
     from_namespaces,
+    keep_counts,
+    keep_statistics,
     listed,
     read_db_stats,
     read_names,
@@ -31,7 +33,7 @@ from scanner.mongo.inventory import (
     read_statistics,
     sendable,
 )
-from scanner.mongo.values import count, documents, moment, sub, text, time_of
+from scanner.mongo.values import after_epoch, count, documents, moment, sub, text, time_in, time_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -79,6 +81,7 @@ class MetadataPlan:
         self._chosen = False
         self._collections = 0
         self._rounds = 0
+        self._noted: set[Command] = set()  # whose answers of a known shape were noted
         if depth is not Depth.VERDICT:
             self._begin()
 
@@ -86,16 +89,11 @@ class MetadataPlan:
 
     def next_requests(self, room: int) -> list[Request]:
         """The next questions, at most `room`."""
-        requests: list[Request] = []
-        while len(requests) < room:
-            task = self._agenda.next()
-            if task is None:
-                if self._in_flight or requests or not self._agree():
-                    break
-            else:
-                requests.append(self._forms.request(task))
-        self._in_flight += len(requests)
-        return requests
+        tasks = self._agenda.take(room)
+        while not tasks and not self._in_flight and self._agree():
+            tasks = self._agenda.take(room)
+        self._in_flight += len(tasks)
+        return list(map(self._forms.request, tasks))
 
     def answered(self, request: Request, reply: Reply) -> None:
         """One answer, or the reason why there is none. Never raises, whatever the server sent."""
@@ -113,33 +111,42 @@ class MetadataPlan:
             return
         self._agenda.in_time(kind)
         if kind is TaskKind.COUNTS:
-            told = self._read_counts(request, state, reply.document)
+            told = self._note_counts(request, state, told=read_db_stats(state, reply.document))
         elif kind is TaskKind.NAMES:
             told = self._read_names(request, state, reply.document)
         else:
             told = self._read_collection(kind, request, state, reply.document)
         note_answer(self._facts, request, reply, told=told)
 
-    def told(self, request: Request, fields: Document) -> None:
-        """One answer that succeeded, and whose shape is known: the fields of it that are read. What has a
-        cursor gives the one document of its batch."""
+    def told(self, request: Request, values: tuple[Any, ...]) -> None:
+        """One answer that succeeded, and whose shape is known: the fields of it that are read, as
+        `reply_shapes` gives them. What has a cursor gives the one document of its batch."""
         self._in_flight = max(0, self._in_flight - 1)
-        kind = kind_of(request)
-        state = self._databases.get(request.database)
+        command, database, _, name = request
+        kind, state = kind_of(request), self._databases.get(database)
         if kind is None or state is None:
             return
         self._agenda.in_time(kind)
         if kind is TaskKind.COUNTS:
-            told = self._read_counts(request, state, fields)
+            told = self._note_counts(request, state, told=keep_counts(state, values))
         else:
-            collection = _collection(request, state)
+            collection = state.collections.get(name)
             if collection is None:
-                told = False
-            elif kind is TaskKind.STATISTICS:
-                told = self._read_statistics(request, state, collection, [fields])
+                return
+            if kind is TaskKind.STATISTICS:
+                if values[1] is not None:
+                    values = (values[0], values[1].decode("utf-8", "replace"), *values[2:])
+                told = self._note_statistics(
+                    request, state, collection, told=keep_statistics(collection, [values])
+                )
             else:
-                told = self._read_end(kind, state, collection, _time_in(fields))
-        if told:
+                date, identifier = values
+                at = after_epoch(date) if date is not None else None
+                if at is None and identifier is not None:
+                    at = time_in(identifier)
+                told = self._read_end(kind, state, collection, at)
+        if told and command not in self._noted:
+            self._noted.add(command)
             note_answer(self._facts, request, _SUCCESS, told=True)
 
     @property
@@ -202,8 +209,7 @@ class MetadataPlan:
                 read_size(state, entry)
 
     @staticmethod
-    def _read_counts(request: Request, state: DatabaseState, document: Document) -> bool:
-        told = read_db_stats(state, document)
+    def _note_counts(request: Request, state: DatabaseState, *, told: bool) -> bool:
         if not told:
             state.add_note(NOT_TOLD, f"{TaskKind.COUNTS.value}: {request.command} says ok without a count")
         return told
@@ -263,16 +269,12 @@ class MetadataPlan:
             batch = first_batch(document)
             parts = list(documents(batch)) if batch else None
             self._facts.inventions |= lookalikes.invented(parts or [])
-        return self._read_statistics(request, state, collection, parts)
-
-    def _read_statistics(
-        self,
-        request: Request,
-        state: DatabaseState,
-        collection: CollectionState,
-        parts: list[Document] | None,
-    ) -> bool:
         told = parts is not None and read_statistics(collection, parts)
+        return self._note_statistics(request, state, collection, told=told)
+
+    def _note_statistics(
+        self, request: Request, state: DatabaseState, collection: CollectionState, *, told: bool
+    ) -> bool:
         if not told:
             other = self._forms.next_form(request.command)
             if other is not None and collection.type != "timeseries":
@@ -297,19 +299,23 @@ class MetadataPlan:
     ) -> bool:
         """Keep an id's time alone. An empty batch means that no id is an ObjectId, not that there is none."""
         batch = first_batch(document)
-        found = list(documents(batch))
-        end = next(iter(found), {})
-        at = _time_in(end)
-        if batch is None or (batch and at is None):
-            collection.add_note(NOT_TOLD, f"{kind.value}: an answer without an id's time")
-            return False
-        return self._read_end(kind, state, collection, at)
+        end = next(documents(batch), {})
+        at = moment(end.get("t")) or time_of(end.get("_id"))
+        return self._read_end(kind, state, collection, at, empty=batch == [])
 
     def _read_end(
-        self, kind: TaskKind, state: DatabaseState, collection: CollectionState, at: datetime | None
+        self,
+        kind: TaskKind,
+        state: DatabaseState,
+        collection: CollectionState,
+        at: datetime | None,
+        *,
+        empty: bool = False,
     ) -> bool:
-        """The time of an id at one end; None where no id is an ObjectId."""
-        if kind is not TaskKind.NEWEST:
+        """The time of an id at one end; `empty` where no id is an ObjectId."""
+        if at is None and not empty:
+            collection.add_note(NOT_TOLD, f"{kind.value}: an answer without an id's time")
+        elif kind is not TaskKind.NEWEST:
             self._judge_ids(kind, state, collection, at)
         elif at is None:
             collection.add_note("no-object-id")
@@ -377,12 +383,7 @@ class MetadataPlan:
 
 
 def _collection(request: Request, state: DatabaseState) -> CollectionState | None:
-    return state.collections.get(str(request.arguments.get("collection", "")))
-
-
-def _time_in(document: Document) -> datetime | None:
-    """The time that an answer to a question for an id tells, as a date or in the id."""
-    return moment(document.get("t")) or time_of(document.get("_id"))
+    return state.collections.get(request.collection)
 
 
 def _total_size(reply: Reply | None) -> int | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,12 +37,19 @@ class Command(StrEnum):
     LEGACY_OLDEST_ID = "legacy find oldest _id"
 
 
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
 class Request(NamedTuple):
-    """One question: the command, the database that it is put to, and the command's own arguments."""
+    """One question: the command, the database and the collection that it is put to, and what else it says.
+
+    Questions that are alike but for the names share one object of `arguments`, where there are many.
+    """
 
     command: Command
     database: str = "admin"
-    arguments: Mapping[str, Any] = MappingProxyType({})
+    arguments: Mapping[str, Any] = _NONE
+    collection: str = ""
 
 
 def is_master(client: Document | None) -> Request:
@@ -85,32 +92,32 @@ def db_stats(database: str) -> Request:
 
 def coll_stats(database: str, collection: str) -> Request:
     """Count and sizes (bytes) of one collection, by the old command."""
-    return Request(Command.COLL_STATS, database, {"collection": collection})
+    return Request(Command.COLL_STATS, database, collection=collection)
 
 
 def coll_stats_stage(database: str, collection: str, *, storage: bool = True) -> Request:
     """Count, and sizes (bytes) with `storage`, of one collection by `$collStats` (3.4+; count 3.6+)."""
-    return Request(Command.COLL_STATS_STAGE, database, {"collection": collection, "storage": storage})
+    return Request(Command.COLL_STATS_STAGE, database, {"storage": storage}, collection)
 
 
 def count(database: str, collection: str) -> Request:
     """The number of documents by the collection's own counter: no query, nothing is scanned."""
-    return Request(Command.COUNT, database, {"collection": collection})
+    return Request(Command.COUNT, database, collection=collection)
 
 
 def newest_id(database: str, collection: str, before: int) -> Request:
     """The newest ObjectId `_id` older than `before` (Unix seconds): one key of the `_id` index (3.2+)."""
-    return Request(Command.NEWEST_ID, database, {"collection": collection, "before": before})
+    return Request(Command.NEWEST_ID, database, {"before": before}, collection)
 
 
 def newest_date(database: str, collection: str, before: int) -> Request:
     """The same as a date `t`, so that no identifier crosses the wire (4.0+)."""
-    return Request(Command.NEWEST_DATE, database, {"collection": collection, "before": before})
+    return Request(Command.NEWEST_DATE, database, {"before": before}, collection)
 
 
 def legacy_newest_id(database: str, collection: str, before: int) -> Request:
     """The same for servers before 3.2, by OP_QUERY, covered by the `_id` index."""
-    return Request(Command.LEGACY_NEWEST_ID, database, {"collection": collection, "before": before})
+    return Request(Command.LEGACY_NEWEST_ID, database, {"before": before}, collection)
 
 
 def oldest(newest: Request, *, beyond: bool = False) -> Request:
@@ -121,7 +128,8 @@ def oldest(newest: Request, *, beyond: bool = False) -> Request:
         Command.NEWEST_DATE: Command.OLDEST_DATE,
         Command.LEGACY_NEWEST_ID: Command.LEGACY_OLDEST_ID,
     }
-    return Request(other[newest.command], newest.database, {**newest.arguments, "beyond": beyond})
+    arguments = {**newest.arguments, "beyond": beyond}
+    return Request(other[newest.command], newest.database, arguments, newest.collection)
 
 
 def legacy_namespaces(database: str, *, limit: int = 50_000) -> Request:

@@ -18,6 +18,20 @@ if TYPE_CHECKING:
 LARGEST = 2**63 - 1
 HEX_BYTES = 512
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The fields that are read of statistics, in the order in which they are given on: of dbStats, and of what
+# is told of one shard's part of a collection, outside of its sizes and in them.
+OF_COUNTS = (
+    "objects",
+    "collections",
+    "indexSize",
+    "storageSize",
+    "totalSize",
+    "fileSize",
+    "numExtents",
+    "nsSizeMB",
+)
+OF_PART = ("count", "shard")
+OF_SIZES = ("count", "size", "storageSize", "totalIndexSize", "capped", "indexSizes")
 
 
 def count(value: object) -> int | None:
@@ -38,10 +52,7 @@ def count(value: object) -> int | None:
 def moment(value: object) -> datetime | None:
     """A BSON date as an aware UTC datetime (ms); None when it is none or lies outside the years 1 to 9999."""
     if isinstance(value, DatetimeMS):
-        try:
-            return EPOCH + timedelta(milliseconds=int(value))
-        except OverflowError:
-            return None
+        return after_epoch(int(value))
     if not isinstance(value, datetime):
         return None
     if value.tzinfo is None or value.tzinfo is utc:  # the decoder's own
@@ -52,11 +63,22 @@ def moment(value: object) -> datetime | None:
         return None
 
 
+def after_epoch(milliseconds: int) -> datetime | None:
+    """A BSON date as it is stored; None where it lies outside the years 1 to 9999."""
+    try:
+        return EPOCH + timedelta(0, 0, 0, milliseconds)
+    except OverflowError:
+        return None
+
+
 def time_of(identifier: object) -> datetime | None:
     """The time part of an ObjectId: its first four bytes, seconds since 1970. The rest is not looked at."""
-    if not isinstance(identifier, ObjectId):
-        return None
-    return EPOCH + timedelta(seconds=int.from_bytes(identifier.binary[:4], "big"))
+    return time_in(identifier.binary) if isinstance(identifier, ObjectId) else None
+
+
+def time_in(identifier: bytes) -> datetime:
+    """The same of an ObjectId's bytes."""
+    return EPOCH + timedelta(0, int.from_bytes(identifier[:4], "big"))
 
 
 def text(value: object, limit: int = 256) -> str:

@@ -12,9 +12,12 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from struct import Struct
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scanner.mongo.banners import recognise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HEADER = Struct("<iiii")  # messageLength, requestID, responseTo, opCode
 _MSG_HEAD = Struct("<iiiiIB")  # header, flagBits, section kind
@@ -98,11 +101,6 @@ class Frame:
     by: Opcode = Opcode.OP_QUERY  # the form that the reply had, in the words of the requests
 
 
-Plain = tuple[
-    Any, bytes | bytearray, int, int
-]  # whose reply, what it stands in, its document's begin and end
-
-
 def write_query(request_id: int, namespace: str, body: bytes, number_to_return: int = -1) -> bytes:
     """One OP_QUERY with the secondaryOk bit alone. `body` is the BSON query, and a field selector if any."""
     name = namespace.encode("utf-8") + b"\x00"
@@ -177,33 +175,36 @@ class FrameReader:
         else:
             self._buffer, self._at = data, 0
 
-    def peek(self) -> Plain | None:
-        """The next reply, if it is whole, in its turn, and an OP_MSG in which nothing is out of the ordinary.
+    def read_plain(self, read: Callable[[Any, bytes | bytearray, int, int], bool]) -> int:
+        """Give each next reply to `read`, until that says no, if it is whole, in its turn, and an OP_MSG in
+        which nothing is out of the ordinary. Returns how many were read.
 
-        It is left where it is: `skip` goes on behind it. None says nothing: ask `next_frame`.
+        `read` gets the request, and where the reply's document begins and ends in which bytes. What it does
+        not take stays where it is: ask `next_frame`.
         """
-        buffer, at = self._buffer, self._at
-        if self._fresh or len(buffer) - at < _SMALLEST or not self._expected:
-            return None
-        length, _, response_to, opcode, flags, kind, document = _PLAIN_HEAD(buffer, at)
-        expected = self._expected[0]
-        if (
-            opcode != OP_MSG
-            or response_to != expected.request_id
-            or expected.by is not Opcode.OP_MSG
-            or flags & _REQUIRED_FLAGS
-            or kind != 0
-            or document != length - 21
-            or not _SMALLEST <= length <= expected.cap
-            or length > len(buffer) - at
-        ):
-            return None
-        return expected, buffer, at + 21, at + length
-
-    def skip(self, end: int) -> None:
-        """The reply that `peek` gave, which ends there, was read."""
-        self._expected.popleft()
-        self._move(end)
+        buffer, at, waiting = self._buffer, self._at, self._expected
+        held, number = len(buffer), 0
+        while waiting and held - at >= _SMALLEST and not self._fresh:
+            length, _, response_to, opcode, flags, kind, document = _PLAIN_HEAD(buffer, at)
+            expected, end = waiting[0], at + length
+            if (
+                opcode != OP_MSG
+                or response_to != expected.request_id
+                or expected.by is not Opcode.OP_MSG
+                or flags & _REQUIRED_FLAGS
+                or kind != 0
+                or document != length - 21
+                or not _SMALLEST <= length <= expected.cap
+                or end > held
+                or not read(expected, buffer, at + 21, end)
+            ):
+                break
+            waiting.popleft()
+            number += 1
+            at = end
+        if number:
+            self._move(at)
+        return number
 
     def _move(self, end: int) -> None:
         """Go on there. What was read whole is not held on to."""

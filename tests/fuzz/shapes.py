@@ -23,6 +23,7 @@ COMMANDS: Final = (
     Command.OLDEST_ID,
 )
 REPLIES: Final = recorded_replies()
+ASKED: Final = 300  # bytes of a request
 MOST: Final = 40  # readings of one input
 
 
@@ -35,7 +36,7 @@ def run(data: bytes) -> None:
             return
         command, reply = _reply(source)
         if read_in_full(command, reply) is not None:
-            shapes.learn(command, reply, decode(reply))
+            shapes.learn(command, ASKED, reply, decode(reply))
             _compare(shapes, command, reply)
         _compare(shapes, command, _bent(source, reply))
 
@@ -71,7 +72,7 @@ def _bent(source: Source, reply: bytes) -> bytes:
 
 
 def _compare(shapes: ReplyShapes, command: Command, reply: bytes) -> None:
-    fields = shapes.read(command, reply, 0, len(reply))
+    fields = shapes.read(command, ASKED, reply, 0, len(reply))
     if fields is None:
         return
     full = read_in_full(command, reply)

@@ -109,7 +109,7 @@ class Model:
                 return self._cursor(database, rest, "nextBatch")
             case Command.LEGACY_NAMESPACES:
                 return self._namespaces(request.database)
-        found = collections[request.arguments["collection"]]
+        found = collections[request.collection]
         if request.arguments.get("beyond"):
             return {"cursor": {"id": 0, "firstBatch": []}, "ok": 1.0}
         if request.command is Command.COUNT:

@@ -20,9 +20,7 @@ TELLING = {
 
 
 def asked_for_newest(model: Model) -> list[str]:
-    return [
-        request.arguments["collection"] for request in model.asked if request.command is Command.NEWEST_DATE
-    ]
+    return [request.collection for request in model.asked if request.command is Command.NEWEST_DATE]
 
 
 def test_the_large_and_the_telling_come_first_and_the_rest_is_named() -> None:

@@ -107,10 +107,7 @@ def test_an_unsafe_name_is_answered_without_being_asked() -> None:
     plan = Recorder([commands.db_stats("a.b"), commands.db_stats("shop"), commands.count("shop", "$x")])
     peer = Scripted({**MODERN, "dbStats": STATS_OK})
     ask(peer, depth=Depth.COLLECTIONS, plan=plan)
-    errors = {
-        request.database + str(request.arguments.get("collection", "")): reply.error
-        for request, reply in plan.answers
-    }
+    errors = {request.database + request.collection: reply.error for request, reply in plan.answers}
     assert errors["a.b"].startswith("not asked")
     assert errors["shop$x"].startswith("not asked")
     assert errors["shop"] == ""

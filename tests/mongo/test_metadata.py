@@ -93,9 +93,9 @@ def test_views_series_system_and_empty_collections_are_not_asked_for_ids() -> No
     }
     model = Model({"db": collections})
     exposure = model.run()
-    newest = [r.arguments["collection"] for r in model.asked if r.command is Command.NEWEST_DATE]
+    newest = [r.collection for r in model.asked if r.command is Command.NEWEST_DATE]
     assert newest == ["good"]
-    stats = {r.arguments["collection"] for r in model.asked if r.command is Command.COLL_STATS_STAGE}
+    stats = {r.collection for r in model.asked if r.command is Command.COLL_STATS_STAGE}
     assert stats == {"series", "empty", "clustered", "bare", "good"}
     found = {collection.name: collection for collection in exposure.databases[0].collections}
     assert found["series"].documents is None
@@ -209,7 +209,7 @@ def test_two_passes_choose_the_same_collections_whatever_the_servers_order() -> 
     for model in (forward, backward):
         model.run(Limits(collections_asked=20))
         stats = [r for r in model.asked if r.command is Command.COLL_STATS_STAGE]
-        chosen.append([(r.database, r.arguments["collection"]) for r in stats])
+        chosen.append([(r.database, r.collection) for r in stats])
     assert chosen[0] == chosen[1]
     assert chosen[0][:2] == [("a", "users"), ("b", "x")]
 

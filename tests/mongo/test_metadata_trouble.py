@@ -31,7 +31,7 @@ def test_when_no_form_is_known_the_record_says_so() -> None:
     exposure = model.run()
     notes = [written(collection.notes) for collection in exposure.databases[0].collections]
     assert all("no such command" in note for note in notes)
-    counted = [r.arguments["collection"] for r in model.asked if r.command is Command.COUNT]
+    counted = [r.collection for r in model.asked if r.command is Command.COUNT]
     assert "t" not in counted
 
 

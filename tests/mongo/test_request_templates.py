@@ -48,14 +48,13 @@ def test_a_template_makes_what_the_encoder_makes(
 ) -> None:
     authorized, storage, beyond, time_limit, api_version = switches
     arguments = {
-        "collection": names[1],
         "before": before,
         "batch_size": batch_size,
         "authorized": authorized,
         "storage": storage,
         "beyond": beyond,
     }
-    request = Request(command, names[0], arguments)
+    request = Request(command, names[0], arguments, names[1])
     options = {"time_limit": time_limit, "api_version": api_version}
     assert made(encode, request, request_id, **options) == made(
         commands._in_full, request, request_id, **options
@@ -66,16 +65,15 @@ def test_a_template_makes_what_the_encoder_makes(
 def test_ordinary_requests_come_from_templates(command: Command) -> None:
     """So that the property above is not one of refusals."""
     arguments = {
-        "collection": "orders",
         "before": 1_795_000_000,
         "batch_size": 200,
         "authorized": True,
         "storage": True,
     }
-    request = Request(command, "shop", arguments)
+    request = Request(command, "shop", arguments, "orders")
     before = commands._template.cache_info()
     assert encode(request, 7, Opcode.OP_MSG) == commands._in_full(request, 7, Opcode.OP_MSG)
-    encode(Request(command, "crm", arguments | {"collection": "leads"}), 8, Opcode.OP_MSG)
+    encode(Request(command, "crm", arguments, "leads"), 8, Opcode.OP_MSG)
     after = commands._template.cache_info()
     assert after.misses - before.misses <= 1
     assert after.hits > before.hits

@@ -166,8 +166,8 @@ MUTANTS: Final = (
     Mutant(
         "the newest id is asked of system collections",
         "commands",
-        'if request.database in _SYSTEM_DATABASES or name.startswith("system."):',
-        'if request.database in ("admin",):',
+        'if database in _SYSTEM_DATABASES or name.startswith("system."):',
+        'if database in ("admin",):',
     ),
     Mutant(
         "a name with a NUL is sent",
@@ -206,14 +206,20 @@ MUTANTS: Final = (
     Mutant(
         "a length in a known shape is not compared",
         "reply_shapes",
-        "if read[number] != regs[last][1] - regs[length][0] + more:",
-        "if read[number] == -1:",
+        "        self.documents.add(path)\n        self._same(4)\n",
+        "        self.documents.add(path)\n        self._add(bytes(4))\n",
+    ),
+    Mutant(
+        "any byte is a truth value of a known shape",
+        "reply_shapes",
+        '_BOOL: b"\\xfe"',
+        '_BOOL: b"\\0"',
     ),
     Mutant(
         "a known shape says ok, whatever it says",
         "reply_shapes",
-        'if path == ("ok",):',
-        'if path == ("no",):',
+        'path == ("ok",) and',
+        'path == ("no",) and',
     ),
     Mutant(
         "a shape may have a key twice",
@@ -227,7 +233,13 @@ MUTANTS: Final = (
         "lookalikes.invented(batch):",
         "lookalikes.invented(batch) and False:",
     ),
-    Mutant("shapes are kept without end", "reply_shapes", "            del known[KEPT:]\n", ""),
+    Mutant("shapes are kept without end", "reply_shapes", "            del alike[ALIKE:]\n", ""),
+    Mutant(
+        "lengths of replies are kept without end",
+        "reply_shapes",
+        "                del self._known[next(iter(self._known))]\n",
+        "                pass\n",
+    ),
     # Dialogue.
     Mutant(
         "a host may send without end",
@@ -249,9 +261,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a refused name ends the plan",
-        "dialogue",
-        "                except RefusedRequest as refusal:",
-        "                except MemoryError as refusal:",
+        "channel",
+        "            except RefusedRequest as refusal:",
+        "            except MemoryError as refusal:",
     ),
     Mutant(
         "352 is not asked again by OP_MSG",

@@ -6,31 +6,20 @@ must be that, or nothing.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 import bson
+from bson import DatetimeMS, ObjectId
 from bson.int64 import Int64
 
 from scanner.mongo.answers import succeeded
 from scanner.mongo.bson_check import BsonError, decode
 from scanner.mongo.facts import Reply
 from scanner.mongo.requests import Command
-from scanner.mongo.values import moment, sub
+from scanner.mongo.values import OF_COUNTS, OF_PART, OF_SIZES, sub
 from tests.support.recordings import load, scenarios
 
-OF_COUNTS: Final = (
-    *(
-        "objects",
-        "collections",
-        "indexSize",
-        "nsSizeMB",
-        "numExtents",
-        "fileSize",
-        "storageSize",
-        "totalSize",
-    ),
-)
-OF_SIZES: Final = ("size", "count", "storageSize", "totalIndexSize", "capped", "indexSizes")
 # How the recordings name the requests that are asked of these.
 _RECORDED: Final = (
     ("dbStats", Command.DB_STATS),
@@ -53,7 +42,7 @@ def recorded_replies() -> list[tuple[Command, bytes]]:
     return list(found)
 
 
-def read_in_full(command: Command, data: bytes) -> dict[str, Any] | None:
+def read_in_full(command: Command, data: bytes) -> tuple[Any, ...] | None:
     """The fields that the plan reads of a successful reply, by the general way; None where there are none."""
     try:
         document = decode(data)
@@ -62,28 +51,32 @@ def read_in_full(command: Command, data: bytes) -> dict[str, Any] | None:
     if not succeeded(Reply(command=command, document=document)):
         return None
     if command is Command.DB_STATS:
-        return {key: document[key] for key in OF_COUNTS if key in document}
+        return tuple(document.get(key) for key in OF_COUNTS)
     batch = sub(document, "cursor", "firstBatch")
-    if not isinstance(batch, list) or len(batch) != 1 or not isinstance(batch[0], dict):
+    if not isinstance(batch, list) or len(batch) != 1 or not isinstance(part := batch[0], dict):
         return None
     if command is not Command.COLL_STATS_STAGE:
-        return {key: batch[0][key] for key in ("t", "_id") if key in batch[0]}
-    read = {key: batch[0][key] for key in (*OF_SIZES, "shard") if key in batch[0]}
-    inner = batch[0].get("storageStats")
-    if isinstance(inner, dict):
-        read["storageStats"] = {key: inner[key] for key in OF_SIZES if key in inner}
-    return read
+        return part.get("t"), part.get("_id")
+    inner = part.get("storageStats")
+    stats = inner if isinstance(inner, dict) else part
+    return (*(part.get(key) for key in OF_PART), *(stats.get(key) for key in OF_SIZES))
 
 
-def told(fields: dict[str, Any] | None) -> str:
-    """Fields as text, so that NaN equals itself and one kind of whole number the other."""
-    return repr(_plain(fields))
+def told(values: tuple[Any, ...] | None) -> str:
+    """Fields as text, so that NaN equals itself, and what a shape gives as it is stored the decoded value."""
+    return repr(values and [_plain(value) for value in values])
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return sorted((key, _plain(inner)) for key, inner in value.items())
-    return int(value) if isinstance(value, Int64) else moment(value) or value
+    if isinstance(value, Int64 | DatetimeMS):
+        return int(value)
+    if isinstance(value, datetime):
+        return int(DatetimeMS(value))
+    if isinstance(value, ObjectId):
+        return value.binary
+    if isinstance(value, bytes) and len(value) != 12:
+        return value.decode("utf-8", "replace")
+    return value
 
 
 def lengthened(data: bytes, at: int, more: int) -> bytes:
