@@ -14,7 +14,7 @@ from scanner.mongo.command_forms import Task, TaskKind
 from scanner.mongo.inventory import UNSENDABLE, in_order, sendable, tells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from scanner.mongo.facts import Limits
     from scanner.mongo.inventory import CollectionState, DatabaseState
@@ -147,20 +147,27 @@ def _in_turn(columns: list[tuple[str, list[str]]]) -> Iterator[Task]:
                 yield Task(TaskKind.STATISTICS, database, names[turn])
 
 
-def _newest_first(found: Iterable[tuple[DatabaseState, CollectionState]], asked: int) -> list[Task]:
+def _newest_first(found: Sequence[tuple[DatabaseState, CollectionState]], asked: int) -> list[Task]:
     """Questions for the newest ids, at most `asked`: of what is large and of what is telling in turn.
 
     Large is what holds many documents. Telling is a name that stands, or whose database's name does, in the
     lists of hints or of ransom notes, which hold few documents: whether such a thing is of today is the first
     thing that its owner wants to know.
     """
-    tasks = {Task(TaskKind.NEWEST, state.sent, each.sent): each.documents or 0 for state, each in found}
-    if len(tasks) <= asked:
-        return list(tasks)
-    large = sorted(tasks, key=lambda task: (-tasks[task], task.database, task.collection))
-    told = {task.database: tells(task.database) for task in large}
-    telling = [
-        task for task in large if told[task.database] or tells(task.collection, note=tasks[task] <= FEW)
-    ]
+    if len(found) <= asked:
+        return [Task(TaskKind.NEWEST, state.sent, each.sent) for state, each in found]
+    large = sorted(found, key=lambda pair: (-(pair[1].documents or 0), pair[0].sent, pair[1].sent))
+    told = {state.sent: tells(state.sent) for state, _ in large}
+    telling = (
+        (state, each)
+        for state, each in large
+        if told[state.sent] or tells(each.sent, note=(each.documents or 0) <= FEW)
+    )
     both = chain.from_iterable(zip_longest(telling, large))
-    return list(dict.fromkeys(task for task in both if task is not None))[:asked]
+    tasks = (Task(TaskKind.NEWEST, pair[0].sent, pair[1].sent) for pair in both if pair is not None)
+    chosen: dict[Task, None] = {}
+    for task in tasks:
+        if len(chosen) >= asked:
+            break
+        chosen[task] = None
+    return list(chosen)

@@ -20,12 +20,13 @@ from scanner.mongo.commands import (
 )
 from scanner.mongo.facts import Reply
 from scanner.mongo.listing import read_listing
+from scanner.mongo.name_lists import read_names
 from scanner.mongo.reply_shapes import LESSONS, SHAPES
 from scanner.mongo.wire import Expected, Frame, FrameReader, Opcode
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from scanner.mongo.facts import Document, Limits
 
@@ -202,13 +203,17 @@ class Channel:
         """Take bytes as they come."""
         self._reader.feed(data)
 
-    def read_known(self, told: Callable[[Request, tuple[Any, ...]], None]) -> int:
+    def read_known(self, told: Callable[[Request, Sequence[Any]], None]) -> int:
         """Tell of each reply the fields that are read of it, up to the first one whose shape is not known, or
         that is not whole. Returns how many there were."""
 
         def read(flight: Flight, data: bytes | bytearray, begin: int, end: int) -> bool:
             request = flight.request
-            values = SHAPES.read(request.command, flight.length, data, begin, end)
+            values: Sequence[Any] | None
+            if request.command is Command.LIST_COLLECTIONS:
+                values = read_names(data, begin, end)
+            else:
+                values = SHAPES.read(request.command, flight.length, data, begin, end)
             if values is None:
                 return False
             told(request, values)

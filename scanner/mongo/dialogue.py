@@ -39,7 +39,7 @@ from scanner.mongo.questions import (
 from scanner.mongo.wire import Flaw, Opcode, WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from scanner.mongo.channel import Flight
     from scanner.mongo.metadata import MetadataPlan
@@ -92,7 +92,7 @@ class Dialogue:
         self._depth = depth
         self._make_plan = plan_factory
         self._plan: MetadataPlan | None = None
-        self._told: Callable[[Request, tuple[Any, ...]], None] | None = None  # the plan's
+        self._told: Callable[[Request, Sequence[Any]], None] | None = None  # the plan's
         self._state = DialogueState(client, limits, self.facts, console)
         self._channel = Channel(limits)
         self._unanswered: deque[Request] = deque()

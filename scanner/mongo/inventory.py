@@ -287,26 +287,29 @@ def keep_counts(state: DatabaseState, values: Sequence[object]) -> bool:
     return told is not None
 
 
-def read_names(state: DatabaseState, batch: object, room: int) -> tuple[int, int]:
-    """A batch of listCollections: names and types; at most `room` new ones are kept.
-
-    Returns how many were new, and how many bytes of memory they take.
-    """
-    added = size = 0
+def read_names(batch: object) -> Iterator[tuple[str, str, bool | None]]:
+    """A batch of listCollections: names, types, and whether there is a validator where that is told."""
     for entry in documents(batch):
         name = entry.get("name")
-        if not isinstance(name, str) or name in state.collections:
+        if isinstance(name, str):
+            # Options come unasked before 4.0; that there is a validator is all that is kept.
+            options = entry.get("options")
+            validator = "validator" in options if isinstance(options, dict) else None
+            yield name, text(entry.get("type"), 32), validator
+
+
+def keep_names(
+    state: DatabaseState, names: Iterable[tuple[str, str, bool | None]], room: int
+) -> tuple[int, int]:
+    """Keep at most `room` new ones. Returns how many these are, and how many bytes of memory they take."""
+    added = size = 0
+    collections = state.collections
+    for name, kind, validator in names:
+        if name in collections:
             continue
         if added >= room:
             break
-        kind = text(entry.get("type"), 32)
-        found = CollectionState(name, _TYPES.get(kind, "collection"))
-        options = entry.get(
-            "options"
-        )  # come unasked before 4.0; that there is a validator is all that is kept
-        if isinstance(options, dict):
-            found.validator = "validator" in options
-        state.collections[name] = found
+        collections[name] = CollectionState(name, _TYPES.get(kind, "collection"), validator=validator)
         added += 1
         size += COLLECTION_BYTES + getsizeof(name)
     return added, size
@@ -337,30 +340,41 @@ def _fields(part: Document) -> Sequence[Any]:
     return [part.get(name) for name in OF_PART] + [stats.get(name) for name in OF_SIZES]
 
 
-def keep_statistics(state: CollectionState, parts: list[Sequence[Any]]) -> bool:
+def keep_statistics(  # noqa: C901 - one loop: it runs for every collection, and a call for each field costs more
+    state: CollectionState, parts: list[Sequence[Any]]
+) -> bool:
     """The same of the fields `OF_PART` and `OF_SIZES` of each part."""
     documents: int | None = 0 if parts else None
-    sums: list[int | None] = [None, None, None]
-    for own, shard, inner, size, storage, indexes, capped, names in parts:
+    sizes: int | None = None
+    stored: int | None = None
+    indexed: int | None = None
+    for own, shard, inner, told_size, told_storage, told_indexes, capped, names in parts:
         number = count(own)
         if number is None:
             number = count(inner)
         documents = None if documents is None or number is None else documents + number
-        told = count(size), count(storage), count(indexes)
-        sums = [old if new is None else new + (old or 0) for old, new in zip(sums, told, strict=True)]
+        if (size := count(told_size)) is not None:
+            sizes = size if sizes is None else sizes + size
+        if (storage := count(told_storage)) is not None:
+            stored = storage if stored is None else stored + storage
+        if (indexes := count(told_indexes)) is not None:
+            indexed = indexes if indexed is None else indexed + indexes
         if shard is not None:
             _keep_shard(state, shard)
-        state.capped = state.capped or capped in (True, 1)
+        if capped in (True, 1):
+            state.capped = True
         if isinstance(names, dict):
             state.id_index = "_id_" in names and state.id_index is not False
-        elif number and told[2] == 0:
+        elif number and indexes == 0:
             state.id_index = False  # documents and no index at all: a clustered collection
     documents = _sum(documents)
     state.documents = documents if documents is not None else state.documents
-    size, storage, indexes = sums
-    state.size = _sum(size) if size is not None else state.size
-    state.storage = _sum(storage) if storage is not None else state.storage
-    state.indexes = _sum(indexes) if indexes is not None else state.indexes
+    if sizes is not None:
+        state.size = _sum(sizes)
+    if stored is not None:
+        state.storage = _sum(stored)
+    if indexed is not None:
+        state.indexes = _sum(indexed)
     state.shards = max(state.shards, len(parts))
     if state.type == "timeseries":
         state.documents = None

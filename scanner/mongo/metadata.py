@@ -25,6 +25,7 @@ from scanner.mongo.inventory import (
     DatabaseState,
     from_namespaces,
     keep_counts,
+    keep_names,
     keep_statistics,
     listed,
     read_db_stats,
@@ -33,9 +34,10 @@ from scanner.mongo.inventory import (
     read_statistics,
     sendable,
 )
-from scanner.mongo.values import after_epoch, count, documents, moment, sub, text, time_in, time_of
+from scanner.mongo.values import count, documents, moment, sub, text, time_of, time_told
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from results.record import Exposure
@@ -118,9 +120,9 @@ class MetadataPlan:
             told = self._read_collection(kind, request, state, reply.document)
         note_answer(self._facts, request, reply, told=told)
 
-    def told(self, request: Request, values: tuple[Any, ...]) -> None:
+    def told(self, request: Request, values: Sequence[Any]) -> None:
         """One answer that succeeded, and whose shape is known: the fields of it that are read, as
-        `reply_shapes` gives them. What has a cursor gives the one document of its batch."""
+        `reply_shapes` and `name_lists` give them."""
         self._in_flight = max(0, self._in_flight - 1)
         command, database, _, name = request
         kind, state = kind_of(request), self._databases.get(database)
@@ -129,22 +131,19 @@ class MetadataPlan:
         self._agenda.in_time(kind)
         if kind is TaskKind.COUNTS:
             told = self._note_counts(request, state, told=keep_counts(state, values))
+        elif kind is TaskKind.NAMES:
+            self._keep_names(state, [(*found, None) for found in values])
+            state.names_known = self._collections < self._limits.collections_kept
+            told = bool(values)
         else:
             collection = state.collections.get(name)
             if collection is None:
                 return
             if kind is TaskKind.STATISTICS:
-                if values[1] is not None:
-                    values = (values[0], values[1].decode("utf-8", "replace"), *values[2:])
-                told = self._note_statistics(
-                    request, state, collection, told=keep_statistics(collection, [values])
-                )
+                told = keep_statistics(collection, [values])
+                told = self._note_statistics(request, state, collection, told=told)
             else:
-                date, identifier = values
-                at = after_epoch(date) if date is not None else None
-                if at is None and identifier is not None:
-                    at = time_in(identifier)
-                told = self._read_end(kind, state, collection, at)
+                told = self._read_end(kind, state, collection, time_told(*values))
         if told and command not in self._noted:
             self._noted.add(command)
             note_answer(self._facts, request, _SUCCESS, told=True)
@@ -224,13 +223,11 @@ class MetadataPlan:
             state.add_note(NOT_TOLD, f"{TaskKind.NAMES.value}: {nameless} entries without a name")
         if request.command is Command.LEGACY_NAMESPACES:
             batch = list(from_namespaces(state.sent, batch))
-        new, size = read_names(state, batch, self._limits.collections_kept - self._collections)
-        self._collections += new
-        self._held += size
+        new = self._keep_names(state, read_names(batch))
         cursor = sub(document, "cursor", "id")
         more = cursor if isinstance(cursor, int) and not isinstance(cursor, bool) else 0
         if self._collections >= self._limits.collections_kept:
-            state.add_note("names-not-all-kept", f"at most {self._limits.collections_kept} of a server")
+            pass
         elif more == 0:
             state.names_known = not nameless
         else:
@@ -241,6 +238,16 @@ class MetadataPlan:
                 self._rounds += 1
                 self._agenda.again(Task(TaskKind.NAMES, state.sent, cursor=more))
         return bool(batch)
+
+    def _keep_names(self, state: DatabaseState, names: Iterable[tuple[str, str, bool | None]]) -> int:
+        """Keep those that have room. Returns how many were new."""
+        most = self._limits.collections_kept
+        new, size = keep_names(state, names, most - self._collections)
+        self._collections += new
+        self._held += size
+        if self._collections >= most:
+            state.add_note("names-not-all-kept", f"at most {most} of a server")
+        return new
 
     def _why_not_on(self, state: DatabaseState, document: Document, cursor: int, new: int) -> str:
         if sub(document, "cursor", "ns") != f"{state.sent}.{CURSOR_COLLECTION}":

@@ -55,6 +55,7 @@ _FIRST: Final = ("cursor", "firstBatch", "0")
 _STORAGE: Final = (*_FIRST, "storageStats")
 _OF_IDS: Final = ((*_FIRST, "t"), (*_FIRST, "_id"))
 _OWN: Final = tuple((*_FIRST, name) for name in OF_PART)
+_SHARD: Final = (*_FIRST, "shard")
 _INDEX_SIZES: Final = "indexSizes"  # of old servers: a document, whose names are read
 # The fields that are read of an answer, in the order in which they are given. What stands elsewhere is
 # checked and passed over.
@@ -123,7 +124,7 @@ class _Maker:
             raise _NoShapeError
         if kind in (_DOCUMENT, _ARRAY) and not wanted:
             self.document(value, path)
-        elif kind == _STRING and (not wanted or path[-1] == "shard"):
+        elif kind == _STRING and (not wanted or path == _SHARD):
             self._same(4)
             self._keep(wanted, path, f"{len(value) - 5}s", bytes(len(value) - 5))
             self._same(1)
@@ -165,8 +166,18 @@ def make(command: Command, data: bytes) -> Shape | None:
         mask,
         int.from_bytes(data, "little") & mask,
         Struct("".join(maker.format)).unpack_from,
-        itemgetter(*places),
+        _with_text(itemgetter(*places)) if _SHARD in maker.found else itemgetter(*places),
     )
+
+
+def _with_text(order: Callable[[Values], Values]) -> Callable[[Values], Values]:
+    """The same order, where a shard is named."""
+
+    def named(values: Values) -> Values:
+        own, shard, *others = order(values)
+        return own, shard.decode("utf-8", "replace"), *others
+
+    return named
 
 
 class ReplyShapes:
@@ -181,7 +192,7 @@ class ReplyShapes:
         """The wanted fields of the document in this part of `data`, or None when its shape is not known.
 
         `asked` is the length of the request (bytes). A field that is not there is None, a date is in
-        milliseconds, an ObjectId and a text are bytes.
+        milliseconds, an ObjectId is bytes.
         """
         shapes = self._known.get((command, asked, end - begin))
         if shapes is None:

@@ -73,12 +73,15 @@ def after_epoch(milliseconds: int) -> datetime | None:
 
 def time_of(identifier: object) -> datetime | None:
     """The time part of an ObjectId: its first four bytes, seconds since 1970. The rest is not looked at."""
-    return time_in(identifier.binary) if isinstance(identifier, ObjectId) else None
+    return time_told(None, identifier.binary) if isinstance(identifier, ObjectId) else None
 
 
-def time_in(identifier: bytes) -> datetime:
-    """The same of an ObjectId's bytes."""
-    return EPOCH + timedelta(0, int.from_bytes(identifier[:4], "big"))
+def time_told(milliseconds: int | None, identifier: bytes | None) -> datetime | None:
+    """The time of a BSON date as it is stored, or else in an ObjectId's bytes."""
+    at = after_epoch(milliseconds) if milliseconds is not None else None
+    if at is None and identifier is not None:
+        return EPOCH + timedelta(0, int.from_bytes(identifier[:4], "big"))
+    return at
 
 
 def text(value: object, limit: int = 256) -> str:

@@ -92,7 +92,7 @@ The answers to dbStats, `$collStats` and the questions for newest ids are alike 
 Of one that was checked and decoded it is kept which bytes are the same in all that are as long, and later
 ones with these bytes are read for a seventh of the time: at most {ALIKE} such shapes for each of {KEPT}
 lengths of a question and its answer, at most {LESSONS} taught by one connection, none of more than
-{MAX_SHAPE} bytes.
+{MAX_SHAPE} bytes. A list of names is written anew from the names in it, and believed when that is the same.
 
 ## What all conversations hold together
 

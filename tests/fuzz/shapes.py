@@ -1,18 +1,30 @@
-"""Fuzz target `shapes`: replies teach their shape, and bent ones are read by it and by the general way."""
+"""Fuzz target `shapes`: replies teach their shape, and bent ones are read by it and by the general way.
+
+So are bent lists of names, which have one form.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
 import bson
+from bson import Int64
 from bson.errors import BSONError
 
 from scanner.mongo.bson_check import decode
+from scanner.mongo.name_lists import read_names
 from scanner.mongo.reply_shapes import ReplyShapes
 from scanner.mongo.requests import Command
 from tests.fuzz.oracle import must
 from tests.fuzz.source import Source
-from tests.support.shape_oracle import lengthened, on_a_set, read_in_full, recorded_replies, told
+from tests.support.shape_oracle import (
+    lengthened,
+    names_in_full,
+    on_a_set,
+    read_in_full,
+    recorded_replies,
+    told,
+)
 
 COMMANDS: Final = (
     Command.DB_STATS,
@@ -24,6 +36,7 @@ COMMANDS: Final = (
 )
 REPLIES: Final = recorded_replies()
 ASKED: Final = 300  # bytes of a request
+OF_NAMES: Final = 248  # a choice from here on is a list of names
 MOST: Final = 40  # readings of one input
 
 
@@ -34,15 +47,18 @@ def run(data: bytes) -> None:
     for _ in range(MOST):
         if not source.left:
             return
-        command, reply = _reply(source)
+        choice = source.byte()
+        if choice >= OF_NAMES:
+            _compare_names(_bent(source, _listing(source)))
+            continue
+        command, reply = _reply(source, choice)
         if read_in_full(command, reply) is not None:
             shapes.learn(command, ASKED, reply, decode(reply))
             _compare(shapes, command, reply)
         _compare(shapes, command, _bent(source, reply))
 
 
-def _reply(source: Source) -> tuple[Command, bytes]:
-    choice = source.byte()
+def _reply(source: Source, choice: int) -> tuple[Command, bytes]:
     if choice < 160:
         command, reply = REPLIES[source.below(len(REPLIES))]
         return command, on_a_set(reply) if choice & 1 else reply
@@ -54,6 +70,23 @@ def _reply(source: Source) -> tuple[Command, bytes]:
         return command, bson.encode(document | {"ok": 1.0})
     except (BSONError, ValueError, TypeError, OverflowError):
         return command, bson.encode({"ok": 1.0})
+
+
+def _listing(source: Source) -> bytes:
+    names = [
+        {"name": source.text().encode("utf-8", "replace").decode(), "type": "collection"}
+        for _ in range(source.below(6))
+    ]
+    cursor = {"id": Int64(0), "ns": "shop.$cmd.listCollections", "firstBatch": names}
+    return bson.encode({"cursor": cursor, "ok": 1.0})
+
+
+def _compare_names(reply: bytes) -> None:
+    names = read_names(reply, 0, len(reply))
+    if names is None:
+        return
+    full = names_in_full(reply)
+    must(names == full, "two readings of one list of names", names, full)
 
 
 def _bent(source: Source, reply: bytes) -> bytes:

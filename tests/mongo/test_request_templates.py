@@ -25,8 +25,8 @@ def made(encoder: object, request: Request, request_id: int, **options: bool) ->
     assert callable(encoder)
     try:
         message: bytes = encoder(request, request_id, Opcode.OP_MSG, **options)
-    except RefusedRequest as refusal:
-        return str(refusal)
+    except RefusedRequest:
+        return "refused"
     return message
 
 

@@ -15,6 +15,7 @@ _SUITES: Final = {
     "names": ("commands",),
     "request_templates": ("request_templates",),
     "reply_shapes": ("reply_shapes",),
+    "name_lists": ("name_lists",),
     "agenda": ("metadata", "metadata_trouble", "agenda", "not_told", "odd_servers"),
     "questions": ("dialogue", "dialogue_hostile", "dialogue_tls", "dialogue_plans"),
     "channel": ("dialogue", "dialogue_hostile", "dialogue_plans"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.mutation.known_forms import KNOWN_FORMS
 from tests.mutation.mutant import Mutant as Mutant
 
 MUTANTS: Final = (
@@ -202,44 +203,7 @@ MUTANTS: Final = (
         "        database = _LENGTH(len(database) + 1) + database\n",
         "        database = _LENGTH(len(database)) + database\n",
     ),
-    # Shapes of replies.
-    Mutant(
-        "a length in a known shape is not compared",
-        "reply_shapes",
-        "        self.documents.add(path)\n        self._same(4)\n",
-        "        self.documents.add(path)\n        self._add(bytes(4))\n",
-    ),
-    Mutant(
-        "any byte is a truth value of a known shape",
-        "reply_shapes",
-        '_BOOL: b"\\xfe"',
-        '_BOOL: b"\\0"',
-    ),
-    Mutant(
-        "a known shape says ok, whatever it says",
-        "reply_shapes",
-        'path == ("ok",) and',
-        'path == ("no",) and',
-    ),
-    Mutant(
-        "a shape may have a key twice",
-        "reply_shapes",
-        'if self._left < 0 or key in seen or key == b"$ref":',
-        'if self._left < 0 or key == b"$ref":',
-    ),
-    Mutant(
-        "an answer with what nobody asked for makes a shape",
-        "reply_shapes",
-        "lookalikes.invented(batch):",
-        "lookalikes.invented(batch) and False:",
-    ),
-    Mutant("shapes are kept without end", "reply_shapes", "            del alike[ALIKE:]\n", ""),
-    Mutant(
-        "lengths of replies are kept without end",
-        "reply_shapes",
-        "                del self._known[next(iter(self._known))]\n",
-        "                pass\n",
-    ),
+    *KNOWN_FORMS,
     # Dialogue.
     Mutant(
         "a host may send without end",
@@ -330,7 +294,7 @@ MUTANTS: Final = (
         "if self._slow[kind] >= SLOW_IN_A_ROW:",
         "if self._slow[kind] < 0:",
     ),
-    Mutant("every newest id is asked for", "agenda", "is not None))[:asked]", "is not None))"),
+    Mutant("every newest id is asked for", "agenda", "if len(chosen) >= asked:", "if len(chosen) < 0:"),
     Mutant(
         "newest ids that are not asked for are not told",
         "agenda",

@@ -13,7 +13,7 @@ import bson
 from bson import DatetimeMS, ObjectId
 from bson.int64 import Int64
 
-from scanner.mongo.answers import succeeded
+from scanner.mongo.answers import first_batch, succeeded
 from scanner.mongo.bson_check import BsonError, decode
 from scanner.mongo.facts import Reply
 from scanner.mongo.requests import Command
@@ -62,6 +62,20 @@ def read_in_full(command: Command, data: bytes) -> tuple[Any, ...] | None:
     return (*(part.get(key) for key in OF_PART), *(stats.get(key) for key in OF_SIZES))
 
 
+def names_in_full(data: bytes) -> list[tuple[Any, Any]] | None:
+    """By the walk and the decoder; None where it is no success, no list, or not the whole one."""
+    try:
+        document = decode(data, names=True)
+    except BsonError:
+        return None
+    batch = first_batch(document)
+    if not succeeded(Reply(command="listCollections", document=document)) or batch is None:
+        return None
+    if document["cursor"].get("id") != 0:
+        return None
+    return [(entry.get("name"), entry.get("type")) for entry in batch]
+
+
 def told(values: tuple[Any, ...] | None) -> str:
     """Fields as text, so that NaN equals itself, and what a shape gives as it is stored the decoded value."""
     return repr(values and [_plain(value) for value in values])
@@ -74,8 +88,6 @@ def _plain(value: Any) -> Any:
         return int(DatetimeMS(value))
     if isinstance(value, ObjectId):
         return value.binary
-    if isinstance(value, bytes) and len(value) != 12:
-        return value.decode("utf-8", "replace")
     return value
 
 
