@@ -147,14 +147,14 @@ def _held(record: Node, find: Finder) -> int:
 def _cuts(record: Node) -> Iterator[Callable[[], int]]:
     """Each cut in its order. A cut returns the length at which it cut strings, or 0."""
     yield lambda: 0
-    for floor, length in ((_FLOOR, _STRING_STEPS[1]), (0, _STRING_STEPS[2])):
+    for floor, lengths in ((_FLOOR, _STRING_STEPS[1:3]), (0, _STRING_STEPS[3:])):
         for _, find in _LISTS:
             longest = max((len(owner[key]) for owner, key in find(record)), default=0)
             while longest > floor:
                 longest = max(floor, longest // 2)
                 yield partial(_cap_lists, record, find, longest)
-        yield partial(_cap_strings, record, length)
-    yield partial(_cap_strings, record, _STRING_STEPS[3])
+        for length in lengths:
+            yield partial(_cap_strings, record, length)
 
 
 def _cap_strings(record: Node, length: int) -> int:

@@ -364,3 +364,15 @@ def test_our_own_mistake_is_an_error_and_no_line() -> None:
 
 def test_a_line_is_made_without_being_mended_when_nothing_is_wrong() -> None:
     assert line_of(magazine()) == msgspec.json.encode(magazine()) + b"\n"
+
+
+def test_the_evidence_of_a_verdict_outlives_long_names_of_a_ransom() -> None:
+    """Fifty names of 256 characters that JSON writes with twelve bytes each: shorter names say more than none."""
+    names = ["\U0001f512" * 250 + str(number) for number in range(50)]
+    reasons = [Reason(code="known-note-name", detail=name) for name in names]
+    held = exposure(database("d"), ransom=Ransom(level="likely", names=names, reasons=reasons))
+    seen = open_server("127.0.0.1", exposure=held)
+    short = read_back(to_lines(seen))
+    assert short.evidence == seen.evidence
+    assert short.exposure is not None
+    assert len(short.exposure.ransom.names) >= 4
