@@ -86,6 +86,8 @@ def _lines(observation: Observation, *, check: bool) -> list[bytes]:
     first = _encode_ascii(observation)
     if len(first) >= MAX_OBSERVATION:
         document = msgspec.to_builtins(observation)
+        for database in document["exposure"]["databases"] if rest else ():
+            database.pop("notes", None)  # they stand in its own line
         first = cut.shorten(document, _encode_ascii, MAX_OBSERVATION - 1)
     if check:
         for line in (first, *rest):
@@ -175,7 +177,7 @@ def _body(database: Database, hints: list[Hint]) -> bytes:
 
 def _parts(database: Database, hints: list[Hint], head: int) -> Iterator[tuple[Database, list[Hint]]]:
     """A database that is too long for a line in parts that are not: what its lists hold, in order."""
-    bare = replace(database, collections=[], shards={}, gridfs=[])
+    bare = replace(database, notes=[], collections=[], shards={}, gridfs=[])
     room = _ROOM - head - len(_body(bare, []))
     part = _Part()
     for name, item in _items(database, hints):
@@ -189,6 +191,8 @@ def _parts(database: Database, hints: list[Hint], head: int) -> Iterator[tuple[D
 
 
 def _items(database: Database, hints: list[Hint]) -> Iterator[tuple[str, Any]]:
+    for note in database.notes:
+        yield "notes", note
     for shard in database.shards.items():
         yield "shards", shard
     for bucket in database.gridfs:
@@ -208,24 +212,35 @@ class _Part:
 
     def of(self, bare: Database) -> tuple[Database, list[Hint]]:
         """The part, with the figures of the whole."""
-        shards, held = dict(self.held["shards"]), self.held
-        part = replace(bare, shards=shards, gridfs=held["gridfs"], collections=held["collections"])
-        return part, held["hints"]
+        held = self.held
+        lists = {name: held[name] for name in ("notes", "gridfs", "collections")}
+        return replace(bare, shards=dict(held["shards"]), **lists), held["hints"]
 
 
 def _hints_by_database(exposure: Exposure) -> dict[int, list[Hint]]:
-    """Hints by their database's number. They come in the order of the databases."""
+    """Hints by their database's number, in the order in which they come, which is that of the databases.
+
+    One whose database is not found stays with the one before it.
+    """
     found: dict[int, list[Hint]] = {}
-    databases = enumerate(exposure.databases, start=1)
-    number, name = 1, None
+    databases, at = exposure.databases, 0
+    # MongoDB takes no dot in the name of a database. Who has `a` and `a.b` is told by names of collections.
+    dotted = any("." in database.name for database in databases)
     for hint in exposure.hints:
-        while name is None or not (hint.name == name or hint.name.startswith(f"{name}.")):
-            following = next(databases, None)
-            if following is None:
+        for number in range(at, len(databases)):
+            name = databases[number].name
+            if (hint.name == name or hint.name.startswith(f"{name}.")) and (
+                not dotted or _names(databases[number], hint.name)
+            ):
+                at = number
                 break
-            number, name = following[0], following[1].name
-        found.setdefault(number, []).append(hint)
+        found.setdefault(at + 1, []).append(hint)
     return found
+
+
+def _names(database: Database, namespace: str) -> bool:
+    rest = namespace[len(database.name) + 1 :]
+    return not rest or any(collection.name == rest for collection in database.collections)
 
 
 # Text.
@@ -245,8 +260,9 @@ def _ascii(data: bytes) -> bytes:
 def _escape(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    units = error.object[error.start : error.end].encode("utf-16-be").hex()
-    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4)), error.end
+    # A server may send 50 MB of such names: no step for each character here.
+    units = error.object[error.start : error.end].encode("utf-16-be").hex("u", 2)
+    return "\\u" + units.replace("u", "\\u"), error.end
 
 
 codecs.register_error("mongosweep.json", _escape)
@@ -316,6 +332,7 @@ def _whole(observation: Observation, parts: list[DatabaseLine]) -> Observation:
 def _joined(begun: Database, part: Database) -> Database:
     return replace(
         begun,
+        notes=begun.notes + part.notes,
         shards={**begun.shards, **part.shards},
         gridfs=begun.gridfs + part.gridfs,
         collections=begun.collections + part.collections,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from results.lines import GRAVEST, from_line, put_together, to_lines
-from results.record import DatabaseLine, Observation
-from tests.results.examples import database, open_server
+from results.record import Collection, Database, DatabaseLine, Hint, Observation, Reason
+from tests.results.examples import database, exposure, open_server
 
 
 def several() -> list[Observation]:
@@ -45,3 +45,30 @@ def test_a_reader_that_takes_only_observations_has_one_line_a_server() -> None:
     assert [line.exposure.total_size_bytes for line in only if line.exposure is not None] == [
         seen.exposure.total_size_bytes for seen in several() if seen.exposure is not None
     ]
+
+
+def test_hints_stand_in_the_line_of_the_database_whose_names_they_are() -> None:
+    """A hostile server has databases with a dot in their names, one the beginning of the other."""
+    held = [
+        Database(name=name, collections=[Collection(name=collection, documents=1)])
+        for name, collection in (("a", "x"), ("a.b", "users"), ("a.b.c", "email"), ("b", "patients"))
+    ]
+    hints = [
+        Hint(name=name, word=name, category="person", language="en")
+        for name in ("a.b.users", "a.b.c.email", "b.patients")
+    ]
+    seen = open_server("127.0.0.1", exposure=exposure(*held, hints=hints))
+    _, *rest = [from_line(line) for line in to_lines(seen)]
+    told = [[hint.name for hint in line.hints] for line in rest if isinstance(line, DatabaseLine)]
+    assert told == [[], ["a.b.users"], ["a.b.c.email"], ["b.patients"]]
+    assert list(put_together([from_line(line) for line in to_lines(seen)])) == [seen]
+
+
+def test_notes_of_a_database_of_many_lines_are_not_repeated_in_each() -> None:
+    """A server chooses them: 10 kB in each of 50,000 lines were half a gigabyte for one server."""
+    notes = [Reason(code="command-failed", detail=f"{number} " + "\U0001f512" * 190) for number in range(4)]
+    names = [Collection(name="\U0001f512" * 200 + str(number)) for number in range(60)]
+    seen = open_server("127.0.0.1", exposure=exposure(Database(name="d", collections=names, notes=notes)))
+    lines = to_lines(seen)
+    assert sum(map(len, lines)) < 60 * 2_600 + 4 * 2_600 + 20_000
+    assert list(put_together([from_line(line) for line in lines])) == [seen]
