@@ -100,7 +100,7 @@ def end_of_life(series: str, today: date | None) -> EndOfLife | None:
 
 
 @lru_cache(REMEMBERED)
-def matching(version: Version, situation: Situation, *, check_vendor: bool = False) -> Vulnerabilities | None:
+def matching(version: Version, situation: Situation, check_vendor: bool = False) -> Vulnerabilities | None:
     """Advisories whose range holds an exact version, in the table's order; None where there are none."""
     found: dict[str, tuple[Certainty, bool]] = {}
     for row in _applicable(situation):

@@ -1,10 +1,8 @@
-"""What was worked out of buildInfo alone, kept for all servers of a build.
-
-They send the same bytes, which the channel decodes once: so the document of one has the values of the other.
-"""
+"""What was worked out of buildInfo alone, kept for all servers of a build, which say the same of it."""
 
 from __future__ import annotations
 
+import marshal
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from scanner.mongo.answers import succeeded
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
 
 KEPT: Final = 64  # builds
 KEPT_BYTES: Final = 64 * 1024  # of memory that a document takes; what a larger one says is not kept
+_OF_SERVER: Final = frozenset({"$clusterTime", "operationTime"})  # what members of a set add to any reply
 
 Found = TypeVar("Found")
 
@@ -26,26 +25,35 @@ class ByBuild(Generic[Found]):
     def __init__(self, work: Callable[[Document], Found]) -> None:
         self._work = work
         self._nothing = work({})
-        # By version: the keys, the values, which are held so that no other object gets their identities,
-        # these identities, and what was found. Equal values would not do: True is equal to 1.
-        self._known: dict[str, tuple[tuple[str, ...], tuple[object, ...], list[int], Found]] = {}
+        self._known: dict[bytes, Found] = {}
 
     def __call__(self, reply: Reply | None) -> Found:
-        """What `work` finds in the reply's document."""
+        """What `work` finds in the reply's document, without what is the server's own in it."""
         if reply is None or not succeeded(reply) or not reply.document:
             return self._nothing
-        document = reply.document
-        version = document.get("version")
-        if not isinstance(version, str):
-            return self._work(document)
-        keys, values = tuple(document), document.values()
-        known = self._known.get(version)
-        if known is not None and known[0] == keys and known[2] == list(map(id, values)):
-            return known[3]
-        found = self._work(document)
-        if reply.weight <= KEPT_BYTES:
-            if len(self._known) >= KEPT:
-                self._known.clear()
-            held = tuple(values)
-            self._known[version] = keys, held, list(map(id, held)), found
+        key: bytes = reply.said or _said(reply)
+        found = self._known.get(key)
+        if found is None:
+            found = self._work(_without_own(reply.document))
+            if key:
+                if len(self._known) >= KEPT:
+                    self._known.clear()
+                self._known[key] = found
         return found
+
+
+def _said(reply: Reply) -> bytes:
+    """The document without what is the server's own in it, as bytes: alike where all values and their types
+    are, for True is equal to 1 and says something else. b"" for a document that is not kept."""
+    if reply.weight > KEPT_BYTES or reply.document is None:
+        return b""
+    try:
+        reply.said = marshal.dumps(_without_own(reply.document), 2)
+    except ValueError:  # it holds a value of another type
+        return b""
+    said: bytes = reply.said
+    return said
+
+
+def _without_own(document: Document) -> Document:
+    return {name: value for name, value in document.items() if name not in _OF_SERVER}

@@ -89,6 +89,7 @@ class Reply:
     listed: int = 0  # how many databases a list named of which `document` holds the first; 0: all of them
     outcome: Any = None  # kept by `answers.outcome_of`, which is asked many times of one reply
     entries: Any = None  # kept by `answers.databases`
+    said: Any = None  # kept by `builds.ByBuild`
 
 
 @dataclass(slots=True, kw_only=True)

@@ -162,15 +162,12 @@ def _vulnerabilities(
     facts: Facts, product: str, version: advisories.Version | None, series: str, *, is_open: bool
 ) -> Vulnerabilities | None:
     hello = activity.hello_of(facts)
-    situation = advisories.Situation(
-        open=is_open,
-        replica_set="setName" in hello or hello.get("isreplicaset") is True,
-        mongos=hello.get("msg") == "isdbgrid",
-        tls=any(attempt.tls is not None and attempt.tls.established for attempt in facts.attempts),
-    )
+    in_set = "setName" in hello or hello.get("isreplicaset") is True
+    tls = [True for attempt in facts.attempts if attempt.tls is not None and attempt.tls.established]
+    situation = advisories.Situation(is_open, in_set, hello.get("msg") == "isdbgrid", bool(tls))
     if version is None:
         return advisories.possible(series, situation)
-    return advisories.matching(version, situation, check_vendor=product == lookalikes.PERCONA)
+    return advisories.matching(version, situation, product == lookalikes.PERCONA)
 
 
 _ABOUT_BUILD = ByBuild(_about)

@@ -38,6 +38,7 @@ _HELLO_OK_SINCE = (5, 0)
 _WIRE_3_6 = 6
 _MINDSDB = frozenset({"ismaster", "minWireVersion", "maxWireVersion", "ok"})
 _ONLY_OTHERS = frozenset({"iscryptd", "internal", "_t", "version"})  # fields that no hello of MongoDB has
+_OF_SETS = frozenset({"setName", "hosts", "me", "primary"})
 _SETS_OF_OTHERS = ("secantus", "globaldb")
 _FIRST_DERIVED_WIRE = 26
 
@@ -106,7 +107,7 @@ def _is_ordinary(facts: Facts) -> bool:
         _ONLY_OTHERS.isdisjoint(hello)
         and len(hello) != len(_MINDSDB)
         and (hello.get("helloOk") is True or facts.hello.command == "hello" or not build.offered_hello)
-        and ("setName" not in hello or _is_ordinary_set(hello))
+        and (_OF_SETS.isdisjoint(hello) or _is_ordinary_set(hello))
         and ("localTime" not in hello or moment(hello["localTime"]) is not None)
         and hello.get("maxMessageSizeBytes") != _HONEYPOT_MESSAGE_BYTES
         and (wire < _WIRE_3_6 or hello.get("maxWriteBatchSize") != _BATCH_BEFORE_3_6)
@@ -114,9 +115,9 @@ def _is_ordinary(facts: Facts) -> bool:
 
 
 def _is_ordinary_set(hello: Document) -> bool:
-    if hello["setName"] in _SETS_OF_OTHERS or (
-        isinstance(hello.get("ok"), int) and "$clusterTime" not in hello
-    ):
+    if hello.get("setName") in _SETS_OF_OTHERS:
+        return False
+    if isinstance(hello.get("ok"), int) and "$clusterTime" not in hello:
         return False
     hosts = hello.get("hosts")
     named = [*(hosts if isinstance(hosts, list) else ()), hello.get("me"), hello.get("primary")]

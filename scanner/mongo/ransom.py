@@ -255,13 +255,12 @@ def _may_match(name: str) -> bool:
     folded, known = fold(name), _table()
     if folded in known:
         return True
+    forms = [folded]
     read = folded.replace("0", "o").replace("3", "e").replace("4", "a").replace("5", "s").replace("7", "t")
     if read != folded or "1" in read:
-        forms = folded, read.replace("1", "i"), read.replace("1", "l")
+        forms += [read.replace("1", "i"), read.replace("1", "l")]
         if forms[1] in known or forms[2] in known:
             return True
-    else:
-        forms = (folded,)
     return bool(_fragments().search(folded)) and any(map(_any_shape().match, forms))
 
 

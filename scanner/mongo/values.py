@@ -6,9 +6,8 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from bson import ObjectId
+from bson import Int64, ObjectId
 from bson.datetime_ms import DatetimeMS
-from bson.tz_util import utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +38,9 @@ def count(value: object) -> int | None:
 
     Servers send int32, int64 and double for one field; a bool, NaN, an infinity or a negative is dropped.
     """
-    if (value.__class__ is int or value.__class__ is float) and 0 <= value <= LARGEST:  # as nearly all are
+    if (
+        value.__class__ is int or value.__class__ is Int64 or value.__class__ is float
+    ) and 0 <= value <= LARGEST:  # as nearly all are
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -55,7 +56,9 @@ def moment(value: object) -> datetime | None:
         return after_epoch(int(value))
     if not isinstance(value, datetime):
         return None
-    if value.tzinfo is None or value.tzinfo is utc:  # the decoder's own
+    if value.tzinfo is UTC:  # as the decoder makes them
+        return value
+    if value.tzinfo is None:
         return value.replace(tzinfo=UTC)
     try:
         return value.astimezone(UTC)
