@@ -48,4 +48,9 @@ def timestamp(wall: float) -> str:
 @lru_cache(4)
 def _timestamp(milliseconds: int) -> str:
     second, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return f"{_to_the_second(second)}.{rest:03d}Z"
+
+
+@lru_cache(4)
+def _to_the_second(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -6,6 +6,7 @@ from one server to the next (address, owner, times) is put in anew. See `scanner
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,8 @@ class ResponseCache:
 
     def __init__(self) -> None:
         self._weight = 0
-        self._known: dict[tuple[bool, Any], CachedResponse] = {}
+        # Ordered: finding the oldest of a plain dictionary goes past all that were taken out before.
+        self._known: OrderedDict[tuple[bool, Any], CachedResponse] = OrderedDict()
         self._shapes: dict[int, Shape] = {}  # by the answer's length: the newest that was remembered
 
     def find(self, loopback: bool, data: bytes) -> tuple[Fingerprint | None, CachedResponse | None]:

@@ -210,14 +210,19 @@ def records(
 
 
 def _record_listed(entry: Document, limits: Limits, clock: ServerClock) -> Database:
-    sent = entry["name"]
-    if entry.get("empty") is not False or "shards" in entry:
+    sent, empty = entry["name"], entry.get("empty")
+    if empty is True or "shards" in entry:
         state = DatabaseState(sent)
         read_size(state, entry)
         return state.record(limits, clock)
     name, cut = clean_name(sent, limits.name_length)
-    size = count(entry.get("sizeOnDisk")) or None
-    return Database(name=name, name_hex=cut, size_bytes=size, system=sent in SYSTEM_DATABASES, empty=False)
+    return Database(
+        name=name,
+        name_hex=cut,
+        size_bytes=count(entry.get("sizeOnDisk")) or None,
+        system=sent in SYSTEM_DATABASES,
+        empty=None if empty is not False else False,
+    )
 
 
 def in_order(names: Iterable[str]) -> list[str]:
