@@ -1,7 +1,7 @@
 """What was seen, as types, and the ids that name it. The JSON Schema is generated from these types.
 
-Only plain data and pure functions live here; `results/lines.py` makes lines of them. Every name in a record
-came from a server and is hostile text: it is kept as it came and escaped by the formatter that shows it.
+Plain data that cannot hold itself (`gc=False`); `results/lines.py` makes lines of it. Every name in a
+record came from a server and is hostile text: kept as it came, escaped by the formatter that shows it.
 
 What is not known, is none, or is no, is left out of a line: every field with a default. What reads the same
 for each server is a `code` (or `method`, or the id of an advisory), whose prose `mongosweep explain` tells.
@@ -28,7 +28,7 @@ Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 SeverityNumber = Annotated[int, Meta(ge=1, le=5)]
 
 
-class Certificate(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Certificate(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What a TLS server showed of itself; nothing in it was verified."""
 
     subject: str = ""
@@ -44,7 +44,7 @@ class Certificate(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sha256: str = ""
 
 
-class Tls(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Tls(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The TLS session in which the server answered. `legacy`: only with TLS 1.0 or 1.1 allowed."""
 
     version: str = ""
@@ -56,7 +56,7 @@ class Tls(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str = ""
 
 
-class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Which address was asked. `tls` is null when the conversation was in the clear.
 
     `hostnames`: those of the allow-list first, then those of a list of targets, then those that the server's
@@ -69,7 +69,7 @@ class Endpoint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tls: Tls | None = None
 
 
-class Owner(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Owner(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Whose the address is, by the most specific entry of the allow-list."""
 
     owner: str = ""
@@ -79,14 +79,14 @@ class Owner(Struct, frozen=True, kw_only=True, omit_defaults=True):
     labels: dict[str, str] = {}
 
 
-class Reason(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Reason(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A code whose prose is the same for each server, and in `detail` what is this server's own."""
 
     code: str
     detail: str = ""
 
 
-class Vulnerabilities(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Vulnerabilities(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Ids of advisories whose version range holds this version. Never a proof that the server is vulnerable.
 
     `version_in_range`: the record names the version; `possible`: it may, or the version is not known to the
@@ -100,7 +100,7 @@ class Vulnerabilities(Struct, frozen=True, kw_only=True, omit_defaults=True):
     check_vendor: list[str] = []
 
 
-class EndOfLife(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class EndOfLife(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Whether the vendor still supports the release series, by a table with a date of its own (`mongosweep
     data` tells it)."""
 
@@ -109,7 +109,7 @@ class EndOfLife(Struct, frozen=True, kw_only=True, omit_defaults=True):
     date: str = ""
 
 
-class Build(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Build(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What buildInfo says besides the version. Text is as the server gave it; null and "": not told."""
 
     git_version: str = ""
@@ -122,7 +122,7 @@ class Build(Struct, frozen=True, kw_only=True, omit_defaults=True):
     storage_engines: list[str] = []
 
 
-class Server(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Server(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What answered. `product` is `mongodb` unless something gave another product away.
 
     `shard` is true for a member of a shard that says so, as 3.6 and 4.0 do, and null where nothing tells.
@@ -157,7 +157,7 @@ class Server(Struct, frozen=True, kw_only=True, omit_defaults=True):
     end_of_life: EndOfLife | None = None
 
 
-class LastWrite(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class LastWrite(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A time (seconds resolution or better, UTC) and the method that found it, which says what it proves.
 
     `where`: a collection's namespace, or nothing for the server as a whole. `cautions` are codes of what
@@ -170,7 +170,7 @@ class LastWrite(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cautions: list[str] = []
 
 
-class Collection(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Collection(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One collection's counts. Sizes are bytes: `size_bytes` uncompressed, `storage_bytes` on disk.
 
     `name_hex` are the bytes of a name that was cut or is no UTF-8. `validator` is null where nothing told of
@@ -191,7 +191,7 @@ class Collection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     notes: list[Reason] = []
 
 
-class Database(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Database(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One database. `size_bytes` is the server's own figure (files on disk).
 
     `shards` is that figure by shard, where a router tells it; `gridfs` names the buckets of files.
@@ -212,7 +212,7 @@ class Database(Struct, frozen=True, kw_only=True, omit_defaults=True):
     notes: list[Reason] = []
 
 
-class Ransom(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Ransom(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Whether names look like an extortionist's note, and which. Nothing was opened."""
 
     level: Literal["none", "possible", "likely", "third_party_marker"] = "none"
@@ -225,7 +225,7 @@ NO_RANSOM = Ransom()
 """The one to use where nothing was found: a line leaves it out."""
 
 
-class Hint(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Hint(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A name that hints at personal or secret data, and the listed word that it matched."""
 
     name: str
@@ -234,7 +234,7 @@ class Hint(Struct, frozen=True, kw_only=True, omit_defaults=True):
     language: str
 
 
-class Exposure(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Exposure(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What lies open, by metadata alone. `truncated` names everything that was not asked, told or kept.
 
     `access`: `full` where two independent questions that need a privilege were answered and none refused,
@@ -262,7 +262,7 @@ class Exposure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     truncated: list[str] = []
 
 
-class Confirmation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Confirmation(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The second opinion: the same question asked by MongoDB's official driver.
 
     `agrees` is null where the driver has no opinion: it speaks to no server that old, or could not ask.
@@ -276,7 +276,7 @@ class Confirmation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     databases: list[str] = []
 
 
-class Timing(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Timing(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What the question cost. Milliseconds on a monotonic clock; bytes inside TLS where there is TLS."""
 
     connect_ms: float | None = None
@@ -315,7 +315,7 @@ class Observation(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fie
     truncated: list[str] = []
 
 
-class Address(Struct, frozen=True, kw_only=True):
+class Address(Struct, frozen=True, kw_only=True, gc=False):
     """Where a database lies."""
 
     ip: str
