@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HINTS_KEPT = 200
 NAMES_LOOKED_AT = 20_000
-NAMES_REMEMBERED = 2048
+NAMES_REMEMBERED = 8192
 SHORTEST_STEM = 3
 _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _UNDECOMPOSED = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NAMES_KEPT = 50
 SUSPECTS_WEIGHED = 100
-NAMES_REMEMBERED = 2048  # an estate has few names, and each is looked up several times
+NAMES_REMEMBERED = 8192  # an estate has few names, and each is looked up several times
 NOTE_DOCUMENTS = 3
 TINY_BYTES = 128 * 1024
 TINY_MMAPV1_BYTES = 80 * 1024 * 1024  # the first data file and the namespace file, preallocated
