@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     Path = tuple[str, ...]
     Values = tuple[Any, ...]
 
-KEPT: Final = 2048  # lengths of requests and replies
-ALIKE: Final = 3  # shapes of the same lengths
+KEPT: Final = 4096  # lengths of requests and replies
+ALIKE: Final = 2  # shapes of the same lengths
 LESSONS: Final = 100  # shapes that one connection may teach
-MAX_BYTES: Final = 2048  # a longer reply teaches none
+MAX_BYTES: Final = 1024  # a longer reply teaches none
 MAX_ELEMENTS: Final = 80
 
 _DOUBLE, _STRING, _DOCUMENT, _ARRAY, _BINARY, _OBJECT_ID, _BOOL, _DATE, _INT32, _TIMESTAMP, _INT64 = (
