@@ -367,7 +367,7 @@ def test_a_line_is_made_without_being_mended_when_nothing_is_wrong() -> None:
 
 
 def test_the_evidence_of_a_verdict_outlives_long_names_of_a_ransom() -> None:
-    """Fifty names of 256 characters that JSON writes in twelve bytes: shorter ones say more than none."""
+    """Fifty names whose characters take twelve bytes each in JSON: shorter names say more than none."""
     names = ["\U0001f512" * 250 + str(number) for number in range(50)]
     reasons = [Reason(code="known-note-name", detail=name) for name in names]
     held = exposure(database("d"), ransom=Ransom(level="likely", names=names, reasons=reasons))

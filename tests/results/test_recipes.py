@@ -8,10 +8,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from results.lines import to_lines
-from results.record import Collection, Database
+from results.record import Collection, Database, Hint, Reason
 from tests.results.examples import database, exposure, observation, open_server
 
 PAGE = Path(__file__).parents[2] / "docs" / "record.md"
@@ -81,3 +82,35 @@ def test_missing_lines(run: Path) -> None:
     kept = first.read_bytes().splitlines(keepends=True)
     first.write_bytes(b"".join(kept[:3] + kept[4:]))
     assert recipe(3, run) == "127.0.0.2\n"
+
+
+def test_what_was_asked_again_after_a_crash_is_the_answer_that_counts(tmp_path: Path) -> None:
+    """The crash took the last lines of the first answer, and the server has fewer databases by then."""
+    first = to_lines(open_server("127.0.0.7", *[database(f"db{number}") for number in range(6)]))
+    again = open_server("127.0.0.7", PEOPLE, observed_at="2026-03-01T08:31:00.250Z")
+    journal = tmp_path / "observations-0001.jsonl"
+    journal.write_bytes(b"".join([*first[:-2], *to_lines(again)]))
+    assert recipe(3, tmp_path) == ""
+    (found,) = [json.loads(recipe(2, tmp_path))["exposure"]["databases"]]
+    assert [row["name"] for row in found] == ["crm"]
+    journal.write_bytes(b"".join([*to_lines(again), *first[:-2]]))
+    assert recipe(3, tmp_path) == "127.0.0.7\n"
+
+
+def test_whole_servers_have_the_lists_that_go_on_in_further_lines(tmp_path: Path) -> None:
+    held = Database(
+        name="files",
+        shards={f"{number}" + "\U0001f512" * 60: number for number in range(64)},
+        gridfs=[f"{number}" + "\U0001f512" * 60 for number in range(64)],
+        notes=[Reason(code="command-failed", detail="dbStats")],
+        collections=[Collection(name=f"email{number}") for number in range(20)],
+    )
+    hints = [
+        Hint(name=f"files.email{number}", word="email", category="person", language="en")
+        for number in range(20)
+    ]
+    seen = open_server("127.0.0.8", exposure=exposure(held, hints=hints))
+    (tmp_path / "observations-0001.jsonl").write_bytes(b"".join(to_lines(seen)))
+    whole = json.loads(recipe(2, tmp_path))["exposure"]
+    assert whole["databases"] == [json.loads(msgspec.json.encode(held))]
+    assert whole["hints"] == [json.loads(msgspec.json.encode(hint)) for hint in hints]
