@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.cli.programs import ROOT
 from tests.support import netns
+from tests.support.lines import observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -171,7 +172,7 @@ class Program:
     def lines(self) -> list[dict[str, Any]]:
         """Its journal."""
         segments = sorted(self.run_dir.glob("observations-*.jsonl"))
-        return [json.loads(line) for segment in segments for line in segment.read_bytes().splitlines()]
+        return observed(line for segment in segments for line in segment.read_bytes().splitlines())
 
 
 def until(condition: Any, seconds: float = 20) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from targets.grammar import format_address
 from tests.cli.programs import ROOT
 from tests.netns.oracle import Program, serving
 from tests.support import netns
+from tests.support.lines import observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def test_the_own_subnet_is_complete_and_every_server_of_it_is_found(tmp_path: Pa
             [sys.executable, "-m", "scanner", "plan", "-c", str(tmp_path / "mongosweep.toml")], cwd=ROOT
         ).stdout
     assert done.returncode == 1, done.stderr
-    found = [json.loads(line)["target"]["ip"] for line in done.stdout.splitlines()]
+    found = [document["target"]["ip"] for document in observed(done.stdout.splitlines())]
     assert sorted(found) == sorted(servers)
     manifest = program.manifest
     assert manifest["state"] == "complete"
