@@ -116,7 +116,7 @@ class Worker:
             target = self._guard.scope.target(handed.ip, handed.port, self._guard.now())
         except OutOfScope:
             sock.close()
-            self._done.append(Done(handed.token, LocalFault.FORBIDDEN, NARROWED))
+            self._narrowed_away(handed.token)
             return
         deadline = handed.host_deadline + max(0.0, self._loop.time() - handed.since)
         try:
@@ -192,7 +192,15 @@ class Worker:
 
     def on_local_fault(self, target: Target, token: Token, fault: LocalFault, detail: str) -> None:
         """This machine could not go on asking."""
+        if detail == NARROWED:
+            self._narrowed_away(token)
+            return
         self._done.append(Done(token, fault, detail))
+
+    def _narrowed_away(self, token: Token) -> None:
+        """Our guard refused. Its clock may be a moment ahead of the parent's, where a refusal of what its own
+        guard permits would end the sweep: so the parent asks again, and its guard decides."""
+        self._done.append(Done(token, LocalFault.OTHER, NARROWED))
 
     def on_bug(self, target: Target, token: Token, error: Exception) -> None:
         """Our own code failed on one target."""
