@@ -198,7 +198,7 @@ class Recorder:
             self.flush()
             self._failure.report(error)
             return
-        observation = written.observation
+        observation = written.whole
         databases = observation.exposure.databases if observation.exposure else []
         confirmation = confirm(
             observation.verdict,

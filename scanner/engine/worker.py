@@ -39,7 +39,6 @@ from scanner.engine.worker_messages import (
     encode,
     unpack,
 )
-from scanner.engine.written import encode_observation
 from scanner.mongo.tables import load_tables
 from scanner.network.connect.base import NARROWED, Timeouts
 from scanner.network.connect.choose import loop_factory
@@ -180,12 +179,8 @@ class Worker:
         done = Done(token, fell_silent=talk.fell_silent, weight=talk.weight)
         done.verdict, done.said, done.late = made.verdict.value, made.said, made.late
         done.spoken = made.spoken
-        if self._job.whole and made.verdict.is_open:
-            done.observation = encode_observation(observation)
-            self._bytes += len(done.observation)
-        else:
-            done.lines = to_lines(observation)
-            self._bytes += sum(map(len, done.lines))
+        done.lines = to_lines(observation)
+        self._bytes += sum(map(len, done.lines))
         self._done.append(done)
         if self._bytes >= REPORT_BYTES:
             self._report()

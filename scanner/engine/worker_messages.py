@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """What a worker needs once. `settings` is JSON, `began` makes its copy of the guard as strict as ours.
-    `whole`: observations are wanted, and not their lines."""
+    """What a worker needs once. `settings` is JSON, `began` makes its copy of the guard as strict as ours."""
 
     parent: int
     loop: str
@@ -28,7 +27,6 @@ class Job(Struct, frozen=True, kw_only=True):
     scopes: bytes  # see `pack`: the run's scope, and what of it may be asked now
     began: tuple[float, float]
     memory: int  # bytes that its conversations may hold together
-    whole: bool = False
 
 
 class Handed(Struct, frozen=True, array_like=True):
@@ -93,7 +91,6 @@ class Done(Struct, array_like=True):
     late: bool = False
     spoken: tuple[bool, bool] = (False, False)
     lines: list[bytes] = []
-    observation: bytes = b""  # MessagePack, where the job wants it whole
 
 
 class Report(Struct, array_like=True):

@@ -38,7 +38,7 @@ from scanner.engine.worker_messages import (
     encode,
     pack,
 )
-from scanner.engine.written import Written, decode_observation
+from scanner.engine.written import Written
 from scanner.mongo.fingerprint import lists_databases
 from scanner.network.connect.slot import Slot
 from scanner.network.handover import MOST_SOCKETS, Handover, pair
@@ -393,6 +393,6 @@ class Workers:
         else:
             self._died_with.pop(done.token, None)
             talk.fell_silent, talk.weight = done.fell_silent, done.weight
-            seen = decode_observation(done.observation) if done.observation else None
-            talk.written = Written(Verdict(done.verdict), done.said, done.late, done.spoken, seen, done.lines)
+            verdict = Verdict(done.verdict)
+            talk.written = Written(verdict, done.said, done.late, done.spoken, lines=done.lines)
             self._outcomes.on_answer(target, done.token, talk)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import msgspec
-
-from results.lines import from_line, to_lines
+from results.lines import from_line, put_together, to_lines
 from results.record import Observation
 from results.verdict import Verdict
 
@@ -35,6 +33,13 @@ class Written:
             self.seen = seen
         return self.seen
 
+    @property
+    def whole(self) -> Observation:
+        """The observation with all its databases."""
+        if not self.lines:
+            return self.observation
+        return next(put_together(map(from_line, self.lines)))
+
     def to_lines(self, *, read_before: bool = False) -> list[bytes]:
         """Its lines for the journal."""
         if self.lines:
@@ -56,7 +61,3 @@ def said(observation: Observation) -> str:
     if rule == "other-protocol":
         return f"spoke {detail}"
     return f"said what no MongoDB says ({rule})" if rule in FOREIGN_RULES else ""
-
-
-encode_observation = msgspec.msgpack.Encoder().encode
-decode_observation = msgspec.msgpack.Decoder(Observation).decode

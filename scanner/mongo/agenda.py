@@ -11,7 +11,8 @@ from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING, Final
 
 from scanner.mongo.command_forms import Task, TaskKind
-from scanner.mongo.inventory import UNSENDABLE, in_order, sendable, tells
+from scanner.mongo.inventory import UNSENDABLE, in_order, tells
+from scanner.mongo.names import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

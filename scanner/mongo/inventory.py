@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from results.record import Collection, Database, Reason
 from scanner.mongo.activity import newest_id
 from scanner.mongo.answers import databases
-from scanner.mongo.commands import RefusedRequest, check_collection, check_database
 from scanner.mongo.hints import match
 from scanner.mongo.listing import SYSTEM_DATABASES, by_name
 from scanner.mongo.ransom import is_listed
@@ -26,13 +25,9 @@ if TYPE_CHECKING:
     from scanner.mongo.facts import Document, Limits, Reply
 
 RANKED_BY_MEANING = 5_000  # beyond this many names, order is by name alone
-NOTES_KEPT = 4
-NOTE_LENGTH = 200  # characters of a detail
-NOT_TOLD = "not-told"
-UNSENDABLE = "unsendable-name"
-SHARDS_KEPT = 64
-BUCKETS_KEPT = 64
-SHARD_NAME_LENGTH = 64
+NOTES_KEPT, NOTE_LENGTH = 4, 200  # of each its detail's characters
+NOT_TOLD, UNSENDABLE = "not-told", "unsendable-name"
+SHARDS_KEPT = BUCKETS_KEPT = SHARD_NAME_LENGTH = 64
 COLLECTION_BYTES = 200  # of memory that a collection takes besides its name
 _OLD_OPLOG = "oplog.$main"
 _TYPES = {name: name for name in ("collection", "view", "timeseries")}
@@ -402,14 +397,3 @@ def _sum(total: int | None) -> int | None:
 def _with_note(notes: tuple[Reason, ...], code: str, detail: str) -> tuple[Reason, ...]:
     note = Reason(code=code, detail=detail[:NOTE_LENGTH])
     return notes if note in notes or len(notes) >= NOTES_KEPT else (*notes, note)
-
-
-def sendable(database: str, collection: str = "") -> str:
-    """Why a name cannot be sent back to its server, or ""."""
-    try:
-        check_database(database)
-        if collection:
-            check_collection(database, collection)
-    except RefusedRequest as refusal:
-        return str(refusal)
-    return ""

@@ -32,8 +32,8 @@ from scanner.mongo.inventory import (
     read_names,
     read_size,
     read_statistics,
-    sendable,
 )
+from scanner.mongo.names import sendable
 from scanner.mongo.values import count, documents, moment, sub, text, time_of, time_told
 
 if TYPE_CHECKING:

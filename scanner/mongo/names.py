@@ -47,6 +47,17 @@ def check_collection(database: str, name: str) -> None:
         raise UnsafeName(f"namespace of more than {MAX_NAMESPACE_BYTES} bytes")
 
 
+def sendable(database: str, collection: str = "") -> str:
+    """Why a name cannot be sent back to its server, or ""."""
+    try:
+        check_database(database)
+        if collection:
+            check_collection(database, collection)
+    except RefusedRequest as refusal:
+        return str(refusal)
+    return ""
+
+
 def _check_text(what: str, name: str) -> None:
     # U+FFFD stands where the server's bytes were no UTF-8: what would go back is another name.
     if "\x00" in name or "\ufffd" in name or (not name.isascii() and _has_surrogates(name)):

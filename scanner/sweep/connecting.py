@@ -101,5 +101,4 @@ class Connecting:
             scopes=pack(self._scope, self._guard.scope),
             began=self._guard.began,
             memory=self.memory.limit,
-            whole=self._options.confirm,
         )
