@@ -5,9 +5,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-from results.verdict import MEANING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from results.record import Reason
@@ -41,12 +39,16 @@ KINDS = {
 
 
 @cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
+
+
+@cache
 def codes() -> dict[str, list[Code]]:
     """Every code. One that stands in two places has the meaning of each."""
     found: dict[str, list[Code]] = {}
-    table = tomllib.loads(_FILE.read_text(encoding="utf-8"))
     for section, kind in KINDS.items():
-        for code, (clause, more) in table[section].items():
+        for code, (clause, more) in _table()[section].items():
             found.setdefault(code, []).append(Code(kind, clause, more))
     return found
 
@@ -54,8 +56,7 @@ def codes() -> dict[str, list[Code]]:
 @cache
 def methods() -> dict[str, Method]:
     """Every method that finds a time."""
-    table = tomllib.loads(_FILE.read_text(encoding="utf-8"))
-    return {name: Method(**row) for name, row in table["methods"].items()}
+    return {name: Method(**row) for name, row in _table()["methods"].items()}
 
 
 def sentence(reason: Reason) -> str:
@@ -66,9 +67,3 @@ def sentence(reason: Reason) -> str:
     known = codes().get(reason.code)
     clause = known[0].clause if known else reason.code
     return f"{clause}: {reason.detail}" if reason.detail else clause
-
-
-def verdict_code(name: str) -> Code | None:
-    """The meaning of a verdict by its name, and what to do about it."""
-    meaning = {verdict.value: words for verdict, words in MEANING.items()}.get(name)
-    return None if meaning is None else Code("a verdict", meaning.sentence, meaning.next_step)

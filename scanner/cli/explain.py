@@ -24,7 +24,7 @@ def command(code: tuple[str, ...], as_json: bool) -> None:
     import msgspec
 
     from results.text import visible
-    from scanner.cli.explain_text import explained, known_codes, listing, meanings
+    from scanner.cli.explain_text import every_meaning, explained, known_codes, listing, meanings
 
     found = []
     for wanted in code:
@@ -35,7 +35,7 @@ def command(code: tuple[str, ...], as_json: bool) -> None:
             raise click.UsageError(f"there is no code '{visible(wanted, 80)}'; {guess}")
         found += means
     if as_json:
-        rows = found if code else [meaning for name in known_codes() for meaning in meanings(name)]
+        rows = found if code else every_meaning()
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
     elif code:
         click.echo("\n\n".join("\n".join(explained(meaning)) for meaning in found))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from results.codes import KINDS, codes, methods, verdict_code
-from results.verdict import Verdict
+from results.codes import KINDS, codes, methods
+from results.verdict import MEANING
 from scanner.mongo.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Meaning = dict[str, Any]
+VERDICT, METHOD, ADVISORY = "a verdict", "how a time was found", "an advisory"  # kinds, beside `KINDS`
 
 
 def meanings(code: str) -> list[Meaning]:
@@ -21,6 +22,11 @@ def meanings(code: str) -> list[Meaning]:
     """
     wanted = _folded(code)
     return [meaning for meaning in _all() if _folded(meaning["code"]) == wanted]
+
+
+def every_meaning() -> list[Meaning]:
+    """All of them, sorted by code."""
+    return sorted(_all(), key=lambda meaning: str(meaning["code"]))
 
 
 def known_codes() -> list[str]:
@@ -33,17 +39,15 @@ def _folded(code: str) -> str:
 
 
 def _all() -> Iterator[Meaning]:
-    for verdict in Verdict:
-        found = verdict_code(verdict.value)
-        assert found is not None
-        yield {"code": verdict.value, "kind": found.kind, "means": found.clause, "more": found.more}
+    for verdict, words in MEANING.items():
+        yield {"code": verdict.value, "kind": VERDICT, "means": words.sentence, "more": words.next_step}
     for name, held in codes().items():
         for one in held:
             yield {"code": name, "kind": one.kind, "means": one.clause, "more": one.more}
     for name, method in methods().items():
         yield {
             "code": name,
-            "kind": "how a time was found",
+            "kind": METHOD,
             "proves": method.proves,
             "does_not_prove": method.does_not_prove,
         }
@@ -57,7 +61,7 @@ def _advisories() -> Iterator[Meaning]:
             row["id"],
             {
                 "code": row["id"],
-                "kind": "an advisory",
+                "kind": ADVISORY,
                 "means": row["summary"],
                 "cvss": row.get("cvss"),
                 "known_exploited": row.get("known_exploited", False),
@@ -84,7 +88,7 @@ def explained(meaning: Meaning) -> list[str]:
     if "proves" in meaning:
         return [*lines, f"  Proves: {meaning['proves']}", f"  Does not prove: {meaning['does_not_prove']}"]
     lines.append(f"  {_sentence(meaning['means'])}")
-    if meaning["kind"] != "an advisory":
+    if meaning["kind"] != ADVISORY:
         return [*lines, f"  {meaning['more']}"]
     if meaning["known_exploited"]:
         lines.append("  Known to be exploited.")
@@ -107,7 +111,7 @@ def listing() -> list[str]:
     kinds: dict[str, dict[str, str]] = {}
     for meaning in _all():
         kinds.setdefault(meaning["kind"], {})[meaning["code"]] = meaning.get("means") or meaning["proves"]
-    order = ["a verdict", *KINDS.values(), "how a time was found", "an advisory"]
+    order = [VERDICT, *KINDS.values(), METHOD, ADVISORY]
     lines: list[str] = []
     for kind in order:
         held = kinds[kind]

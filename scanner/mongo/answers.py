@@ -10,6 +10,8 @@ import math
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from scanner.mongo.values import count
+
 if TYPE_CHECKING:
     from scanner.mongo.facts import Document, Reply
 
@@ -235,6 +237,11 @@ def _are_named(entries: list[Any]) -> bool:
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             return False
     return True
+
+
+def total_size(reply: Reply | None) -> int | None:
+    """`totalSize` of listDatabases: bytes of all databases, the server's own among them."""
+    return count((reply.document or {}).get("totalSize")) if reply is not None else None
 
 
 def first_batch(document: Document) -> list[Any] | None:

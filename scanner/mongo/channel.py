@@ -138,7 +138,10 @@ class Channel:
             question,
             len(message),
         )
-        self._last_id = request_id
+        self._send(flight, message)
+
+    def _send(self, flight: Flight, message: bytes) -> None:
+        self._last_id = flight.request_id
         self._reader.expect(flight, message)
         self._output.append(message)
         self.messages_sent += 1
@@ -182,11 +185,7 @@ class Channel:
                 "",
                 len(message),
             )
-            self._last_id = request_id
-            self._reader.expect(flight, message)
-            self._output.append(message)
-            self.messages_sent += 1
-            self.bytes_sent += len(message)
+            self._send(flight, message)
         return refused
 
     def take_output(self) -> bytes:

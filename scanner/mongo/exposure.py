@@ -8,10 +8,9 @@ from results.record import Exposure
 from scanner.mongo import activity, hints, inventory, ransom
 from scanner.mongo.access import access
 from scanner.mongo.answers import databases as databases_of
-from scanner.mongo.answers import describe
+from scanner.mongo.answers import describe, total_size
 from scanner.mongo.command_forms import WIRE_3_0, wire_of
 from scanner.mongo.inventory import NOT_TOLD
-from scanner.mongo.values import count, sub
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +33,7 @@ def of_list(facts: Facts, limits: Limits) -> Exposure:
         there,
         databases,
         listed=told,
-        total_size=count(sub(reply.document, "totalSize")) if reply is not None else None,
+        total_size=total_size(reply),
         storage_engine="mmapv1" if databases and old else "",
         gaps=(),
     )

@@ -114,7 +114,6 @@ class Facts:
     metadata_cut: str = ""  # why the metadata plan ended before it was through
     loopback: bool = False  # the client is on loopback, where the localhost exception applies
     observed_at: datetime | None = None  # wall clock given by the driver, for judging ages
-    recognised: Any = None  # kept by `lookalikes.recognise`, which is asked twice of the same answers
 
     @property
     def weight(self) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from scanner.mongo import activity, lookalikes
 from scanner.mongo.access import note_answer
 from scanner.mongo.agenda import Agenda
-from scanner.mongo.answers import databases, describe, error_code, first_batch, succeeded
+from scanner.mongo.answers import databases, describe, error_code, first_batch, succeeded, total_size
 from scanner.mongo.command_forms import NOT_KNOWN, WIRE_3_0, CommandForms, Task, TaskKind, kind_of, wire_of
 from scanner.mongo.commands import CURSOR_COLLECTION, Command, Request
 from scanner.mongo.exposure import assemble
@@ -34,7 +34,7 @@ from scanner.mongo.inventory import (
     read_statistics,
 )
 from scanner.mongo.names import sendable
-from scanner.mongo.values import count, documents, moment, sub, text, time_of, time_told
+from scanner.mongo.values import documents, moment, sub, text, time_of, time_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,7 +74,7 @@ class MetadataPlan:
             limits=limits,
         )
         self._databases, self._listed = listed(facts.list_databases, limits)
-        self._total_size = _total_size(facts.list_databases)
+        self._total_size = total_size(facts.list_databases)
         for state in self._databases.values():
             state.preallocated = 0 < wire < WIRE_3_0
         self._agenda = Agenda(limits)
@@ -201,7 +201,7 @@ class MetadataPlan:
         if entries is None:
             self._agenda.leave_out(TaskKind.SIZES, 1)
         else:
-            self._total_size = _total_size(reply)
+            self._total_size = total_size(reply)
         for entry in entries or []:
             state = self._databases.get(entry["name"])
             if state is not None:
@@ -391,8 +391,3 @@ class MetadataPlan:
 
 def _collection(request: Request, state: DatabaseState) -> CollectionState | None:
     return state.collections.get(request.collection)
-
-
-def _total_size(reply: Reply | None) -> int | None:
-    """`totalSize` of listDatabases: bytes of all databases, the server's own among them."""
-    return count((reply.document or {}).get("totalSize")) if reply is not None else None

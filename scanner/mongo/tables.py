@@ -44,11 +44,6 @@ def load_tables() -> None:
         table(name)
 
 
-def as_of(name: str) -> str:
-    """The day, as YYYY-MM-DD, of which a data file speaks."""
-    return str(table(name)["as_of"])
-
-
 def data_age(today: date) -> list[DataAge]:
     """How old each data file is on `today`. One older than its kind allows is `stale`: say so to the user."""
     return [_age(name, today) for name in FILES]

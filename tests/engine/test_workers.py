@@ -272,18 +272,23 @@ class TestWhatAWorkerMayDo:
         handover.put(content, sockets)
         loop.remove_reader(ours.fileno())
 
+    async def is_refused(self, worker: Worker, ours: socket.socket, server: socket.socket) -> None:
+        """A connection to this server that ended is not opened again; then all is over."""
+        address, port = server.getsockname()
+        mine = self.hand(ours, address, port, "closed")
+        report = await self.reports(ours, lambda report: bool(report.done))
+        with pytest.raises(BlockingIOError):
+            server.accept()
+        worker.close()
+        mine.close()
+        ours.close()
+        assert report.done[0].fault == LocalFault.OTHER  # the parent asks its own guard
+
     async def test_a_target_outside_its_scope_is_refused_before_a_packet(self, port: int) -> None:
         with socket.create_server(("127.91.0.9", port)) as server:
             server.setblocking(False)
             worker, ours = await self.start(scope_of(port, "127.91.0.1"), SystemClock())
-            mine = self.hand(ours, "127.91.0.9", port, "closed")
-            report = await self.reports(ours, lambda report: bool(report.done))
-            with pytest.raises(BlockingIOError):
-                server.accept()
-            worker.close()
-            mine.close()
-            ours.close()
-        assert report.done[0].fault == LocalFault.OTHER  # the parent asks its own guard
+            await self.is_refused(worker, ours, server)
 
     async def test_a_narrowed_scope_holds_for_the_next_connect(self, port: int) -> None:
         whole = scope_of(port, "127.91.0.0/28")
@@ -291,20 +296,9 @@ class TestWhatAWorkerMayDo:
             server.setblocking(False)
             worker, ours = await self.start(whole, SystemClock())
             left = whole.intersect(scope_of(port, "127.91.0.0/29"))
-            handover = Handover(
-                asyncio.get_running_loop(), ours, lambda *_: None, lambda: None, lambda _: None
-            )
-            handover.put(encode(Narrow(1, pack(left))))
-            asyncio.get_running_loop().remove_reader(ours.fileno())
+            self.say(ours, encode(Narrow(1, pack(left))))
             await self.reports(ours, lambda report: report.narrowed == 1)
-            mine = self.hand(ours, "127.91.0.9", port, "closed")
-            report = await self.reports(ours, lambda report: bool(report.done))
-            with pytest.raises(BlockingIOError):
-                server.accept()
-            worker.close()
-            mine.close()
-            ours.close()
-        assert report.done[0].fault == LocalFault.OTHER  # the parent asks its own guard
+            await self.is_refused(worker, ours, server)
 
 
 def test_frames_keep_their_sockets_however_they_are_cut() -> None:

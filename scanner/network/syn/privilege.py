@@ -66,10 +66,7 @@ def drop_everything() -> None:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
-    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
-    _set_capabilities([0] * 6)
-    if _prctl(_PR_SET_NO_NEW_PRIVS, 1) != 0:
-        raise StillPrivileged(f"PR_SET_NO_NEW_PRIVS: {os.strerror(ctypes.get_errno())}")
+    _empty_this_thread()
     _prctl(_PR_SET_DUMPABLE, 0)
     if any(_capabilities()) or os.geteuid() == 0 or os.getuid() == 0:
         raise StillPrivileged("a capability or the user root is still there")
@@ -84,6 +81,11 @@ def drop_capabilities() -> None:
     """Give up every capability and the way to new ones, in a process that keeps its user and opens no socket
     itself. Raises StillPrivileged."""
     _empty_bounding_set()
+    _empty_this_thread()
+
+
+def _empty_this_thread() -> None:
+    """No capability is left, and no program that is run gives one back."""
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     _set_capabilities([0] * 6)
     if _prctl(_PR_SET_NO_NEW_PRIVS, 1) != 0:
