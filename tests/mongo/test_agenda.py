@@ -90,7 +90,7 @@ def test_a_conversation_learns_the_same_by_shapes_and_without_them() -> None:
 
 
 class _Plain(MetadataPlan):
-    told = None  # type: ignore[assignment]
+    told = None  # type: ignore[assignment]  # so that no reply is read by its shape
 
 
 def _script() -> dict[str, Script]:

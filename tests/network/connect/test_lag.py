@@ -154,7 +154,7 @@ async def test_the_clock_is_looked_at_however_much_waits_to_be_served(
             pass
         link.send(data)
 
-    notes.ticked, notes.on_data = ticked, answer  # type: ignore[method-assign]
+    notes.ticked, notes.on_data = ticked, answer  # type: ignore[method-assign]  # to look in between
     async with serving(echo) as port:
         allowed = scope(port)
         connector = EpollConnector(
