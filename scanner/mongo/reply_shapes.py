@@ -133,7 +133,7 @@ class _Maker:
             self._add(bytes(len(value) - 5))
         elif path == ("ok",) and kind in _FORMATS:
             self._same(len(value))  # whether it succeeded is no value of its own
-        elif kind in _ANY_VALUE and (not wanted or kind in _FORMATS):
+        elif kind in _ANY_VALUE and (not wanted or (kind in _FORMATS and path != _SHARD)):
             self._keep(wanted, path, _FORMATS.get(kind, ""), _ANY_VALUE[kind])
         else:
             raise _NoShapeError
@@ -151,12 +151,13 @@ class _Maker:
 def make(command: Command, data: bytes) -> Shape | None:
     """The shape of a reply that was checked, decoded, and found to be a success; None if it makes none."""
     wanted = _WANTED[command]
-    maker = _Maker(frozenset(wanted + _BESIDE))
+    statistics = command is Command.COLL_STATS_STAGE
+    maker = _Maker(frozenset(wanted + _BESIDE if statistics else wanted))
     try:
         maker.document(data, ())
     except _NoShapeError:
         return None
-    if command is Command.COLL_STATS_STAGE and _STORAGE not in maker.documents:
+    if statistics and _STORAGE not in maker.documents:
         wanted = _BESIDE
     if not maker.found:
         return None
