@@ -36,7 +36,7 @@ COMMANDS: Final = frozenset(
         *("collStats", "aggregate", "count", "find"),
     }
 )
-PRIVILEGED: Final = frozenset({"listDatabases", "listCollections", "find"})
+PRIVILEGED: Final = frozenset({"listDatabases", "listCollections", "find", "dbStats"})
 STAGES: Final = frozenset({"$collStats", "$project", "$match", "$sort", "$limit"})
 LARGEST_REQUEST: Final = 2048
 # Errors that come only from behind the access check: what else may be called open.
@@ -127,6 +127,8 @@ def check_open(judgement: Judgement, conversations: list[Conversation]) -> None:
 def _shows_open(rule: str, answer: Answer) -> bool:
     if rule == "list-truncated":
         return _begins_a_list(answer.raw)
+    if rule == "answered-otherwise":
+        return _names_or_counts(answer)
     document = answer.document
     if document is None:
         return False
@@ -147,6 +149,18 @@ def _shows_open(rule: str, answer: Answer) -> bool:
         or (type(name) is str and name in BEHIND_BY_NAME)
         or any(words in text for words in BEHIND_BY_TEXT)
     )
+
+
+def _names_or_counts(answer: Answer) -> bool:
+    """Collections of `admin` are named, or its objects are counted, and the answer is no error."""
+    document = answer.document
+    if document is None:  # OP_REPLY: the names of a find stand in documents one behind the other
+        return int.from_bytes(answer.raw[12:16], "little") == 1 and b"\x02name\x00" in answer.raw[36:]
+    if "$err" in document or document.get("ok", 1) not in (1, True):
+        return False
+    cursor = document.get("cursor")
+    batch = cursor.get("firstBatch") if isinstance(cursor, dict) else None
+    return isinstance(batch, list) or isinstance(document.get("objects"), int | float) or "name" in document
 
 
 def _begins_a_list(raw: bytes) -> bool:
