@@ -36,7 +36,8 @@ COMMANDS: Final = frozenset(
         *("collStats", "aggregate", "count", "find"),
     }
 )
-PRIVILEGED: Final = frozenset({"listDatabases", "listCollections", "find", "dbStats"})
+PRIVILEGED: Final = frozenset({"listDatabases", "listCollections", "find"})
+OF_ADMIN: Final = frozenset({"listCollections", "find", "dbStats"})  # what decides where no list came
 STAGES: Final = frozenset({"$collStats", "$project", "$match", "$sort", "$limit"})
 LARGEST_REQUEST: Final = 2048
 # Errors that come only from behind the access check: what else may be called open.
@@ -65,8 +66,9 @@ def must(holds: object, *what: object) -> None:
 
 
 class Answer(NamedTuple):
-    """The bytes of one answer, and its document where there is one."""
+    """The request, the bytes of its answer, and the document in them where there is one."""
 
+    asked: Message
     raw: bytes
     document: dict[str, Any] | None
 
@@ -113,22 +115,23 @@ def _check_request(message: Message) -> None:
 
 
 def check_open(judgement: Judgement, conversations: list[Conversation]) -> None:
-    """Open is said only where the bytes of some answer to listDatabases show it."""
+    """Open is said only where an answer's bytes show it: to listDatabases, or to what decides without it."""
     if judgement.verdict not in (Verdict.OPEN, Verdict.OPEN_NO_DATA):
         return
-    answers = [answer for talk in conversations for answer in _answers(talk)]
+    answers = _answers(conversations, PRIVILEGED)
     if judgement.verdict is Verdict.OPEN_NO_DATA:
         must(answers, "open_no_data without any answer to a question that needs a privilege")
         return
     rule = judgement.evidence[0].code
+    if rule == "answered-otherwise":
+        must(_tells_of_admin(_answers(conversations, OF_ADMIN)), "open by", rule, "without proof")
+        return
     must(any(_shows_open(rule, answer) for answer in answers), "open by", rule, "without proof")
 
 
 def _shows_open(rule: str, answer: Answer) -> bool:
     if rule == "list-truncated":
         return _begins_a_list(answer.raw)
-    if rule == "answered-otherwise":
-        return _names_or_counts(answer)
     document = answer.document
     if document is None:
         return False
@@ -151,16 +154,50 @@ def _shows_open(rule: str, answer: Answer) -> bool:
     )
 
 
-def _names_or_counts(answer: Answer) -> bool:
-    """Collections of `admin` are named, or its objects are counted, and the answer is no error."""
-    document = answer.document
-    if document is None:  # OP_REPLY: the names of a find stand in documents one behind the other
-        return int.from_bytes(answer.raw[12:16], "little") == 1 and b"\x02name\x00" in answer.raw[36:]
-    if "$err" in document or document.get("ok", 1) not in (1, True):
-        return False
-    cursor = document.get("cursor")
-    batch = cursor.get("firstBatch") if isinstance(cursor, dict) else None
-    return isinstance(batch, list) or isinstance(document.get("objects"), int | float) or "name" in document
+def _tells_of_admin(answers: list[Answer]) -> bool:
+    """A collection is named or something counted. No names, or zeros, prove nothing; both together do."""
+    names = [len(found) for answer in answers if (found := _names(answer)) is not None]
+    counts = [told for answer in answers if (told := _counts(answer))]
+    return any(names) or any(map(any, counts)) or bool(names and counts)
+
+
+def _names(answer: Answer) -> list[str] | None:
+    """The collections that an answer names, by a cursor or by the documents of an OP_REPLY."""
+    if answer.asked.command == "dbStats":
+        return None
+    if answer.asked.opcode == 2004 and answer.asked.command == "find":
+        batch: object = _documents(answer)
+    else:
+        cursor = (answer.document or {}).get("cursor") if _ran(answer) else None
+        batch = cursor.get("firstBatch", cursor.get("nextBatch")) if isinstance(cursor, dict) else None
+    if not isinstance(batch, list):
+        return None
+    return [
+        entry["name"] for entry in batch if isinstance(entry, dict) and isinstance(entry.get("name"), str)
+    ]
+
+
+def _counts(answer: Answer) -> list[float]:
+    """The numbers of objects and collections that an answer to dbStats gives."""
+    if answer.asked.command != "dbStats" or not _ran(answer) or answer.document is None:
+        return []
+    told = [answer.document.get(key) for key in ("objects", "collections")]
+    return [count for count in told if isinstance(count, int | float) and count is not True and count >= 0]
+
+
+def _ran(answer: Answer) -> bool:
+    """Whether the command is said to have run."""
+    return answer.document is not None and "$err" not in answer.document and answer.document.get("ok") == 1
+
+
+def _documents(answer: Answer) -> list[dict[str, Any]] | None:
+    """All documents of an OP_REPLY that is no failure."""
+    if answer.raw[16] & 2 or len(answer.raw) != int.from_bytes(answer.raw[:4], "little"):
+        return None
+    try:
+        return bson.decode_all(answer.raw[36:], OPTIONS)
+    except (BSONError, ValueError, TypeError, KeyError, OverflowError, RecursionError, struct.error):
+        return None
 
 
 def _begins_a_list(raw: bytes) -> bool:
@@ -169,9 +206,13 @@ def _begins_a_list(raw: bytes) -> bool:
     return at >= 0 and int.from_bytes(raw[at + 11 : at + 15], "little", signed=True) >= ONE_NAME
 
 
-def _answers(talk: Conversation) -> list[Answer]:
-    """Every answer to listDatabases or a confirmation, whole or cut off."""
-    wanted = {m.request_id: m for m in talk.requests if m.command in PRIVILEGED}
+def _answers(talks: list[Conversation], commands: frozenset[str]) -> list[Answer]:
+    """Every answer to these commands, whole or cut off."""
+    return [answer for talk in talks for answer in _answers_of(talk, commands)]
+
+
+def _answers_of(talk: Conversation, commands: frozenset[str]) -> list[Answer]:
+    wanted = {m.request_id: m for m in talk.requests if m.command in commands}
     found: list[Answer] = []
     data = bytes(talk.stream)
     while len(data) >= 16:
@@ -181,7 +222,7 @@ def _answers(talk: Conversation) -> list[Answer]:
         raw, data = data[:length], data[length:]
         asked = wanted.get(response_to)
         if asked is not None and opcode == (2013 if asked.opcode == 2013 else 1):
-            found.append(Answer(raw, _document(raw, opcode) if len(raw) == length else None))
+            found.append(Answer(asked, raw, _document(raw, opcode) if len(raw) == length else None))
     return found
 
 

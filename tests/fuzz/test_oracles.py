@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import bson
@@ -11,7 +13,7 @@ import pytest
 from results.record import Reason
 from results.verdict import Verdict
 from scanner.mongo import bson_check
-from scanner.mongo.commands import build_info, encode
+from scanner.mongo.commands import build_info, db_stats, encode, list_collections
 from scanner.mongo.judge import Judgement
 from scanner.mongo.wire import Opcode
 from tests.fuzz import frames, talk
@@ -34,11 +36,46 @@ def test_open_without_a_list_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
         talk.run(LOCKED)
 
 
-@pytest.mark.parametrize("rule", ["databases-listed", "list-truncated", "not-primary", "too-slow"])
+@pytest.mark.parametrize(
+    "rule", ["databases-listed", "list-truncated", "not-primary", "too-slow", "answered-otherwise"]
+)
 def test_no_answer_shows_nothing_by_any_rule(rule: str) -> None:
     judgement = Judgement(Verdict.OPEN, [Reason(code=rule, detail="")])
     with pytest.raises(BrokenPromiseError, match="without proof"):
         check_open(judgement, [Conversation()])
+
+
+NO_NAMES = {"cursor": {"id": 0, "firstBatch": []}, "ok": 1.0}
+NAMES = {"cursor": {"id": 0, "firstBatch": [{"name": "system.version"}]}, "ok": 1.0}
+ZEROS = {"objects": 0, "collections": 0, "ok": 1.0}
+COUNTS = {"objects": 3, "collections": 1, "ok": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("names", "counts", "proven"),
+    [
+        ({}, {}, False),
+        (NO_NAMES, {}, False),
+        ({}, ZEROS, False),
+        (NAMES | {"ok": 0.0}, {}, False),
+        ({}, COUNTS | {"$err": "no"}, False),
+        (NO_NAMES, ZEROS, True),
+        (NAMES, {}, True),
+        ({}, COUNTS, True),
+    ],
+)
+def test_what_proves_that_collections_of_admin_were_told(
+    names: dict[str, object], counts: dict[str, object], proven: bool
+) -> None:
+    asked = [list_collections("admin", authorized=False), db_stats("admin")]
+    requests = [encode(request, number, Opcode.OP_MSG) for number, request in enumerate(asked, start=1)]
+    talk = Conversation(check_requests(b"".join(requests)))
+    for number, document in enumerate([names, counts], start=1):
+        body = bson.encode(document)
+        talk.stream += struct.pack("<iiiiIB", 21 + len(body), 7, number, 2013, 0, 0) + body
+    judgement = Judgement(Verdict.OPEN, [Reason(code="answered-otherwise", detail="")])
+    with nullcontext() if proven else pytest.raises(BrokenPromiseError, match="without proof"):
+        check_open(judgement, [talk])
 
 
 def test_another_command_or_half_a_request_is_noticed() -> None:
