@@ -100,17 +100,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--corpus", type=Path, help="keep what reaches new code here")
     options = parser.parse_args(arguments)
     share = max(2, options.seconds // len(options.targets))
-    print(f"{'target':<11} {'executions':>12} {'seconds':>8} {'coverage':>9} {'new':>6} {'crashes':>8}")  # noqa: T201
+    print(f"{'target':<11} {'executions':>12} {'seconds':>8} {'coverage':>9} {'new':>6} {'crashes':>8}")  # noqa: T201 - the program's output
     broken = False
     with tempfile.TemporaryDirectory(prefix="mongosweep-fuzz-") as scratch:
         kept = options.corpus or Path(scratch) / "corpus"
         for target in options.targets:
             outcome = fuzz(target, share, kept / target, Path(scratch))
-            print(row(outcome, share), flush=True)  # noqa: T201
+            print(row(outcome, share), flush=True)  # noqa: T201 - the program's output
             if outcome.code != 0:
                 broken = True
-                print(explain(outcome))  # noqa: T201
-                print("replay: .venv/bin/python -m pytest tests/fuzz/test_regressions.py")  # noqa: T201
+                print(explain(outcome))  # noqa: T201 - the program's output
+                print("replay: .venv/bin/python -m pytest tests/fuzz/test_regressions.py")  # noqa: T201 - the program's output
     return 1 if broken else 0
 
 

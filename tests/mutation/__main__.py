@@ -154,8 +154,8 @@ def main(arguments: list[str]) -> int:
             return 2
     survivors = [r for r in results if not r.by and not r.trouble]
     troubled = [r for r in results if r.trouble]
-    print(table(results))  # noqa: T201
-    print(  # noqa: T201
+    print(table(results))  # noqa: T201 - the program's output
+    print(  # noqa: T201 - the program's output
         f"\n{len(results)} mutants, {len(results) - len(survivors) - len(troubled)} caught,"
         f" {len(survivors)} survived, {len(troubled)} in trouble, {time.monotonic() - begun:.0f} s"
     )

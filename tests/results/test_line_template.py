@@ -15,7 +15,7 @@ from tests.results.examples import observation, open_server
 from tests.support.lines import line_of
 
 milliseconds = st.floats(0, 1e7).map(lambda value: round(value, 3))
-starts = st.datetimes(datetime(1970, 1, 1), datetime(2106, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
+starts = st.datetimes(datetime(1970, 1, 1), datetime(2106, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001 - hypothesis wants bounds without a zone
     lambda at: at.replace(microsecond=0)
 )
 skews = st.floats(allow_nan=False, allow_infinity=False)

@@ -211,7 +211,7 @@ def soak(minutes: float, output: Path, rate: float = RATE, workers: int = 1) -> 
     }
     wrong = verdicts(found, manifest)
     (output / "figures.json").write_text(json.dumps(found | {"wrong": wrong}, indent=1) + "\n")
-    print(json.dumps(found, indent=1))  # noqa: T201
+    print(json.dumps(found, indent=1))  # noqa: T201 - the program's output
     return wrong
 
 
@@ -225,7 +225,7 @@ def main() -> int:
     asked = parser.parse_args()
     wrong = soak(asked.minutes, asked.output, asked.rate, asked.workers)
     for sentence in wrong:
-        print(f"WRONG: {sentence}", file=sys.stderr)  # noqa: T201
+        print(f"WRONG: {sentence}", file=sys.stderr)  # noqa: T201 - the program's output
     return 1 if wrong else 0
 
 

@@ -177,7 +177,7 @@ def test_a_stage_that_nobody_watches_any_more_is_stopped_and_told() -> None:
 
     async def run(engine: Any) -> None:
         source._stage = stage = saying(SCRIPT)
-        stage.stop = lambda: stops.append(None)  # type: ignore[method-assign]
+        stage.stop = lambda: stops.append(None)  # type: ignore[method-assign]  # to see it called
         await asyncio.gather(source.run(engine, lambda _: None, lambda: checkpoint_of(engine)), engine.turn())
 
     asyncio.run(asyncio.wait_for(run(Blind(feed)), 10))

@@ -232,7 +232,7 @@ async def test_a_scope_narrowed_meanwhile_stops_a_reopening() -> None:
             connector = kind(asyncio.get_running_loop(), notes, lambda _: doors["open"], FAST, 4)
             with contextlib.closing(connector):
                 connector.connect(allowed.target("127.0.0.1", port), 1)
-                await notes.until(lambda connector=connector: connector.busy == 0)  # type: ignore[misc]
+                await notes.until(lambda connector=connector: connector.busy == 0)  # type: ignore[misc]  # a lambda's default
         assert notes.events[-1] == ("fault", 1, LocalFault.FORBIDDEN)
 
 

@@ -99,7 +99,7 @@ def test_nothing_else_runs_between_a_message_and_its_event() -> None:
             read_at = turns
             return found
 
-        stage._message = message  # type: ignore[method-assign]
+        stage._message = message  # type: ignore[method-assign]  # to count turns
         loop.call_soon(turn)
         async for event in stage.events():
             assert turns == read_at > 0
