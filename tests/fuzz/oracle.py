@@ -221,9 +221,16 @@ def _answers_of(talk: Conversation, commands: frozenset[str]) -> list[Answer]:
             break
         raw, data = data[:length], data[length:]
         asked = wanted.get(response_to)
-        if asked is not None and opcode == (2013 if asked.opcode == 2013 else 1):
+        if asked is not None and opcode in _opcodes(asked):
             found.append(Answer(asked, raw, _document(raw, opcode) if len(raw) == length else None))
     return found
+
+
+def _opcodes(asked: Message) -> tuple[int, ...]:
+    """How it may be answered. Traps answer a command by OP_QUERY with OP_MSG, and drivers take it."""
+    if asked.opcode == 2013:
+        return (2013,)
+    return (1, 2013) if asked.namespace.endswith(".$cmd") else (1,)
 
 
 def _document(raw: bytes, opcode: int) -> dict[str, Any] | None:
