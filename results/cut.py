@@ -22,12 +22,18 @@ _NULLABLE_COUNTS = frozenset(
     {
         *("documents", "size_bytes", "storage_bytes", "index_bytes", "total_size_bytes"),
         *("collection_count", "hint_count", "bits", "max_bson_object_size"),
+        *("operations", "write_operations", "read_operations", "insert_operations", "update_operations"),
+        *("delete_operations", "query_operations", "get_more_operations", "command_operations"),
+        *("documents_inserted", "documents_updated", "documents_deleted", "other_connections"),
+        *("collections", "after_start_seconds"),
     }
 )
 _COUNTS = frozenset(
     {"database_count", "connections", "messages", "bytes_sent", "bytes_received"} | _NULLABLE_COUNTS
 )
-_TIMES = frozenset({"at", "started_at", "not_before", "not_after"})
+_TIMES = frozenset(
+    ("at", "until", "started_at", "read_at", "made_at", "counted_since", "not_before", "not_after")
+)
 _OFFSET = re.compile(r"(Z|[+-]\d\d:\d\d)$")
 _NOTE = 100  # characters of one
 _NOTES = 24  # in all
@@ -210,9 +216,11 @@ def _of_collections(key: str) -> Finder:
 _LISTS: tuple[tuple[str, Finder], ...] = (
     ("exposure.hints", _at("exposure", "hints")),
     ("exposure.activity", _at("exposure", "activity")),
+    ("exposure.past", _at("exposure", "past")),
     ("confirmation.databases", _at("confirmation", "databases")),
     ("target.tls.certificate.names", _at("target", "tls", "certificate", "names")),
     ("collections.shards", _of_collections("shards")),
+    ("collections.indexes", _of_collections("indexes")),
     ("hints", _at("hints")),
     ("database.shards", _at("database", "shards")),
     ("database.gridfs", _at("database", "gridfs")),

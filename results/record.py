@@ -1,4 +1,4 @@
-"""What was seen, as types, and the ids that name it. The JSON Schema is generated from these types.
+"""What was seen, as types. The JSON Schema is generated from these types.
 
 Plain data that cannot hold itself (`gc=False`); `results/lines.py` makes lines of it. Every name in a
 record came from a server and is hostile text: kept as it came, escaped by the formatter that shows it.
@@ -9,21 +9,17 @@ for each server is a `code` (or `method`, or the id of an advisory), whose prose
 
 from __future__ import annotations
 
-import hashlib
-from datetime import datetime
-from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from results.past import Count, Counters, Index, Instant, Past
 from results.verdict import Severity, Verdict
 
 OBSERVATION, DATABASE = "mongosweep.observation/1", "mongosweep.database/1"
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Count = Annotated[int, Meta(ge=0)]
-Instant = Annotated[datetime, Meta(tz=True)]
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 SeverityNumber = Annotated[int, Meta(ge=1, le=5)]
 
@@ -126,7 +122,7 @@ class Server(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What answered. `product` is `mongodb` unless something gave another product away.
 
     `shard` is true for a member of a shard that says so, as 3.6 and 4.0 do, and null where nothing tells.
-    `started_at` is the time of the method `process_start`.
+    `started_at` is the time of the method `process_start` (ms where `counters` were told, else seconds).
 
     `hosts`, `passives`, `arbiters`, `me` and `primary`: the members of its set as the server advertises them;
     nobody was asked there.
@@ -151,6 +147,7 @@ class Server(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     modules: list[str] = []
     storage_engine: str = ""
     started_at: Instant | None = None
+    counters: Counters | None = None
     clock_skew_seconds: float | None = None
     honeypot_suspected: bool = False
     vulnerabilities: Vulnerabilities | None = None
@@ -161,12 +158,13 @@ class LastWrite(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     """A time (seconds resolution or better, UTC) and the method that found it, which says what it proves.
 
     `where`: a collection's namespace, or nothing for the server as a whole. `cautions` are codes of what
-    speaks against the time.
+    speaks against the time. `operations` were counted from `at` until the look, by a method that counts.
     """
 
     at: Instant
     method: str
     where: str = ""
+    operations: Count | None = None
     cautions: list[str] = []
 
 
@@ -175,11 +173,17 @@ class Collection(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
 
     `name_hex` are the bytes of a name that was cut or is no UTF-8. `validator` is null where nothing told of
     it; `shards` are names. No rule and no option is kept.
+
+    `uuid` in its canonical form of 36 characters. `counted_since` (ms, the server's clock): since when the
+    server counts what follows; it is `made_at` only where it lies more than a minute after the start of the
+    process, which makes it the time when the collection was made. `write_operations` and `read_operations`
+    are operations, of many documents each; questions of this look are taken off.
     """
 
     name: str
     name_hex: str = ""
     type: str = "collection"
+    uuid: str = ""
     documents: Count | None = None
     size_bytes: Count | None = None
     storage_bytes: Count | None = None
@@ -188,6 +192,11 @@ class Collection(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
     validator: bool | None = None
     shards: list[str] = []
     last_write: LastWrite | None = None
+    made_at: Instant | None = None
+    counted_since: Instant | None = None
+    write_operations: Count | None = None
+    read_operations: Count | None = None
+    indexes: list[Index] = []
     notes: list[Reason] = []
 
 
@@ -255,6 +264,7 @@ class Exposure(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     hint_count: Count | None = None
     last_write: LastWrite | None = None
     activity: list[LastWrite] = []
+    past: list[Past] = []
     ransom: Ransom = NO_RANSOM
     databases: list[Database] = []
     database_lines: Count | None = None
@@ -345,49 +355,6 @@ class DatabaseLine(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fi
 
 Line = Observation | DatabaseLine
 """What one line of the journal holds."""
-
-
-def event_id(run_id: str, ip: bytes, port: int) -> str:
-    """The name of one target's line in one run: 32 hex digits, the same each time it is asked again.
-
-    `ip` is 16 bytes (an IPv4 address in its mapped form, ::ffff:a.b.c.d). No clock and no chance goes in, so
-    a target that is probed twice in a run gives a duplicate which every consumer can drop.
-    """
-    if len(ip) != 16:
-        raise ValueError(f"an address is 16 bytes here, not {len(ip)}")
-    return hashlib.sha256(_event_head(run_id) + ip + _PORT_LENGTH + port.to_bytes(2, "big")).hexdigest()[:32]
-
-
-_PORT_LENGTH = b"\x00\x00\x00\x02"
-
-
-def finding_id(site: str, ip: bytes, port: int) -> str:
-    """The name of what is found at one place, the same in every run: `mf_` and 24 hex digits.
-
-    A place is an address and port within a site of the allow-list, because private addresses exist at every
-    site. No run, time, version or host name goes in. `ip` is 16 bytes, as for `event_id`.
-    """
-    if len(ip) != 16:
-        raise ValueError(f"an address is 16 bytes here, not {len(ip)}")
-    named = _finding_head(site) + ip + _PORT_LENGTH + port.to_bytes(2, "big")
-    return "mf_" + hashlib.sha256(named).hexdigest()[:24]
-
-
-@lru_cache(1024)
-def _finding_head(site: str) -> bytes:
-    return _hashed_head(b"mongosweep.finding/1", site)
-
-
-@lru_cache(8)
-def _event_head(run_id: str) -> bytes:
-    """What is hashed of every event of a run before its address: each part behind its length in 4 bytes."""
-    return _hashed_head(b"mongosweep.event/1", run_id)
-
-
-def _hashed_head(scheme: bytes, text: str) -> bytes:
-    """The parts before an address, each behind its length in 4 bytes, and the length of the address."""
-    parts = (scheme, text.encode("utf-8", "surrogatepass"))
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts) + (16).to_bytes(4, "big")
 
 
 def json_schema() -> dict[str, Any]:

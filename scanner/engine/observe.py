@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from results.ids import event_id, finding_id
 from results.line_template import LineTemplate
-from results.record import Endpoint, Observation, Owner, Reason, Timing, Tls, event_id, finding_id
+from results.record import Endpoint, Observation, Owner, Reason, Timing, Tls
 from results.verdict import MEANING, Verdict
 from scanner.clock import timestamp
 from scanner.contact import Ending

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from results.ids import event_id, finding_id
 from results.manifest import Authorisation, Manifest, Planned, ScopeInUse, Start, Who
 from results.record import (
     Collection,
@@ -21,8 +22,6 @@ from results.record import (
     Server,
     Timing,
     Vulnerabilities,
-    event_id,
-    finding_id,
 )
 from results.verdict import Severity, Verdict
 

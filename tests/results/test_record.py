@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results import schema
+from results.ids import event_id, finding_id
 from results.lines import to_lines
-from results.record import event_id, finding_id, json_schema
+from results.record import json_schema
 from tests.results.examples import magazine, open_server, packed
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "line.schema.json"
