@@ -235,9 +235,13 @@ NO_RANSOM = Ransom()
 
 
 class Hint(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A name that hints at personal or secret data, and the listed word that it matched."""
+    """A name that hints at personal or secret data, and the listed word that it matched.
+
+    `field`: it is that of an indexed field, and `name` that of its collection.
+    """
 
     name: str
+    field: str = ""
     word: str
     category: str
     language: str

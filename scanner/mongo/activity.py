@@ -2,7 +2,7 @@
 
 "Inactive" is never said: an old date proves that no newer one was seen by that method, and no more.
 Methods by letter are those of the protocol notes: A the replica set's last operation, B the newest ObjectId
-`_id`, H the start of the process, I the server's clock. Each letter's reply is asked for elsewhere.
+`_id`, E and H the start of the process, I the server's clock. Each letter's reply is asked for elsewhere.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from scanner.mongo.answers import succeeded
 from scanner.mongo.values import moment, sub, time_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from scanner.mongo.facts import Document, Facts
 
 NEWEST_ID = "newest_object_id"
 REPLICA_SET = "replica_set_last_operation"
 PROCESS_START = "process_start"
+COLLECTION_MADE = "collection_made"
+WRITE_OPERATIONS = "write_operations"
+INDEX_USE = "index_use"
 
 FIRST_RELEASE = datetime(2009, 2, 11, tzinfo=UTC)  # no server existed before it
 FUTURE_AFTER = timedelta(hours=1)
@@ -29,13 +32,16 @@ TRUSTED_SKEW = timedelta(days=1)
 MENTIONED_SKEW_SECONDS = 60
 IDS_UP_TO = timedelta(days=1)
 LAST_OBJECT_ID = 2**32 - 1
+MADE_AFTER = timedelta(minutes=1)  # until then a server opens what it has, and counts from there
 
 
 class ServerClock(NamedTuple):
-    """What time it is there. `now` judges ages; `skew_seconds` is the server's clock minus ours."""
+    """What time it is there. `now` judges ages; `skew_seconds` is the server's clock minus ours. `started`:
+    when the process began that counts for collections, where it is known and the one that was asked."""
 
     now: datetime | None
     skew_seconds: float | None
+    started: datetime | None = None
 
     def label(self, at: datetime) -> str:
         """ "implausible", "future", or "" for a time that can be right."""
@@ -44,6 +50,23 @@ class ServerClock(NamedTuple):
         if self.now is not None and at > self.now + FUTURE_AFTER:
             return "future"
         return ""
+
+    def made_later(self, since: datetime) -> bool:
+        """True where what is counted since then was made then: the process had started long before."""
+        return self.started is not None and since - self.started > MADE_AFTER and not self.label(since)
+
+
+def with_start(there: ServerClock, facts: Facts) -> ServerClock:
+    """The same with the start of the process. A router counts for no collection itself.
+
+    The later of what two methods say, so that a clock that was set meanwhile makes nothing young.
+    """
+    hello = hello_of(facts)
+    if hello.get("msg") == "isdbgrid":
+        return there
+    told = (facts.process_started, time_of(sub(hello, "topologyVersion", "processId")))
+    known = [at for at in told if at is not None and not there.label(at)]
+    return there._replace(started=max(known, default=None))
 
 
 def clock(facts: Facts) -> ServerClock:
@@ -82,7 +105,11 @@ def from_hello(facts: Facts, there: ServerClock | None = None) -> list[LastWrite
 
 
 def process_start(facts: Facts, there: ServerClock | None = None) -> datetime | None:
-    """Method H: `topologyVersion.processId` (4.4+) is an ObjectId made when the process started (seconds)."""
+    """Methods E and H: the server's clock less its uptime (ms), or else `topologyVersion.processId` (4.4+),
+    an ObjectId made when the process started (seconds)."""
+    told = facts.process_started
+    if told is not None and not (there or clock(facts)).label(told):
+        return told
     started = time_of(sub(hello_of(facts), "topologyVersion", "processId"))
     if started is None or (there or clock(facts)).label(started):
         return None
@@ -90,12 +117,16 @@ def process_start(facts: Facts, there: ServerClock | None = None) -> datetime | 
 
 
 def best(
-    collection_writes: Iterable[LastWrite], facts: Facts, there: ServerClock | None = None
+    collection_writes: Iterable[LastWrite],
+    facts: Facts,
+    there: ServerClock | None = None,
+    counted: Sequence[LastWrite] = (),
 ) -> tuple[LastWrite | None, list[LastWrite]]:
     """The answer for the whole server, and what the other methods say beside it.
 
-    The newest plausible id comes first: it speaks of data. The replica set's last operation is at most ten
-    seconds old on any idle set, because a primary writes no-ops, so it stands in only where there is no id.
+    The newest plausible id or the making of a collection comes first, whichever is later: they speak of data.
+    Then what was `counted`. The replica set's last operation is at most ten seconds old on any idle set,
+    because a primary writes no-ops, so it stands in only where there is nothing else.
     """
     there = there or clock(facts)
     plausible: LastWrite | None = None
@@ -109,9 +140,12 @@ def best(
             plausible = write
     ids = [plausible] if plausible is not None else []
     of_set = _of_set(facts, there)  # the start stands with the server
-    answers = ids + [write for write in of_set if not there.label(write.at)]
+    dated = ids + [write for write in counted if write.method == COLLECTION_MADE]
+    written = [write for write in counted if write.method == WRITE_OPERATIONS]
+    answers = sorted(dated, key=lambda write: write.at, reverse=True) + written
+    answers += [write for write in of_set if not there.label(write.at)]
     answer = answers[0] if answers else None
-    others = [write for write in ids + of_set if write is not answer]
+    others = [write for write in [*ids, *counted, *of_set] if write is not answer]
     return answer, others + [doubtful[label] for label in sorted(doubtful)]
 
 

@@ -1,7 +1,7 @@
 """Which questions of the metadata are still to be asked, in which order, and how many are left out.
 
 Value per cost decides the order: what is known of every database first, then the statistics of collections,
-and when these are in, the newest ids of what is large or telling.
+and when these are in, the use of indexes and the newest ids of what is large or telling.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ FEW: Final = 20  # documents that a collection of ransom notes holds at most
 class Agenda:
     """The questions that wait. Those for the ends of ids wait until no other one does."""
 
-    __slots__ = ("_dated", "_ends", "_left", "_limits", "_slow", "_stopped", "_tasks", "_unasked")
+    __slots__ = ("_counted", "_dated", "_ends", "_left", "_limits", "_slow", "_stopped", "_tasks", "_unasked")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._tasks: deque[Task] = deque()
         self._ends: deque[Task] = deque()
         self._dated: list[tuple[DatabaseState, CollectionState]] = []  # that may be asked for newest ids
+        self._counted: list[tuple[DatabaseState, CollectionState]] = []  # and for the use of their indexes
         self._left = limits.newest_asked
         self._slow: dict[TaskKind, int] = {}
         self._stopped: set[TaskKind] = set()
@@ -41,7 +42,7 @@ class Agenda:
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self._tasks) + len(self._ends) + len(self._dated)
+        return len(self._tasks) + len(self._ends) + len(self._dated) + len(self._counted)
 
     def take(self, most: int) -> list[Task]:
         """The next questions of kinds that were not stopped, at most so many."""
@@ -86,9 +87,23 @@ class Agenda:
         """The newest id of this collection can be asked for."""
         self._dated.append((state, collection))
 
+    def may_be_counted(self, state: DatabaseState, collection: CollectionState) -> None:
+        """The use of this collection's indexes can be asked for."""
+        self._counted.append((state, collection))
+
+    def choose_counted(self) -> None:
+        """All statistics are in: which collections are asked for the use of their indexes.
+
+        That comes before the newest ids, which are a use of an index themselves.
+        """
+        chosen = _gravest_first(TaskKind.INDEXES, self._counted, self._limits.indexes_asked)
+        self._tasks.extend(chosen)
+        self.leave_out(TaskKind.INDEXES, len(self._counted) - len(chosen))
+        self._counted.clear()
+
     def choose_newest(self) -> None:
         """All statistics are in: which collections are asked for their newest ids."""
-        chosen = _newest_first(self._dated, self._left)
+        chosen = _gravest_first(TaskKind.NEWEST, self._dated, self._left)
         self._ends.extend(chosen)
         self._left -= len(chosen)
         self.leave_out(TaskKind.NEWEST, len(self._dated) - len(chosen))
@@ -118,6 +133,8 @@ class Agenda:
             unasked = self._unasked.get(kind, 0) + sum(task.kind is kind for task in waiting)
             if kind is TaskKind.NEWEST:
                 unasked += len(self._dated)
+            if kind is TaskKind.INDEXES:
+                unasked += len(self._counted)
             if unasked:
                 gaps.append(f"{kind.value}: {unasked} not asked or not told")
             if kind in self._stopped:
@@ -148,15 +165,17 @@ def _in_turn(columns: list[tuple[str, list[str]]]) -> Iterator[Task]:
                 yield Task(TaskKind.STATISTICS, database, names[turn])
 
 
-def _newest_first(found: Sequence[tuple[DatabaseState, CollectionState]], asked: int) -> list[Task]:
-    """Questions for the newest ids, at most `asked`: of what is large and of what is telling in turn.
+def _gravest_first(
+    kind: TaskKind, found: Sequence[tuple[DatabaseState, CollectionState]], asked: int
+) -> list[Task]:
+    """Questions of one kind, at most `asked`: about what is large and what is telling in turn.
 
     Large is what holds many documents. Telling is a name that stands, or whose database's name does, in the
     lists of hints or of ransom notes, which hold few documents: whether such a thing is of today is the first
     thing that its owner wants to know.
     """
     if len(found) <= asked:
-        return [Task(TaskKind.NEWEST, state.sent, each.sent) for state, each in found]
+        return [Task(kind, state.sent, each.sent) for state, each in found]
     large = sorted(found, key=lambda pair: (-(pair[1].documents or 0), pair[0].sent, pair[1].sent))
     told = {state.sent: tells(state.sent) for state, _ in large}
     telling = (
@@ -165,7 +184,7 @@ def _newest_first(found: Sequence[tuple[DatabaseState, CollectionState]], asked:
         if told[state.sent] or tells(each.sent, note=(each.documents or 0) <= FEW)
     )
     both = chain.from_iterable(zip_longest(telling, large))
-    tasks = (Task(TaskKind.NEWEST, pair[0].sent, pair[1].sent) for pair in both if pair is not None)
+    tasks = (Task(kind, pair[0].sent, pair[1].sent) for pair in both if pair is not None)
     chosen: dict[Task, None] = {}
     for task in tasks:
         if len(chosen) >= asked:

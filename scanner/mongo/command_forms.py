@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scanner.mongo.facts import Facts, Limits
 
 BATCH: Final = 1000
-BATCH_WITH_OPTIONS: Final = 200  # before 4.0 each name brings the collection's options along
+BATCH_WITH_OPTIONS: Final = 200  # where each name brings the collection's options along
 
 WIRE_3_0: Final = 3
 WIRE_3_2: Final = 4
@@ -39,6 +39,9 @@ class TaskKind(StrEnum):
     COUNTS = "counts of databases"
     NAMES = "names of collections"
     STATISTICS = "statistics of collections"
+    SERVER = "counters of the server"
+    TOP = "operations on all collections"
+    INDEXES = "use of indexes"
     NEWEST = "newest ids"
     OLDEST = "oldest ids"
     BEYOND = "ids of the future"
@@ -53,6 +56,9 @@ KIND_OF: Final = {
     Command.COLL_STATS_STAGE: TaskKind.STATISTICS,
     Command.COLL_STATS: TaskKind.STATISTICS,
     Command.COUNT: TaskKind.STATISTICS,
+    Command.SERVER_STATUS: TaskKind.SERVER,
+    Command.TOP: TaskKind.TOP,
+    Command.INDEX_STATS: TaskKind.INDEXES,
     Command.NEWEST_DATE: TaskKind.NEWEST,
     Command.NEWEST_ID: TaskKind.NEWEST,
     Command.LEGACY_NEWEST_ID: TaskKind.NEWEST,
@@ -82,7 +88,8 @@ class Task(NamedTuple):
 class CommandForms:
     """The forms that one server is known to understand by now.
 
-    `before` is the time (Unix seconds) up to which newest ids are asked for.
+    `before` is the time (Unix seconds) up to which newest ids are asked for. `counts`: it can be asked for
+    its counters; `counts_indexes`: and for those of its indexes (3.2+).
     """
 
     def __init__(self, wire: int, *, genuine: bool, before: int, limits: Limits) -> None:
@@ -96,6 +103,10 @@ class CommandForms:
         if genuine and wire >= WIRE_4_0:
             newest.insert(0, Command.NEWEST_DATE)
         self._left = {TaskKind.STATISTICS: statistics, TaskKind.NEWEST: newest}
+        # Before 4.0 all comes with the names anyway; what has no UUIDs is asked for names alone.
+        self._name_only = not (genuine and wire >= WIRE_4_0)
+        self.counts = genuine
+        self.counts_indexes = genuine and wire >= WIRE_3_2
         self._alike = self._now()
 
     @property
@@ -111,7 +122,8 @@ class CommandForms:
         alike = self._alike.get(kind)
         if alike is not None:
             return Request(alike.command, database, alike.arguments, collection)
-        return commands.list_databases(name_only=False) if kind is TaskKind.SIZES else self._names(task)
+        alone = _ALONE.get(kind)
+        return alone() if alone is not None else self._names(task)
 
     @staticmethod
     def next_form(command: Command) -> Command | None:
@@ -131,25 +143,32 @@ class CommandForms:
                 self._alike = self._now()
         return bool(forms)
 
+    def give_up_uuids(self) -> None:
+        """From now on, ask for names alone."""
+        self._name_only = True
+
     def _now(self) -> dict[TaskKind, Request]:
         """Requests of no name: those for all names are the same otherwise."""
         newest = self._of_collection(self._left[TaskKind.NEWEST][0], "", "")
         return {
             TaskKind.COUNTS: commands.db_stats(""),
             TaskKind.STATISTICS: self._of_collection(self._left[TaskKind.STATISTICS][0], "", ""),
+            TaskKind.INDEXES: commands.index_stats("", ""),
             TaskKind.NEWEST: newest,
             TaskKind.OLDEST: commands.oldest(newest),
             TaskKind.BEYOND: commands.oldest(newest, beyond=True),
         }
 
     def _names(self, task: Task) -> Request:
-        batch = BATCH if self._wire >= WIRE_4_0 else BATCH_WITH_OPTIONS
+        short = self._name_only and self._wire >= WIRE_4_0
+        batch = BATCH if short else BATCH_WITH_OPTIONS
         if task.cursor:
             return commands.get_more(task.database, task.cursor, batch_size=batch)
         if self._wire < WIRE_3_0:
             return commands.legacy_namespaces(task.database, limit=self._limits.collections_kept)
         # The first batch of 3.0 must hold all that will be seen.
-        return commands.list_collections(task.database, batch_size=batch if self.reads_on else BATCH)
+        size = batch if self.reads_on else BATCH
+        return commands.list_collections(task.database, batch_size=size, name_only=self._name_only)
 
     def _of_collection(self, command: Command, database: str, collection: str) -> Request:
         match command:
@@ -165,6 +184,13 @@ class CommandForms:
                 return commands.newest_id(database, collection, self._before)
             case _:
                 return commands.legacy_newest_id(database, collection, self._before)
+
+
+_ALONE: Final = {
+    TaskKind.SIZES: lambda: commands.list_databases(name_only=False),
+    TaskKind.SERVER: commands.server_status,
+    TaskKind.TOP: commands.top,
+}
 
 
 def wire_of(facts: Facts) -> int:

@@ -1,7 +1,7 @@
-"""How each question of the closed list in `requests` is written, and what must not leave.
+"""The only maker of bytes for the wire: how long each question of the closed list may take, what its reply
+may weigh, and what must not leave.
 
-Nothing else can be encoded, and nothing here asks for a document. `encode` is the only maker of bytes for the
-wire.
+Nothing else can be encoded, and nothing asks for a document. What a question says is in `command_bodies`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import bson
-from bson import ObjectId
-from bson.int64 import Int64
 
+from scanner.mongo import command_bodies as bodies
+from scanner.mongo.command_bodies import CURSOR_COLLECTION as CURSOR_COLLECTION
+from scanner.mongo.command_bodies import check_user_collection as check_user_collection
 from scanner.mongo.names import RefusedRequest as RefusedRequest
 from scanner.mongo.names import UnsafeName as UnsafeName
 from scanner.mongo.names import check_collection as check_collection
@@ -28,6 +29,7 @@ from scanner.mongo.requests import count as count
 from scanner.mongo.requests import db_stats as db_stats
 from scanner.mongo.requests import get_more as get_more
 from scanner.mongo.requests import hello as hello
+from scanner.mongo.requests import index_stats as index_stats
 from scanner.mongo.requests import is_master as is_master
 from scanner.mongo.requests import legacy_namespaces as legacy_namespaces
 from scanner.mongo.requests import legacy_newest_id as legacy_newest_id
@@ -36,6 +38,8 @@ from scanner.mongo.requests import list_databases as list_databases
 from scanner.mongo.requests import newest_date as newest_date
 from scanner.mongo.requests import newest_id as newest_id
 from scanner.mongo.requests import oldest as oldest
+from scanner.mongo.requests import server_status as server_status
+from scanner.mongo.requests import top as top
 from scanner.mongo.wire import MAX_REQUEST_BYTES, Opcode, write_msg, write_query
 
 if TYPE_CHECKING:
@@ -45,8 +49,6 @@ if TYPE_CHECKING:
 
 MAX_METADATA_BYTES: Final = 512  # the handshake specification's cap on the `client` document
 MAX_APPLICATION_BYTES: Final = 128
-CURSOR_COLLECTION: Final = "$cmd.listCollections"
-_SYSTEM_DATABASES: Final = frozenset({"admin", "config", "local"})
 TEMPLATES_KEPT: Final = 128  # more than there are forms of the questions that are asked
 _READ_PREFERENCE: Final = {"mode": "secondaryPreferred"}
 
@@ -81,112 +83,6 @@ def client_metadata(organisation: str, contact: str, version: str, os_type: str 
     return document
 
 
-def check_user_collection(database: str, name: str) -> None:
-    """Newest ids are asked of user data alone: never of users, profiles, or the oplog."""
-    check_collection(database, name)
-    if database in _SYSTEM_DATABASES or name.startswith("system."):
-        raise RefusedRequest("newest or oldest ids of a system collection")
-
-
-def _collection(request: Request) -> str:
-    check_collection(request.database, request.collection)
-    return request.collection
-
-
-def _user_collection(request: Request) -> str:
-    check_user_collection(request.database, request.collection)
-    return request.collection
-
-
-def _batch(request: Request) -> int:
-    return max(1, min(1000, int(request.arguments["batch_size"])))
-
-
-def _time(request: Request) -> bytes:
-    """The time of the ids that are asked for, as it stands in an ObjectId."""
-    before = int(request.arguments["before"])
-    if not 0 < before < 2**32:
-        raise RefusedRequest(f"{before} is not a time that an ObjectId can hold")
-    return before.to_bytes(4, "big")
-
-
-def _id_range(request: Request) -> Document:
-    """ObjectIds up to a time. Bounds bracket the type, so the index alone answers: no document is read."""
-    bound = ObjectId(_time(request) + b"\x00" * 8)
-    if request.arguments.get("beyond"):
-        return {"_id": {"$gte": bound, "$lt": ObjectId(b"\xff" * 12)}}
-    return {"_id": {"$gte": ObjectId(b"\x00" * 12), "$lt": bound}}
-
-
-def _order(request: Request) -> Document:
-    return {"_id": 1 if request.command in _OLDEST else -1}
-
-
-def _handshake(request: Request) -> Document:
-    body: Document = {request.command.value: 1, "helloOk": True}
-    client = request.arguments["client"]
-    return body if client is None else body | {"client": client}
-
-
-def _list_databases(request: Request) -> Document:
-    body: Document = {"listDatabases": 1}
-    if request.arguments["name_only"]:
-        body["nameOnly"] = True
-    if "authorized_databases" in request.arguments:
-        body["authorizedDatabases"] = bool(request.arguments["authorized_databases"])
-    return body
-
-
-def _list_collections(request: Request) -> Document:
-    body: Document = {"listCollections": 1, "nameOnly": True}
-    if request.arguments["authorized"]:
-        body["authorizedCollections"] = True
-    return body | {"cursor": {"batchSize": _batch(request)}}
-
-
-def _get_more(request: Request) -> Document:
-    cursor_id = int(request.arguments["cursor_id"])
-    if not -(2**63) <= cursor_id < 2**63 or cursor_id == 0:
-        raise RefusedRequest("cursor id that is no cursor id")
-    return {"getMore": Int64(cursor_id), "collection": CURSOR_COLLECTION, "batchSize": _batch(request)}
-
-
-def _coll_stats_stage(request: Request) -> Document:
-    pipeline: list[Document] = [{"$collStats": {"count": {}}}]
-    if request.arguments["storage"]:
-        # Unprojected, the storage engine's section alone is tens of kilobytes.
-        kept = ("size", "count", "storageSize", "totalIndexSize", "capped", "avgObjSize")
-        fields = {"ns": 1, "host": 1, "shard": 1, "count": 1} | {f"storageStats.{name}": 1 for name in kept}
-        pipeline = [{"$collStats": {"count": {}, "storageStats": {}}}, {"$project": fields}]
-    return {"aggregate": _collection(request), "pipeline": pipeline, "cursor": {"batchSize": 100}}
-
-
-def _end_of_ids(request: Request) -> Document:
-    return {
-        "find": _user_collection(request),
-        "filter": _id_range(request),
-        "projection": {"_id": 1},
-        "sort": _order(request),
-        "hint": {"_id": 1},
-        "limit": 1,
-        "singleBatch": True,
-    }
-
-
-def _end_of_dates(request: Request) -> Document:
-    return {
-        "aggregate": _user_collection(request),
-        "pipeline": [
-            {"$match": _id_range(request)},
-            {"$sort": _order(request)},
-            {"$limit": 1},
-            {"$project": {"_id": 0, "t": {"$toDate": "$_id"}}},
-        ],
-        "cursor": {},
-        "hint": {"_id": 1},
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class _Rule:
     """How a command is written, how long it may run (ms, 0: unlimited), and what its reply may weigh."""
@@ -212,25 +108,30 @@ def _stats(limits: Limits) -> int:
 
 
 _RULES: Final[dict[Command, _Rule]] = {
-    Command.IS_MASTER: _Rule(_handshake, 0, _first, read_preference=False, admin_only=True),
-    Command.HELLO: _Rule(_handshake, 0, _first, read_preference=False, admin_only=True),
+    Command.IS_MASTER: _Rule(bodies.handshake, 0, _first, read_preference=False, admin_only=True),
+    Command.HELLO: _Rule(bodies.handshake, 0, _first, read_preference=False, admin_only=True),
     Command.BUILD_INFO: _Rule(lambda _: {"buildInfo": 1}, 0, _first, read_preference=False, admin_only=True),
-    Command.LIST_DATABASES: _Rule(_list_databases, 5000, _names, admin_only=True),
-    Command.LIST_COLLECTIONS: _Rule(_list_collections, 5000, _names),
+    Command.LIST_DATABASES: _Rule(bodies.list_databases, 5000, _names, admin_only=True),
+    Command.LIST_COLLECTIONS: _Rule(bodies.list_collections, 5000, _names),
     # getMore: maxTimeMS means "wait for data" there, and 4.9+ refuses API fields (4937600).
-    Command.GET_MORE: _Rule(_get_more, 0, _names, read_preference=False, api_version=False),
+    Command.GET_MORE: _Rule(bodies.get_more, 0, _names, read_preference=False, api_version=False),
     Command.DB_STATS: _Rule(lambda _: {"dbStats": 1, "scale": 1}, 5000, _stats),
-    Command.COLL_STATS: _Rule(lambda r: {"collStats": _collection(r), "scale": 1}, 3000, _stats),
-    Command.COLL_STATS_STAGE: _Rule(_coll_stats_stage, 3000, _stats),
-    Command.COUNT: _Rule(lambda r: {"count": _collection(r)}, 3000, _stats),
-    Command.NEWEST_ID: _Rule(_end_of_ids, 2000, _stats),
-    Command.NEWEST_DATE: _Rule(_end_of_dates, 2000, _stats),
-    Command.OLDEST_ID: _Rule(_end_of_ids, 2000, _stats),
-    Command.OLDEST_DATE: _Rule(_end_of_dates, 2000, _stats),
+    Command.COLL_STATS: _Rule(lambda r: {"collStats": bodies.collection_of(r), "scale": 1}, 3000, _stats),
+    Command.COLL_STATS_STAGE: _Rule(bodies.coll_stats_stage, 3000, _stats),
+    Command.INDEX_STATS: _Rule(bodies.index_stats, 3000, _stats),
+    Command.SERVER_STATUS: _Rule(bodies.server_status, 3000, _stats, admin_only=True),
+    Command.TOP: _Rule(lambda _: {"top": 1}, 3000, _names, admin_only=True),
+    Command.COUNT: _Rule(lambda r: {"count": bodies.collection_of(r)}, 3000, _stats),
+    Command.NEWEST_ID: _Rule(bodies.end_of_ids, 2000, _stats),
+    Command.NEWEST_DATE: _Rule(bodies.end_of_dates, 2000, _stats),
+    Command.OLDEST_ID: _Rule(bodies.end_of_ids, 2000, _stats),
+    Command.OLDEST_DATE: _Rule(bodies.end_of_dates, 2000, _stats),
 }
-_OLDEST: Final = frozenset({Command.OLDEST_ID, Command.OLDEST_DATE, Command.LEGACY_OLDEST_ID})
 _NAME_LISTS: Final = frozenset(
-    {Command.LIST_DATABASES, Command.LIST_COLLECTIONS, Command.GET_MORE, Command.LEGACY_NAMESPACES}
+    {
+        *(Command.LIST_DATABASES, Command.LIST_COLLECTIONS, Command.GET_MORE, Command.LEGACY_NAMESPACES),
+        *(Command.INDEX_STATS, Command.TOP),
+    }
 )
 _LEGACY_CAPS: Final = {
     Command.LEGACY_NAMESPACES: _names,
@@ -257,12 +158,17 @@ _KINDS: Final[dict[Command, _Kind]] = {
     Command.LIST_COLLECTIONS: _Kind(
         None,
         False,
-        lambda a: (max(1, min(1000, int(a["batch_size"]))), bool(a["authorized"])),
-        lambda size, authorized: {"batch_size": size, "authorized": authorized},
+        lambda a: (max(1, min(1000, int(a["batch_size"]))), bool(a["authorized"]), bool(a["name_only"])),
+        lambda size, authorized, name_only: {
+            "batch_size": size,
+            "authorized": authorized,
+            "name_only": name_only,
+        },
     ),
     Command.COLL_STATS_STAGE: _Kind(
         check_collection, False, lambda a: (bool(a["storage"]),), lambda storage: {"storage": storage}
     ),
+    Command.INDEX_STATS: _Kind(check_collection),
     Command.COLL_STATS: _Kind(check_collection),
     Command.COUNT: _Kind(check_collection),
     Command.NEWEST_ID: _BEYOND,
@@ -339,7 +245,7 @@ def form_of(request: Request, by: Opcode, *, time_limit: bool, api_version: bool
         return None
     options = kind.options(request.arguments) if kind.options is not None else ()
     template = _template(request.command, time_limit, api_version, *options)
-    return Form(template, _time(request) if kind.dated else b"", kind.check)
+    return Form(template, bodies.time_of(request) if kind.dated else b"", kind.check)
 
 
 @lru_cache(TEMPLATES_KEPT)
@@ -382,8 +288,12 @@ def _encode_legacy(request: Request, request_id: int, time_limit: bool) -> bytes
         selector = bson.encode({"name": 1})
         namespace = f"{request.database}.system.namespaces"
         return write_query(request_id, namespace, bson.encode({}) + selector, -limit)
-    collection = _user_collection(request)
-    query: Document = {"$query": _id_range(request), "$orderby": _order(request), "$hint": {"_id": 1}}
+    collection = bodies.user_collection_of(request)
+    query: Document = {
+        "$query": bodies.id_range(request),
+        "$orderby": bodies.order(request),
+        "$hint": {"_id": 1},
+    }
     if time_limit:
         query["$maxTimeMS"] = 2000
     body = bson.encode(query) + bson.encode({"_id": 1})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from results.record import Exposure
-from scanner.mongo import activity, hints, inventory, ransom
+from scanner.mongo import activity, hints, inventory, past, ransom
 from scanner.mongo.access import access
 from scanner.mongo.answers import databases as databases_of
 from scanner.mongo.answers import describe, total_size
@@ -54,7 +54,7 @@ def assemble(
     `listed` is how many databases the server named, `total_size` its own sum of all their sizes; `gaps` is
     what the plan knows it did not ask.
     """
-    there = activity.clock(facts)
+    there = activity.with_start(activity.clock(facts), facts)
     return _put_together(
         facts,
         there,
@@ -78,7 +78,7 @@ def _put_together(
 ) -> Exposure:
     hinted, more = hints.find(databases)
     totals = _Totals(databases)
-    newest, everything = activity.best(totals.writes, facts, there)
+    newest, everything = activity.best(totals.writes, facts, there, past.counted(databases, there))
     truncated = list(gaps)
     if facts.list_databases is not None and facts.list_databases.truncated_list:
         truncated.insert(0, "the list of databases was longer than a reply may be: none of it was kept")
@@ -94,6 +94,10 @@ def _put_together(
         truncated.append(f"the conversation ended early: {facts.metadata_cut}")
     if more:
         truncated.append(f"hints: more than the {len(hinted)} named")
+    extortion = ransom.judge(databases, storage_engine, complete=listed == len(databases) > 0)
+    events, untold = past.events(databases, extortion.names, there)
+    if untold:
+        truncated.append(f"what the counters tell: {untold} more")
     level, answered, refused = access(facts)
     return Exposure(
         access=level,
@@ -108,7 +112,8 @@ def _put_together(
         hint_count=len(hinted) or None,
         last_write=newest,
         activity=everything,
-        ransom=ransom.judge(databases, storage_engine, complete=listed == len(databases) > 0),
+        past=events,
+        ransom=extortion,
         hints=hinted,
         truncated=truncated,
     )

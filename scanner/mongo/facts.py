@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from results.past import Counters
     from scanner.contact import Ending, TlsSession
 
 Document = dict[str, Any]
@@ -55,6 +56,8 @@ class Limits:
     collections_kept: int = 50_000
     collections_asked: int = 500  # for statistics: more would take a server far away over a second
     newest_asked: int = 100  # for the ends of their ids, which take two or three questions each
+    indexes_asked: int = 100  # for the use of their indexes, of the same ones
+    namespaces_counted: int = 2_000  # the answer to `top` has 330 bytes and a name for each
     cursor_rounds: int = 300
     name_length: int = 256
     connections: int = 5
@@ -111,6 +114,8 @@ class Facts:
     min_wire_version: int | None = None
     api_version_required: bool = False
     console_page: bytes = b""  # the beginning of what an HTTP console answered
+    counters: Counters | None = None
+    process_started: datetime | None = None  # by its uptime and its own clock
     metadata_cut: str = ""  # why the metadata plan ended before it was through
     loopback: bool = False  # the client is on loopback, where the localhost exception applies
     observed_at: datetime | None = None  # wall clock given by the driver, for judging ages

@@ -106,7 +106,28 @@ def find(databases: Iterable[Database]) -> tuple[list[Hint], bool]:
                     return hints, True
                 shown = within + name
                 hints.append(Hint(name=shown, word=hint.word, category=hint.category, language=hint.language))
+        more = _of_fields(database)
+        hints += more[: HINTS_KEPT - len(hints)]
+        if len(hints) >= HINTS_KEPT and more:
+            return hints, True
     return hints, False
+
+
+def _of_fields(database: Database) -> list[Hint]:
+    """Hints in the names of indexed fields, one for each word and collection."""
+    found: dict[tuple[str, str], Hint] = {}
+    for collection in database.collections:
+        for index in collection.indexes if collection.documents != 0 else ():
+            for field in index.fields:
+                if field == "_id":
+                    continue
+                for hint in match(field):
+                    name = f"{database.name}.{collection.name}"
+                    told = Hint(
+                        name=name, field=field, word=hint.word, category=hint.category, language=hint.language
+                    )
+                    found.setdefault((name, hint.word), told)
+    return list(found.values())
 
 
 def _hint(name: str, hit: _Word) -> Hint:

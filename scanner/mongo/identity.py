@@ -60,6 +60,7 @@ def identify(facts: Facts, *, is_open: bool) -> Server:
         modules=build.modules,
         storage_engine=build.storage_engine if known else "",
         started_at=activity.process_start(facts, there),
+        counters=facts.counters,
         clock_skew_seconds=there.skew_seconds,
         honeypot_suspected=product.honeypot,
         vulnerabilities=_vulnerabilities(facts, product.name, parsed, series, is_open=is_open)

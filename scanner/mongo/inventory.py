@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from sys import getsizeof
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from bson.binary import UUID_SUBTYPE, Binary
 
 from results.record import Collection, Database, Reason
 from scanner.mongo.activity import newest_id
@@ -15,12 +18,13 @@ from scanner.mongo.answers import databases
 from scanner.mongo.hints import match
 from scanner.mongo.listing import SYSTEM_DATABASES, by_name
 from scanner.mongo.ransom import is_listed
-from scanner.mongo.values import LARGEST, OF_COUNTS, OF_PART, OF_SIZES, clean_name, count, documents, text
+from scanner.mongo.values import OF_COUNTS, clean_name, count, documents, sub, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from results.past import Index
     from scanner.mongo.activity import ServerClock
     from scanner.mongo.facts import Document, Limits, Reply
 
@@ -28,14 +32,18 @@ RANKED_BY_MEANING = 5_000  # beyond this many names, order is by name alone
 NOTES_KEPT, NOTE_LENGTH = 4, 200  # of each its detail's characters
 NOT_TOLD, UNSENDABLE = "not-told", "unsendable-name"
 SHARDS_KEPT = BUCKETS_KEPT = SHARD_NAME_LENGTH = 64
-COLLECTION_BYTES = 200  # of memory that a collection takes besides its name
+COLLECTION_BYTES = 300  # of memory that a collection takes besides its name
 _OLD_OPLOG = "oplog.$main"
 _TYPES = {name: name for name in ("collection", "view", "timeseries")}
 
 
 @dataclass(slots=True)
 class CollectionState:
-    """One collection. `sent` is its name as the server wrote it; `id_index` None where nothing says."""
+    """One collection. `sent` is its name as the server wrote it; `id_index` None where nothing says.
+
+    `uuid`: 16 bytes, or none. `since`: when the server began to count for it. `writes` and `reads` are
+    operations since then, `used` its indexes.
+    """
 
     sent: str
     type: str = "collection"
@@ -49,6 +57,11 @@ class CollectionState:
     validator: bool | None = None
     id_index: bool | None = None
     newest: datetime | None = None
+    uuid: bytes = b""
+    since: datetime | None = None
+    writes: int | None = None
+    reads: int | None = None
+    used: tuple[Index, ...] = ()
     notes: tuple[Reason, ...] = ()
 
     @property
@@ -61,8 +74,9 @@ class CollectionState:
         self.notes = _with_note(self.notes, code, detail)
 
     def record(self, database: str, limits: Limits, clock: ServerClock) -> Collection:
-        """The collection as it stands in the record. `clock` judges the time of its newest id."""
+        """The collection as it stands in the record. `clock` judges its times."""
         name, cut = clean_name(self.sent, limits.name_length)
+        since = self.since if self.since is not None and not clock.label(self.since) else None
         return Collection(
             name=name,
             name_hex=cut,
@@ -74,7 +88,13 @@ class CollectionState:
             capped=self.capped,
             validator=self.validator,
             shards=list(self.shard_names),
+            uuid=str(UUID(bytes=self.uuid)) if self.uuid else "",
             last_write=newest_id(self.newest, f"{database}.{name}", clock) if self.newest else None,
+            made_at=since if since is not None and clock.made_later(since) else None,
+            counted_since=since,
+            write_operations=self.writes,
+            read_operations=self.reads,
+            indexes=list(self.used),
             notes=list(self.notes),
         )
 
@@ -287,29 +307,40 @@ def keep_counts(state: DatabaseState, values: Sequence[object]) -> bool:
     return told is not None
 
 
-def read_names(batch: object) -> Iterator[tuple[str, str, bool | None]]:
-    """A batch of listCollections: names, types, and whether there is a validator where that is told."""
+Named = tuple[str, str, bool | None, bytes]
+"""A collection's name, its type, whether there is a validator where that is told, and its UUID if it is."""
+
+
+def read_names(batch: object) -> Iterator[Named]:
+    """A batch of listCollections."""
     for entry in documents(batch):
         name = entry.get("name")
         if isinstance(name, str):
-            # Options come unasked before 4.0; that there is a validator is all that is kept.
+            # Of the options, that there is a validator is all that is kept.
             options = entry.get("options")
             validator = "validator" in options if isinstance(options, dict) else None
-            yield name, text(entry.get("type"), 32), validator
+            yield name, text(entry.get("type"), 32), validator, _uuid(sub(entry, "info", "uuid"))
 
 
-def keep_names(
-    state: DatabaseState, names: Iterable[tuple[str, str, bool | None]], room: int
-) -> tuple[int, int]:
+def _uuid(value: object) -> bytes:
+    if isinstance(value, UUID):
+        return value.bytes
+    is_one = isinstance(value, Binary) and value.subtype == UUID_SUBTYPE and len(value) == 16
+    return bytes(value) if is_one and isinstance(value, bytes) else b""
+
+
+def keep_names(state: DatabaseState, names: Iterable[Named], room: int) -> tuple[int, int]:
     """Keep at most `room` new ones. Returns how many these are, and how many bytes of memory they take."""
     added = size = 0
     collections = state.collections
-    for name, kind, validator in names:
+    for name, kind, validator, uuid in names:
         if name in collections:
             continue
         if added >= room:
             break
-        collections[name] = CollectionState(name, _TYPES.get(kind, "collection"), validator=validator)
+        collections[name] = CollectionState(
+            name, _TYPES.get(kind, "collection"), validator=validator, uuid=uuid
+        )
         added += 1
         size += COLLECTION_BYTES + getsizeof(name)
     return added, size
@@ -324,74 +355,6 @@ def from_namespaces(database: str, batch: object) -> Iterator[Document]:
             bare = name[len(prefix) :]
             if "$" not in bare or (database == "local" and bare == _OLD_OPLOG):
                 yield {"name": bare}
-
-
-def read_statistics(state: CollectionState, parts: list[Document]) -> bool:
-    """Counts and sizes (bytes): `parts`, one a shard, are `$collStats`, collStats or count documents to sum.
-
-    False when no count can be made of them. What was known before stays where they do not tell.
-    """
-    return keep_statistics(state, list(map(_fields, parts)))
-
-
-def _fields(part: Document) -> Sequence[Any]:
-    inner = part.get("storageStats")
-    stats = inner if isinstance(inner, dict) else part
-    return [part.get(name) for name in OF_PART] + [stats.get(name) for name in OF_SIZES]
-
-
-def keep_statistics(  # noqa: C901 - one loop: it runs for every collection, and a call for each field costs more
-    state: CollectionState, parts: list[Sequence[Any]]
-) -> bool:
-    """The same of the fields `OF_PART` and `OF_SIZES` of each part."""
-    documents: int | None = 0 if parts else None
-    sizes: int | None = None
-    stored: int | None = None
-    indexed: int | None = None
-    for own, shard, inner, told_size, told_storage, told_indexes, capped, names in parts:
-        number = count(own)
-        if number is None:
-            number = count(inner)
-        documents = None if documents is None or number is None else documents + number
-        if (size := count(told_size)) is not None:
-            sizes = size if sizes is None else sizes + size
-        if (storage := count(told_storage)) is not None:
-            stored = storage if stored is None else stored + storage
-        if (indexes := count(told_indexes)) is not None:
-            indexed = indexes if indexed is None else indexed + indexes
-        if shard is not None:
-            _keep_shard(state, shard)
-        if capped in (True, 1):
-            state.capped = True
-        if isinstance(names, dict):
-            state.id_index = "_id_" in names and state.id_index is not False
-        elif number and indexes == 0:
-            state.id_index = False  # documents and no index at all: a clustered collection
-    documents = _sum(documents)
-    state.documents = documents if documents is not None else state.documents
-    if sizes is not None:
-        state.size = _sum(sizes)
-    if stored is not None:
-        state.storage = _sum(stored)
-    if indexed is not None:
-        state.indexes = _sum(indexed)
-    state.shards = max(state.shards, len(parts))
-    if state.type == "timeseries":
-        state.documents = None
-        state.add_note("time-series")
-        return bool(parts)
-    return documents is not None
-
-
-def _keep_shard(state: CollectionState, shard: object) -> None:
-    name = clean_name(shard, SHARD_NAME_LENGTH)[0]
-    if name and name not in state.shard_names and len(state.shard_names) < SHARDS_KEPT:
-        state.shard_names += (name,)
-
-
-def _sum(total: int | None) -> int | None:
-    """A sum of counts, unless it is more than a count can be."""
-    return total if total is not None and total <= LARGEST else None
 
 
 def _with_note(notes: tuple[Reason, ...], code: str, detail: str) -> tuple[Reason, ...]:

@@ -1,8 +1,8 @@
 """Which metadata to ask for, and in which order: the plan behind an open verdict.
 
 Value per cost decides the order: sizes and counts of every database, then the names of collections, then each
-chosen collection's statistics, then its newest id. A run that is cut short still has every size. Requests are
-pipelined: the driver takes as many as fit in its window, and answers may come in any order.
+chosen collection's statistics, then its counters and its newest id. What is cut short still has every size.
+Requests are pipelined: the driver takes as many as fit in its window, and answers may come in any order.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from scanner.mongo.agenda import Agenda
 from scanner.mongo.answers import databases, describe, error_code, first_batch, succeeded, total_size
 from scanner.mongo.command_forms import NOT_KNOWN, WIRE_3_0, CommandForms, Task, TaskKind, kind_of, wire_of
 from scanner.mongo.commands import CURSOR_COLLECTION, Command, Request
+from scanner.mongo.counters import INDEX_BYTES, keep_indexes, lacks_operations, read_of_server, rows_of
 from scanner.mongo.exposure import assemble
 from scanner.mongo.facts import Depth, Document, Facts, Limits, Reply
+from scanner.mongo.ids import read_end, read_ids
 from scanner.mongo.inventory import (
     NOT_TOLD,
     UNSENDABLE,
@@ -26,28 +28,29 @@ from scanner.mongo.inventory import (
     from_namespaces,
     keep_counts,
     keep_names,
-    keep_statistics,
     listed,
     read_db_stats,
     read_names,
     read_size,
-    read_statistics,
 )
 from scanner.mongo.names import sendable
-from scanner.mongo.values import documents, moment, sub, text, time_of, time_told
+from scanner.mongo.statistics import keep_statistics, read_statistics
+from scanner.mongo.values import documents, sub, text, time_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
     from results.record import Exposure
+    from scanner.mongo.inventory import Named
 
 SIZES_OF_ALL: Final = 200  # beyond this many databases, sizes come from dbStats of the first ones
 DATABASE_BYTES: Final = 400  # of memory that a database takes besides its name, notes included
 TASK_BYTES: Final = 100
-FEW_IDS: Final = 20  # among so few random ids, none may look older than MongoDB
 NO_ID_INDEX: Final = "no-id-index"
 
+ROUTER: Final = "isdbgrid"  # how the handshake of a mongos says what it is
+
+_OF_SERVER: Final = frozenset({TaskKind.SIZES, TaskKind.SERVER, TaskKind.TOP})
 _SUCCESS: Final = Reply(command="")  # stands for an answer whose fields are all that is known of it
 _RAN_OUT_OF_TIME: Final = 50
 _ON_A_VIEW: Final = 166
@@ -81,6 +84,7 @@ class MetadataPlan:
         self._in_flight = 0
         self._held = sum(map(getsizeof, self._databases)) + DATABASE_BYTES * len(self._databases)
         self._chosen = False
+        self._topped = False
         self._collections = 0
         self._rounds = 0
         self._noted: set[Command] = set()  # whose answers of a known shape were noted
@@ -101,8 +105,8 @@ class MetadataPlan:
         """One answer, or the reason why there is none. Never raises, whatever the server sent."""
         self._in_flight = max(0, self._in_flight - 1)
         kind = kind_of(request)
-        if kind is TaskKind.SIZES:
-            self._read_sizes(reply)
+        if kind in _OF_SERVER:
+            self._read_of_server(kind, reply)
             return
         state = self._databases.get(request.database)
         if kind is None or state is None:
@@ -132,18 +136,20 @@ class MetadataPlan:
         if kind is TaskKind.COUNTS:
             told = self._note_counts(request, state, told=keep_counts(state, values))
         elif kind is TaskKind.NAMES:
-            self._keep_names(state, [(*found, None) for found in values])
+            self._keep_names(state, values)
             state.names_known = self._collections < self._limits.collections_kept
             told = bool(values)
         else:
             collection = state.collections.get(name)
             if collection is None:
                 return
-            if kind is TaskKind.STATISTICS:
+            if kind is TaskKind.INDEXES:
+                told = self._keep_indexes(collection, values)
+            elif kind is TaskKind.STATISTICS:
                 told = keep_statistics(collection, [values])
                 told = self._note_statistics(request, state, collection, told=told)
             else:
-                told = self._read_end(kind, state, collection, time_told(*values))
+                told = read_end(self._agenda, kind, state, collection, time_told(*values))
         if told and command not in self._noted:
             self._noted.add(command)
             note_answer(self._facts, request, _SUCCESS, told=True)
@@ -190,11 +196,36 @@ class MetadataPlan:
         if not self._chosen:
             self._chosen = True
             self._agenda.choose_collections(self._databases.values())
+            if self._forms.counts:
+                self._agenda.add(Task(TaskKind.SERVER))
         else:
+            if self._may_ask_top():
+                self._agenda.add(Task(TaskKind.TOP))
+            self._agenda.choose_counted()
             self._agenda.choose_newest()
         return len(self._agenda) > 0
 
+    def _may_ask_top(self) -> bool:
+        """Once a server, and only where collections did not tell their operations themselves."""
+        if self._topped or not self._forms.counts or activity.hello_of(self._facts).get("msg") == ROUTER:
+            return False
+        self._topped = True
+        if self._collections > self._limits.namespaces_counted:
+            self._agenda.leave_out(TaskKind.TOP, 1)
+            return False
+        return lacks_operations(self._databases.values())
+
     # What an answer says.
+
+    def _read_of_server(self, kind: TaskKind | None, reply: Reply) -> None:
+        """An answer that is about the server as a whole."""
+        if kind is TaskKind.SIZES:
+            self._read_sizes(reply)
+            return
+        states = self._databases.values() if kind is TaskKind.TOP else None
+        told = read_of_server(self._facts, states, reply)
+        if not told and kind is not None:
+            self._agenda.leave_out(kind, 1)
 
     def _read_sizes(self, reply: Reply) -> None:
         entries = databases(reply)
@@ -239,7 +270,7 @@ class MetadataPlan:
                 self._agenda.again(Task(TaskKind.NAMES, state.sent, cursor=more))
         return bool(batch)
 
-    def _keep_names(self, state: DatabaseState, names: Iterable[tuple[str, str, bool | None]]) -> int:
+    def _keep_names(self, state: DatabaseState, names: Iterable[Named]) -> int:
         """Keep those that have room. Returns how many were new."""
         most = self._limits.collections_kept
         new, size = keep_names(state, names, most - self._collections)
@@ -266,8 +297,10 @@ class MetadataPlan:
         collection = _collection(request, state)
         if collection is None:
             return False
+        if kind is TaskKind.INDEXES:
+            return self._keep_indexes(collection, rows_of(first_batch(document)))
         if kind is not TaskKind.STATISTICS:
-            return self._read_ids(kind, state, collection, document)
+            return read_ids(self._agenda, kind, state, collection, document)
         if request.command is Command.COUNT:
             parts: list[Document] | None = [{"count": document.get("n")}]
         elif request.command is Command.COLL_STATS:
@@ -278,6 +311,11 @@ class MetadataPlan:
             self._facts.inventions |= lookalikes.invented(parts or [])
         told = parts is not None and read_statistics(collection, parts)
         return self._note_statistics(request, state, collection, told=told)
+
+    def _keep_indexes(self, collection: CollectionState, values: Sequence[Any]) -> bool:
+        told = keep_indexes(collection, values)
+        self._held += INDEX_BYTES * len(collection.used)
+        return told
 
     def _note_statistics(
         self, request: Request, state: DatabaseState, collection: CollectionState, *, told: bool
@@ -290,62 +328,20 @@ class MetadataPlan:
             collection.add_note(
                 NOT_TOLD, f"{TaskKind.STATISTICS.value}: {request.command} says ok without a count"
             )
-        self._ask_for_newest(state, collection)
+        self._ask_for_more(state, collection)
         return told
 
-    def _ask_for_newest(self, state: DatabaseState, collection: CollectionState) -> None:
-        if collection.type != "collection" or collection.documents == 0:
+    def _ask_for_more(self, state: DatabaseState, collection: CollectionState) -> None:
+        if collection.type != "collection":
+            return
+        if self._forms.counts_indexes:
+            self._agenda.may_be_counted(state, collection)
+        if collection.documents == 0:
             return
         if collection.id_index is False:
             collection.add_note(NO_ID_INDEX)
         else:
             self._agenda.may_be_dated(state, collection)
-
-    def _read_ids(
-        self, kind: TaskKind, state: DatabaseState, collection: CollectionState, document: Document
-    ) -> bool:
-        """Keep an id's time alone. An empty batch means that no id is an ObjectId, not that there is none."""
-        batch = first_batch(document)
-        end = next(documents(batch), {})
-        at = moment(end.get("t")) or time_of(end.get("_id"))
-        return self._read_end(kind, state, collection, at, empty=batch == [])
-
-    def _read_end(
-        self,
-        kind: TaskKind,
-        state: DatabaseState,
-        collection: CollectionState,
-        at: datetime | None,
-        *,
-        empty: bool = False,
-    ) -> bool:
-        """The time of an id at one end; `empty` where no id is an ObjectId."""
-        if at is None and not empty:
-            collection.add_note(NOT_TOLD, f"{kind.value}: an answer without an id's time")
-        elif kind is not TaskKind.NEWEST:
-            self._judge_ids(kind, state, collection, at)
-        elif at is None:
-            collection.add_note("no-object-id")
-        else:
-            collection.newest = at
-            if collection.shards > 1:
-                collection.add_note("sharded", f"{collection.shards} shards")
-            if at >= activity.FIRST_RELEASE:
-                self._agenda.add(Task(TaskKind.OLDEST, state.sent, collection.sent))
-        return at is not None
-
-    def _judge_ids(
-        self, kind: TaskKind, state: DatabaseState, collection: CollectionState, at: datetime | None
-    ) -> None:
-        """Whether a clock made these ids: random ones lie as often before MongoDB and after now."""
-        if at is None:
-            return
-        if kind is TaskKind.BEYOND or at < activity.FIRST_RELEASE:
-            collection.newest = None
-            when = "after now" if kind is TaskKind.BEYOND else "before MongoDB's first release"
-            collection.add_note("ids-not-from-a-clock", when)
-        elif collection.documents is not None and collection.documents <= FEW_IDS:
-            self._agenda.add(Task(TaskKind.BEYOND, state.sent, collection.sent))
 
     def _failed(self, kind: TaskKind, request: Request, state: DatabaseState, reply: Reply) -> None:
         code = error_code(reply.document) if reply.document is not None and not reply.error else None
@@ -353,7 +349,13 @@ class MetadataPlan:
             self._agenda.ran_out_of_time(kind)
         collection = _collection(request, state)
         if collection is None:
+            whole = request.command is Command.LIST_COLLECTIONS and not request.arguments["name_only"]
+            if whole and not reply.error:
+                self._ask_for_names_alone(request)
+                return
             state.add_note(NOT_TOLD, f"{kind.value}: {describe(reply)}")
+        elif kind is TaskKind.INDEXES and code not in _GONE:
+            self._agenda.leave_out(kind, 1)
         elif code == _ON_A_VIEW:
             collection.type = "view"
         elif code in _GONE:
@@ -366,6 +368,11 @@ class MetadataPlan:
             pass
         else:
             collection.add_note(NOT_TOLD, f"{kind.value}: {describe(reply)}")
+
+    def _ask_for_names_alone(self, request: Request) -> None:
+        """UUIDs need the whole privilege, and locks that names do not. They never cost the names."""
+        self._forms.give_up_uuids()
+        self._agenda.again(Task(TaskKind.NAMES, request.database))
 
     def _ask_otherwise(self, kind: TaskKind, request: Request, collection: CollectionState) -> bool:
         """Put the question again in an older form. A time series is never counted: that would read it all."""

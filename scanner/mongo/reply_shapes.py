@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from scanner.mongo import lookalikes
 from scanner.mongo.bson_check import elements
 from scanner.mongo.requests import Command
-from scanner.mongo.values import OF_COUNTS, OF_PART, OF_SIZES, sub
+from scanner.mongo.values import OF_COUNTS, OF_PART, OF_SIZES, OF_USE, sub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ ALIKE: Final = 2  # shapes of the same lengths
 LESSONS: Final = 100  # shapes that one connection may teach
 MAX_BYTES: Final = 1024  # a longer reply teaches none
 MAX_ELEMENTS: Final = 80
+ROWS: Final = 10  # of `$indexStats` in a shape
 
 _DOUBLE, _STRING, _DOCUMENT, _ARRAY, _BINARY, _OBJECT_ID, _BOOL, _DATE, _INT32, _TIMESTAMP, _INT64 = (
     *(0x01, 0x02, 0x03, 0x04, 0x05, 0x07, 0x08, 0x09, 0x10, 0x11, 0x12),
@@ -51,24 +52,37 @@ _ANY_VALUE: Final = {
 }
 _PLAIN_BINARIES: Final = (0, 4, 5)  # bytes, a UUID, a digest
 _FORMATS: Final = {_DOUBLE: "d", _OBJECT_ID: "12s", _BOOL: "?", _DATE: "q", _INT32: "i", _INT64: "q"}
-_FIRST: Final = ("cursor", "firstBatch", "0")
+_BATCH: Final = ("cursor", "firstBatch")
+_FIRST: Final = (*_BATCH, "0")
+_IN_ROW: Final = len(_FIRST)  # where the path of a field of a row has the field's name
 _STORAGE: Final = (*_FIRST, "storageStats")
 _OF_IDS: Final = ((*_FIRST, "t"), (*_FIRST, "_id"))
 _OWN: Final = tuple((*_FIRST, name) for name in OF_PART)
+_USE: Final = tuple((*_FIRST, *path) for path in OF_USE)
+_KINDS_IN_ROW: Final = {
+    ("name",): (_STRING,),
+    ("key",): (_DOCUMENT,),
+    ("accesses",): (_DOCUMENT,),
+    ("accesses", "ops"): (_DOUBLE, _INT32, _INT64),
+    ("accesses", "since"): (_DATE,),
+}
 _SHARD: Final = (*_FIRST, "shard")
 _INDEX_SIZES: Final = "indexSizes"  # of old servers: a document, whose names are read
 # The fields that are read of an answer, in the order in which they are given. What stands elsewhere is
 # checked and passed over.
 _WANTED: Final[dict[Command, tuple[Path, ...]]] = {
     Command.DB_STATS: tuple((name,) for name in OF_COUNTS),
-    Command.COLL_STATS_STAGE: (*_OWN, *((*_STORAGE, name) for name in OF_SIZES)),
+    Command.INDEX_STATS: tuple(
+        (*_BATCH, str(row), "accesses", name) for row in range(ROWS) for name in ("ops", "since")
+    ),
+    Command.COLL_STATS_STAGE: (*_OWN, *((*_STORAGE, name) for name in OF_SIZES), *_USE),
     Command.NEWEST_DATE: _OF_IDS,
     Command.OLDEST_DATE: _OF_IDS,
     Command.NEWEST_ID: _OF_IDS,
     Command.OLDEST_ID: _OF_IDS,
 }
 # Where there is no document `storageStats`, its fields stand beside where it would be.
-_BESIDE: Final = (*_OWN, *((*_FIRST, name) for name in OF_SIZES))
+_BESIDE: Final = (*_OWN, *((*_FIRST, name) for name in OF_SIZES), *_USE)
 
 
 class _NoShapeError(Exception):
@@ -88,8 +102,10 @@ class Shape(NamedTuple):
 class _Maker:
     """Finds in a reply that was checked before which bytes count, and where the wanted values stand."""
 
-    def __init__(self, wanted: frozenset[Path]) -> None:
+    def __init__(self, wanted: frozenset[Path], *, of_indexes: bool = False) -> None:
         self._wanted = wanted
+        self._of_indexes = of_indexes
+        self.indexes: dict[str, tuple[list[str], list[str]]] = {}  # by row: names of the index, of its fields
         self._left = MAX_ELEMENTS
         self._passed = 0  # bytes since the last value
         self.mask: list[bytes] = []
@@ -122,6 +138,8 @@ class _Maker:
         wanted = path in self._wanted
         if path[-1] == _INDEX_SIZES:
             raise _NoShapeError
+        if self._of_indexes and path[:2] == _BATCH and self._of_index(kind, value, path):
+            return
         if kind in (_DOCUMENT, _ARRAY) and not wanted:
             self.document(value, path)
         elif kind == _STRING and (not wanted or path == _SHARD):
@@ -138,6 +156,26 @@ class _Maker:
         else:
             raise _NoShapeError
 
+    def _of_index(self, kind: int, value: bytes, path: Path) -> bool:
+        """The names of an index and of its fields are part of the shape."""
+        within = path[_IN_ROW:]
+        if within in _KINDS_IN_ROW and kind not in _KINDS_IN_ROW[within]:
+            raise _NoShapeError
+        is_field = len(within) == 2 and within[0] == "key"
+        if within == ("name",):
+            self._index(path)[0].append(value[4:-1].decode("utf-8", "surrogateescape"))
+        elif is_field and "\ufffd" not in within[1]:
+            self._index(path)[1].append(within[1])
+        elif is_field:
+            raise _NoShapeError
+        else:
+            return False
+        self._same(len(value))
+        return True
+
+    def _index(self, path: Path) -> tuple[list[str], list[str]]:
+        return self.indexes.setdefault(path[_IN_ROW - 1], ([], []))
+
     def _keep(self, wanted: bool, path: Path, form: str, mask: bytes) -> None:
         if not wanted:
             self._add(mask)
@@ -152,7 +190,8 @@ def make(command: Command, data: bytes) -> Shape | None:
     """The shape of a reply that was checked, decoded, and found to be a success; None if it makes none."""
     wanted = _WANTED[command]
     statistics = command is Command.COLL_STATS_STAGE
-    maker = _Maker(frozenset(wanted + _BESIDE if statistics else wanted))
+    of_indexes = command is Command.INDEX_STATS
+    maker = _Maker(frozenset(wanted + _BESIDE if statistics else wanted), of_indexes=of_indexes)
     try:
         maker.document(data, ())
     except _NoShapeError:
@@ -163,12 +202,40 @@ def make(command: Command, data: bytes) -> Shape | None:
         return None
     mask = int.from_bytes(b"".join(maker.mask), "little")
     places = [maker.found.index(path) if path in maker.found else len(maker.found) for path in wanted]
+    order: Callable[[Values], Values] = itemgetter(*places)
+    if of_indexes and not _in_all_rows(maker):
+        return None
+    if of_indexes:
+        order = _with_names(order, maker.indexes)
+    elif _SHARD in maker.found:
+        order = _with_text(order)
     return Shape(
-        mask,
-        int.from_bytes(data, "little") & mask,
-        Struct("".join(maker.format)).unpack_from,
-        _with_text(itemgetter(*places)) if _SHARD in maker.found else itemgetter(*places),
+        mask, int.from_bytes(data, "little") & mask, Struct("".join(maker.format)).unpack_from, order
     )
+
+
+def _in_all_rows(maker: _Maker) -> bool:
+    """Whether each row names an index, so that the place of a row is that of its values."""
+    rows = [path[-1] for path in maker.documents if len(path) == _IN_ROW and path[:2] == _BATCH]
+    return sorted(rows) == sorted(maker.indexes) == sorted(map(str, range(len(rows)))) and all(
+        names for names, _ in maker.indexes.values()
+    )
+
+
+def _with_names(
+    order: Callable[[Values], Values], indexes: dict[str, tuple[list[str], list[str]]]
+) -> Callable[[Values], Values]:
+    """What `counters.rows_of` gives: each index's names, and its values in the same order."""
+    known = [(indexes[str(row)][0][0], tuple(indexes[str(row)][1])) for row in range(len(indexes))]
+
+    def named(values: Values) -> Values:
+        told = order(values)
+        rows: list[Any] = []
+        for row, (name, fields) in enumerate(known):
+            rows += name, fields, told[2 * row], told[2 * row + 1]
+        return tuple(rows)
+
+    return named
 
 
 def _with_text(order: Callable[[Values], Values]) -> Callable[[Values], Values]:
@@ -210,7 +277,8 @@ class ReplyShapes:
             return False
         if command is not Command.DB_STATS:
             batch = sub(document, "cursor", "firstBatch")
-            if not isinstance(batch, list) or len(batch) != 1:
+            most = ROWS if command is Command.INDEX_STATS else 1
+            if not isinstance(batch, list) or not 1 <= len(batch) <= most:
                 return False
             if command is Command.COLL_STATS_STAGE and lookalikes.invented(batch):
                 return False  # such an answer is looked at each time

@@ -27,6 +27,9 @@ class Command(StrEnum):
     DB_STATS = "dbStats"
     COLL_STATS = "collStats"
     COLL_STATS_STAGE = "aggregate $collStats"
+    INDEX_STATS = "aggregate $indexStats"
+    SERVER_STATUS = "serverStatus"
+    TOP = "top"
     COUNT = "count"
     NEWEST_ID = "find newest _id"
     NEWEST_DATE = "aggregate newest _id as date"
@@ -75,9 +78,13 @@ def list_databases(*, name_only: bool = True, authorized_databases: bool | None 
     return Request(Command.LIST_DATABASES, arguments=arguments)
 
 
-def list_collections(database: str, *, batch_size: int = 200, authorized: bool = True) -> Request:
-    """Names and types of the collections (3.0+). Without `authorized` the whole privilege is needed."""
-    return Request(Command.LIST_COLLECTIONS, database, {"batch_size": batch_size, "authorized": authorized})
+def list_collections(
+    database: str, *, batch_size: int = 200, authorized: bool = True, name_only: bool = True
+) -> Request:
+    """Names and types of the collections (3.0+), and UUIDs without `name_only` (3.6+; before 4.0 all comes
+    anyway). Without `authorized` or without `name_only` the whole privilege is needed."""
+    arguments = {"batch_size": batch_size, "authorized": authorized, "name_only": name_only}
+    return Request(Command.LIST_COLLECTIONS, database, arguments)
 
 
 def get_more(database: str, cursor_id: int, *, batch_size: int = 200) -> Request:
@@ -96,8 +103,24 @@ def coll_stats(database: str, collection: str) -> Request:
 
 
 def coll_stats_stage(database: str, collection: str, *, storage: bool = True) -> Request:
-    """Count, and sizes (bytes) with `storage`, of one collection by `$collStats` (3.4+; count 3.6+)."""
+    """Count, and with `storage` sizes (bytes) and numbers of operations, of one collection by `$collStats`
+    (3.4+; count 3.6+)."""
     return Request(Command.COLL_STATS_STAGE, database, {"storage": storage}, collection)
+
+
+def index_stats(database: str, collection: str) -> Request:
+    """How often each index served, since when, and the names of its fields, by `$indexStats` (3.2+)."""
+    return Request(Command.INDEX_STATS, database, collection=collection)
+
+
+def server_status() -> Request:
+    """Uptime, counters of operations and documents, and connections."""
+    return Request(Command.SERVER_STATUS)
+
+
+def top() -> Request:
+    """How many operations of each kind there were on each collection; a mongos does not know it."""
+    return Request(Command.TOP)
 
 
 def count(database: str, collection: str) -> Request:

@@ -55,9 +55,10 @@ def _of_exposure(exposure: Exposure | None) -> list[Ground]:
         grounds.append((Severity.HIGH, Reason(code="possible-ransom-note", detail=ransom.names[0])))
     elif ransom.level == "third_party_marker":
         grounds.append((Severity.HIGH, Reason(code="stranger-left-a-mark", detail=ransom.names[0])))
-    if exposure.hints:
-        named = ", ".join(hint.name for hint in exposure.hints[:HINTS_NAMED])
-        more = f" and {len(exposure.hints) - HINTS_NAMED} more" if len(exposure.hints) > HINTS_NAMED else ""
+    names = [hint.name for hint in exposure.hints if not hint.field]
+    if names:
+        named = ", ".join(names[:HINTS_NAMED])
+        more = f" and {len(names) - HINTS_NAMED} more" if len(names) > HINTS_NAMED else ""
         grounds.append((Severity.CRITICAL, Reason(code="telling-names", detail=f"{named}{more}")))
     if (exposure.total_size_bytes or 0) >= VERY_LARGE_BYTES:
         size = human_bytes(exposure.total_size_bytes)

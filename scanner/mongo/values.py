@@ -18,7 +18,7 @@ LARGEST = 2**63 - 1
 HEX_BYTES = 512
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The fields that are read of statistics, in the order in which they are given on: of dbStats, and of what
-# is told of one shard's part of a collection, outside of its sizes and in them.
+# is told of one shard's part of a collection, outside of its sizes, in them, and of its use.
 OF_COUNTS = (
     "objects",
     "collections",
@@ -31,6 +31,7 @@ OF_COUNTS = (
 )
 OF_PART = ("count", "shard")
 OF_SIZES = ("count", "size", "storageSize", "totalIndexSize", "capped", "indexSizes")
+OF_USE = (("latencyStats", "reads", "ops"), ("latencyStats", "writes", "ops"))
 
 
 def count(value: object) -> int | None:

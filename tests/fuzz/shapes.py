@@ -33,6 +33,7 @@ COMMANDS: Final = (
     Command.OLDEST_DATE,
     Command.NEWEST_ID,
     Command.OLDEST_ID,
+    Command.INDEX_STATS,
 )
 REPLIES: Final = recorded_replies()
 ASKED: Final = 300  # bytes of a request

@@ -8,7 +8,7 @@ from typing import Any
 import bson
 import pytest
 
-from scanner.mongo import commands
+from scanner.mongo import command_bodies, commands
 from scanner.mongo.commands import Command, RefusedRequest, Request, UnsafeName, client_metadata, encode
 from scanner.mongo.facts import Document, Limits
 from scanner.mongo.wire import MAX_MESSAGE_BYTES, Opcode
@@ -27,11 +27,15 @@ ALL: list[Request] = [
     commands.list_databases(authorized_databases=False),
     commands.list_collections("shop"),
     commands.list_collections("local", batch_size=1, authorized=False),
+    commands.list_collections("shop", name_only=False),
     commands.get_more("shop", 2**40),
     commands.db_stats("abonnés"),
     commands.coll_stats("shop", "orders"),
     commands.coll_stats_stage("shop", "orders.2024"),
     commands.coll_stats_stage("shop", "orders", storage=False),
+    commands.index_stats("shop", "orders"),
+    commands.server_status(),
+    commands.top(),
     commands.count("shop", "orders"),
     commands.newest_id("shop", "orders", NOW),
     commands.newest_date("shop", "orders", NOW),
@@ -51,6 +55,8 @@ READ_ONLY = {
     "dbStats": {"scale"},
     "collStats": {"scale"},
     "count": set(),
+    "top": set(),
+    "serverStatus": {*command_bodies._SECTIONS, "metrics"},
     "find": {"filter", "projection", "sort", "hint", "limit", "singleBatch"},
     "aggregate": {"pipeline", "cursor", "hint"},
 }

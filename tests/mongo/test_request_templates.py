@@ -36,7 +36,7 @@ def made(encoder: object, request: Request, request_id: int, **options: bool) ->
     before=TIMES,
     request_id=st.integers(0, 2**31 - 1),
     batch_size=st.integers(-5, 2000),
-    switches=st.tuples(st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.booleans()),
+    switches=st.tuples(*[st.booleans()] * 6),
 )
 def test_a_template_makes_what_the_encoder_makes(
     command: Command,
@@ -44,13 +44,14 @@ def test_a_template_makes_what_the_encoder_makes(
     before: int,
     request_id: int,
     batch_size: int,
-    switches: tuple[bool, bool, bool, bool, bool],
+    switches: tuple[bool, bool, bool, bool, bool, bool],
 ) -> None:
-    authorized, storage, beyond, time_limit, api_version = switches
+    authorized, storage, beyond, name_only, time_limit, api_version = switches
     arguments = {
         "before": before,
         "batch_size": batch_size,
         "authorized": authorized,
+        "name_only": name_only,
         "storage": storage,
         "beyond": beyond,
     }
@@ -68,6 +69,7 @@ def test_ordinary_requests_come_from_templates(command: Command) -> None:
         "before": 1_795_000_000,
         "batch_size": 200,
         "authorized": True,
+        "name_only": False,
         "storage": True,
     }
     request = Request(command, "shop", arguments, "orders")

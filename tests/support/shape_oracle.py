@@ -15,15 +15,20 @@ from bson.int64 import Int64
 
 from scanner.mongo.answers import first_batch, succeeded
 from scanner.mongo.bson_check import BsonError, decode
+from scanner.mongo.commands import gives_names
+from scanner.mongo.counters import rows_of
 from scanner.mongo.facts import Reply
 from scanner.mongo.requests import Command
-from scanner.mongo.values import OF_COUNTS, OF_PART, OF_SIZES, sub
+from scanner.mongo.values import OF_COUNTS, OF_PART, OF_SIZES, OF_USE, sub
 from tests.support.recordings import load, scenarios
 
 # How the recordings name the requests that are asked of these.
 _RECORDED: Final = (
     ("dbStats", Command.DB_STATS),
     ("aggregate_collStats", Command.COLL_STATS_STAGE),
+    ("aggregate_indexStats", Command.INDEX_STATS),
+    ("indexStats_", Command.INDEX_STATS),
+    ("collStats_", Command.COLL_STATS_STAGE),
     ("newest_date", Command.NEWEST_DATE),
     ("newest_id", Command.NEWEST_ID),
 )
@@ -45,7 +50,7 @@ def recorded_replies() -> list[tuple[Command, bytes]]:
 def read_in_full(command: Command, data: bytes) -> tuple[Any, ...] | None:
     """The fields that the plan reads of a successful reply, by the general way; None where there are none."""
     try:
-        document = decode(data)
+        document = decode(data, names=gives_names(command))
     except BsonError:
         return None
     if not succeeded(Reply(command=command, document=document)):
@@ -53,16 +58,19 @@ def read_in_full(command: Command, data: bytes) -> tuple[Any, ...] | None:
     if command is Command.DB_STATS:
         return tuple(document.get(key) for key in OF_COUNTS)
     batch = sub(document, "cursor", "firstBatch")
+    if command is Command.INDEX_STATS:
+        return tuple(rows_of(batch)) if isinstance(batch, list) else None
     if not isinstance(batch, list) or len(batch) != 1 or not isinstance(part := batch[0], dict):
         return None
     if command is not Command.COLL_STATS_STAGE:
         return part.get("t"), part.get("_id")
     inner = part.get("storageStats")
     stats = inner if isinstance(inner, dict) else part
-    return (*(part.get(key) for key in OF_PART), *(stats.get(key) for key in OF_SIZES))
+    sizes = (stats.get(key) for key in OF_SIZES)
+    return (*(part.get(key) for key in OF_PART), *sizes, *(sub(part, *path) for path in OF_USE))
 
 
-def names_in_full(data: bytes) -> list[tuple[Any, Any]] | None:
+def names_in_full(data: bytes) -> list[tuple[Any, ...]] | None:
     """By the walk and the decoder; None where it is no success, no list, or not the whole one."""
     try:
         document = decode(data, names=True)
@@ -73,7 +81,15 @@ def names_in_full(data: bytes) -> list[tuple[Any, Any]] | None:
         return None
     if document["cursor"].get("id") != 0:
         return None
-    return [(entry.get("name"), entry.get("type")) for entry in batch]
+    return [
+        (
+            entry.get("name"),
+            entry.get("type"),
+            "validator" in entry["options"] if isinstance(entry.get("options"), dict) else None,
+            bytes(sub(entry, "info", "uuid") or b""),
+        )
+        for entry in batch
+    ]
 
 
 def told(values: tuple[Any, ...] | None) -> str:
