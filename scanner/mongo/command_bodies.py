@@ -108,7 +108,7 @@ def list_databases(request: Request) -> Document:
 def list_collections(request: Request) -> Document:
     """Names and types alone, or all that the catalogue holds, of which the UUID is kept."""
     body: Document = {"listCollections": 1}
-    if request.arguments["name_only"]:
+    if request.arguments.get("name_only", True):
         body["nameOnly"] = True
         if request.arguments["authorized"]:
             body["authorizedCollections"] = True
@@ -130,16 +130,17 @@ def coll_stats_stage(request: Request) -> Document:
         # Unprojected, the storage engine's section alone is tens of kilobytes.
         kept = ("size", "count", "storageSize", "totalIndexSize", "capped", "avgObjSize")
         fields = {"ns": 1, "host": 1, "shard": 1, "count": 1} | {f"storageStats.{name}": 1 for name in kept}
-        fields |= {"latencyStats.reads.ops": 1, "latencyStats.writes.ops": 1}
-        wanted: Document = {"count": {}, "storageStats": {}, "latencyStats": {}}
+        wanted: Document = {"count": {}, "storageStats": {}}
+        if request.arguments.get("operations"):
+            fields |= {"latencyStats.reads.ops": 1, "latencyStats.writes.ops": 1}
+            wanted["latencyStats"] = {}
         pipeline = [{"$collStats": wanted}, {"$project": fields}]
     return {"aggregate": collection_of(request), "pipeline": pipeline, "cursor": {"batchSize": 100}}
 
 
 def index_stats(request: Request) -> Document:
-    """An index's whole specification may hold values of documents (a partial filter): it stays there."""
-    kept = {"name": 1, "key": 1, "accesses.ops": 1, "accesses.since": 1}
-    pipeline: list[Document] = [{"$indexStats": {}}, {"$project": kept}]
+    """How its indexes served, one row each, and one for each shard."""
+    pipeline: list[Document] = [{"$indexStats": {}}]
     return {"aggregate": collection_of(request), "pipeline": pipeline, "cursor": {"batchSize": 1000}}
 
 

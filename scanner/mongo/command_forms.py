@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scanner.mongo import advisories, commands
 from scanner.mongo.answers import succeeded
-from scanner.mongo.commands import Command, Request
+from scanner.mongo.commands import CURSOR_COLLECTION, Command, Request
 from scanner.mongo.questions import FIRST_WIRE_WITH_MSG
-from scanner.mongo.values import text
+from scanner.mongo.values import sub, text
 from scanner.mongo.wire import Opcode
 
 if TYPE_CHECKING:
-    from scanner.mongo.facts import Facts, Limits
+    from scanner.mongo.facts import Document, Facts, Limits
 
 BATCH: Final = 1000
 BATCH_WITH_OPTIONS: Final = 200  # where each name brings the collection's options along
+
+MORE_WITH_OPTIONS: Final = 500  # so many more at once, where these are few enough for it
 
 WIRE_3_0: Final = 3
 WIRE_3_2: Final = 4
@@ -105,6 +107,7 @@ class CommandForms:
         self._left = {TaskKind.STATISTICS: statistics, TaskKind.NEWEST: newest}
         # Before 4.0 all comes with the names anyway; what has no UUIDs is asked for names alone.
         self._name_only = not (genuine and wire >= WIRE_4_0)
+        self._operations = True
         self.counts = genuine
         self.counts_indexes = genuine and wire >= WIRE_3_2
         self._alike = self._now()
@@ -143,6 +146,26 @@ class CommandForms:
                 self._alike = self._now()
         return bool(forms)
 
+    def give_up_operations(self, request: Request) -> bool:
+        """From now on, ask for statistics without operations. False where these were asked for without."""
+        if not request.arguments.get("operations"):
+            return False
+        self._operations = False
+        self._alike = self._now()
+        return True
+
+    def why_not_on(self, database: str, document: Document, cursor: int, new: int, rounds: int) -> str:
+        """Why a list of names is not read on in this cursor, or "". `new`: names that this batch brought."""
+        if sub(document, "cursor", "ns") != f"{database}.{CURSOR_COLLECTION}":
+            return "the cursor names another collection"
+        if not self.reads_on:
+            return "this version gives one batch"
+        if rounds >= self._limits.cursor_rounds:
+            return f"at most {self._limits.cursor_rounds} more batches of a server"
+        if new == 0:
+            return "a batch without a new name"
+        return "" if -(2**63) <= cursor < 2**63 else "the cursor's number is none"
+
     def give_up_uuids(self) -> None:
         """From now on, ask for names alone."""
         self._name_only = True
@@ -163,7 +186,8 @@ class CommandForms:
         short = self._name_only and self._wire >= WIRE_4_0
         batch = BATCH if short else BATCH_WITH_OPTIONS
         if task.cursor:
-            return commands.get_more(task.database, task.cursor, batch_size=batch)
+            more = batch if self._wire < WIRE_4_0 else max(batch, MORE_WITH_OPTIONS)
+            return commands.get_more(task.database, task.cursor, batch_size=more)
         if self._wire < WIRE_3_0:
             return commands.legacy_namespaces(task.database, limit=self._limits.collections_kept)
         # The first batch of 3.0 must hold all that will be seen.
@@ -173,7 +197,7 @@ class CommandForms:
     def _of_collection(self, command: Command, database: str, collection: str) -> Request:
         match command:
             case Command.COLL_STATS_STAGE:
-                return commands.coll_stats_stage(database, collection)
+                return commands.coll_stats_stage(database, collection, operations=self._operations)
             case Command.COLL_STATS:
                 return commands.coll_stats(database, collection)
             case Command.COUNT:

@@ -158,7 +158,11 @@ _KINDS: Final[dict[Command, _Kind]] = {
     Command.LIST_COLLECTIONS: _Kind(
         None,
         False,
-        lambda a: (max(1, min(1000, int(a["batch_size"]))), bool(a["authorized"]), bool(a["name_only"])),
+        lambda a: (
+            max(1, min(1000, int(a["batch_size"]))),
+            bool(a["authorized"]),
+            bool(a.get("name_only", True)),
+        ),
         lambda size, authorized, name_only: {
             "batch_size": size,
             "authorized": authorized,
@@ -166,7 +170,10 @@ _KINDS: Final[dict[Command, _Kind]] = {
         },
     ),
     Command.COLL_STATS_STAGE: _Kind(
-        check_collection, False, lambda a: (bool(a["storage"]),), lambda storage: {"storage": storage}
+        check_collection,
+        False,
+        lambda a: (bool(a["storage"]), bool(a.get("operations"))),
+        lambda storage, operations: {"storage": storage, "operations": operations},
     ),
     Command.INDEX_STATS: _Kind(check_collection),
     Command.COLL_STATS: _Kind(check_collection),

@@ -36,10 +36,9 @@ def rows_of(batch: object) -> list[Any]:
     """The rows of `$indexStats` in one list, `OF_ROW` values of each, as `keep_indexes` takes them."""
     values: list[Any] = []
     for row in documents(batch):
-        key = row.get("key")
-        fields = tuple(key) if isinstance(key, dict) else ()
-        accesses = row.get("accesses")
-        values += row.get("name"), fields, sub(accesses, "ops"), sub(accesses, "since")
+        key, accesses = row.get("key"), row.get("accesses")
+        if isinstance(key, dict) and isinstance(accesses, dict):  # else it is about no index
+            values += row.get("name"), tuple(key), accesses.get("ops"), accesses.get("since")
     return values
 
 
@@ -51,7 +50,7 @@ def keep_indexes(collection: CollectionState, values: Sequence[Any]) -> bool:
     found: dict[str, tuple[tuple[Any, ...], int | None, datetime | None]] = {}
     for at in range(0, len(values) - OF_ROW + 1, OF_ROW):
         name, fields, operations, since = values[at : at + OF_ROW]
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name or not fields:
             continue
         when = after_epoch(since) if since.__class__ is int else moment(since)
         served = count(operations)

@@ -15,7 +15,7 @@ from scanner.mongo.access import note_answer
 from scanner.mongo.agenda import Agenda
 from scanner.mongo.answers import databases, describe, error_code, first_batch, succeeded, total_size
 from scanner.mongo.command_forms import NOT_KNOWN, WIRE_3_0, CommandForms, Task, TaskKind, kind_of, wire_of
-from scanner.mongo.commands import CURSOR_COLLECTION, Command, Request
+from scanner.mongo.commands import Command, Request
 from scanner.mongo.counters import INDEX_BYTES, keep_indexes, lacks_operations, read_of_server, rows_of
 from scanner.mongo.exposure import assemble
 from scanner.mongo.facts import Depth, Document, Facts, Limits, Reply
@@ -55,6 +55,7 @@ _SUCCESS: Final = Reply(command="")  # stands for an answer whose fields are all
 _RAN_OUT_OF_TIME: Final = 50
 _ON_A_VIEW: Final = 166
 _GONE: Final = frozenset({26, 40280})
+_NOT_ABOUT_FORM: Final = frozenset({13, _RAN_OUT_OF_TIME})
 _BAD_HINT: Final = frozenset({2, 291, 10113, 17007})
 _BAD_STAGE: Final = frozenset({1, 2, 8, 14, 72, 133, 40415})  # failed inside, or did not take an argument
 
@@ -196,7 +197,7 @@ class MetadataPlan:
         if not self._chosen:
             self._chosen = True
             self._agenda.choose_collections(self._databases.values())
-            if self._forms.counts:
+            if self._forms.counts and self._databases:
                 self._agenda.add(Task(TaskKind.SERVER))
         else:
             if self._may_ask_top():
@@ -262,7 +263,7 @@ class MetadataPlan:
         elif more == 0:
             state.names_known = not nameless
         else:
-            reason = self._why_not_on(state, document, more, new)
+            reason = self._forms.why_not_on(state.sent, document, more, new, self._rounds)
             if reason:
                 state.add_note("names-not-all-read", reason)
             else:
@@ -279,17 +280,6 @@ class MetadataPlan:
         if self._collections >= most:
             state.add_note("names-not-all-kept", f"at most {most} of a server")
         return new
-
-    def _why_not_on(self, state: DatabaseState, document: Document, cursor: int, new: int) -> str:
-        if sub(document, "cursor", "ns") != f"{state.sent}.{CURSOR_COLLECTION}":
-            return "the cursor names another collection"
-        if not self._forms.reads_on:
-            return "this version gives one batch"
-        if self._rounds >= self._limits.cursor_rounds:
-            return f"at most {self._limits.cursor_rounds} more batches of a server"
-        if new == 0:
-            return "a batch without a new name"
-        return "" if -(2**63) <= cursor < 2**63 else "the cursor's number is none"
 
     def _read_collection(
         self, kind: TaskKind, request: Request, state: DatabaseState, document: Document
@@ -360,7 +350,7 @@ class MetadataPlan:
             collection.type = "view"
         elif code in _GONE:
             collection.add_note("gone")
-        elif code in NOT_KNOWN and self._ask_otherwise(kind, request, collection):
+        elif code is not None and self._ask_otherwise(kind, request, collection, code):
             pass
         elif kind is TaskKind.NEWEST and code in _BAD_HINT:
             collection.add_note(NO_ID_INDEX)
@@ -374,9 +364,18 @@ class MetadataPlan:
         self._forms.give_up_uuids()
         self._agenda.again(Task(TaskKind.NAMES, request.database))
 
-    def _ask_otherwise(self, kind: TaskKind, request: Request, collection: CollectionState) -> bool:
-        """Put the question again in an older form. A time series is never counted: that would read it all."""
-        if collection.type == "timeseries" or not self._forms.give_up(request.command):
+    def _ask_otherwise(
+        self, kind: TaskKind, request: Request, collection: CollectionState, code: int
+    ) -> bool:
+        """Put the question again in an older form. A time series is never counted: that would read it all.
+
+        Operations, which one server may not tell, never cost the statistics.
+        """
+        if not (code not in _NOT_ABOUT_FORM and self._forms.give_up_operations(request)) and (
+            code not in NOT_KNOWN
+            or collection.type == "timeseries"
+            or not self._forms.give_up(request.command)
+        ):
             return False
         self._agenda.again(Task(kind, request.database, collection.sent))
         return True

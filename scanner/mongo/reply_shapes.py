@@ -217,8 +217,11 @@ def make(command: Command, data: bytes) -> Shape | None:
 def _in_all_rows(maker: _Maker) -> bool:
     """Whether each row names an index, so that the place of a row is that of its values."""
     rows = [path[-1] for path in maker.documents if len(path) == _IN_ROW and path[:2] == _BATCH]
-    return sorted(rows) == sorted(maker.indexes) == sorted(map(str, range(len(rows)))) and all(
-        names for names, _ in maker.indexes.values()
+    if not sorted(rows) == sorted(maker.indexes) == sorted(map(str, range(len(rows)))):
+        return False
+    return all(
+        names and {(*_BATCH, row, "key"), (*_BATCH, row, "accesses")} <= maker.documents
+        for row, (names, _) in maker.indexes.items()
     )
 
 

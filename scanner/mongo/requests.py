@@ -102,10 +102,13 @@ def coll_stats(database: str, collection: str) -> Request:
     return Request(Command.COLL_STATS, database, collection=collection)
 
 
-def coll_stats_stage(database: str, collection: str, *, storage: bool = True) -> Request:
-    """Count, and with `storage` sizes (bytes) and numbers of operations, of one collection by `$collStats`
-    (3.4+; count 3.6+)."""
-    return Request(Command.COLL_STATS_STAGE, database, {"storage": storage}, collection)
+def coll_stats_stage(
+    database: str, collection: str, *, storage: bool = True, operations: bool = False
+) -> Request:
+    """Count, sizes (bytes) with `storage`, and numbers of operations with `operations`, of one collection by
+    `$collStats` (3.4+; count 3.6+)."""
+    arguments = {"storage": storage, "operations": operations}
+    return Request(Command.COLL_STATS_STAGE, database, arguments, collection)
 
 
 def index_stats(database: str, collection: str) -> Request:

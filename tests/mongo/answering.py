@@ -65,6 +65,13 @@ def honest(**changes: Script) -> dict[str, Script]:
         "collStats": {"count": 70, "size": 7000, "storageSize": 40960, "totalIndexSize": 40960, "ok": 1.0},
         "count": {"n": 70, "ok": 1.0},
         "find": cursor(),
+        "serverStatus": {
+            "localTime": NOW,
+            "uptimeMillis": 86_400_000,
+            "opcounters": {"insert": 7},
+            "ok": 1.0,
+        },
+        "top": {"totals": {"note": "all times in microseconds"}, "ok": 1.0},
     }
     return script | changes
 

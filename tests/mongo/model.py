@@ -96,6 +96,10 @@ class Model:
         """What a healthy server says."""
         if request == list_databases(name_only=False):
             return self._list(sizes=True)
+        if request.command is Command.SERVER_STATUS:
+            return {"localTime": NOW, "uptimeMillis": 86_400_000, "opcounters": {"insert": 7}, "ok": 1.0}
+        if request.command is Command.TOP:
+            return {"totals": {"note": "all times in microseconds"}, "ok": 1.0}
         collections = self.databases[request.database]
         match request.command:
             case Command.DB_STATS:
@@ -111,6 +115,8 @@ class Model:
                 return self._namespaces(request.database)
         found = collections[request.collection]
         if request.arguments.get("beyond"):
+            return {"cursor": {"id": 0, "firstBatch": []}, "ok": 1.0}
+        if request.command is Command.INDEX_STATS:
             return {"cursor": {"id": 0, "firstBatch": []}, "ok": 1.0}
         if request.command is Command.COUNT:
             return {"n": float(found.documents), "ok": 1.0}

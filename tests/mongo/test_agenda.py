@@ -52,7 +52,10 @@ def test_all_statistics_of_twenty_times_twenty_collections_are_asked() -> None:
     assert len(kept) == 400
     assert all(found.documents is not None for found in kept)
     assert sum(found.last_write is not None for found in kept) == Limits().newest_asked
-    assert exposure.truncated == ["newest ids: 300 not asked or not told"]
+    assert exposure.truncated == [
+        "use of indexes: 300 not asked or not told",
+        "newest ids: 300 not asked or not told",
+    ]
 
 
 def test_newest_ids_wait_until_every_statistic_is_in() -> None:

@@ -36,7 +36,7 @@ def made(encoder: object, request: Request, request_id: int, **options: bool) ->
     before=TIMES,
     request_id=st.integers(0, 2**31 - 1),
     batch_size=st.integers(-5, 2000),
-    switches=st.tuples(*[st.booleans()] * 6),
+    switches=st.tuples(*[st.booleans()] * 7),
 )
 def test_a_template_makes_what_the_encoder_makes(
     command: Command,
@@ -44,15 +44,16 @@ def test_a_template_makes_what_the_encoder_makes(
     before: int,
     request_id: int,
     batch_size: int,
-    switches: tuple[bool, bool, bool, bool, bool, bool],
+    switches: tuple[bool, ...],
 ) -> None:
-    authorized, storage, beyond, name_only, time_limit, api_version = switches
+    authorized, storage, operations, beyond, name_only, time_limit, api_version = switches
     arguments = {
         "before": before,
         "batch_size": batch_size,
         "authorized": authorized,
         "name_only": name_only,
         "storage": storage,
+        "operations": operations,
         "beyond": beyond,
     }
     request = Request(command, names[0], arguments, names[1])

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOT_RECORDED = 4_999_999  # the error code of a reply that the recording does not have
-_ALWAYS_IGNORED = ("client", "maxTimeMS", "$maxTimeMS", "$db", "apiVersion")
+_OPERATIONS = ("latencyStats.reads.ops", "latencyStats.writes.ops")  # not among what was recorded with sizes
+_ALWAYS_IGNORED = ("client", "maxTimeMS", "$maxTimeMS", "$db", "apiVersion", *_OPERATIONS)
 _ARGUMENTS = ("$readPreference", "cursor", "batchSize", "authorizedCollections", "helloOk", "scale")
 # Recordings that lack the handshake or buildInfo of the very same server: where those stand.
 _SAME_SERVER = {"open_profile": "open_data", "tls": "open_empty"}
@@ -77,6 +78,10 @@ def parse(message: bytes) -> Message | None:
 def _plain(value: Any) -> Any:
     """Without the ids and times that differ from one recording to the next."""
     if isinstance(value, dict):
+        if "serverStatus" in value:
+            return {"serverStatus": 1}  # sections were left out, others than we leave out
+        if "storageStats" in value:
+            value = {key: inner for key, inner in value.items() if key != "latencyStats"}
         return {key: _plain(inner) for key, inner in value.items() if key not in _ALWAYS_IGNORED}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
