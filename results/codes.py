@@ -34,6 +34,7 @@ KINDS = {
     "notes": "a note of a database or collection",
     "ransom": "a reason for taking a name for a ransom note",
     "cautions": "a caution about a time",
+    "past": "what one look tells of the time before it",
 }
 """The sections of the file, and what a code of each is."""
 

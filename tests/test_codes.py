@@ -8,7 +8,7 @@ from pathlib import Path
 from results.codes import KINDS, codes, methods
 from results.verdict import Verdict
 from scanner.cli.explain_text import explained, known_codes, meanings
-from scanner.mongo import activity
+from scanner.mongo import activity, past
 from scanner.mongo.judge import RULES
 
 SCANNER = Path(__file__).parents[1] / "scanner"
@@ -21,6 +21,7 @@ CHOSEN = {  # out of several, where `Reason(code=...)` is no literal
     *("known-note-name", "frequent-note-name", "seen-note-name", "like-a-note-name"),
     *("tls", "tls-only"),
     *("not-told", "unsendable-name", "no-id-index"),
+    *(past.NOTE_LEFT, past.RESTORED, past.MADE),
 }
 
 
@@ -43,7 +44,10 @@ def test_every_code_is_explained_and_every_explanation_is_of_a_code() -> None:
 
 
 def test_every_method_is_explained() -> None:
-    assert methods().keys() == {activity.NEWEST_ID, activity.REPLICA_SET, activity.PROCESS_START}
+    assert methods().keys() == {
+        *(activity.NEWEST_ID, activity.REPLICA_SET, activity.PROCESS_START),
+        *(activity.COLLECTION_MADE, activity.WRITE_OPERATIONS, activity.INDEX_USE),
+    }
 
 
 def test_a_clause_goes_before_a_detail_and_more_is_a_sentence() -> None:

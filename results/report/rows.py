@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from results.codes import sentence
+from results.history import of_exposure
 from results.text import human_bytes, human_count, visible
 from results.verdict import Severity
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _NAME = 60
 _REASON = 200
+_EVENTS = 3
 _GRAVE = frozenset({Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM})
 
 
@@ -34,6 +36,7 @@ class ReportRow(NamedTuple):
     newest: str
     ransom: str
     why: tuple[str, ...] = ()
+    past: tuple[str, ...] = ()
 
 
 class Call(NamedTuple):
@@ -54,7 +57,8 @@ def brief(observation: Observation) -> Observation:
             exposure,
             databases=[],
             database_count=max(exposure.database_count, len(exposure.databases)),
-            activity=[],
+            activity=[write for write in exposure.activity if write.operations is not None],
+            past=exposure.past[:_EVENTS],
             hints=[],
             truncated=exposure.truncated[:1],
         )
@@ -99,6 +103,7 @@ def row(observation: Observation) -> ReportRow:
         newest=_when(open_now.last_write) if open_now else "-",
         ransom=_ransom(open_now),
         why=_why(observation),
+        past=_past(observation),
     )
 
 
@@ -133,6 +138,13 @@ def _why(observation: Observation) -> tuple[str, ...]:
         return ()
     reasons = (sentence(reason) for reason in observation.severity_reasons if reason.code != "verdict")
     return tuple(visible(reason, _REASON) for reason in reasons)
+
+
+def _past(observation: Observation) -> tuple[str, ...]:
+    """What happened before, of an open server, and how much its counters say."""
+    if observation.exposure is None or not observation.verdict.is_open:
+        return ()
+    return tuple(of_exposure(observation.exposure))
 
 
 def _holds(exposure: Exposure | None) -> str:

@@ -177,6 +177,8 @@ class _Printer:
             self._paragraph("ransom " + cells.ransom)
         if why:
             self._paragraph("why: " + why)
+        if cells.past:
+            self._paragraph("past: " + "; ".join(cells.past))
 
     def _paragraph(self, text: str) -> None:
         """Text below its server, indented."""

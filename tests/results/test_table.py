@@ -68,6 +68,7 @@ def test_a_row_holds_the_facts_or_says_that_there_are_none() -> None:
         "newest": "2026-02-28 21:05",
         "ransom": "likely: READ__ME_TO_RECOVER_YOUR_DATA",
         "why": (),
+        "past": (),
     }
     bare = observation(
         target=Endpoint(ip="::1", port=27018),
