@@ -9,29 +9,7 @@
 #include <time.h>
 #include "bson.h"
 #include "estate.h"
-
-enum { FEW = 20, WORDS = 40, DAY = 86400 };
-
-static const char *const DATABASES[WORDS] = {
-    "accounts", "analytics", "archive", "audit", "billing", "booking", "catalog", "checkout", "claims", "content",
-    "crm", "customers", "delivery", "devices", "documents", "events", "feedback", "fleet", "forum", "gateway",
-    "identity", "inventory", "invoices", "jobs", "ledger", "library", "logistics", "mail", "members", "metrics",
-    "notify", "orders", "payments", "pricing", "reports", "sensors", "shop", "support", "tickets", "warehouse" };
-static const char *const COLLECTIONS[WORDS] = {
-    "addresses", "alerts", "assets", "batches", "carts", "categories", "changes", "comments", "contacts", "contracts",
-    "counters", "coupons", "drafts", "emails", "entries", "exports", "files", "groups", "history", "images",
-    "imports", "items", "labels", "locations", "logs", "messages", "notes", "offers", "payments", "permissions",
-    "profiles", "projects", "queue", "ratings", "requests", "sessions", "settings", "tasks", "tokens", "users" };
-static const char *const ENDS[8] = { "", "", "_prod", "_staging", "_v2", "_eu", "-test", "_2024" };
-static const char *const SITES[4] = { "ams.corp.example", "db.example", "fra1.prod.internal.example", "lab.example" };
-static const struct { const char *text; int parts[3]; int wire; } VERSIONS[] = {
-    { "4.4.29", { 4, 4, 29 }, 9 },  { "5.0.14", { 5, 0, 14 }, 13 }, { "5.0.31", { 5, 0, 31 }, 13 }, { "6.0.4", { 6, 0, 4 }, 17 },
-    { "6.0.19", { 6, 0, 19 }, 17 }, { "7.0.5", { 7, 0, 5 }, 21 },   { "7.0.16", { 7, 0, 16 }, 21 }, { "8.0.4", { 8, 0, 4 }, 25 } };
-static const char FLAGS[] =
-    "-Werror -include mongo/platform/basic.h -ffp-contract=off -fasynchronous-unwind-tables -g2 -Wall -Wsign-compare "
-    "-Wno-unknown-pragmas -Winvalid-pch -fno-omit-frame-pointer -fno-strict-aliasing -O2 -march=sandybridge "
-    "-mtune=generic -mprefer-vector-width=128 -Wno-unused-local-typedefs -Wno-unused-function -Wno-deprecated-declarations "
-    "-Wno-unused-const-variable -Wno-unused-but-set-variable -Wno-missing-braces -fstack-protector-strong -gdwarf-5 -MMD";
+#include "words.h"
 
 /* One server. */
 
@@ -219,7 +197,30 @@ static void db_stats(const struct server *s, struct writer *w, const char *name,
     real(w, "fsUsedSize", 201311846400.0); real(w, "fsTotalSize", 270553174016.0); real(w, "ok", 1);
 }
 
-static void list_collections(const struct server *s, struct writer *w, const char *database, int d) {
+static void id_index(struct writer *w, const char *field_name, const char *key, const char *name) {
+    uint8_t *outer = begin(w, DOCUMENT, field_name);
+    int32(w, "v", 2);
+    uint8_t *inner = begin(w, DOCUMENT, "key");
+    int32(w, key, 1);
+    close(w, inner);
+    text(w, "name", name);
+    close(w, outer);
+}
+
+/* What the catalogue holds besides names and types, with UUIDs. */
+static void catalogue(const struct server *s, struct writer *w, int d, int c) {
+    uint64_t id[2] = { drawn(s, ABOUT_IDS, d + 1, c), drawn(s, ABOUT_NAMES, d + 1, c) };
+    uint8_t binary[21] = { 16, 0, 0, 0, 4 };
+    memcpy(binary + 5, id, 16);
+    close(w, begin(w, DOCUMENT, "options"));
+    uint8_t *info = begin(w, DOCUMENT, "info");
+    boolean(w, "readOnly", 0);
+    field(w, BINARY, "uuid"); bytes(w, binary, sizeof binary);
+    close(w, info);
+    id_index(w, "idIndex", "_id", "_id_");
+}
+
+static void list_collections(const struct server *s, struct writer *w, const char *database, int d, int name_only) {
     char name[128];
     uint8_t *cursor = begin(w, DOCUMENT, "cursor");
     int64(w, "id", 0);
@@ -229,6 +230,7 @@ static void list_collections(const struct server *s, struct writer *w, const cha
     for (int c = 0; d >= 0 && c < s->estate->collections; c++) {
         uint8_t *inner = begin(w, DOCUMENT, place(c));
         text(w, "name", name_of(s, d, c, name)); text(w, "type", "collection");
+        if (!name_only) catalogue(s, w, d, c);
         close(w, inner);
     }
     close(w, list);
@@ -259,14 +261,64 @@ static void id_end(const struct server *s, struct writer *w, const uint8_t *rang
     close(w, inner);
 }
 
-/* aggregate with $collStats or with the end of ids, and find with the latter: one batch each. */
+static void operations(struct writer *w, const char *name, int64_t number) {
+    uint8_t *inner = begin(w, DOCUMENT, name);
+    int64(w, "ops", number);
+    close(w, inner);
+}
+
+/* The index on _id, and on each fourth collection one more. They count since the process started. */
+static void index_stats(const struct server *s, struct writer *w, int d, int c) {
+    uint64_t own = drawn(s, ABOUT_SIZES, d, c), start = drawn(s, ABOUT_IDS, 0, 0);
+    char host[80];
+    for (int i = 0; i < 1 + !(own >> 40 & 3); i++) {
+        uint8_t *row = begin(w, DOCUMENT, place(i));
+        const char *key = i ? "email" : "_id", *name = i ? "email_1" : "_id_";
+        text(w, "name", name);
+        uint8_t *inner = begin(w, DOCUMENT, "key");
+        int32(w, key, 1);
+        close(w, inner);
+        text(w, "host", host_of(s, 0, host));
+        inner = begin(w, DOCUMENT, "accesses");
+        int64(w, "ops", own >> 32 & 0xffff); date(w, "since", (s->now - 3600 - start % (400 * DAY)) * 1000ll + 370);
+        close(w, inner);
+        id_index(w, "spec", key, name);
+        close(w, row);
+    }
+}
+
+static void server_status(const struct server *s, struct writer *w) {
+    static const char *const KINDS[] = { "insert", "query", "update", "delete", "getmore", "command" };
+    static const char *const PARTS[] = { "deleted", "inserted", "returned", "updated" };
+    uint64_t own = drawn(s, ABOUT_IDS, 0, 0);
+    int64_t up = 3600 + own % (400 * DAY);
+    char host[80];
+    text(w, "host", host_of(s, 0, host)); text(w, "version", VERSIONS[s->version].text); text(w, "process", "mongod");
+    int64(w, "pid", 4711); real(w, "uptime", up); int64(w, "uptimeMillis", up * 1000); int64(w, "uptimeEstimate", up);
+    date(w, "localTime", s->now * 1000ll);
+    uint8_t *inner = begin(w, DOCUMENT, "connections");
+    int32(w, "current", 3 + (own & 15)); int32(w, "available", 51000); int32(w, "totalCreated", 61 + (own >> 8 & 1023));
+    close(w, inner);
+    inner = begin(w, DOCUMENT, "opcounters");
+    for (int i = 0; i < 6; i++) int64(w, KINDS[i], own >> (8 * i) & 0xffff);
+    close(w, inner);
+    uint8_t *outer = begin(w, DOCUMENT, "metrics");
+    inner = begin(w, DOCUMENT, "document");
+    for (int i = 0; i < 4; i++) int64(w, PARTS[i], own >> (8 * i) & 0xfffff);
+    close(w, inner);
+    close(w, outer);
+    real(w, "ok", 1);
+}
+
+/* aggregate with $collStats, $indexStats or the end of ids, and find with the latter: one batch each. */
 static void batch(const struct server *s, struct writer *w, const uint8_t *document, const uint8_t *end, const char *database, const char *collection) {
     int d = index_of(s, -1, database), c = d < 0 ? -1 : index_of(s, d, collection);
     uint8_t type = 0, *cursor = NULL, *list, *inner, *stats;
     const uint8_t *stages = find(document, end, "pipeline", &type), *first = find(stages, end, "0", &type);
     const uint8_t *match = find(first, end, "$match", &type), *second = find(stages, end, "1", &type);
     char name[160];
-    if (stages && !match && (!find(first, end, "$collStats", &type) || c < 0)) {
+    const uint8_t *of_indexes = find(first, end, "$indexStats", &type), *of_sizes = find(first, end, "$collStats", &type);
+    if (stages && !match && !of_indexes && (!of_sizes || c < 0)) {
         error(w, 26, "NamespaceNotFound", "Collection not found.");
         return;
     }
@@ -277,10 +329,17 @@ static void batch(const struct server *s, struct writer *w, const uint8_t *docum
         id_end(s, w, find(document, end, "filter", &type), find(document, end, "sort", &type), end, d, c, 0);
     } else if (match) {
         id_end(s, w, match, find(second, end, "$sort", &type), end, d, c, 1);
+    } else if (of_indexes) {
+        if (c >= 0) index_stats(s, w, d, c);
     } else {
         char host[80];
         inner = begin(w, DOCUMENT, "0");
         text(w, "ns", name); text(w, "host", host_of(s, 0, host));
+        if (find(of_sizes, end, "latencyStats", &type)) {
+            stats = begin(w, DOCUMENT, "latencyStats");
+            operations(w, "reads", drawn(s, ABOUT_SIZES, d, c) >> 16 & 0xffff); operations(w, "writes", documents_of(s, d, c) / 7);
+            close(w, stats);
+        }
         stats = begin(w, DOCUMENT, "storageStats");
         sizes(s, w, d, c);
         close(w, stats);
@@ -325,10 +384,11 @@ size_t estate_reply(const struct estate *estate, uint32_t address, int legacy, c
     else if (!strcasecmp(command, "buildInfo")) build_info(&s, &w);
     else if (!strcmp(command, "listDatabases")) list_databases(&s, &w, find_truth(document, end, "nameOnly"));
     else if (!strcmp(command, "dbStats")) db_stats(&s, &w, database, index_of(&s, -1, database));
-    else if (!strcmp(command, "listCollections")) list_collections(&s, &w, database, index_of(&s, -1, database));
+    else if (!strcmp(command, "listCollections")) list_collections(&s, &w, database, index_of(&s, -1, database), find_truth(document, end, "nameOnly"));
     else if (!strcmp(command, "aggregate") || !strcmp(command, "find")) batch(&s, &w, document, end, database, collection);
     else if (!strcmp(command, "collStats")) coll_stats(&s, &w, database, collection);
     else if (!strcmp(command, "count")) count(&s, &w, database, collection);
+    else if (!strcmp(command, "serverStatus")) server_status(&s, &w);
     else if (!strcmp(command, "ping") || !strcmp(command, "endSessions")) real(&w, "ok", 1);
     else error(&w, 59, "CommandNotFound", "no such command");
     cluster_time(&s, &w);

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson import Binary, Int64
 
+from scanner.lab import counters
 from scanner.lab.data import StoredCollection, StoredDatabase
 from scanner.lab.errors import error
 from scanner.lab.profile import Access, Profile, Role
@@ -237,6 +238,8 @@ def stage_stats(profile: Profile, database: str, name: str, stage: Document) -> 
         body["shard"] = SHARD
     body["host"] = profile.host
     body["localTime"] = profile.now()
+    if "latencyStats" in stage:
+        body["latencyStats"] = counters.latency_stats(profile, found)
     if "storageStats" in stage:
         body["storageStats"] = {
             "size": found.size,

@@ -26,8 +26,20 @@ def object_id(moment: datetime, tail: int = 0x6C6162) -> ObjectId:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredIndex:
+    """An index besides that on `_id`, and how many operations it served."""
+
+    name: str
+    fields: tuple[str, ...]
+    served: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoredCollection:
-    """One collection. `top_ids` are the largest `_id` values; `size` is uncompressed, in bytes."""
+    """One collection. `top_ids` are the largest `_id` values; `size` is uncompressed, in bytes.
+
+    `made`: when, if that is later than the start of the server. `reads` and `writes` are operations since.
+    """
 
     name: str
     count: int = 0
@@ -37,6 +49,10 @@ class StoredCollection:
     type: str = "collection"
     capped: bool = False
     top_ids: tuple[Any, ...] = ()
+    made: datetime | None = None
+    reads: int = 0
+    writes: int = 0
+    indexes: tuple[StoredIndex, ...] = ()
 
     @property
     def average(self) -> int:
@@ -138,21 +154,38 @@ def system_databases() -> tuple[StoredDatabase, ...]:
 
 def note(database: str, collection: str, visited: datetime) -> StoredDatabase:
     """An extortionist's database: one collection, one document."""
-    only = StoredCollection(name=collection, count=1, size=412, top_ids=(object_id(visited),))
+    only = StoredCollection(
+        name=collection, count=1, size=412, top_ids=(object_id(visited),), made=visited, writes=1
+    )
     return StoredDatabase(name=database, collections=(only,))
 
 
 def magazine(now: datetime) -> DataSet:
-    """60 GB, 693,000 readers, written to until yesterday, and extortionists were there before."""
+    """60 GB, 693,000 readers, written to until yesterday, and extortionists were there before.
+
+    They left their note twelve days ago, and somebody restored everything a few hours later.
+    """
     day, hour = timedelta(days=1), timedelta(hours=1)
     yesterday = now - day
+    restored = now - 12 * day + 4 * hour
 
     def filled(
         name: str, count: int, size: int, storage: int, index: int, ago: timedelta
     ) -> StoredCollection:
         ids = (object_id(yesterday - ago), object_id(yesterday - ago - hour))
         return StoredCollection(
-            name=name, count=count, size=size, storage=storage, index_size=index, top_ids=ids
+            name=name,
+            count=count,
+            size=size,
+            storage=storage,
+            index_size=index,
+            top_ids=ids,
+            made=restored + timedelta(milliseconds=17 * len(name)),
+            writes=count // 14,
+            reads=count // 3,
+            indexes=(StoredIndex(name="email_1", fields=("email",), served=12_040),)
+            if name == "readers"
+            else (),
         )
 
     database = StoredDatabase(
@@ -162,10 +195,18 @@ def magazine(now: datetime) -> DataSet:
             filled("fs.chunks", 214_320, 51 * GIB, 45 * GIB, 12 * MIB, 5 * hour),
             filled("fs.files", 21_118, 6 * MIB, 3 * MIB, MIB, 5 * hour),
             filled("newsletter_emails", 204_559, 190 * MIB, 90 * MIB, 24 * MIB, day),
-            StoredCollection(name="password_resets", count=18_204, size=6 * MIB, storage=3 * MIB),
+            StoredCollection(
+                name="password_resets", count=18_204, size=6 * MIB, storage=3 * MIB, made=restored, writes=901
+            ),
             filled("readers", 693_000, 9 * GIB, 8 * GIB, 512 * MIB, timedelta(0)),
             StoredCollection(
-                name="sessions", count=94_112, size=60 * MIB, storage=31 * MIB, top_ids=("zzGq1", "zzB04")
+                name="sessions",
+                count=94_112,
+                size=60 * MIB,
+                storage=31 * MIB,
+                top_ids=("zzGq1", "zzB04"),
+                made=restored,
+                writes=188_001,
             ),
             StoredCollection(name="subscribers_by_town", type="view", storage=0, index_size=0),
             filled("subscriptions", 212_886, 300 * MIB, 140 * MIB, 40 * MIB, 7 * hour),

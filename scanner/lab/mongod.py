@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import bson
 from bson import ObjectId
 
-from scanner.lab import answers, errors, reads, wire
+from scanner.lab import answers, counters, errors, reads, wire
 from scanner.lab.hello import cluster_time, hello, metadata_fault
 from scanner.lab.profile import PRIMARIES, UNREADABLE, Access, Profile, Role, decorate
 from scanner.lab.server import http_page
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HELLO = frozenset({"hello", "isMaster", "ismaster"})
 # Answered to anyone, logged in or not (recorded on 4.0.3 and 7.1).
 PUBLIC = HELLO | {"ping", "whatsmyuri", "getnonce", "connectionStatus", "endSessions"}
-ADMIN_ONLY = frozenset({"listDatabases", "replSetGetStatus", "getCmdLineOpts"})
+ADMIN_ONLY = frozenset({"listDatabases", "replSetGetStatus", "getCmdLineOpts", "top"})
 BY_OLD_QUERY = HELLO | {"buildInfo", "buildinfo", "_isSelf", "authenticate", "saslStart", "saslContinue"}
 NEEDS_OPT_IN = frozenset({"listDatabases", "listCollections", "count", "find", "aggregate", "listIndexes"})
 STATISTICS = frozenset({"dbStats", "dbstats", "collStats", "collstats"})
@@ -46,7 +46,8 @@ class Mongod:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self.cursors = reads.Cursors()
-        self.process = ObjectId()
+        begun = int(profile.started.timestamp()).to_bytes(4, "big")
+        self.process = ObjectId(begun + ObjectId().binary[4:])
         self._commands = self._table()
 
     async def talk(self, channel: ServerConnection) -> None:
@@ -255,6 +256,7 @@ class Mongod:
             "collStats": plain(answers.coll_stats, profile),
             "count": plain(answers.count, profile),
             "aggregate": plain(reads.aggregate, profile, cursors),
+            "serverStatus": lambda request: counters.server_status(profile, request.document),
             "ping": fixed({"ok": 1.0}),
             "endSessions": fixed({"ok": 1.0}),
             "getnonce": fixed({"nonce": "b768baa2c430a6fa", "ok": 1.0}),
@@ -273,6 +275,8 @@ class Mongod:
             table["killCursors"] = lambda request: cursors.kill(request.document)
         if profile.role is Role.MONGOS:
             table["isdbgrid"] = fixed({"isdbgrid": 1, "hostname": profile.host, "ok": 1.0})
+        else:
+            table["top"] = lambda _: counters.top(profile)
         table.update({name.lower(): table[name] for name in ("buildInfo", "dbStats", "collStats")})
         return table
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from scanner.lab.data import DataSet, data_set
@@ -62,8 +63,14 @@ class Profile:
     hosts: tuple[str, ...] = ("db-a.example:27017", "db-b.example:27017")
     arbiters: tuple[str, ...] = ("db-c.example:27017",)
     last_write_ago: timedelta = timedelta(seconds=4)
+    up: timedelta = timedelta(0)  # for how long its process had run when the server was made
     now: Now = utc_now
     host: str = "db-a.example:27017"  # what the server calls itself
+
+    @cached_property
+    def started(self) -> datetime:
+        """When its process started."""
+        return self.now() - self.up
 
     @property
     def is_member(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson import Int64, ObjectId
 
-from scanner.lab import answers
+from scanner.lab import answers, counters
 from scanner.lab.data import DECOY, StoredCollection
 from scanner.lab.errors import error, exception
 from scanner.lab.profile import Access, Profile, Role
@@ -125,7 +125,7 @@ def aggregate(profile: Profile, cursors: Cursors, document: Document, database: 
         if failed is not None:
             return failed
         if "$indexStats" in first:
-            entries: list[Document] = [_index_stats(profile)]
+            entries: list[Document] = counters.index_stats(profile, _find(profile, database, name))
         else:
             stats = answers.stage_stats(profile, database, str(name), first["$collStats"])
             entries = [] if stats is None else [stats]
@@ -137,24 +137,20 @@ def aggregate(profile: Profile, cursors: Cursors, document: Document, database: 
 
 def _stage_refused(profile: Profile, database: str, name: Any, stage: str) -> Document | None:
     version, namespace = profile.version, f"{database}.{name}"
-    if not version.at_least(3, 4) and stage == "$collStats":
+    if not version.at_least(3, 4 if stage == "$collStats" else 2):
         return exception(version, 16436, f"Unrecognized pipeline stage name: '{stage}'")
     found = _find(profile, database, name)
     wrapped = "PlanExecutor error during aggregation :: caused by :: " if version.at_least(5, 0) else ""
+    if found is None and stage == "$indexStats":
+        return None
     if found is None:
         link = " :: caused by :: " if version.at_least(5, 0) else ": "
         missing = answers.not_found(profile, namespace)
         gone = f"Unable to retrieve storageStats in {stage} stage{link}{missing}"
         return error(version, 26 if version.at_least(6, 0) else 40280, wrapped + gone)
-    if found.type == "view":
+    if found.type == "view" and stage == "$collStats":
         return error(version, 166, f"{wrapped}Namespace {namespace} is a view, not a collection")
     return None
-
-
-def _index_stats(profile: Profile) -> Document:
-    since = profile.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    accesses = {"ops": Int64(12), "since": since}
-    return {"name": "_id_", "key": {"_id": 1}, "host": profile.host, "accesses": accesses}
 
 
 def _project(stages: list[Document], document: Document) -> Document:

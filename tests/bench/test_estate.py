@@ -98,14 +98,21 @@ def test_a_server_is_true_to_itself(estates: Estates, kind: str) -> None:
                 assert len(set(names)) == told["collections"] == collections
                 assert told["totalSize"] == entry["sizeOnDisk"]
                 assert told["objects"] == sum(checked(database[name]) for name in names)
+            counted = client.admin.command("serverStatus")
+            assert set(counted["metrics"]["document"]) == {"deleted", "inserted", "returned", "updated"}
             with pytest.raises(Exception, match="no such command"):
-                client.admin.command("serverStatus")
+                client.admin.command("top")
 
 
 def checked(collection: Any) -> int:
     """The collection's documents, as every question about them says."""
-    stages: list[dict[str, Any]] = [{"$collStats": {"count": {}, "storageStats": {}}}]
-    count = int(next(collection.aggregate(stages))["count"])
+    wanted: dict[str, Any] = {"count": {}, "storageStats": {}, "latencyStats": {}}
+    told = next(collection.aggregate([{"$collStats": wanted}]))
+    count = int(told["count"])
+    assert told["latencyStats"]["writes"]["ops"] == count // 7
+    indexes = list(collection.aggregate([{"$indexStats": {}}]))
+    assert [index["name"] for index in indexes] in (["_id_"], ["_id_", "email_1"])
+    assert all(index["key"] == index["spec"]["key"] for index in indexes)
     assert collection.estimated_document_count() == count
     assert collection.database.command("collStats", collection.name)["count"] == count
     newest, oldest = (
