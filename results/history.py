@@ -55,7 +55,7 @@ def of_collection(collection: Collection, server: Server | None) -> str:
         parts.append(f"{name} was made on {_when(collection.made_at)}{_after(after)}")
     if collection.write_operations is not None and since is not None:
         number = human_count(collection.write_operations) if collection.write_operations else "no"
-        text = f"{number} write {_operations(collection.write_operations)} since "
+        text = f"{number} write {_operations(collection.write_operations)} counted since "
         text += "then" if parts else f"{_when(since)}"
         if not collection.write_operations and read is not None and read - since < YOUNG:
             text += f", which proves nothing: it began {_span(read - since)} before the look"

@@ -30,6 +30,7 @@ _LONGEST_UPTIME: Final = 100 * 365 * 86_400_000  # ms
 _APART: Final = timedelta(seconds=1)
 _WRITES: Final = ("insert", "update", "remove")
 _READS: Final = ("queries", "getmore")
+_UNUSED: Final = {kind: {"count": 0} for kind in (*_WRITES, *_READS)}
 
 
 def rows_of(batch: object) -> list[Any]:
@@ -107,22 +108,23 @@ def read_of_server(facts: Facts, states: Iterable[DatabaseState] | None, reply: 
 
 
 def read_top(states: Iterable[DatabaseState], document: Document) -> bool:
-    """Operations of each collection that did not tell them itself. False where the answer has no list."""
+    """Operations of each collection that did not tell them itself. False where the answer has no list.
+
+    What is not in the list was not used since the process started.
+    """
     totals = document.get("totals")
-    if not isinstance(totals, dict):
+    if not isinstance(totals, dict) or not totals:
         return False
     for state in states:
         for name, collection in state.collections.items():
-            counted = totals.get(f"{state.sent}.{name}")
-            if isinstance(counted, dict):
-                if collection.writes is None:
-                    collection.writes = _sum(counted, _WRITES)
-                if collection.reads is None:
-                    collection.reads = _sum(counted, _READS)
+            if collection.type != "collection" or collection.writes is not None:
+                continue
+            counted = totals.get(f"{state.sent}.{name}", _UNUSED)
+            collection.writes, collection.reads = _sum(counted, _WRITES), _sum(counted, _READS)
     return True
 
 
-def _sum(counted: Document, kinds: Iterable[str]) -> int | None:
+def _sum(counted: object, kinds: Iterable[str]) -> int | None:
     numbers = [count(sub(counted, kind, "count")) for kind in kinds]
     known = [number for number in numbers if number is not None]
     return count(sum(known)) if len(known) == len(numbers) else None

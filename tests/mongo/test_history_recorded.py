@@ -1,0 +1,210 @@
+"""One server looked at nine times: what each look tells of the time before it, in the server's own bytes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import bson
+import pytest
+
+from scanner.mongo.commands import Command, Request
+from scanner.mongo.facts import Depth, Document, Facts, Limits, Reply
+from scanner.mongo.identity import identify
+from scanner.mongo.metadata import MetadataPlan
+from tests.support.recordings import load
+
+if TYPE_CHECKING:
+    from results.record import Collection, Exposure, Server
+
+LOOKS = (
+    *("1_loaded", "2_nothing_done", "3_written", "4_restarted", "5_wiped"),
+    *("6_restored", "7_one_recreated", "8_renamed", "9_compacted"),
+)
+NOTE = "READ_ME_TO_RECOVER_YOUR_DATA"
+FAILED: Document = {"ok": 0.0, "code": 4_999_999, "errmsg": "not in the recording"}
+
+
+def at(seconds: float) -> datetime:
+    """A moment of the minute in which the recording was made."""
+    return datetime(2026, 11, 28, 17, 0, tzinfo=UTC) + timedelta(milliseconds=round(seconds * 1000))
+
+
+class Looked:
+    """A server as it answered in one of the looks, and what the plan makes of it.
+
+    `older`: how much longer its process shall have run by then, with all that it says changed to that.
+    """
+
+    def __init__(self, look: str, older: timedelta = timedelta(0)) -> None:
+        self._said: dict[str, Document] = {
+            step.name: bson.decode(step.reply[21:], _AWARE)
+            for step in load("8.0.0-alpha", "history")
+            if step.node == look and not step.name.endswith("none")
+        }
+        hello = self._said["hello"]
+        if older:
+            hello.pop("topologyVersion")
+            self._said["serverStatus_counters"]["uptimeMillis"] += older // timedelta(milliseconds=1)
+        build = {"version": "8.0.4", "gitVersion": "abc", "ok": 1.0}
+        self.facts = Facts(
+            hello=Reply(command="hello", document=hello, by="OP_MSG"),
+            build_info=Reply(
+                command="buildInfo", document={"version": "8.0.4", "gitVersion": "abc", "ok": 1.0}
+            ),
+            list_databases=Reply(command="listDatabases", document=self._said["listDatabases"], by="OP_MSG"),
+            max_wire_version=hello["maxWireVersion"],
+            observed_at=hello["localTime"],
+        )
+        plan = MetadataPlan(self.facts, Limits(), Depth.COLLECTIONS)
+        self.asked: list[Request] = []
+        while requests := plan.next_requests(64):
+            for request in requests:
+                self.asked.append(request)
+                answer = Reply(command=request.command, document=self._answer(request), by="OP_MSG")
+                plan.answered(request, answer)
+        self.exposure: Exposure = plan.exposure()
+        self.server: Server = identify(self.facts, is_open=True)
+        self.collections: dict[str, Collection] = {
+            f"{database.name}.{found.name}": found
+            for database in self.exposure.databases
+            for found in database.collections
+        }
+
+    def _answer(self, request: Request) -> Document:
+        names = {
+            Command.LIST_COLLECTIONS: "listCollections",
+            Command.DB_STATS: "dbStats",
+            Command.COLL_STATS_STAGE: "collStats_readers",
+            Command.INDEX_STATS: "indexStats_readers",
+            Command.NEWEST_ID: "newest_id_readers",
+            Command.SERVER_STATUS: "serverStatus_counters",
+            Command.TOP: "top",
+        }
+        name = names.get(request.command, "")
+        if request.database == NOTE and request.command is Command.LIST_COLLECTIONS:
+            name = "listCollections_note"
+        elif request.database not in ("admin", "lecteurs") or request.collection not in ("", "readers"):
+            name = ""
+        return self._said.get(name, FAILED)
+
+
+_AWARE: Any = bson.CodecOptions(tz_aware=True)
+
+
+@cache
+def looked(look: str, days: int = 0) -> Looked:
+    return Looked(look, timedelta(days=days))
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_process_that_began_just_now_dates_nothing(look: str) -> None:
+    """`since` lies within seconds of the start, so no collection was made later, as far as can be told."""
+    seen = looked(look)
+    assert all(found.made_at is None for found in seen.collections.values())
+    assert seen.exposure.past == []
+    assert "collection_made" not in {write.method for write in seen.exposure.activity}
+
+
+def test_the_start_of_the_process_is_told_to_the_millisecond() -> None:
+    starts = [looked(look).server.started_at for look in LOOKS]
+    assert starts[0] == at(38.301)
+    assert all(abs((start or at(0)) - at(38.301)) < timedelta(milliseconds=5) for start in starts[:3])
+    assert all(abs((start or at(0)) - at(42.878)) < timedelta(milliseconds=5) for start in starts[3:])
+
+
+def test_the_servers_counters_begin_again_with_its_process() -> None:
+    told = [looked(look).server.counters for look in LOOKS]
+    documents = [(c.documents_inserted, c.documents_updated, c.documents_deleted) for c in told if c]
+    assert documents == [
+        *[(2095, 0, 0), (2095, 0, 0), (2215, 2, 2), (0, 0, 0), (1, 0, 0)],
+        *[(2096, 0, 0), (2146, 0, 0), (2146, 0, 0), (2146, 0, 0)],
+    ]
+    assert [c.insert_operations for c in told if c] == [2095, 2095, 2215, 0, 1, 2096, 2146, 2146, 2146]
+    assert {c.other_connections for c in told if c} == {1}
+    assert told[0] is not None
+    assert told[0].read_at == at(38.524)
+
+
+def test_a_collection_keeps_its_uuid_until_it_is_made_anew() -> None:
+    def uuids(name: str) -> list[str]:
+        return [looked(look).collections[name].uuid[:6] for look in LOOKS if name in looked(look).collections]
+
+    assert uuids("lecteurs.readers") == [*["d55445"] * 4, *["f7ffdc"] * 2]
+    assert uuids("lecteurs.members") == ["f7ffdc"] * 2
+    assert uuids("lecteurs.comments") == [*["21eb96"] * 4, "ae6578", *["7d00a6"] * 3]
+    assert uuids("lecteurs.v_readers") == [""] * 8
+    assert looked("1_loaded").collections["lecteurs.readers"].uuid == "d55445e9-7874-4da7-a085-b1b83229a4f0"
+
+
+@pytest.mark.parametrize(
+    ("look", "since", "writes", "reads", "served"),
+    [
+        ("1_loaded", 38.318, 4, 1, {"_id_": 1, "email_1": 0}),
+        ("2_nothing_done", 38.318, 4, 2, {"_id_": 2, "email_1": 0}),
+        ("3_written", 38.318, 7, 3, {"_id_": 3, "email_1": 0}),
+        ("4_restarted", 42.870, 0, 1, {"_id_": 1, "email_1": 0}),
+        ("6_restored", 44.113, 4, 2, {"_id_": 1, "email_1": 0}),
+        ("7_one_recreated", 44.113, 4, 3, {"_id_": 2, "email_1": 0}),
+    ],
+)
+def test_what_is_counted_of_a_collection(
+    look: str, since: float, writes: int, reads: int, served: dict[str, int]
+) -> None:
+    readers = looked(look).collections["lecteurs.readers"]
+    assert readers.counted_since == at(since)
+    assert (readers.write_operations, readers.read_operations) == (writes, reads)
+    assert {index.name: index.operations for index in readers.indexes} == served
+    assert {index.name: index.fields for index in readers.indexes} == {"_id_": ["_id"], "email_1": ["email"]}
+    assert readers.documents in (2000, 2118)
+
+
+def test_a_collection_that_no_list_of_operations_names_was_not_used() -> None:
+    """After the restart only what was asked for stands in `top`."""
+    collections = looked("4_restarted").collections
+    assert collections["lecteurs.comments"].write_operations == 0
+    assert collections["lecteurs.v_readers"].write_operations is None
+
+
+@pytest.mark.parametrize(
+    ("look", "made", "after"), [("1_loaded", 38.318, 518_400), ("6_restored", 44.113, 518_401)]
+)
+def test_on_a_process_that_is_six_days_old_the_same_bytes_date_the_collection(
+    look: str, made: float, after: int
+) -> None:
+    seen = looked(look, days=6)
+    readers = seen.collections["lecteurs.readers"]
+    assert readers.made_at == readers.counted_since == at(made)
+    (event,) = seen.exposure.past
+    assert (event.code, event.where, event.at, event.collections) == (
+        "made-after-start",
+        "lecteurs",
+        at(made),
+        1,
+    )
+    assert event.after_start_seconds == after
+    methods = {write.method: write for write in [*seen.exposure.activity, seen.exposure.last_write] if write}
+    assert methods["collection_made"].at == at(made)
+    assert methods["write_operations"].operations == 4
+    assert (methods["write_operations"].where, methods["write_operations"].at) == (
+        "lecteurs.readers",
+        at(made),
+    )
+
+
+def test_fields_with_an_index_hint_at_what_is_held() -> None:
+    hints = looked("1_loaded").exposure.hints
+    assert [(hint.name, hint.field) for hint in hints if hint.field] == [("lecteurs.readers", "email")]
+
+
+def test_every_question_about_indexes_comes_before_the_newest_id_which_uses_one() -> None:
+    """So that nothing of this look is in what is counted."""
+    asked = [request for request in looked("1_loaded").asked if request.collection == "readers"]
+    order = [request.command for request in asked]
+    assert order.index(Command.INDEX_STATS) < order.index(Command.NEWEST_DATE)
+    assert order.count(Command.INDEX_STATS) == 1
+    commands = [request.command for request in looked("1_loaded").asked]
+    assert commands.count(Command.SERVER_STATUS) == commands.count(Command.TOP) == 1
+    views = [request for request in looked("1_loaded").asked if request.collection == "v_readers"]
+    assert views == []
