@@ -36,7 +36,7 @@ def sentence(event: Past) -> str:
             return f"{where} looks like a note and was made on {moment}"
         case "restored":
             every = f"all {human_count(event.collections)} collections of {where}"
-            return f"{every} were made on {moment}{within}: a restore"
+            return f"{every} were made on {moment}{within}, as by a restore"
         case "made-after-start":
             one = event.collections == 1
             made = "1 collection" if one else f"{human_count(event.collections)} collections"

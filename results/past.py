@@ -16,7 +16,7 @@ Instant = Annotated[datetime, Meta(tz=True)]
 
 class Counters(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What the server counted since its process started (`server.started_at`), at `read_at` by its own clock
-    (ms). Our own questions of this look are in the counts, and none of them writes.
+    (ms). Questions of this look are taken off; those of earlier looks are not, and none of them writes.
 
     `documents_*` are documents. `insert_operations` counts documents too, as the server does; the other
     operations are operations, of many documents each. `other_connections`: open ones besides ours.
@@ -30,8 +30,6 @@ class Counters(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     update_operations: Count | None = None
     delete_operations: Count | None = None
     query_operations: Count | None = None
-    get_more_operations: Count | None = None
-    command_operations: Count | None = None
     other_connections: Count | None = None
 
 

@@ -37,11 +37,13 @@ MADE_AFTER = timedelta(minutes=1)  # until then a server opens what it has, and 
 
 class ServerClock(NamedTuple):
     """What time it is there. `now` judges ages; `skew_seconds` is the server's clock minus ours. `started`:
-    when the process began that counts for collections, where it is known and the one that was asked."""
+    when the process began that counts for collections, where it is known and the one that was asked;
+    `opened`: when it began to count for what it had, which is later where it had to recover first."""
 
     now: datetime | None
     skew_seconds: float | None
     started: datetime | None = None
+    opened: datetime | None = None
 
     def label(self, at: datetime) -> str:
         """ "implausible", "future", or "" for a time that can be right."""
@@ -53,20 +55,25 @@ class ServerClock(NamedTuple):
 
     def made_later(self, since: datetime) -> bool:
         """True where what is counted since then was made then: the process had started long before."""
-        return self.started is not None and since - self.started > MADE_AFTER and not self.label(since)
+        if self.started is None or self.label(since):
+            return False
+        return since - max(self.started, self.opened or self.started) > MADE_AFTER
 
 
-def with_start(there: ServerClock, facts: Facts) -> ServerClock:
+def with_start(there: ServerClock, facts: Facts, opened: datetime | None = None) -> ServerClock:
     """The same with the start of the process. A router counts for no collection itself.
 
-    The later of what two methods say, so that a clock that was set meanwhile makes nothing young.
+    The later of what two methods say, so that a clock that was set meanwhile makes nothing young. `opened`:
+    since when the server counts for what was there before the process.
     """
     hello = hello_of(facts)
     if hello.get("msg") == "isdbgrid":
         return there
     told = (facts.process_started, time_of(sub(hello, "topologyVersion", "processId")))
     known = [at for at in told if at is not None and not there.label(at)]
-    return there._replace(started=max(known, default=None))
+    return there._replace(
+        started=max(known, default=None), opened=None if opened is None or there.label(opened) else opened
+    )
 
 
 def clock(facts: Facts) -> ServerClock:

@@ -11,7 +11,7 @@ from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING, Final
 
 from scanner.mongo.command_forms import Task, TaskKind
-from scanner.mongo.inventory import UNSENDABLE, in_order, tells
+from scanner.mongo.inventory import NOTE_LENGTH, START_OF_PROCESS, UNSENDABLE, in_order, tells
 from scanner.mongo.names import sendable
 
 if TYPE_CHECKING:
@@ -27,7 +27,18 @@ FEW: Final = 20  # documents that a collection of ransom notes holds at most
 class Agenda:
     """The questions that wait. Those for the ends of ids wait until no other one does."""
 
-    __slots__ = ("_counted", "_dated", "_ends", "_left", "_limits", "_slow", "_stopped", "_tasks", "_unasked")
+    __slots__ = (
+        "_counted",
+        "_dated",
+        "_ends",
+        "_left",
+        "_limits",
+        "_slow",
+        "_stopped",
+        "_tasks",
+        "_unasked",
+        "_why",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -39,6 +50,7 @@ class Agenda:
         self._slow: dict[TaskKind, int] = {}
         self._stopped: set[TaskKind] = set()
         self._unasked: dict[TaskKind, int] = {}
+        self._why: dict[TaskKind, str] = {}  # the first reason that the server gave
 
     def __len__(self) -> int:
         """How many wait."""
@@ -91,12 +103,15 @@ class Agenda:
         """The use of this collection's indexes can be asked for."""
         self._counted.append((state, collection))
 
-    def choose_counted(self) -> None:
+    def choose_counted(self, local: DatabaseState | None) -> None:
         """All statistics are in: which collections are asked for the use of their indexes.
 
-        That comes before the newest ids, which are a use of an index themselves.
+        That comes before the newest ids, which are a use of an index themselves. `local`: the database of
+        that name, if its names are known.
         """
         chosen = _gravest_first(TaskKind.INDEXES, self._counted, self._limits.indexes_asked)
+        if chosen and local is not None and START_OF_PROCESS in local.collections:
+            self._tasks.append(Task(TaskKind.INDEXES, local.sent, START_OF_PROCESS))
         self._tasks.extend(chosen)
         self.leave_out(TaskKind.INDEXES, len(self._counted) - len(chosen))
         self._counted.clear()
@@ -109,10 +124,11 @@ class Agenda:
         self.leave_out(TaskKind.NEWEST, len(self._dated) - len(chosen))
         self._dated.clear()
 
-    def leave_out(self, kind: TaskKind, number: int) -> None:
-        """So many questions of this kind are not asked."""
+    def leave_out(self, kind: TaskKind, number: int, why: str = "") -> None:
+        """So many questions of this kind are not asked, or got no answer: `why`, in the server's words."""
         if number:
             self._unasked[kind] = self._unasked.get(kind, 0) + number
+            self._why.setdefault(kind, why[:NOTE_LENGTH])
 
     def in_time(self, kind: TaskKind) -> None:
         """A question of this kind was answered."""
@@ -136,7 +152,8 @@ class Agenda:
             if kind is TaskKind.INDEXES:
                 unasked += len(self._counted)
             if unasked:
-                gaps.append(f"{kind.value}: {unasked} not asked or not told")
+                why = self._why.get(kind)
+                gaps.append(f"{kind.value}: {unasked} not asked or not told{f' ({why})' if why else ''}")
             if kind in self._stopped:
                 gaps.append(
                     f"{kind.value}: stopped, the server ran out of time {SLOW_IN_A_ROW} times in a row"

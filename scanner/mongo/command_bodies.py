@@ -139,9 +139,9 @@ def coll_stats_stage(request: Request) -> Document:
 
 
 def index_stats(request: Request) -> Document:
-    """How its indexes served, one row each, and one for each shard."""
+    """How its indexes served, one row each, and one for each shard: a collection has at most 64."""
     pipeline: list[Document] = [{"$indexStats": {}}]
-    return {"aggregate": collection_of(request), "pipeline": pipeline, "cursor": {"batchSize": 1000}}
+    return {"aggregate": collection_of(request), "pipeline": pipeline, "cursor": {"batchSize": 200}}
 
 
 def server_status(_: Request) -> Document:

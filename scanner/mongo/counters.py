@@ -93,14 +93,17 @@ def lacks_operations(states: Iterable[DatabaseState]) -> bool:
     )
 
 
-def read_of_server(facts: Facts, states: Iterable[DatabaseState] | None, reply: Reply) -> bool:
-    """An answer to `top`, with the `states` that it tells of, or to serverStatus. False: it tells nothing."""
+def read_of_server(
+    facts: Facts, states: Iterable[DatabaseState] | None, reply: Reply, *, ours: int = 0
+) -> bool:
+    """An answer to `top`, with the `states` that it tells of, or to serverStatus, which counts `ours` queries
+    of this look. False: it tells nothing."""
     document = reply.document
     if reply.error or document is None or not succeeded(reply):
         return False
     if states is not None:
         return read_top(states, document)
-    told = read_server_status(document)
+    told = read_server_status(document, ours)
     if told is None:
         return False
     facts.counters, facts.process_started = told
@@ -130,8 +133,12 @@ def _sum(counted: object, kinds: Iterable[str]) -> int | None:
     return count(sum(known)) if len(known) == len(numbers) else None
 
 
-def read_server_status(document: Document) -> tuple[Counters, datetime | None] | None:
-    """The counters, and when the process started by the server's clock (ms). None where neither is told."""
+def read_server_status(document: Document, ours: int) -> tuple[Counters, datetime | None] | None:
+    """The counters, and when the process started by the server's clock (ms). None where neither is told.
+
+    `ours`: how many of the queries were of this look. Commands are not kept: most of them are somebody's
+    looking, and ours among them.
+    """
     now = moment(document.get("localTime"))
     uptime = count(document.get("uptimeMillis"))
     if uptime is None and (seconds := count(document.get("uptime"))) is not None:
@@ -141,6 +148,7 @@ def read_server_status(document: Document) -> tuple[Counters, datetime | None] |
         with suppress(OverflowError):
             started = now - timedelta(milliseconds=uptime)
     connections = count(sub(document, "connections", "current"))
+    queries = count(sub(document, "opcounters", "query"))
     counters = Counters(
         read_at=now,
         documents_inserted=count(sub(document, "metrics", "document", "inserted")),
@@ -149,9 +157,7 @@ def read_server_status(document: Document) -> tuple[Counters, datetime | None] |
         insert_operations=count(sub(document, "opcounters", "insert")),
         update_operations=count(sub(document, "opcounters", "update")),
         delete_operations=count(sub(document, "opcounters", "delete")),
-        query_operations=count(sub(document, "opcounters", "query")),
-        get_more_operations=count(sub(document, "opcounters", "getmore")),
-        command_operations=count(sub(document, "opcounters", "command")),
+        query_operations=None if queries is None else max(0, queries - ours),
         other_connections=None if connections is None else max(0, connections - 1),
     )
     return None if started is None and counters == Counters(read_at=now) else (counters, started)

@@ -13,7 +13,8 @@ from scanner.mongo.command_forms import WIRE_3_0, wire_of
 from scanner.mongo.inventory import NOT_TOLD
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from results.record import Database, LastWrite
     from scanner.mongo.activity import ServerClock
@@ -54,7 +55,7 @@ def assemble(
     `listed` is how many databases the server named, `total_size` its own sum of all their sizes; `gaps` is
     what the plan knows it did not ask.
     """
-    there = activity.with_start(activity.clock(facts), facts)
+    there = activity.with_start(activity.clock(facts), facts, _opened(states))
     return _put_together(
         facts,
         there,
@@ -64,6 +65,12 @@ def assemble(
         storage_engine=storage_engine,
         gaps=gaps,
     )
+
+
+def _opened(states: Iterable[DatabaseState]) -> datetime | None:
+    """Since when the server counts for what it had when it started."""
+    own = [state.collections.get(inventory.START_OF_PROCESS) for state in states if state.sent == "local"]
+    return own[0].since if own and own[0] is not None else None
 
 
 def _put_together(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 RANKED_BY_MEANING = 5_000  # beyond this many names, order is by name alone
 NOTES_KEPT, NOTE_LENGTH = 4, 200  # of each its detail's characters
 NOT_TOLD, UNSENDABLE = "not-told", "unsendable-name"
+START_OF_PROCESS = "startup_log"  # of `local`: each start of a mongod writes to it, and none makes it anew
 SHARDS_KEPT = BUCKETS_KEPT = SHARD_NAME_LENGTH = 64
 COLLECTION_BYTES = 300  # of memory that a collection takes besides its name
 _OLD_OPLOG = "oplog.$main"

@@ -15,7 +15,7 @@ from scanner.mongo.access import note_answer
 from scanner.mongo.agenda import Agenda
 from scanner.mongo.answers import databases, describe, error_code, first_batch, succeeded, total_size
 from scanner.mongo.command_forms import NOT_KNOWN, WIRE_3_0, CommandForms, Task, TaskKind, kind_of, wire_of
-from scanner.mongo.commands import Command, Request
+from scanner.mongo.commands import Command, Request, is_legacy
 from scanner.mongo.counters import INDEX_BYTES, keep_indexes, lacks_operations, read_of_server, rows_of
 from scanner.mongo.exposure import assemble
 from scanner.mongo.facts import Depth, Document, Facts, Limits, Reply
@@ -86,6 +86,7 @@ class MetadataPlan:
         self._held = sum(map(getsizeof, self._databases)) + DATABASE_BYTES * len(self._databases)
         self._chosen = False
         self._topped = False
+        self._queries = 0  # of ours that a server counts among its queries
         self._collections = 0
         self._rounds = 0
         self._noted: set[Command] = set()  # whose answers of a known shape were noted
@@ -105,6 +106,7 @@ class MetadataPlan:
     def answered(self, request: Request, reply: Reply) -> None:
         """One answer, or the reason why there is none. Never raises, whatever the server sent."""
         self._in_flight = max(0, self._in_flight - 1)
+        self._queries += is_legacy(request.command)
         kind = kind_of(request)
         if kind in _OF_SERVER:
             self._read_of_server(kind, reply)
@@ -202,7 +204,7 @@ class MetadataPlan:
         else:
             if self._may_ask_top():
                 self._agenda.add(Task(TaskKind.TOP))
-            self._agenda.choose_counted()
+            self._agenda.choose_counted(self._databases.get("local"))
             self._agenda.choose_newest()
         return len(self._agenda) > 0
 
@@ -224,14 +226,14 @@ class MetadataPlan:
             self._read_sizes(reply)
             return
         states = self._databases.values() if kind is TaskKind.TOP else None
-        told = read_of_server(self._facts, states, reply)
+        told = read_of_server(self._facts, states, reply, ours=self._queries)
         if not told and kind is not None:
-            self._agenda.leave_out(kind, 1)
+            self._agenda.leave_out(kind, 1, describe(reply))
 
     def _read_sizes(self, reply: Reply) -> None:
         entries = databases(reply)
         if entries is None:
-            self._agenda.leave_out(TaskKind.SIZES, 1)
+            self._agenda.leave_out(TaskKind.SIZES, 1, describe(reply))
         else:
             self._total_size = total_size(reply)
         for entry in entries or []:
@@ -288,6 +290,8 @@ class MetadataPlan:
         if collection is None:
             return False
         if kind is TaskKind.INDEXES:
+            if sub(document, "cursor", "id"):
+                self._agenda.leave_out(kind, 1, "more rows than one batch has")
             return self._keep_indexes(collection, rows_of(first_batch(document)))
         if kind is not TaskKind.STATISTICS:
             return read_ids(self._agenda, kind, state, collection, document)
@@ -341,11 +345,13 @@ class MetadataPlan:
         if collection is None:
             whole = request.command is Command.LIST_COLLECTIONS and not request.arguments["name_only"]
             if whole and not reply.error:
-                self._ask_for_names_alone(request)
-                return
-            state.add_note(NOT_TOLD, f"{kind.value}: {describe(reply)}")
+                # UUIDs need the whole privilege, and locks that names do not. They never cost the names.
+                self._forms.give_up_uuids()
+                self._agenda.again(Task(TaskKind.NAMES, request.database))
+            else:
+                state.add_note(NOT_TOLD, f"{kind.value}: {describe(reply)}")
         elif kind is TaskKind.INDEXES and code not in _GONE:
-            self._agenda.leave_out(kind, 1)
+            self._agenda.leave_out(kind, int(not state.system), describe(reply))
         elif code == _ON_A_VIEW:
             collection.type = "view"
         elif code in _GONE:
@@ -358,11 +364,6 @@ class MetadataPlan:
             pass
         else:
             collection.add_note(NOT_TOLD, f"{kind.value}: {describe(reply)}")
-
-    def _ask_for_names_alone(self, request: Request) -> None:
-        """UUIDs need the whole privilege, and locks that names do not. They never cost the names."""
-        self._forms.give_up_uuids()
-        self._agenda.again(Task(TaskKind.NAMES, request.database))
 
     def _ask_otherwise(
         self, kind: TaskKind, request: Request, collection: CollectionState, code: int

@@ -47,12 +47,10 @@ class Looked:
         if older:
             hello.pop("topologyVersion")
             self._said["serverStatus_counters"]["uptimeMillis"] += older // timedelta(milliseconds=1)
-        build = {"version": "8.0.4", "gitVersion": "abc", "ok": 1.0}
+        build = {"version": "8.0.0-alpha", "gitVersion": "abc", "ok": 1.0}
         self.facts = Facts(
             hello=Reply(command="hello", document=hello, by="OP_MSG"),
-            build_info=Reply(
-                command="buildInfo", document={"version": "8.0.4", "gitVersion": "abc", "ok": 1.0}
-            ),
+            build_info=Reply(command="buildInfo", document=build, by="OP_MSG"),
             list_databases=Reply(command="listDatabases", document=self._said["listDatabases"], by="OP_MSG"),
             max_wire_version=hello["maxWireVersion"],
             observed_at=hello["localTime"],

@@ -275,7 +275,8 @@ def test_dbstats_gives_the_size_where_the_list_does_not() -> None:
     model.instead[Command.DB_STATS] = lambda request: answers[request.database]
     exposure = model.run()
     assert {d.name: d.size_bytes for d in exposure.databases} == {"wt": 15, "mmap": 83886080}
-    assert "sizes of databases: 1 not asked or not told" in exposure.truncated
+    why = "listDatabases by OP_MSG: 13: refused"
+    assert f"sizes of databases: 1 not asked or not told ({why})" in exposure.truncated
 
 
 def test_an_empty_database_is_not_asked_at_all() -> None:
