@@ -23,7 +23,7 @@ _NULLABLE_COUNTS = frozenset(
         *("documents", "size_bytes", "storage_bytes", "index_bytes", "total_size_bytes"),
         *("collection_count", "hint_count", "bits", "max_bson_object_size"),
         *("operations", "write_operations", "read_operations", "insert_operations", "update_operations"),
-        *("delete_operations", "query_operations"),
+        *("delete_operations", "query_operations", "copied_operations"),
         *("documents_inserted", "documents_updated", "documents_deleted", "other_connections"),
         *("collections", "after_start_seconds"),
     }

@@ -38,9 +38,9 @@ def sentence(event: Past) -> str:
             every = f"all {human_count(event.collections)} collections of {where}"
             return f"{every} were made on {moment}{within}, as by a restore"
         case "made-after-start":
-            one = event.collections == 1
-            made = "1 collection" if one else f"{human_count(event.collections)} collections"
-            return f"{made} of {where} {'was' if one else 'were'} made on {moment}{within}"
+            if event.collections == 1:
+                return f"{where} was made on {moment}"
+            return f"{human_count(event.collections)} collections of {where} were made on {moment}{within}"
     return f"{event.code}: {where} on {moment}"
 
 
@@ -59,6 +59,8 @@ def of_collection(collection: Collection, server: Server | None) -> str:
         text += "then" if parts else f"{_when(since)}"
         if not collection.write_operations and read is not None and read - since < YOUNG:
             text += f", which proves nothing: it began {_span(read - since)} before the look"
+        elif not collection.write_operations and server is not None and server.set_name:
+            text += ", what it copied from another member of its set left out"
         parts.append(text if parts else f"{name}: {text}")
     used = [index for index in collection.indexes if index.operations]
     for index in sorted(used, key=lambda index: -(index.operations or 0))[:3]:
@@ -66,10 +68,6 @@ def of_collection(collection: Collection, server: Server | None) -> str:
         text += f" {_operations(index.operations)}"
         parts.append(text if parts else f"{name}: {text}")
     return "; ".join(parts)
-
-
-def _made(write: LastWrite) -> str:
-    return f"{_where(write)} was made on {_when(write.at)}, the last of all"
 
 
 def _written(write: LastWrite) -> str:
@@ -85,7 +83,6 @@ def _used(write: LastWrite) -> str:
 
 
 _COUNTED: Final[dict[str, Callable[[LastWrite], str]]] = {
-    "collection_made": _made,
     "write_operations": _written,
     "index_use": _used,
 }

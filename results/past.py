@@ -19,7 +19,9 @@ class Counters(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     (ms). Questions of this look are taken off; those of earlier looks are not, and none of them writes.
 
     `documents_*` are documents. `insert_operations` counts documents too, as the server does; the other
-    operations are operations, of many documents each. `other_connections`: open ones besides ours.
+    operations are operations, of many documents each. `copied_operations`: inserts, updates and deletes that
+    a member of a replica set took over from another one; they are in none of the others. The server's own
+    bookkeeping in its own databases is counted with the rest. `other_connections`: open ones besides ours.
     """
 
     read_at: Instant | None = None
@@ -30,6 +32,7 @@ class Counters(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     update_operations: Count | None = None
     delete_operations: Count | None = None
     query_operations: Count | None = None
+    copied_operations: Count | None = None
     other_connections: Count | None = None
 
 

@@ -76,6 +76,12 @@ def with_start(there: ServerClock, facts: Facts, opened: datetime | None = None)
     )
 
 
+def copies(facts: Facts) -> bool:
+    """Whether this is a member of a replica set that takes its data from another one."""
+    hello = hello_of(facts)
+    return bool(hello.get("setName")) and not (hello.get("ismaster") or hello.get("isWritablePrimary"))
+
+
 def clock(facts: Facts) -> ServerClock:
     """The server's clock where it is within a day of ours, else ours: it must not excuse forged ids."""
     local = moment(hello_of(facts).get("localTime"))

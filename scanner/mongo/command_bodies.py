@@ -25,7 +25,7 @@ _SECTIONS: Final = (
     *("featureCompatibilityVersion", "flowControl", "freeMonitoring", "globalLock", "health"),
     *("hedgingMetrics", "indexBuilds", "indexBulkBuilder", "indexCounters", "indexStats"),
     *("internalTransactions", "locks", "logicalSessionRecordCache", "mem", "mirroredReads", "network"),
-    *("opLatencies", "opcountersRepl", "oplogTruncation", "planCache", "queryAnalyzers"),
+    *("opLatencies", "oplogTruncation", "planCache", "queryAnalyzers"),
     *("querySettings", "queryStats", "readConcernCounters", "readPreferenceCounters", "recordStats"),
     *("repl", "scramCache", "security", "service", "shardSplits", "sharding", "shardingStatistics"),
     *("spillWiredTiger", "storageEngine", "tcmalloc", "tenantMigrations", "trafficRecording"),

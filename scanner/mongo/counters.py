@@ -119,16 +119,23 @@ def read_top(states: Iterable[DatabaseState], document: Document) -> bool:
     if not isinstance(totals, dict) or not totals:
         return False
     for state in states:
-        for name, collection in state.collections.items():
+        for name, collection in state.collections.items() if not state.system else ():
             if collection.type != "collection" or collection.writes is not None:
                 continue
             counted = totals.get(f"{state.sent}.{name}", _UNUSED)
-            collection.writes, collection.reads = _sum(counted, _WRITES), _sum(counted, _READS)
+            collection.writes, collection.reads = _uses(counted, _WRITES), _uses(counted, _READS)
     return True
 
 
-def _sum(counted: object, kinds: Iterable[str]) -> int | None:
-    numbers = [count(sub(counted, kind, "count")) for kind in kinds]
+def _uses(counted: object, kinds: Iterable[str]) -> int | None:
+    return _sum([count(sub(counted, kind, "count")) for kind in kinds])
+
+
+def _counts(counted: object, kinds: Iterable[str]) -> int | None:
+    return _sum([count(sub(counted, kind)) for kind in kinds])
+
+
+def _sum(numbers: Sequence[int | None]) -> int | None:
     known = [number for number in numbers if number is not None]
     return count(sum(known)) if len(known) == len(numbers) else None
 
@@ -157,6 +164,7 @@ def read_server_status(document: Document, ours: int) -> tuple[Counters, datetim
         insert_operations=count(sub(document, "opcounters", "insert")),
         update_operations=count(sub(document, "opcounters", "update")),
         delete_operations=count(sub(document, "opcounters", "delete")),
+        copied_operations=_counts(document.get("opcountersRepl"), ("insert", "update", "delete")),
         query_operations=None if queries is None else max(0, queries - ours),
         other_connections=None if connections is None else max(0, connections - 1),
     )

@@ -56,6 +56,8 @@ def assemble(
     what the plan knows it did not ask.
     """
     there = activity.with_start(activity.clock(facts), facts, _opened(states))
+    if activity.copies(facts):
+        _forget_silence(states)
     return _put_together(
         facts,
         there,
@@ -71,6 +73,13 @@ def _opened(states: Iterable[DatabaseState]) -> datetime | None:
     """Since when the server counts for what it had when it started."""
     own = [state.collections.get(inventory.START_OF_PROCESS) for state in states if state.sent == "local"]
     return own[0].since if own and own[0] is not None else None
+
+
+def _forget_silence(states: Iterable[DatabaseState]) -> None:
+    """What a member of a set copies from another one, it does not count for the collection."""
+    for state in states:
+        for collection in state.collections.values():
+            collection.writes = collection.writes or None
 
 
 def _put_together(

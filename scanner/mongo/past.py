@@ -55,7 +55,8 @@ def events(databases: Sequence[Database], notes: Iterable[str], there: ServerClo
         if whole and max(times) - min(times) <= TOGETHER:
             restored.append(_event(RESTORED, database.name, times, there.started))
         else:
-            made.append(_event(MADE, database.name, times, there.started))
+            names = [f"{database.name}.{found.name}" for found in rest if found.made_at is not None]
+            made.append(_event(MADE, names[0] if len(names) == 1 else database.name, times, there.started))
     found = [event for kind in (left, restored, made) for event in sorted(kind, key=_newest, reverse=True)]
     return found[:KEPT], max(0, len(found) - KEPT)
 
