@@ -172,6 +172,15 @@ class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             examples=[100],
         ),
     ] = 100
+    indexes_asked: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="of these, collections asked when they were made and how their indexes served",
+            examples=[100],
+        ),
+    ] = 100
 
 
 class CanarySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -73,6 +73,7 @@ databases_asked = 1000
 collections_kept = 50000
 collections_asked = 500
 newest_asked = 100
+indexes_asked = 100
 
 # --- servers known to answer: when one is silent, the run is degraded ----------------------------
 # [[canary]]

@@ -35,14 +35,15 @@ COST = "docs/cost.md"
 MEASURED = "<!-- What follows was measured on one machine. -->"
 VERSIONS = ("2.6.0-rc1", "4.0.3", "7.1.0")
 
-_HEAD = """\
+_HEAD = f"""\
 # What a sweep costs the servers that it asks
 
 <!-- Made by `make accuracy`. All above the line "measured on one machine" is held to the code by a test. -->
 
-A locked server answers three questions and is left alone. An open one is asked for names, counts, sizes and
-the newest id of each collection, within the bounds below; no question reads a document. What is left out is
-named in the record under `truncated`.
+A locked server answers three questions and is left alone. An open one is asked for names, counts, sizes, the
+use of the indexes and the newest id of each collection, and once for its own counters, within the bounds
+below; no question reads a document, and none writes. What is left out is named in the record under
+`truncated`.
 
 More is asked only where something was not told. A listDatabases that failed for another reason than access
 costs three questions: the same without arguments, and listCollections and dbStats of `admin`. A handshake
@@ -51,9 +52,14 @@ Statistics that came without a count are asked for in the older forms: two more 
 newest id of a collection stands its oldest, one key at the other end of the index, because random ids begin
 before MongoDB did; a collection of at most 20 documents is asked for an id after now as well.
 
-Where there are more collections than are asked for their newest ids, those with the most documents and those
-with telling names take turns: names in the lists of hints and of ransom notes, or in a database with such a
-name. The record says how many were not asked. Names are compared as they are sent: two that differ only in
+Operations on a collection come with its statistics; where they do not, as before 3.4, `top` tells them of all
+collections at once, unless there are more than {Limits().namespaces_counted:,} of them. The use of indexes is asked before the
+newest ids, whose questions use an index. `local.startup_log`, to which each start of a server writes, is
+asked for it as well: it tells when the server began to count for what it had.
+
+Where there are more collections than are asked for their newest ids or their indexes, those with the most
+documents and those with telling names take turns: names in the lists of hints and of ransom notes, or in a
+database with such a name. The record says how many were not asked. Names are compared as they are sent: two that differ only in
 case or by a combining mark are two.
 """
 _EXAMINED = """\
@@ -61,8 +67,9 @@ _EXAMINED = """\
 
 By the servers' own profilers, for one collection of 2,000 documents (recordings `open_profile`). `-`: not
 asked of this version, or not counted by its profiler, which counts only what can examine keys or documents.
-listDatabases and listCollections are in no profile: they read the catalogue. The same newest-`_id` question
-put to a view examines all 2,000 documents, so views are never asked.
+listDatabases and listCollections are in no profile: they read the catalogue; nor are serverStatus and `top`,
+which read counters in memory. The same newest-`_id` question put to a view examines all 2,000 documents, so
+views are never asked.
 """
 _WIRE = """\
 ## Messages and bytes
@@ -88,7 +95,8 @@ decimals, regexes and code as {COSTLY_COUNTS_AS} elements each, binaries with a 
 {BINARY_COUNTS_AS}. With the bytes that one server may send in all, a hostile one can take some ten seconds
 of the thread, a reply at a time.
 
-The answers to dbStats, `$collStats` and the questions for newest ids are alike but for numbers and names.
+The answers to dbStats, `$collStats`, `$indexStats` and the questions for newest ids are alike but for numbers
+and names.
 Of one that was checked and decoded it is kept which bytes are the same in all that are as long, and later
 ones with these bytes are read for a seventh of the time: at most {ALIKE} such shapes for each of {KEPT}
 lengths of a question and its answer, at most {LESSONS} taught by one connection, none of more than
@@ -134,6 +142,8 @@ QUESTIONS: tuple[tuple[str, Callable[[Doc], bool]], ...] = (
     ("collStats", _is("collStats")),
     ("count without a query", _is("count")),
     ("`$collStats`, projected", _stage("storageStats")),
+    ("`$collStats` with operations", _stage("latencyStats")),
+    ("`$indexStats`", _stage("$indexStats")),
     ("newest `_id`, find", _newest),
     ("newest `_id` as a date, aggregate", _stage("$toDate")),
     ("newest `_id`, legacy find", _newest_legacy),
@@ -235,6 +245,7 @@ def _bounds() -> str:
         ("collections kept", f"{limits.collections_kept:,}"),
         ("collections asked for statistics", f"{limits.collections_asked:,}"),
         ("of these, collections asked for the ends of their ids", f"{limits.newest_asked:,}"),
+        ("of these, collections asked for the use of their indexes", f"{limits.indexes_asked:,}"),
         ("further batches of names", f"{limits.cursor_rounds:,}"),
         ("questions in flight", f"{limits.window:,}"),
         ("questions in flight before one is answered", f"{FIRST_WINDOW:,}"),
@@ -252,6 +263,9 @@ def _time_limits() -> str:
         ("dbStats", commands.db_stats("db")),
         ("`$collStats`", commands.coll_stats_stage("db", "c")),
         ("collStats", commands.coll_stats("db", "c")),
+        ("`$indexStats`", commands.index_stats("db", "c")),
+        ("serverStatus", commands.server_status()),
+        ("`top`", commands.top()),
         ("count", commands.count("db", "c")),
         ("newest `_id`", commands.newest_id("db", "c", before)),
         ("newest `_id` as a date", commands.newest_date("db", "c", before)),
