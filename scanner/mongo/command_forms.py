@@ -40,6 +40,7 @@ class TaskKind(StrEnum):
     SIZES = "sizes of databases"
     COUNTS = "counts of databases"
     NAMES = "names of collections"
+    UUIDS = "UUIDs of collections"  # asked with the names
     STATISTICS = "statistics of collections"
     SERVER = "counters of the server"
     TOP = "operations on all collections"
@@ -166,9 +167,15 @@ class CommandForms:
             return "a batch without a new name"
         return "" if -(2**63) <= cursor < 2**63 else "the cursor's number is none"
 
-    def give_up_uuids(self) -> None:
-        """From now on, ask for names alone."""
+    def give_up_uuids(self, request: Request) -> bool:
+        """From now on, ask for names alone: UUIDs need the whole privilege, and locks that names do not.
+
+        False where these were asked for alone.
+        """
+        if request.command is not Command.LIST_COLLECTIONS or request.arguments["name_only"]:
+            return False
         self._name_only = True
+        return True
 
     def _now(self) -> dict[TaskKind, Request]:
         """Requests of no name: those for all names are the same otherwise."""

@@ -115,8 +115,12 @@ class MetadataPlan:
         if kind is None or state is None:
             return
         if reply.error or reply.document is None or not succeeded(reply):
-            note_answer(self._facts, request, reply, told=False)
-            self._failed(kind, request, state, reply)
+            if not reply.error and self._forms.give_up_uuids(request):
+                self._agenda.leave_out(TaskKind.UUIDS, 1, describe(reply))
+                self._agenda.again(Task(kind, request.database))
+            else:
+                note_answer(self._facts, request, reply, told=False)
+                self._failed(kind, request, state, reply)
             return
         self._agenda.in_time(kind)
         if kind is TaskKind.COUNTS:
@@ -343,13 +347,7 @@ class MetadataPlan:
             self._agenda.ran_out_of_time(kind)
         collection = _collection(request, state)
         if collection is None:
-            whole = request.command is Command.LIST_COLLECTIONS and not request.arguments["name_only"]
-            if whole and not reply.error:
-                # UUIDs need the whole privilege, and locks that names do not. They never cost the names.
-                self._forms.give_up_uuids()
-                self._agenda.again(Task(TaskKind.NAMES, request.database))
-            else:
-                state.add_note(NOT_TOLD, f"{kind.value}: {describe(reply)}")
+            state.add_note(NOT_TOLD, f"{kind.value}: {describe(reply)}")
         elif kind is TaskKind.INDEXES and code not in _GONE:
             self._agenda.leave_out(kind, int(not state.system), describe(reply))
         elif code == _ON_A_VIEW:

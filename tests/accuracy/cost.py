@@ -53,14 +53,14 @@ newest id of a collection stands its oldest, one key at the other end of the ind
 before MongoDB did; a collection of at most 20 documents is asked for an id after now as well.
 
 Operations on a collection come with its statistics; where they do not, as before 3.4, `top` tells them of all
-collections at once, unless there are more than {Limits().namespaces_counted:,} of them. The use of indexes is asked before the
-newest ids, whose questions use an index. `local.startup_log`, to which each start of a server writes, is
-asked for it as well: it tells when the server began to count for what it had.
+collections at once, unless there are more than {Limits().namespaces_counted:,} of them. The use of indexes is
+asked before the newest ids, whose questions use an index. `local.startup_log`, to which each start of a
+server writes, is asked for it as well: it tells when the server began to count for what it had.
 
 Where there are more collections than are asked for their newest ids or their indexes, those with the most
 documents and those with telling names take turns: names in the lists of hints and of ransom notes, or in a
-database with such a name. The record says how many were not asked. Names are compared as they are sent: two that differ only in
-case or by a combining mark are two.
+database with such a name. The record says how many were not asked. Names are compared as they are sent: two
+that differ only in case or by a combining mark are two.
 """
 _EXAMINED = """\
 ## Keys and documents examined

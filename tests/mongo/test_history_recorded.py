@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import bson
 import pytest
 
+from results.history import of_collection, of_exposure
 from scanner.mongo.commands import Command, Request
 from scanner.mongo.facts import Depth, Document, Facts, Limits, Reply
 from scanner.mongo.identity import identify
@@ -177,7 +178,7 @@ def test_on_a_process_that_is_six_days_old_the_same_bytes_date_the_collection(
     (event,) = seen.exposure.past
     assert (event.code, event.where, event.at, event.collections) == (
         "made-after-start",
-        "lecteurs",
+        "lecteurs.readers",
         at(made),
         1,
     )
@@ -188,6 +189,93 @@ def test_on_a_process_that_is_six_days_old_the_same_bytes_date_the_collection(
     assert (methods["write_operations"].where, methods["write_operations"].at) == (
         "lecteurs.readers",
         at(made),
+    )
+
+
+TOLD = ("lecteurs.readers", "lecteurs.members", "lecteurs.comments", f"{NOTE}.README")
+STORY = {
+    "1_loaded": """
+        lecteurs.readers: 4 write operations since 2026-11-28 17:00:38 UTC
+        index _id_ of lecteurs.readers served 1 operation since 2026-11-28 17:00:38 UTC
+        - readers: 4 write operations counted since 2026-11-28 17:00:38 UTC; index _id_ served 1 operation
+        - comments: 1 write operation counted since 2026-11-28 17:00:38 UTC
+        - README: 1 write operation counted since 2026-11-28 17:00:38 UTC
+        """,
+    "2_nothing_done": """
+        lecteurs.readers: 4 write operations since 2026-11-28 17:00:38 UTC
+        index _id_ of lecteurs.readers served 2 operations since 2026-11-28 17:00:38 UTC
+        - readers: 4 write operations counted since 2026-11-28 17:00:38 UTC; index _id_ served 2 operations
+        - comments: 1 write operation counted since 2026-11-28 17:00:38 UTC
+        - README: 1 write operation counted since 2026-11-28 17:00:38 UTC
+        """,
+    "3_written": """
+        lecteurs.readers: 7 write operations since 2026-11-28 17:00:38 UTC
+        index _id_ of lecteurs.readers served 3 operations since 2026-11-28 17:00:38 UTC
+        - readers: 7 write operations counted since 2026-11-28 17:00:38 UTC; index _id_ served 3 operations
+        - comments: 1 write operation counted since 2026-11-28 17:00:38 UTC
+        - README: 1 write operation counted since 2026-11-28 17:00:38 UTC
+        """,
+    "4_restarted": """
+        index _id_ of lecteurs.readers served 1 operation since 2026-11-28 17:00:42 UTC
+        - readers: no write operations counted since 2026-11-28 17:00:42 UTC, \
+which proves nothing: it began 1 second before the look; index _id_ served 1 operation
+        - comments: no write operations counted since 2026-11-28 17:00:42 UTC, \
+which proves nothing: it began 1 second before the look
+        - README: no write operations counted since 2026-11-28 17:00:42 UTC, \
+which proves nothing: it began 1 second before the look
+        """,
+    "5_wiped": f"""
+        {NOTE}.README: 1 write operation since 2026-11-28 17:00:42 UTC
+        - README: 1 write operation counted since 2026-11-28 17:00:42 UTC
+        """,
+    "6_restored": """
+        lecteurs.readers: 4 write operations since 2026-11-28 17:00:44 UTC
+        index _id_ of lecteurs.readers served 1 operation since 2026-11-28 17:00:44 UTC
+        - readers: 4 write operations counted since 2026-11-28 17:00:44 UTC; index _id_ served 1 operation
+        - comments: 1 write operation counted since 2026-11-28 17:00:42 UTC
+        - README: 1 write operation counted since 2026-11-28 17:00:42 UTC
+        """,
+    "7_one_recreated": """
+        lecteurs.readers: 4 write operations since 2026-11-28 17:00:44 UTC
+        index _id_ of lecteurs.readers served 2 operations since 2026-11-28 17:00:44 UTC
+        - readers: 4 write operations counted since 2026-11-28 17:00:44 UTC; index _id_ served 2 operations
+        - comments: 1 write operation counted since 2026-11-28 17:00:42 UTC
+        - README: 1 write operation counted since 2026-11-28 17:00:42 UTC
+        """,
+    "8_renamed": f"""
+        {NOTE}.README: 1 write operation since 2026-11-28 17:00:42 UTC
+        - members: no write operations counted since 2026-11-28 17:00:42 UTC, \
+which proves nothing: it began 2 seconds before the look
+        - comments: 1 write operation counted since 2026-11-28 17:00:42 UTC
+        - README: 1 write operation counted since 2026-11-28 17:00:42 UTC
+        """,
+    "9_compacted": f"""
+        {NOTE}.README: 1 write operation since 2026-11-28 17:00:42 UTC
+        - members: no write operations counted since 2026-11-28 17:00:42 UTC, \
+which proves nothing: it began 3 seconds before the look
+        - comments: 1 write operation counted since 2026-11-28 17:00:42 UTC
+        - README: 1 write operation counted since 2026-11-28 17:00:42 UTC
+        """,
+}
+"""Where the collection's indexes were not asked in the recording, it is counted since the process started."""
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_story_in_sentences(look: str) -> None:
+    seen = looked(look)
+    told = [seen.collections[name] for name in TOLD if name in seen.collections]
+    sentences = [*of_exposure(seen.exposure), *(f"- {of_collection(each, seen.server)}" for each in told)]
+    assert sentences == [line.strip() for line in STORY[look].strip().splitlines()]
+
+
+def test_the_story_of_a_restore_on_a_process_that_is_six_days_old() -> None:
+    seen = looked("6_restored", days=6)
+    assert of_exposure(seen.exposure)[0] == (
+        "lecteurs.readers was made on 2026-11-28 17:00:44 UTC, 6 days after the server started"
+    )
+    assert of_collection(seen.collections["lecteurs.readers"], seen.server) == (
+        "readers was made on 2026-11-28 17:00:44 UTC, 6 days after the server started; "
+        "4 write operations counted since then; index _id_ served 1 operation"
     )
 
 
