@@ -33,12 +33,12 @@ VERDICTS: Final = frozenset(
 COMMANDS: Final = frozenset(
     {
         *("isMaster", "hello", "buildInfo", "listDatabases", "listCollections", "getMore", "dbStats"),
-        *("collStats", "aggregate", "count", "find"),
+        *("collStats", "aggregate", "count", "find", "serverStatus", "top"),
     }
 )
 PRIVILEGED: Final = frozenset({"listDatabases", "listCollections", "find"})
 OF_ADMIN: Final = frozenset({"listCollections", "find", "dbStats"})  # what decides where no list came
-STAGES: Final = frozenset({"$collStats", "$project", "$match", "$sort", "$limit"})
+STAGES: Final = frozenset({"$indexStats", "$collStats", "$project", "$match", "$sort", "$limit"})
 LARGEST_REQUEST: Final = 2048
 # Errors that come only from behind the access check: what else may be called open.
 BEHIND_THE_GATE: Final = frozenset({10107, 13435, 10058, 50})
@@ -111,7 +111,8 @@ def _check_request(message: Message) -> None:
     elif command == "aggregate":
         stages = [next(iter(stage)) for stage in document["pipeline"]]
         must(set(stages) <= STAGES, "stages", stages)
-        must(stages[0] == "$collStats" or stages[-1] == "$project", "documents would come back")
+        of_indexes = stages == ["$indexStats"]
+        must(of_indexes or stages[0] == "$collStats" or stages[-1] == "$project", "documents would come back")
 
 
 def check_open(judgement: Judgement, conversations: list[Conversation]) -> None:
