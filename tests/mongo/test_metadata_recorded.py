@@ -132,6 +132,47 @@ def test_no_database_is_asked_that_was_not_listed(version: str, scenario: str, n
     assert dialogue.messages_sent < 60
 
 
+@pytest.mark.parametrize(
+    ("version", "scenario", "node", "started", "since", "writes"),
+    [
+        ("2.6.0-rc1", "open_data", "", "10:51:24.085", "", 4),
+        ("4.0.3", "open_data", "", "10:32:28.774", "10:32:31.102", 4),
+        ("7.1.0", "open_data", "", "10:43:44.268", "10:43:44.989", 4),
+        ("7.1.0", "rs_members", "primary", "10:44:17.350", "10:44:33.403", 4),
+        ("4.0.3", "mongos_open", "router", "10:30:14.934", "10:30:18.341", None),
+    ],
+)
+def test_what_its_counters_tell_of_the_readers(
+    version: str, scenario: str, node: str, started: str, since: str, writes: int | None
+) -> None:
+    """Recorded seconds after the start, so nothing is dated by it."""
+    dialogue, peer, exposure = talk(version, scenario, node)
+    readers, server = collections(exposure)["readers"], identify(dialogue.facts, is_open=True)
+    assert server.started_at is not None
+    assert f"{server.started_at:%T.%f}"[:-3] == started
+    told = readers.counted_since
+    assert (f"{told:%T.%f}"[:-3] if told is not None else "") == since
+    assert (readers.made_at, readers.write_operations, exposure.past) == (None, writes, [])
+    assert len(readers.uuid) == (0 if version == "2.6.0-rc1" else 36)
+    fields = [index.fields for index in readers.indexes]
+    assert fields == ([] if version == "2.6.0-rc1" else [["_id"], ["email"]])
+    assert server.counters is not None
+    assert server.counters.insert_operations in (2095, 2096, 2097)
+    asked = [message.command for message in peer.seen]
+    assert asked.count("serverStatus") == 1
+    assert asked.count("top") == (0 if node == "router" else 1)
+
+
+@pytest.mark.parametrize("version", ["4.0.3", "7.1.0"])
+def test_a_secondary_tells_what_it_copied_and_is_not_silent_about_writes(version: str) -> None:
+    dialogue, _, exposure = talk(version, "rs_members", "secondary")
+    counters = identify(dialogue.facts, is_open=True).counters
+    assert counters is not None
+    assert counters.copied_operations is not None
+    assert counters.copied_operations > 2095
+    assert {found.write_operations for found in collections(exposure).values()} == {None}
+
+
 def profiled(version: str) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     for step in load(version, "open_profile"):
