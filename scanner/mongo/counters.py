@@ -26,7 +26,6 @@ INDEX_BYTES: Final = 400  # of memory that an index takes
 OF_ROW: Final = 4  # values of one row of `$indexStats`: name, names of fields, operations, since when
 ID_INDEX: Final = "_id_"
 
-_LONGEST_UPTIME: Final = 100 * 365 * 86_400_000  # ms
 _APART: Final = timedelta(seconds=1)
 _WRITES: Final = ("insert", "update", "remove")
 _READS: Final = ("queries", "getmore")
@@ -151,7 +150,7 @@ def read_server_status(document: Document, ours: int) -> tuple[Counters, datetim
     if uptime is None and (seconds := count(document.get("uptime"))) is not None:
         uptime = 1000 * seconds
     started = None
-    if now is not None and uptime is not None and uptime <= _LONGEST_UPTIME:
+    if now is not None and uptime is not None:
         with suppress(OverflowError):
             started = now - timedelta(milliseconds=uptime)
     connections = count(sub(document, "connections", "current"))

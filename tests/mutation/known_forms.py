@@ -47,8 +47,14 @@ KNOWN_FORMS: Final = (
     Mutant(
         "a list of names need not be as long as it says",
         "name_lists",
-        'if b"".join(pieces) == data[first:last] else None',
-        'if b"".join(pieces) else []',
+        'None, b""))\n    return names if b"".join(pieces) == data[first:last] else None',
+        'None, b""))\n    return names if b"".join(pieces) else []',
+    ),
+    Mutant(
+        "a list of names and UUIDs need not be as long as it says",
+        "name_lists",
+        'False, uuid))\n    return names if b"".join(pieces) == data[first:last] else None',
+        'False, uuid))\n    return names if b"".join(pieces) else []',
     ),
     Mutant(
         "behind a list of names may stand another one",

@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.mutation.known_forms import KNOWN_FORMS
 from tests.mutation.mutant import Mutant as Mutant
+from tests.mutation.of_the_past import OF_THE_PAST
 
 MUTANTS: Final = (
     # Judge and answers.
@@ -166,7 +167,7 @@ MUTANTS: Final = (
     # Commands.
     Mutant(
         "the newest id is asked of system collections",
-        "commands",
+        "command_bodies",
         'if database in _SYSTEM_DATABASES or name.startswith("system."):',
         'if database in ("admin",):',
     ),
@@ -184,7 +185,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "the newest id comes with its document",
-        "commands",
+        "command_bodies",
         '        "projection": {"_id": 1},\n',
         "",
     ),
@@ -204,6 +205,7 @@ MUTANTS: Final = (
         "        database = _LENGTH(len(database)) + database\n",
     ),
     *KNOWN_FORMS,
+    *OF_THE_PAST,
     # Dialogue.
     Mutant(
         "a host may send without end",
@@ -257,8 +259,8 @@ MUTANTS: Final = (
     Mutant(
         "a view is asked for its newest id",
         "metadata",
-        'if collection.type != "collection" or collection.documents == 0',
-        "if collection.documents == 0",
+        'if collection.type != "collection":\n            return\n        if self',
+        "if self",
     ),
     Mutant(
         "a size that is NaN is kept",
@@ -277,14 +279,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a cursor is read for ever",
-        "metadata",
-        "if self._rounds >= self._limits.cursor_rounds:",
-        "if self._rounds < 0:",
+        "command_forms",
+        "if rounds >= self._limits.cursor_rounds:",
+        "if rounds < 0:",
     ),
     Mutant(
         "a cursor of other data is read",
-        "metadata",
-        '!= f"{state.sent}.{CURSOR_COLLECTION}":',
+        "command_forms",
+        '!= f"{database}.{CURSOR_COLLECTION}":',
         "== object():",
     ),
     Mutant("every collection is measured", "agenda", "islice(_in_turn(columns), asked)", "_in_turn(columns)"),
@@ -328,8 +330,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "random ids are a date",
-        "metadata",
-        "kind is TaskKind.BEYOND or at < activity.FIRST_RELEASE",
+        "ids",
+        "kind is TaskKind.BEYOND or at < FIRST_RELEASE",
         "kind is TaskKind.BEYOND",
     ),
     Mutant(
