@@ -118,7 +118,7 @@ def _famous() -> list[Personality]:
             "60 GB and 693,000 readers, written to until yesterday",
             data=data.magazine(now),
             version=V4_0,
-            up=timedelta(days=18),
+            up=timedelta(days=18, hours=3),
         ),
         mongod("empty", "nothing but admin, config and local", version=V7_0),
         mongod("wiped", "nothing left but the note", data=data.wiped(now), version=V3_6),
