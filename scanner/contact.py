@@ -52,6 +52,13 @@ class LocalFault(StrEnum):
     OTHER = "other"
 
 
+class Refusal(StrEnum):
+    """What refused a connection, where that is known; each is a code of the record's evidence."""
+
+    RESET = "reset"
+    ICMP = "icmp-refused"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsSession:
     """What the TLS layer saw, as plain data."""

@@ -8,10 +8,12 @@ from pathlib import Path
 from results.codes import KINDS, codes, methods
 from results.verdict import Verdict
 from scanner.cli.explain_text import explained, known_codes, meanings
+from scanner.contact import Refusal
 from scanner.mongo import activity, past
 from scanner.mongo.judge import RULES
 
 SCANNER = Path(__file__).parents[1] / "scanner"
+PROOF = Path(__file__).parents[1] / "results" / "ledger" / "proof.py"
 BY_TABLE = {rule.name for rule in RULES} | {
     verdict.value for verdict in Verdict if verdict.is_connection_outcome
 }
@@ -20,15 +22,64 @@ CHOSEN = {  # out of several, where `Reason(code=...)` is no literal
     *("ransomed-and-wiped", "ransom-note-beside-data", "ransom-note"),
     *("known-note-name", "frequent-note-name", "seen-note-name", "like-a-note-name"),
     *("tls", "tls-only"),
+    *(refusal.value for refusal in Refusal),
     *("not-told", "unsendable-name", "no-id-index"),
     *(past.NOTE_LEFT, past.RESTORED, past.MADE),
+}
+LEDGER = {  # what the ledger derives
+    "aware-noted",
+    "actions-unproven",
+    "not-covered-before",
+    "not-covered-now",
+    "coverage-not-told",
+    "not-told-before",
+    "another-server",
+    "another-service-twice",
+    "answered-not-open",
+    "asks-for-a-certificate",
+    "asks-for-a-login",
+    "bound-by-silence",
+    "look-in-the-future",
+    "certificate",
+    "collection-made",
+    "collection-sizes",
+    "collection-uuids",
+    "collections-came",
+    "collections-made",
+    "collections-made-anew",
+    "collections-went",
+    "counters-rose",
+    "database-names",
+    "databases-came",
+    "databases-gone",
+    "databases-went",
+    "document-counts",
+    "documents-gone",
+    "first-seen-open",
+    "grew",
+    "made-anew",
+    "names-came-back",
+    "newer-id",
+    "no-line",
+    "not-found",
+    "note-left",
+    "reachable-again",
+    "refused",
+    "refused-twice",
+    "renamed",
+    "runs-overlap",
+    "set-members",
+    "severity",
+    "shrank",
+    "version",
+    "write-operations-rose",
 }
 
 
 def written() -> set[str]:
     """The literals that the source passes as a code, or to `add_note` as its first argument."""
     found: set[str] = set()
-    for path in SCANNER.rglob("*.py"):
+    for path in (*SCANNER.rglob("*.py"), PROOF):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call):
                 continue
@@ -40,7 +91,7 @@ def written() -> set[str]:
 
 
 def test_every_code_is_explained_and_every_explanation_is_of_a_code() -> None:
-    assert written() | BY_TABLE | CAUTIONS | CHOSEN == codes().keys()
+    assert written() | BY_TABLE | CAUTIONS | CHOSEN | LEDGER == codes().keys()
 
 
 def test_every_method_is_explained() -> None:

@@ -70,13 +70,17 @@ class MiddleboxWatch:
 
     def masked(self) -> list[str]:
         """Prefixes in which real servers may be invisible, each with its count."""
-        found = []
+        return sorted(self.masks().values())
+
+    def masks(self) -> dict[PrefixKey, str]:
+        """The same by the keys of the prefixes."""
+        found = {}
         for (key, said), count in self._same.items():
             accepted = self._accepted[key]
             if accepted >= MASK_HOSTS and count >= MASK_SHARE * accepted:
                 prefix = _prefix_text(*prefix_of(key))
-                found.append(f"{prefix}: {count} of {accepted} accepted and {said}")
-        return sorted(found)
+                found[key] = f"{prefix}: {count} of {accepted} accepted and {said}"
+        return found
 
 
 def _prefix_text(version: int, prefix: int) -> str:

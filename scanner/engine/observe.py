@@ -12,7 +12,7 @@ from results.line_template import LineTemplate
 from results.record import Endpoint, Observation, Owner, Reason, Timing, Tls
 from results.verdict import MEANING, Verdict
 from scanner.clock import timestamp
-from scanner.contact import Ending
+from scanner.contact import Ending, Refusal
 from scanner.engine.certificate import read_certificate
 from scanner.engine.response_cache import server_of, start_of
 from scanner.engine.written import Written, said
@@ -213,7 +213,11 @@ def _exposure(dialogue: Dialogue) -> Exposure:
 
 
 def silence(context: RunContext, target: Target, verdict: Verdict, detail: str, wall: float) -> Observation:
-    """The record of a target that accepted no connection; written only when every outcome is wanted."""
+    """The record of a target that accepted no connection; written when every outcome is wanted, or this
+    one's. `detail`: a `Refusal` becomes a code of its own."""
+    evidence = [Reason(code=verdict.value, detail=detail)]
+    if isinstance(detail, Refusal):
+        evidence = [Reason(code=verdict.value), Reason(code=detail.value)]
     severity, owner = MEANING[verdict].severity, owner_of(context.scope, target)
     return Observation(
         event_id=event_id(context.run_id, target.packed, target.port),
@@ -225,7 +229,7 @@ def silence(context: RunContext, target: Target, verdict: Verdict, detail: str, 
         severity_number=severity.number,
         target=_endpoint(context.scope, target, None),
         owner=owner,
-        evidence=[Reason(code=verdict.value, detail=detail)],
+        evidence=evidence,
     )
 
 

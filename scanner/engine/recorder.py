@@ -19,6 +19,7 @@ from scanner.engine.agreement import confirm
 from scanner.engine.memory import MemoryBudget
 from scanner.engine.middlebox import MiddleboxWatch
 from scanner.engine.observe import lines_of_cached, observe, observe_cached, silence, written_as
+from scanner.engine.watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,7 @@ class Recorder:
         failure: FirstFailure,
         wants_found: Callable[[], bool] = lambda: True,
         memory: MemoryBudget | None = None,
+        watched: frozenset[Target] = frozenset(),
     ) -> None:
         self.middleboxes = MiddleboxWatch()
         self.open_found = 0
@@ -75,6 +77,7 @@ class Recorder:
         self._failure = failure
         self._wants_found = wants_found
         self._memory = memory or MemoryBudget()
+        self.watched = Watched(watched)
         self._lines: list[bytes] = []  # not yet written, and whose outcomes wait for that
         self._bytes = 0  # of these lines that were made one by one
         self._outcomes: list[tuple[Settle, Token, str]] = []
@@ -129,6 +132,7 @@ class Recorder:
             brief = [answered for answered, line in zip(brief, made, strict=True) if line is not None]
         self._lines += filter(None, made)
         self.middleboxes.note_many(target for target, _, _ in brief)
+        self.watched.speak(target for target, _, _ in brief)
         responses = [talk.cached for _, _, talk in brief if talk.cached is not None]
         self.open_found += sum(cached.is_open for cached in responses)
         verdicts = Counter(cached.verdict for cached in responses)
@@ -216,6 +220,9 @@ class Recorder:
     ) -> None:
         wanted = self.middleboxes.note(target, written.said)
         try:
+            if self.watched.targets and target in self.watched:
+                wanted = True
+                self.watched.note(target, written.whole if written.said else None)
             if wanted or self.everything:
                 lines = written.to_lines(read_before=known)
                 self._lines += lines
@@ -242,10 +249,16 @@ class Recorder:
         return token in self._held
 
     def record_silence(self, target: Target, outcome: Verdict, detail: str) -> None:
-        """A target did not accept a connection; a line only when every outcome is wanted."""
-        if not self.everything:
+        """A target did not accept a connection; a line only when every outcome is wanted, or this one's."""
+        watched = bool(self.watched.targets) and target in self.watched
+        if not (watched or self.everything):
             return
-        lines = to_lines(silence(self._context, target, outcome, detail, self._clock.wall()))
+        seen = silence(self._context, target, outcome, detail, self._clock.wall())
+        if watched:
+            self.watched.note(target, seen)
+        self._append(to_lines(seen))
+
+    def _append(self, lines: list[bytes]) -> None:
         try:
             self._journal.append_many(lines)
         except Exception as error:  # noqa: BLE001 - as above
@@ -257,12 +270,16 @@ class Recorder:
         return len(self._asking) >= MAX_ASKING or self._memory.full
 
     async def finish(self, patience: float) -> None:
-        """Wait for second opinions under way, at most `patience` seconds; then drop them."""
+        """Wait for second opinions under way, at most `patience` seconds; then drop them. At last write once
+        more what watched targets said whose prefix turned out to be masked."""
         if self._asking:
             await asyncio.wait(list(self._asking), timeout=patience)
         for task in list(self._asking):
             task.cancel()
         await asyncio.gather(*list(self._asking), return_exceptions=True)
+        masked = list(self.watched.masked(self.middleboxes))
+        if masked and self._failure.error is None:
+            self._append([line for seen in masked for line in to_lines(seen)])
 
 
 def _with(observation: Observation, confirmation: Confirmation) -> Observation:

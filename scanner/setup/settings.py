@@ -329,5 +329,6 @@ class SweepOptions:
     fail_on: Literal["open", "never"] = "open"
     stdout_lines: bool = False
     quiet: bool = False
+    watched: frozenset[tuple[str, int]] = frozenset()  # places of which a line is wanted, whatever it says
     whole_scope: Scope | None = None  # of which TARGETs name a part; canaries are held against it
     reload_scope: Callable[[float, bool], Scope] | None = None  # reads the files again: when, with names

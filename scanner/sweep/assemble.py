@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ from scanner.sweep.judgement import LastingFacts, RunFacts, lasting_faults, no_r
 from scanner.sweep.open_source import open_source
 from scanner.sweep.persistence import Persistence
 from scanner.sweep.progress import ProgressMeter
+from targets.scope import OutOfScope
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
@@ -246,6 +248,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
     pause_reasons = {UNSEEN}  # until the control's first look nothing of the scope is asked
     opinions = await _opinions(given, guard, pause_reasons, blackouts, stack)
     run_id = prepared.begun.directory.run_id
+    watched = _watched(given)
     connecting = Connecting(
         given.settings,
         given.options,
@@ -255,6 +258,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         run_id=run_id,
         cache=cache,
         notice=given.screen.notice,
+        watched=watched,
     )
     recorder = Recorder(
         prepared.journal,
@@ -267,6 +271,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         wants_found=lambda: given.screen.wants_found,
         failure=failure,
         memory=connecting.memory,
+        watched=watched,
     )
     sweep, resumed = given.settings.sweep, prepared.resumed
     tries = tries_within(sweep.connect_timeout)
@@ -332,6 +337,15 @@ def _all_on_this_machine(scope: Scope) -> bool:
     """Whether a scope holds nothing but loopback addresses."""
     v4 = all(segment.first >> 24 == segment.last >> 24 == 127 for segment in scope.segments(4))
     return v4 and all(segment.first == segment.last == 1 for segment in scope.segments(6))
+
+
+def _watched(given: Inputs) -> frozenset[Target]:
+    """The watched places that are in the scope, as targets."""
+    found = set()
+    for ip, port in given.options.watched:
+        with suppress(OutOfScope):
+            found.add(given.scope.target(ip, port))
+    return frozenset(found)
 
 
 async def _opinions(

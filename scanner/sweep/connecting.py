@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from scanner.network.connect.base import Connector
     from scanner.network.guard import ScopeGuard
     from scanner.setup.settings import SweepOptions
-    from targets.scope import Scope
+    from targets.scope import Scope, Target
 
 
 class Connecting:
@@ -46,6 +46,7 @@ class Connecting:
         run_id: str,
         cache: ResponseCache,
         notice: Callable[[str], None],
+        watched: frozenset[Target] = frozenset(),
     ) -> None:
         self._settings = settings
         self._options = options
@@ -55,6 +56,7 @@ class Connecting:
         self._run_id = run_id
         self._cache = cache
         self._notice = notice
+        self._watched = watched
         self._count = worker_count(options.workers)
         share = BUDGET // (self._count + 1) if self._count > 1 else BUDGET
         self.memory = MemoryBudget(share)  # of this process
@@ -70,7 +72,7 @@ class Connecting:
         workers = self._workers(engine) if self._count > 1 else None
         after_turn = engine.pump if workers is None else workers.turn
         probe = Probe(engine, begin, loop.time, self._cache, self.memory, workers)
-        own = make_connector(loop, probe, self._guard.permits, timeouts, capacity, after_turn)
+        own = make_connector(loop, probe, self._guard.permits, timeouts, capacity, after_turn, self._watched)
         if workers is not None and isinstance(own, EpollConnector):
             return SharedConnector(own, workers)
         return own

@@ -128,7 +128,8 @@ class Sweep:
         ]
         feeding = []
         if stage is not None:
-            run = stage.run(self.engine, self.given.screen.notice, self.persistence.checkpoint)
+            take, recorder = self.persistence.checkpoint, self.parts.recorder
+            run = stage.run(self.engine, recorder, self.given.screen.notice, take)
             feeding.append(loop.create_task(run))
         chores += feeding
         for chore in chores:

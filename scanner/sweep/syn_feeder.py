@@ -13,13 +13,15 @@ import contextlib
 import os
 import sys
 import zlib
+from bisect import bisect_left
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from results.verdict import Verdict
-from scanner.engine.unanswered import REFUSED, SILENT
+from scanner.contact import Refusal
+from scanner.engine.unanswered import ACCEPTED, REFUSED, SILENT, VERDICT_OF
 from scanner.network.syn.messages import OrderParameters, Progress, Stats, bitmaps
 from scanner.network.syn.stage import (
     LiveTargets,
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
 
     from scanner.engine.engine import Engine
     from scanner.engine.order import Order
+    from scanner.engine.recorder import Recorder
     from scanner.engine.repetition import Repetition
     from scanner.engine.sources import FeedSource
+    from scanner.engine.unanswered import Unanswered
     from scanner.setup.settings import SweepSettings
     from scanner.sweep.checkpoint import Checkpoint
     from targets.scope import Scope
@@ -82,6 +86,7 @@ class SynFeeder:
         self._rate = sweep.rate
         self._until = scope.expires
         self._order = order
+        self._pick = scope.pick
         self._source = source
         self._direct: list[tuple[int, int]] = []
         self._fed = 0  # of the direct targets, how many the engine has got
@@ -156,7 +161,11 @@ class SynFeeder:
         return self._stage.notes if self._stage is not None else []
 
     async def run(
-        self, engine: Engine, notice: Callable[[str], None], take: Callable[[], Checkpoint]
+        self,
+        engine: Engine,
+        recorder: Recorder,
+        notice: Callable[[str], None],
+        take: Callable[[], Checkpoint],
     ) -> None:
         """Feed the engine until the stage has ended, then settle the accounts. `take` makes the sweep's
         checkpoint of this moment."""
@@ -165,7 +174,7 @@ class SynFeeder:
             if self._stage is None:
                 self._judge_losses(engine.repetition)
             else:
-                await self._listen(self._stage, engine, notice, take)
+                await self._listen(self._stage, engine, recorder, notice, take)
             await direct
         finally:
             direct.cancel()
@@ -177,6 +186,7 @@ class SynFeeder:
         self,
         stage: SynStage,
         engine: Engine,
+        recorder: Recorder,
         notice: Callable[[str], None],
         take: Callable[[], Checkpoint],
     ) -> None:
@@ -198,6 +208,7 @@ class SynFeeder:
             self._settle(engine)
             if self._stats.ended == "complete":
                 await self._tell_unanswered(engine.repetition)
+                self._record_watched(engine.repetition.unanswered, recorder)
             self.over = True
         except StageTrouble as error:
             self.trouble = f"the SYN stage broke off: {error}"
@@ -329,6 +340,19 @@ class SynFeeder:
                     marks[inside] = bytes(inside.stop - inside.start)
             repetition.unanswered.put(begin, marks)
             await asyncio.sleep(0)
+
+    def _record_watched(self, unanswered: Unanswered, recorder: Recorder) -> None:
+        """Watched targets get their lines, before a checkpoint says that the stage is over. Those that the
+        engine asked have them already."""
+        if not self._marks:
+            return
+        live, _ = bitmaps(zlib.decompress(self._marks), self._order.size)
+        for target in sorted(recorder.watched.targets):
+            index = bisect_left(range(self._order.size), target, key=self._pick)
+            state = unanswered[index]
+            if state != ACCEPTED and not (live[index >> 3] & 1 << (index & 7) or self._is_direct(index)):
+                detail = Refusal.RESET if state == REFUSED else ""
+                recorder.record_silence(target, VERDICT_OF[state], detail)
 
     async def _tell_shard(self, repetition: Repetition, live: bytearray, refused: bytearray) -> None:
         """The same for a shard, whose targets lie everywhere."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,24 +21,13 @@ from tests.cli.programs import ROOT
 from tests.support.lab_thread import LabThread
 from tests.support.ports import free_port
 from tests.support.processes import command, watch_memory
+from tests.support.servers import mute
 from tests.support.sweeps import FAST, found, scope_of, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from scanner.lab.channel import ServerConnection
-
-
-@contextmanager
-def mute(*places: tuple[str, int]) -> Iterator[None]:
-    """Listeners that nobody reads: the kernel completes every handshake."""
-    with ExitStack() as stack:
-        for place in places:
-            sock = stack.enter_context(socket.socket())
-            sock.bind(place)
-            sock.listen(4096)
-        yield
 
 
 @pytest.mark.fault("F55", "1,024 addresses that accept and say nothing")

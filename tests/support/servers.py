@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from typing import TYPE_CHECKING
 
 from results.verdict import Verdict
@@ -12,7 +13,7 @@ from scanner.lab.server import LabServer
 from tests.support.replay import Replay
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from scanner.lab.channel import ServerConnection
 
@@ -73,3 +74,28 @@ async def replay_server(
     replay = Replay(version, scenario, node)
     async with serve(playing(replay), host, port) as server:
         yield server, replay
+
+
+@contextlib.contextmanager
+def mute(*places: tuple[str, int]) -> Iterator[None]:
+    """Listeners that nobody reads: the kernel completes every handshake."""
+    with contextlib.ExitStack() as stack:
+        for place in places:
+            sock = stack.enter_context(socket.socket())
+            sock.bind(place)
+            sock.listen(4096)
+        yield
+
+
+@contextlib.contextmanager
+def jammed(ip: str, port: int) -> Iterator[None]:
+    """A listener whose queue is full: the kernel drops every further SYN."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((ip, port))
+        listener.listen(0)
+        for _ in range(2):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((ip, port))
+        yield

@@ -5,10 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import socket
 import threading
 import time
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,10 +23,11 @@ from scanner.sweep.sweep import run
 from tests.support.faulty_files import Call, Wrapping
 from tests.support.lab_thread import LabThread
 from tests.support.ports import free_port
+from tests.support.servers import jammed
 from tests.support.sweeps import FAST, Watcher, scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -154,17 +153,3 @@ def test_what_was_silent_before_a_resume_is_asked_again(tmp_path: Path) -> None:
         again = run(settings, scope, SweepOptions(output=tmp_path, resume=first.run_id), Watcher())
     assert again.outcomes == {"filtered": 0, "open": 1, "refused": 7}
     assert any("asked again, 1 silent and 0 refused" in reason for reason in again.reasons)
-
-
-@contextmanager
-def jammed(ip: str, port: int) -> Iterator[None]:
-    """A listener whose queue is full: the kernel drops every further SYN."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind((ip, port))
-        listener.listen(0)
-        for _ in range(2):
-            client = stack.enter_context(socket.socket())
-            client.setblocking(False)
-            client.connect_ex((ip, port))
-        yield

@@ -6,14 +6,19 @@ import asyncio
 import math
 import zlib
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
+from results.verdict import Verdict
+from scanner.contact import Refusal
+from scanner.engine import unanswered as unanswered_marks
 from scanner.engine.order import Order
 from scanner.engine.sources import FeedSource
-from scanner.network.syn.messages import Kind, Stats, frame
+from scanner.engine.unanswered import SILENT, Unanswered
+from scanner.network.syn.messages import LIVE, PIECE, REFUSED, Kind, Stats, frame
 from scanner.setup.settings import SweepSettings
 from scanner.sweep import syn_feeder
 from scanner.sweep.checkpoint import Checkpoint
@@ -25,6 +30,7 @@ from tests.network.syn.scripted import indices, saying, snapshot
 if TYPE_CHECKING:
     from scanner.sweep.checkpoint import PendingCheckpoint
 
+NOBODY_WATCHED: Any = SimpleNamespace(watched=SimpleNamespace(targets=frozenset()))
 SCOPE = Scope([Entry.of("10.9.0.0/24", owner="x")], [], ports=(27017,))
 SCRIPT = (
     indices(Kind.LIVE, 1, 2, 3)
@@ -90,7 +96,9 @@ def kept_of(
         source = SynFeeder(SCOPE, Order(len(SCOPE), 1), SweepSettings(), feed)
         source._stage = saying(script)
         whole: Any = engine
-        await asyncio.gather(source.run(whole, lambda _: None, lambda: checkpoint_of(engine)), engine.turn())
+        await asyncio.gather(
+            source.run(whole, NOBODY_WATCHED, lambda _: None, lambda: checkpoint_of(engine)), engine.turn()
+        )
         return source.due(), engine.taken
 
     with pytest.MonkeyPatch.context() as patch:
@@ -178,8 +186,33 @@ def test_a_stage_that_nobody_watches_any_more_is_stopped_and_told() -> None:
     async def run(engine: Any) -> None:
         source._stage = stage = saying(SCRIPT)
         stage.stop = lambda: stops.append(None)  # type: ignore[method-assign]  # to see it called
-        await asyncio.gather(source.run(engine, lambda _: None, lambda: checkpoint_of(engine)), engine.turn())
+        await asyncio.gather(
+            source.run(engine, NOBODY_WATCHED, lambda _: None, lambda: checkpoint_of(engine)), engine.turn()
+        )
 
     asyncio.run(asyncio.wait_for(run(Blind(feed)), 10))
     assert source.trouble == "nobody watched the SYN stage any more: no guard"
     assert stops
+
+
+def test_watched_targets_that_the_stage_alone_asked_have_their_lines() -> None:
+    """Those that are alive, or are none of the stage's, are the engine's to write down."""
+    live, refused = 1 | 1 << 2, 1 << 3 | 1 << 4
+    marks = b"".join(
+        PIECE.pack(which, 0, 1) + bytes([bits]) for which, bits in ((LIVE, live), (REFUSED, refused))
+    )
+    source = SynFeeder(SCOPE, Order(len(SCOPE), 1), SweepSettings(), FeedSource(SCOPE))
+    source._marks = zlib.compress(marks)
+    source._direct = [(7, 1)]
+    unanswered, told = Unanswered(), []
+    unanswered.mark_new([1, 5, 6, 7], SILENT)
+    unanswered.mark_new([2, 3, 4], unanswered_marks.REFUSED)  # 2 was alive, and refused the engine
+    recorder: Any = SimpleNamespace(
+        watched=SimpleNamespace(targets=frozenset(map(SCOPE.pick, (0, 2, 3, 6, 7)))),
+        record_silence=lambda target, outcome, detail: told.append((target.ip, outcome, detail)),
+    )
+    source._record_watched(unanswered, recorder)
+    assert told == [
+        ("10.9.0.3", Verdict.REFUSED, Refusal.RESET),
+        ("10.9.0.6", Verdict.FILTERED, ""),
+    ]

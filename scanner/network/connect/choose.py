@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from scanner.network.connect.base import Connector, Prober, Timeouts
     from targets.scope import Target
@@ -36,12 +36,14 @@ def make_connector(
     timeouts: Timeouts,
     capacity: int,
     after_turn: Callable[[], None],
+    watched: Collection[Target] = (),
 ) -> Connector:
-    """The epoll connector where there is epoll (Linux); plain asyncio elsewhere (macOS)."""
+    """The epoll connector where there is epoll (Linux); plain asyncio elsewhere (macOS). Of `watched` targets
+    the first tells one by one what refused them; the other tells all one by one, and does not know."""
     if sys.platform == "linux" and hasattr(select, "epoll"):
         from scanner.network.connect.epoll import EpollConnector
 
-        return EpollConnector(loop, prober, permits, timeouts, capacity, after_turn)
+        return EpollConnector(loop, prober, permits, timeouts, capacity, after_turn, watched)
     from scanner.network.connect.portable import PortableConnector
 
     return PortableConnector(loop, prober, permits, timeouts, capacity, after_turn)

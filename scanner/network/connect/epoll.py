@@ -35,14 +35,14 @@ from scanner.network.connect.base import (
     WorkClock,
 )
 from scanner.network.connect.deadlines import Wheel
-from scanner.network.connect.handshake import connect_seconds, refused_seconds
+from scanner.network.connect.handshake import connect_seconds, refused_by, refused_seconds
 from scanner.network.connect.slot import CONNECTING, CUT, IDLE, LENT, OPEN, Slot, talks_to_itself
 from targets.scope import OutOfScope, Target
 
 if TYPE_CHECKING:
     import asyncio
     import socket
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 EVENTS_PER_TURN = 512
 GROWTH_INTERVAL = 5.0  # seconds after a lack of descriptors until some more sockets are tried
@@ -66,7 +66,9 @@ class EpollConnector:
         timeouts: Timeouts,
         capacity: int,
         after_turn: Callable[[], None] | None = None,
+        watched: Collection[Target] = (),
     ) -> None:
+        self._watched = watched
         self.capacity = self._wanted = capacity
         self._grow_at = 0.0  # when a capacity that was cut by a fault may grow again
         self._loop = loop
@@ -311,6 +313,7 @@ class EpollConnector:
     def _ready(self) -> int:  # noqa: C901 - one loop: a call per event costs more
         """Serve what has happened, up to a turn's share. Returns how many sockets that were."""
         share, slot_of, now = self._share, self._slots.get, self._loop.time()
+        watched = self._watched
         if self._work.is_late(now):
             self._notice_stop(now)
         events = self._epoll.poll(0, share)
@@ -333,6 +336,9 @@ class EpollConnector:
                             waited = now - slot.opened_at
                             if waited > LOST_AFTER:
                                 waited = refused_seconds(slot.sock, waited)
+                            if watched and slot.target in watched and slot.talk is None:
+                                self._collect_watched(slot, event, waited)
+                                continue
                             # A second connect to the same target returns the pending error and frees the
                             # socket.
                             number = slot.connect_ex(slot.sockaddr)
@@ -397,6 +403,18 @@ class EpollConnector:
         slot.disconnect()
         self.park(slot)
         self._prober.broke(target, token, error, talk)
+
+    def _collect_watched(self, slot: Slot, event: int, waited: float) -> None:
+        """The pending error of a watched target: a refusal is told by itself, with what refused it."""
+        by = refused_by(slot.sock)
+        number = slot.connect_ex(slot.sockaddr)
+        if number != _ECONNREFUSED or by is None:
+            self._collected(slot, event, number)
+            return
+        target, token = slot.target, slot.token
+        self.waited = waited
+        self.park(slot)
+        self._prober.failed(target, token, Verdict.REFUSED, by, None)
 
     def _collected(self, slot: Slot, event: int, number: int) -> None:
         """What the second connect to the same target returned: the pending error, and the socket is free."""

@@ -1,5 +1,5 @@
-"""What the kernel knows of a handshake: how long it took, and whether a SYN was repeated. Our own clock only
-says when we came to look, which is later where this machine is busy."""
+"""What the kernel knows of a handshake: how long it took, whether a SYN was repeated, and what refused it.
+Our own clock only says when we came to look, which is later where this machine is busy."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import socket
 import struct
 import sys
 
-from scanner.contact import LOST_AFTER
+from scanner.contact import LOST_AFTER, Refusal
 
 WORTH_ASKING = 0.01  # seconds by our clock; the call costs 1 µs, and no conclusion is drawn from less
 _LENGTH = 104  # bytes of struct tcp_info that are asked for, <linux/tcp.h>
 _RTT_AT, _REPEATED_AT = 68, 100  # tcpi_rtt in microseconds; tcpi_total_retrans
+_LENGTH_WITH_COUNTS, _SEGMENTS_AT = 144, 140  # the same since Linux 4.6; tcpi_segs_in
 _NUMBER = struct.Struct("=I")
 _TELLS = sys.platform == "linux"  # elsewhere the structure is another one
 
@@ -39,6 +40,20 @@ def refused_seconds(sock: socket.socket, measured: float) -> float:
     if measured <= LOST_AFTER or (told := _told(sock)) is None:
         return measured
     return measured if told[1] else 0.0
+
+
+def refused_by(sock: socket.socket) -> Refusal | None:
+    """What refused a socket whose error is not collected yet: a reset is a segment that came for it, an ICMP
+    message is none. None where the kernel does not say."""
+    if not _TELLS:
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LENGTH_WITH_COUNTS)
+    except OSError:
+        return None
+    if len(info) < _LENGTH_WITH_COUNTS:
+        return None
+    return Refusal.RESET if _NUMBER.unpack_from(info, _SEGMENTS_AT)[0] else Refusal.ICMP
 
 
 def _told(sock: socket.socket) -> tuple[float, int] | None:
