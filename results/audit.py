@@ -13,7 +13,7 @@ from msgspec import Struct
 from results import manifest as manifests
 from results.chain import CHAIN_FILE, Chain, ChainLink, content_of
 from results.files import CorruptError, NotARunError, ResultsError, explain, read_whole
-from results.manifest import MANIFEST_FILE
+from results.manifest import COVERED_FILE, MANIFEST_FILE
 from results.reading import read_segment, segments_in
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def audit(run_directory: Path, expected_head: str = "") -> AuditReport:
     else:
         chain = _read_chain(run_directory, findings)
     manifest = _check_manifest(manifest_file, chain, findings)
+    if manifest is not None and manifest.covered is not None:
+        findings.append(_check_covered(run_directory / COVERED_FILE, manifest.covered))
     lines = _check_segments(run_directory, chain, findings)
     head = chain.head if chain is not None else ""
     if expected_head and expected_head != head:
@@ -153,6 +155,19 @@ def _judge_manifest(chain: Chain, manifest: manifests.Manifest, data: bytes, beg
         return _edited(MANIFEST_FILE, "state, counts or reasons are not what the run's end left")
     return Finding(
         file=MANIFEST_FILE, judgement="intact", detail=f"as the run's end left it ({manifest.state})"
+    )
+
+
+def _check_covered(path: Path, covered: manifests.CoveredFile) -> Finding:
+    """The manifest vouches for it, and the chain for the manifest."""
+    try:
+        data = read_whole(path, COVERED_FILE)
+    except OSError as error:
+        return _edited(COVERED_FILE, f"it cannot be read: {explain(error)}")
+    if hashlib.sha256(data).hexdigest() != covered.sha256:
+        return _edited(COVERED_FILE, "it is not the one that the run began with")
+    return Finding(
+        file=COVERED_FILE, judgement="intact", detail=f"{covered.targets} targets were to be asked"
     )
 
 

@@ -26,6 +26,7 @@ FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 MOST_BYTES = {
     "manifest.json": 128 << 20,
+    "covered.json": 128 << 20,
     "chain.json": 16 << 20,
     "checkpoint.json": 256 << 20,
     "marks": 256 << 20,

@@ -15,11 +15,17 @@ from results.chain import genesis
 from results.summary import Coverage, Loss
 
 MANIFEST_FILE = "manifest.json"
+COVERED_FILE = "covered.json"
 MANIFEST_SCHEMA = "mongosweep.manifest/1"
 
 State = Literal["running", "complete", "degraded", "interrupted", "failed"]
-MUTABLE = frozenset({"state", "reasons", "coverage", "loss", "outcomes", "starts", "ended_at", "chain_head"})
+MUTABLE = frozenset(
+    {"state", "reasons", "coverage", "withdrawn", "loss", "outcomes", "starts", "ended_at", "chain_head"}
+)
 """Fields that a run rewrites; the chain's genesis covers all the others."""
+_LATER: dict[str, Any] = {"covered": None}
+"""Fields that manifests of older versions lack, with what that means: left out again when one is rewritten,
+so that the genesis of its chain holds."""
 
 
 class Who(Struct, frozen=True, kw_only=True):
@@ -67,6 +73,17 @@ class Planned(Struct, frozen=True, kw_only=True):
     ports: list[int] = []
 
 
+class CoveredFile(Struct, frozen=True, kw_only=True):
+    """`covered.json` beside the manifest: so many ranges hold exactly the targets that were to be asked.
+
+    Excluded and opted-out addresses are in none of them. `results/covered.py` reads it.
+    """
+
+    sha256: str
+    targets: int
+    ranges: int
+
+
 class Start(Struct, frozen=True, kw_only=True):
     """One process that worked on the run: the first, and each that resumed it."""
 
@@ -89,9 +106,11 @@ class Manifest(Struct, kw_only=True):
     seed: int
     shard: str = "1/1"
     planned: Planned
+    covered: CoveredFile | None = None  # None: nobody can tell
     state: State = "running"
     reasons: list[str] = []
     coverage: Coverage | None = None
+    withdrawn: list[str] = []  # ranges of `covered` that a reload, an expiry or a link's edge took out
     loss: Loss | None = None
     outcomes: dict[str, int] = {}
     starts: list[Start] = field(default_factory=list)
@@ -101,7 +120,11 @@ class Manifest(Struct, kw_only=True):
 
 def encode(manifest: Manifest) -> bytes:
     """The file's bytes: ASCII, one field a line, for people who read it."""
-    return json.dumps(msgspec.to_builtins(manifest), indent=1, ensure_ascii=True).encode() + b"\n"
+    document: dict[str, Any] = msgspec.to_builtins(manifest)
+    for name, meaning in _LATER.items():
+        if document[name] == meaning:
+            del document[name]
+    return json.dumps(document, indent=1, ensure_ascii=True).encode() + b"\n"
 
 
 def parse(data: bytes) -> Manifest:

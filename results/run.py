@@ -3,6 +3,7 @@
     DIR/lock                            one run writes under DIR at a time
     DIR/RUN_ID/lock                     held by the process that works on this run; tells living from dead
     DIR/RUN_ID/manifest.json            who, when, what, how it ended
+    DIR/RUN_ID/covered.json             exactly the targets that it set out to ask
     DIR/RUN_ID/observations-0001.jsonl  the journal, one segment a start
     DIR/RUN_ID/chain.json               the hash chain over manifest and segments
     DIR/RUN_ID/checkpoint.json          how far the sweep came
@@ -35,7 +36,7 @@ from results.files import (
 )
 from results.journal import ROTATE_BYTES, JournalWriter
 from results.lock import Lock
-from results.manifest import MANIFEST_FILE, Manifest, Start
+from results.manifest import COVERED_FILE, MANIFEST_FILE, Manifest, Start
 from results.place import make_directory, prove_writable, refusing
 from results.reading import TornTail, log_warning
 from results.seals import checked_chain, is_as_sealed, new_chain, seal_crashed, seal_end
@@ -76,9 +77,11 @@ class RunDirectory:
         manifest: Manifest,
         fs: FileSystem = REAL,
         *,
+        covered: bytes = b"",
         need_bytes: int = NEED_BYTES,
     ) -> RunDirectory:
-        """Make `output/run_id` with its manifest, durably, before anything is sent.
+        """Make `output/run_id` with its manifest, durably, before anything is sent; `covered` is the content
+        of the file that the manifest vouches for.
 
         Proves first that the place takes a write and an fsync and has `need_bytes` free. Raises
         `StorageRefusedError` (with place and remedy) or `DirectoryBusyError`; nothing is left behind then
@@ -93,7 +96,7 @@ class RunDirectory:
             make_directory(fs, output)
             outer = Lock.acquire(output, _note(run_id))
             undo.callback(outer.release)
-            prove_writable(fs, output, need_bytes)
+            prove_writable(fs, output, need_bytes + len(covered))
             fs.mkdir(path)
             undo.callback(_remove_empty_run, path)
             fs.fsync_dir(output)
@@ -101,6 +104,8 @@ class RunDirectory:
             undo.callback(inner.release)
             data = manifests.encode(manifest)
             _require_size(path, data)
+            if covered:
+                write_durably(fs, path / COVERED_FILE, covered, keep_previous=False)
             write_durably(fs, path / MANIFEST_FILE, data, keep_previous=False)
             chain = new_chain(path, run_id, data, fs)
             run = cls(path, manifest, chain, (outer, inner), fs)

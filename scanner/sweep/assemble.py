@@ -37,6 +37,7 @@ from scanner.sweep.judgement import LastingFacts, RunFacts, lasting_faults, no_r
 from scanner.sweep.open_source import open_source
 from scanner.sweep.persistence import Persistence
 from scanner.sweep.progress import ProgressMeter
+from scanner.sweep.withdrawal import Withdrawal
 from targets.scope import OutOfScope
 
 if TYPE_CHECKING:
@@ -230,6 +231,9 @@ class Parts:
             stage=prepared.stage,
             take=self.checkpoint,
             loss=self.loss,
+            withdrawn=Withdrawal(
+                self.given.scope, self.engine.guard, prepared.begun.directory.manifest.withdrawn
+            ).ranges,
             failure=self.failure,
             found=prepared.begun.checkpoint,
             resumed=prepared.resumed,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from results.covered import encode
 from results.files import CorruptError, StorageRefusedError, read_newest_valid
 from results.manifest import Authorisation, Manifest, Planned, ScopeInUse, Start, Who
 from results.run import RunDirectory, load_manifest
@@ -21,6 +22,7 @@ from scanner.engine.order import Order, shared_seed
 from scanner.setup.optout import opted_out_addresses
 from scanner.sweep.checkpoint import Checkpoint, PreviousStage, decode, load_marks
 from scanner.sweep.evidence import contradiction
+from scanner.sweep.withdrawal import rows_of
 
 if TYPE_CHECKING:
     from results.files import FileSystem
@@ -49,7 +51,8 @@ def begin(settings: Settings, scope: Scope, options: SweepOptions, clock: Clock,
     seed = seed_of(scope, options)
     run_id = f"{datetime.fromtimestamp(clock.wall(), UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     manifest = make_manifest(run_id, seed, settings, scope, options, clock)
-    directory = RunDirectory.create(options.output, run_id, manifest, fs)
+    manifest.covered, covered = encode(rows_of(scope))
+    directory = RunDirectory.create(options.output, run_id, manifest, fs, covered=covered)
     return Beginning(directory, seed, _digest(manifest), None)
 
 

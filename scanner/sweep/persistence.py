@@ -37,7 +37,7 @@ CHECKPOINT_EVERY = 5  # fsyncs
 class Persistence:
     """Writes one run's checkpoints. `take` makes one of this moment, with the number that it is given.
 
-    `loss` says what may have been missed.
+    `loss` says what may have been missed, and `withdrawn` which ranges are not asked any more.
     `found` is the checkpoint that an earlier start left, `resumed` the same if the run goes on from it.
     """
 
@@ -50,6 +50,7 @@ class Persistence:
         stage: SynFeeder | None,
         take: Callable[[int], Checkpoint],
         loss: Callable[[], Loss | None],
+        withdrawn: Callable[[], list[str]],
         failure: FirstFailure,
         found: Checkpoint | None,
         resumed: Checkpoint | None,
@@ -60,6 +61,7 @@ class Persistence:
         self._stage = stage
         self._take = take
         self._loss = loss
+        self._withdrawn = withdrawn
         self._failure = failure
         # Numbers go on, and marks stay, after a checkpoint that is there, though the run may begin anew.
         self._sequence = found.sequence if found is not None else 0
@@ -117,6 +119,7 @@ class Persistence:
         Raises StorageError."""
         self._journal.sync()
         self._directory.check_in_place()
+        self._note_withdrawn()
         if checkpoint is None:
             return
         written = checkpoint.after_evidence(self._journal.position)
@@ -125,6 +128,12 @@ class Persistence:
         self._directory.write_checkpoint(written.encode())
         before, self._on_disk, self._durable = self._on_disk, written, written
         forget_others(self._fs, self._directory.path, (before, written))
+
+    def _note_withdrawn(self) -> None:
+        """Before a checkpoint counts targets as excluded, the manifest says which those may be."""
+        withdrawn = self._withdrawn()
+        if withdrawn != self._directory.manifest.withdrawn:
+            self._directory.update(withdrawn=withdrawn)
 
     def write_last(self, spoiled: list[str]) -> None:
         """The last checkpoint of a run that is not complete; `spoiled` is what no resume can mend. Where the
@@ -144,6 +153,7 @@ class Persistence:
         state, reasons = judge_run(facts)
         if state != "complete":  # even when all is reached: a resume must not forget why it was degraded
             self.write_last(lasting_faults(facts.lasting))
+        self._note_withdrawn()
         self._directory.finish(
             state,
             ended_at=ended_at,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from results.files import FileSystem
 
 SAVES = 3
-CALLS = 95  # of the file layer in a start and three saves, and some more
+CALLS = 102  # of the file layer in a start and three saves, and some more
 
 
 def marks_of(number: int) -> bytes:
@@ -179,6 +179,7 @@ def test_a_run_that_begins_anew_spoils_no_checkpoint_that_is_there(tmp_path: Pat
         stage=None,
         take=again.point,
         loss=lambda: None,
+        withdrawn=list,
         failure=FirstFailure(),
         found=again.begun.checkpoint,
         resumed=None,

@@ -170,4 +170,5 @@ def test_a_hangup_narrows_the_scope_of_a_running_sweep(config: Path, magazine: L
     manifest, _ = load_manifest(run_dir)
     assert manifest.coverage is not None
     assert manifest.coverage.excluded > 100
+    assert [text.partition(":")[0] for text in manifest.withdrawn] == ["127.91.0.64-127.91.0.255"]
     assert manifest.state == "degraded"

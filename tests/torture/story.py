@@ -132,6 +132,7 @@ class Story:
             stage=None,
             take=self.point,
             loss=lambda: None,
+            withdrawn=list,
             failure=FirstFailure(),
             found=point,
             resumed=point,

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 Place = tuple[str, int]
 MAX_OBSERVATION, MAX_LINE = 8192, 16384
-MUTABLE = {"state", "reasons", "coverage", "loss", "outcomes", "starts", "ended_at", "chain_head"}
+MUTABLE = {
+    *("state", "reasons", "coverage", "withdrawn", "loss", "outcomes", "starts", "ended_at", "chain_head"),
+}
 
 
 @dataclass(frozen=True)
