@@ -23,7 +23,7 @@ MUTABLE = frozenset(
     {"state", "reasons", "coverage", "withdrawn", "loss", "outcomes", "starts", "ended_at", "chain_head"}
 )
 """Fields that a run rewrites; the chain's genesis covers all the others."""
-_LATER: dict[str, Any] = {"covered": None}
+_LATER: dict[str, Any] = {"covered": None, "vantage": ""}
 """Fields that manifests of older versions lack, with what that means: left out again when one is rewritten,
 so that the genesis of its chain holds."""
 
@@ -105,6 +105,7 @@ class Manifest(Struct, kw_only=True):
     configuration: dict[str, Any] = {}
     seed: int
     shard: str = "1/1"
+    vantage: str = ""
     planned: Planned
     covered: CoveredFile | None = None  # None: nobody can tell
     state: State = "running"
@@ -160,7 +161,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
             found.append(f"{key} was {before!r}, is {after!r}")
     found += [
         f"{name} was {getattr(old, name)!r}, is {getattr(new, name)!r}"
-        for name in ("seed", "shard")
+        for name in ("seed", "shard", "vantage")
         if getattr(old, name) != getattr(new, name)
     ]
     if old.planned.targets != new.planned.targets:

@@ -306,15 +306,14 @@ NO_TIMING = Timing(total_ms=0.0)
 
 
 class Observation(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=OBSERVATION):
-    """One target of one run: everything that a reader needs, with no other file.
-
-    `severity_number`: 5 critical, 4 high, 3 medium, 2 low, 1 info, as OCSF's `severity_id`.
-    """
+    """One target of one run: everything that a reader needs, with no other file. `vantage`: where the run
+    looked from. `severity_number`: 5 critical, 4 high, 3 medium, 2 low, 1 info, as OCSF's `severity_id`."""
 
     event_id: str
     finding_id: str
     run_id: str
     observed_at: Time
+    vantage: str = ""
     verdict: Verdict
     severity: Severity
     severity_number: SeverityNumber

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from scanner.setup.choices import DEPTHS, ENGINES, MAX_RATE, MAX_WORKERS
+from scanner.setup.choices import DEPTHS, ENGINES, MAX_RATE, MAX_WORKERS, VANTAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,24 @@ class Workers(click.ParamType["int | str"]):
         if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= MAX_WORKERS):
             self.fail(f"{text!r} is not auto or a whole number from 1 to {MAX_WORKERS}", param, ctx)
         return int(text)
+
+
+class Vantage(click.ParamType[str]):
+    """A word, as the setting `vantage` takes it."""
+
+    name = "word"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word, or a usage error."""
+        text = str(value)
+        if not re.fullmatch(VANTAGE, text):
+            self.fail(
+                f"{text!r} is not a word of up to 32 small letters, digits and dashes; write one, such as"
+                " internet or office",
+                param,
+                ctx,
+            )
+        return text
 
 
 def option(*names: str, **settings: Any) -> Callable[[F], F]:

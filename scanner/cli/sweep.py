@@ -10,7 +10,15 @@ from typing import TextIO, cast
 
 import click
 
-from scanner.cli.options import Workers, json_option, option, output_option, pace_options, seed_option
+from scanner.cli.options import (
+    Vantage,
+    Workers,
+    json_option,
+    option,
+    output_option,
+    pace_options,
+    seed_option,
+)
 from scanner.errors import exit_code_table
 from scanner.setup.choices import LOOPS
 
@@ -32,6 +40,13 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
     metavar="N",
     envvar="MONGOSWEEP_WORKERS",
     help="Processes that talk to servers: 1 to 15, or auto.",
+)
+@option(
+    "--vantage",
+    type=Vantage(),
+    metavar="WORD",
+    envvar="MONGOSWEEP_VANTAGE",
+    help="Where it looks from, such as internet or office.",
 )
 @click.option(
     "--fail-on",

@@ -45,6 +45,7 @@ class RunContext:
 
     run_id: str
     scope: Scope
+    vantage: str = ""
 
 
 def _milliseconds(seconds: float) -> float:
@@ -87,13 +88,14 @@ def observe(context: RunContext, target: Target, talk: Conversation, wall: float
     speaks = judgement.verdict not in (Verdict.NOT_MONGODB, Verdict.UNKNOWN) or facts.hello is not None
     server = identify(facts, is_open=judgement.verdict.is_open) if speaks else None
     exposure = _exposure(talk.dialogue) if judgement.verdict.is_open else None
-    severity, reasons = assess(judgement.verdict, server, exposure)
+    severity, reasons = assess(judgement.verdict, server, exposure, context.vantage)
     owner = owner_of(context.scope, target)
     return Observation(
         event_id=event_id(context.run_id, target.packed, target.port),
         finding_id=finding_id(owner.site, target.packed, target.port),
         run_id=context.run_id,
         observed_at=timestamp(wall),
+        vantage=context.vantage,
         verdict=judgement.verdict,
         severity=severity,
         severity_number=severity.number,
@@ -175,6 +177,7 @@ def observe_cached(
         finding_id=finding_id(owner.site, target.packed, target.port),
         run_id=context.run_id,
         observed_at=timestamp(wall),
+        vantage=context.vantage,
         verdict=seen.verdict,
         severity=seen.severity,
         severity_number=seen.severity_number,
@@ -224,6 +227,7 @@ def silence(context: RunContext, target: Target, verdict: Verdict, detail: str, 
         finding_id=finding_id(owner.site, target.packed, target.port),
         run_id=context.run_id,
         observed_at=timestamp(wall),
+        vantage=context.vantage,
         verdict=verdict,
         severity=severity,
         severity_number=severity.number,

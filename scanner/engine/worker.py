@@ -69,7 +69,7 @@ class Worker:
         self._job = job
         self._clock = SystemClock()
         whole, permitted = unpack(job.scopes)
-        self._context = RunContext(job.run_id, whole)
+        self._context = RunContext(job.run_id, whole, job.vantage)
         self._guard = ScopeGuard(permitted, self._clock, began=job.began)
         self._memory = MemoryBudget(job.memory)
         settings = msgspec.json.decode(job.settings, type=Settings)

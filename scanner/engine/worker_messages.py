@@ -24,6 +24,7 @@ class Job(Struct, frozen=True, kw_only=True):
     depth: str
     settings: bytes
     run_id: str
+    vantage: str
     scopes: bytes  # see `pack`: the run's scope, and what of it may be asked now
     began: tuple[float, float]
     memory: int  # bytes that its conversations may hold together

@@ -1,4 +1,5 @@
-"""How urgently somebody should act, and why: verdict, what lies open, and what the version is known for."""
+"""How urgently somebody should act, and why: verdict, what lies open and to whom, and what the version is
+known for."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 VERY_LARGE_BYTES = 10 * 1024**3
 VERY_MANY_DOCUMENTS = 1_000_000
 HINTS_NAMED = 3
+INTERNET = "internet"  # the one vantage that changes a severity: everybody is there
 
 _VERDICT = Reason(code="verdict")
 Ground = tuple[Severity, Reason]
@@ -21,15 +23,19 @@ _OPEN: Ground = Severity.HIGH, _VERDICT
 
 
 def severity(
-    verdict: Verdict, server: Server | None, exposure: Exposure | None
+    verdict: Verdict, server: Server | None, exposure: Exposure | None, vantage: str = ""
 ) -> tuple[Severity, list[Reason]]:
     """The severity and its reasons, the gravest first. A suspected honeypot never alarms as exposed data.
 
-    The reason `verdict` stands for what the verdict itself says, where nothing is graver.
+    The reason `verdict` stands for what the verdict itself says, where nothing is graver. What is open, seen
+    from the internet, is graver by one step than what lies there makes it.
     """
     if server is not None and server.honeypot_suspected:
         return Severity.LOW, [Reason(code="honeypot-suspected")]
     grounds = _of_exposure(exposure) if verdict is Verdict.OPEN else [(MEANING[verdict].severity, _VERDICT)]
+    if verdict.is_open and vantage == INTERNET:
+        rank = min(level.rank for level, _ in grounds)
+        grounds.append((list(Severity)[max(0, rank - 1)], Reason(code="open-to-the-internet")))
     if server is not None and not verdict.is_connection_outcome:
         grounds += _of_version(server)
     if len(grounds) == 1:

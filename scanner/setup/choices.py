@@ -14,3 +14,4 @@ DEPTHS: tuple[DepthName, ...] = get_args(DepthName)
 LOOPS: tuple[LoopName, ...] = get_args(LoopName)
 MAX_WORKERS = 15  # each has a part of the budget of memory
 MAX_RATE = 20_000_000  # new connections a second
+VANTAGE = r"^([a-z][a-z0-9-]{0,31})?$"  # where a sweep looks from, in a word; `internet` means something

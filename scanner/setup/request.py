@@ -41,6 +41,7 @@ class SweepRequest:
     depth: str | None = None
     loop: str | None = None
     workers: int | str | None = None
+    vantage: str | None = None
     shard: tuple[int, int] = (1, 1)
 
     @classmethod
@@ -100,6 +101,7 @@ def load_settings(
         "depth": request.depth,
         "loop": request.loop,
         "workers": request.workers,
+        "vantage": request.vantage,
     }
     changes = {key: value for key, value in asked.items() if value is not None}
     if changes:

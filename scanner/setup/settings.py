@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from results.verdict import Verdict
-from scanner.setup.choices import MAX_RATE, MAX_WORKERS, DepthName, EngineName, LoopName, WorkerCount
+from scanner.setup.choices import MAX_RATE, MAX_WORKERS, VANTAGE, DepthName, EngineName, LoopName, WorkerCount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +133,15 @@ class SweepSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             examples=["auto"],
         ),
     ] = "auto"
+    vantage: Annotated[
+        str,
+        Meta(
+            pattern=VANTAGE,
+            description="where the sweep looks from, in a word of small letters, digits and dashes; what is "
+            'open to "internet" is graver by one step',
+            examples=["internet"],
+        ),
+    ] = ""
     max_targets: Annotated[
         int,
         Meta(

@@ -63,6 +63,7 @@ engine = "connect"                 # or "syn" (needs the syn extra and CAP_NET_R
 loop = "uvloop"                    # or "asyncio"
 workers = "auto"                   # processes that talk to servers; 1 = the main process alone
 depth = "collections"              # or "databases", or "verdict"
+vantage = ""                       # where it looks from: "internet" (what is open is graver), "office", ...
 max_targets = 16777216             # addresses; a larger scope is refused
 
 [limits]

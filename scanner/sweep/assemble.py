@@ -251,22 +251,22 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
     blackouts.refresh(given.clock.wall())
     pause_reasons = {UNSEEN}  # until the control's first look nothing of the scope is asked
     opinions = await _opinions(given, guard, pause_reasons, blackouts, stack)
-    run_id = prepared.begun.directory.run_id
+    manifest = prepared.begun.directory.manifest
+    context = RunContext(manifest.run_id, given.scope, manifest.vantage)
     watched = _watched(given)
     connecting = Connecting(
         given.settings,
         given.options,
         given.clock,
         guard,
-        scope=given.scope,
-        run_id=run_id,
+        context=context,
         cache=cache,
         notice=given.screen.notice,
         watched=watched,
     )
     recorder = Recorder(
         prepared.journal,
-        RunContext(run_id, given.scope),
+        context,
         given.clock,
         cache,
         everything=given.options.everything,

@@ -77,6 +77,7 @@ def _resume(
     old, _ = load_manifest(path)
     seed = options.seed if options.seed is not None else old.seed
     expect = make_manifest(old.run_id, seed, settings, scope, options, clock)
+    expect.vantage = settings.sweep.vantage or old.vantage
     start = Start(at=timestamp(clock.wall()), who=Who.current(), tool_version=__version__)
     directory = RunDirectory.open(path, start, fs, expect=expect)
     try:
@@ -152,6 +153,7 @@ def make_manifest(
         configuration=_what_matters(settings, options),
         seed=seed,
         shard="{}/{}".format(*options.shard),
+        vantage=settings.sweep.vantage,
         planned=Planned(
             targets=Order(len(scope), seed, number - 1, shards).count(),
             addresses=scope.address_count,

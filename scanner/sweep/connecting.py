@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
     from scanner.clock import Clock
     from scanner.engine.engine import Engine
+    from scanner.engine.observe import RunContext
     from scanner.engine.response_cache import ResponseCache
     from scanner.network.connect.base import Connector
     from scanner.network.guard import ScopeGuard
     from scanner.setup.settings import SweepOptions
-    from targets.scope import Scope, Target
+    from targets.scope import Target
 
 
 class Connecting:
@@ -42,8 +43,7 @@ class Connecting:
         clock: Clock,
         guard: ScopeGuard,
         *,
-        scope: Scope,
-        run_id: str,
+        context: RunContext,
         cache: ResponseCache,
         notice: Callable[[str], None],
         watched: frozenset[Target] = frozenset(),
@@ -52,8 +52,7 @@ class Connecting:
         self._options = options
         self._clock = clock
         self._guard = guard
-        self._scope = scope
-        self._run_id = run_id
+        self._context = context
         self._cache = cache
         self._notice = notice
         self._watched = watched
@@ -99,8 +98,9 @@ class Connecting:
             loop=self._options.loop,
             depth=self._options.depth,
             settings=msgspec.json.encode(settings),
-            run_id=self._run_id,
-            scopes=pack(self._scope, self._guard.scope),
+            run_id=self._context.run_id,
+            vantage=self._context.vantage,
+            scopes=pack(self._context.scope, self._guard.scope),
             began=self._guard.began,
             memory=self.memory.limit,
         )

@@ -24,6 +24,7 @@ BAD_FILES: dict[str, tuple[bytes, str, str]] = {
     "unknown section": (b"[organization]\n", ":1: unknown key", "did you mean organisation?"),
     "unknown key": (b"[sweep]\nraet = 1\n", ":2: unknown key", "did you mean rate?"),
     "rate of 0": (b"[sweep]\nrate = 0\n", ":2:", "rate = 1000"),
+    "vantage of two words": (b'[sweep]\nvantage = "The Internet"\n', ":2:", 'vantage = "internet"'),
     "port 70000": (b"[sweep]\nports = [70000]\n", ":2:", "1 to 65535"),
     "empty scope": (b"[sweep]\nrate = 5\n", "nothing may be probed", "[[allow]]"),
     "unknown key of an entry": (
@@ -65,6 +66,8 @@ BAD_WORDS: list[tuple[list[str], str, str]] = [
     (["--shard", "1/9999999"], "is not i/n", "1/3"),
     (["--seed", "-1"], "--seed", "sweep --help"),
     (["--engine", "warp"], "'warp'", "'connect', 'syn'"),
+    (["--vantage", "The Internet"], "'The Internet' is not a word", "such as internet or office"),
+    (["--vantage", "INTERNET"], "'INTERNET' is not a word", "such as internet or office"),
     (["--nonsense"], "--nonsense", "sweep --help"),
     (["127.94.0.1"], "outside the scope of mongosweep.toml", "allow it there first"),
     (["127.93.0.9"], "denied by 127.93.0.8/29 (medical devices)", "allow it there first"),

@@ -239,6 +239,7 @@ class TestWhatAWorkerMayDo:
             depth="verdict",
             settings=msgspec.json.encode(Settings()),
             run_id="r",
+            vantage="",
             scopes=pack(scope, scope),
             began=ScopeGuard(scope, clock).began,
             memory=1 << 24,

@@ -151,3 +151,48 @@ def test_every_verdict_has_a_severity_and_a_reason(verdict: Verdict) -> None:
     level, reasons = severity(verdict, None, None)
     assert isinstance(level, Severity)
     assert reasons
+
+
+NOTHING = holds([Database(name="a", documents=0)], 1)
+NAMED = holds(DATA.databases, 1, hints=[Hint(name="users", word="user", category="people", language="en")])
+EXPLOITED = server(version="7.0.14", vulnerabilities=advisory())
+
+
+@pytest.mark.parametrize(
+    ("verdict", "seen", "exposure", "inside", "outside", "first"),
+    [
+        (Verdict.OPEN, SERVER, DATA, Severity.HIGH, Severity.CRITICAL, "open-to-the-internet"),
+        (Verdict.OPEN, SERVER, NOTHING, Severity.MEDIUM, Severity.HIGH, "open-to-the-internet"),
+        (Verdict.OPEN, EXPLOITED, NOTHING, Severity.HIGH, Severity.HIGH, "open-to-the-internet"),
+        (Verdict.OPEN, SERVER, NAMED, Severity.CRITICAL, Severity.CRITICAL, "telling-names"),
+        (Verdict.OPEN_NO_DATA, SERVER, None, Severity.LOW, Severity.MEDIUM, "open-to-the-internet"),
+        (Verdict.AUTH_REQUIRED, SERVER, None, Severity.INFO, Severity.INFO, "verdict"),
+        (Verdict.AUTH_REQUIRED, EXPLOITED, None, Severity.HIGH, Severity.HIGH, "exploited-vulnerability"),
+        (Verdict.UNKNOWN, None, None, Severity.LOW, Severity.LOW, "verdict"),
+        (Verdict.REFUSED, None, None, Severity.INFO, Severity.INFO, "verdict"),
+    ],
+)
+def test_what_is_open_to_the_internet_is_graver_by_one_step_and_nothing_else_is(
+    verdict: Verdict,
+    seen: Server | None,
+    exposure: Exposure | None,
+    inside: Severity,
+    outside: Severity,
+    first: str,
+) -> None:
+    """A step above what lies open: what the version is known for is not graver for being seen."""
+    plain = severity(verdict, seen, exposure)
+    assert plain[0] is inside
+    for vantage in ("", "office", "datacentre"):
+        assert severity(verdict, seen, exposure, vantage) == plain
+    level, reasons = severity(verdict, seen, exposure, "internet")
+    assert (level, reasons[0].code) == (outside, first)
+    codes = [reason.code for reason in reasons]
+    assert codes.count("open-to-the-internet") == verdict.is_open
+    kept = [reason for reason in plain[1] if reason.code != "verdict"]
+    assert [reason for reason in reasons if reason.code not in ("verdict", "open-to-the-internet")] == kept
+
+
+def test_a_honeypot_seen_from_the_internet_does_not_alarm_either() -> None:
+    trap = Server(product="dionaea", honeypot_suspected=True)
+    assert severity(Verdict.OPEN, trap, DATA, "internet") == severity(Verdict.OPEN, trap, DATA)
