@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from results.files import NotARunError, ResultsError, explain
 from results.lock import is_held
-from results.manifest import MANIFEST_FILE, Manifest
+from results.manifest import MANIFEST_FILE, CoveredFile, Manifest
 from results.run import load_manifest
 from results.verdict import Verdict
 
@@ -20,7 +20,11 @@ RunState = Literal["running", "complete", "degraded", "interrupted", "failed", "
 
 
 class RunInfo(Struct, frozen=True, kw_only=True):
-    """One line of the list. `aborted`: its process is gone and never wrote how the run ended."""
+    """One line of the list. `aborted`: its process is gone and never wrote how the run ended.
+
+    `organisation`: the name in its configuration. `scope`: the digest; parts of one sweep (`shard`) have the
+    same one, and the same seed. `covered`: what `results.covered.load_coverage` reads; None: not known.
+    """
 
     run_id: str
     path: str
@@ -30,6 +34,12 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     planned: int | None = None
     not_reached: int | None = None
     open: int | None = None
+    vantage: str = ""
+    organisation: str = ""
+    scope: str = ""
+    seed: int | None = None
+    shard: str = ""
+    covered: CoveredFile | None = None
     reasons: list[str] = []
 
     @property
@@ -73,8 +83,21 @@ def run_info(path: Path) -> RunInfo:
         open=sum(manifest.outcomes.get(verdict, 0) for verdict in Verdict if verdict.is_open)
         if counted
         else None,
+        vantage=manifest.vantage,
+        organisation=_organisation(manifest),
+        scope=manifest.scope.digest,
+        seed=manifest.seed,
+        shard=manifest.shard,
+        covered=manifest.covered,
         reasons=manifest.reasons,
     )
+
+
+def _organisation(manifest: Manifest) -> str:
+    """Its name; empty where none was configured, or what stands there is no name."""
+    organisation = manifest.configuration.get("organisation")
+    name = organisation.get("name") if isinstance(organisation, dict) else ""
+    return name if isinstance(name, str) else ""
 
 
 def _state(manifest: Manifest, held: bool) -> RunState:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from results.chain import load_chain
+from results.covered import Row
+from results.covered import encode as encode_covered
 from results.files import (
     AlreadyCompleteError,
     CorruptError,
@@ -288,6 +290,28 @@ def test_the_list_of_runs_tells_living_from_dead(tmp_path: Path) -> None:
     assert runs["alive"].open is None
     with pytest.raises(NotARunError):
         list_runs(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("configuration", "organisation"),
+    [
+        ({"organisation": {"name": "Example", "contact": "soc@example.com"}}, "Example"),
+        ({}, ""),
+        ({"organisation": "Example"}, ""),
+        ({"organisation": {"name": 7}}, ""),
+    ],
+)
+def test_the_list_of_runs_tells_whose_each_is_and_where_it_looked_from(
+    tmp_path: Path, configuration: dict[str, Any], organisation: str
+) -> None:
+    begun = manifest(configuration=configuration, vantage="internet", shard="2/3", seed=9)
+    begun.covered, covered = encode_covered([Row(4, 1 << 24, 1 << 24, (27017,))])
+    RunDirectory.create(tmp_path, "run-1", begun, covered=covered).close()
+    (info,) = list_runs(tmp_path)
+    assert (info.organisation, info.vantage) == (organisation, "internet")
+    assert (info.shard, info.seed, info.scope) == ("2/3", 9, begun.scope.digest)
+    assert info.covered == begun.covered
+    assert info.covered is not None
 
 
 def test_a_manifest_reads_back_and_tolerates_what_it_does_not_know() -> None:
