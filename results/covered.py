@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from results.files import MOST_BYTES, CorruptError, explain, read_whole
-from results.manifest import COVERED_FILE, CoveredFile
+from results.manifest import COVERED_FILE, MANIFEST_FILE, CoveredFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -255,7 +255,10 @@ class RunCoverage:
 def load_coverage(path: Path, manifest: Manifest) -> RunCoverage | None:
     """What the run in the directory `path` asked. None and errors: see `load_covered`."""
     covered = load_covered(path, manifest)
-    return None if covered is None else RunCoverage(covered, manifest)
+    try:
+        return None if covered is None else RunCoverage(covered, manifest)
+    except ValueError as error:
+        raise CorruptError(path / MANIFEST_FILE, str(error)) from error
 
 
 def withdrawn_text(rows: Iterable[Row]) -> list[str]:

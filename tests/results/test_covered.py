@@ -137,6 +137,14 @@ def test_a_changed_file_is_named_and_not_believed(tmp_path: Path, damage: bytes 
     assert [finding.file for finding in audit(path).edited] == [COVERED_FILE]
 
 
+@pytest.mark.parametrize("withdrawn", [["nothing"], ["192.0.2.9:1", "192.0.2.1:1"]])
+def test_withdrawn_ranges_that_are_none_are_damage(tmp_path: Path, withdrawn: list[str]) -> None:
+    path = run_with(tmp_path, [Row(4, NET, NET + 3, (27017,))])
+    found, _ = load_manifest(path)
+    with pytest.raises(CorruptError):
+        load_coverage(path, msgspec.structs.replace(found, withdrawn=withdrawn))
+
+
 def test_an_older_run_covers_neither_nothing_nor_all(tmp_path: Path) -> None:
     """It is resumed as it was: its manifest gets no field that the genesis of its chain does not know."""
     older = manifest("run-1")
