@@ -1,0 +1,175 @@
+"""One exposure put into words that faces show: from its stays, its course and its changes to a
+`TrackedExposure`."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from results.ledger.identity import is_system
+from results.ledger.states import NOT_FOUND, REACHABLE
+from results.ledger.tracked import Change, Liveness, Lost, Place, State, TrackedExposure
+from results.record import Reason
+
+if TYPE_CHECKING:
+    from results.ledger.states import Course, Look
+    from results.ledger.stays import Chain
+    from results.ledger.visit import RunFacts, Visit
+
+DATABASES_TOLD = 20
+_NOTABLE = frozenset({"wiped", "ransomed", "restored", "moved", "changed"})
+
+
+class Story(NamedTuple):
+    """What is known of one exposure, in time order. `alive` compares each two open looks in a row."""
+
+    exposure_id: str
+    former_ids: list[str]
+    chain: Chain
+    looks: list[Look]
+    course: Course
+    changes: list[Change]
+    alive: list[Liveness]
+    runs: dict[str, RunFacts]
+
+
+def exposure_of(story: Story, related: list[str]) -> TrackedExposure:
+    """The exposure as it stands after its last look."""
+    course, chain = story.course, story.chain
+    spell = course.spells[-1]
+    last = chain.last.visits[-1]
+    gravest = _gravest(story)
+    counts = {kind: [change for change in story.changes if change.kind == kind] for kind in _NOTABLE}
+    hits = sorted({change.at for kind in ("wiped", "ransomed") for change in counts[kind]})
+    believed = [look for look in story.looks if look.visit is not None]
+    newest = last.last_write
+    held = last.structure.databases if last.structure is not None else {}
+    return TrackedExposure(
+        exposure_id=story.exposure_id,
+        finding_id=last.finding_id,
+        state=_state(story),
+        severity=gravest.severity,
+        severity_number=gravest.severity.number,
+        severity_reasons=gravest.severity_reasons,
+        place=_place(story, len(chain.stays) - 1),
+        places=_places(story),
+        hostnames=last.hostnames,
+        owner=last.owner,
+        vantages=course.vantages,
+        product=last.server.product if last.server else "",
+        version=last.server.version if last.server else "",
+        topology=last.server.topology if last.server else "",
+        set_name=last.server.set_name if last.server else "",
+        database_count=last.database_count,
+        collection_count=last.collection_count,
+        documents=last.documents,
+        bytes=last.bytes,
+        databases=[name for name in held if not is_system(name)][:DATABASES_TOLD],
+        hints=last.hints,
+        ransom_names=last.ransom_names,
+        newest_write=_time(newest.at.isoformat(timespec="milliseconds")) if newest else "",
+        newest_write_method=newest.method if newest else "",
+        first_seen_open=spell.first_seen_open,
+        last_seen_open=spell.last_seen_open,
+        opened_after=spell.opened_after,
+        opened_after_how=spell.opened_after_how,
+        closed_before=spell.closed_before,
+        closed_how=spell.closed_how,
+        last_look=course.last_look,
+        last_run_id=believed[-1].visit.run_id if believed and believed[-1].visit else last.run_id,
+        last_event_id=believed[-1].visit.event_id if believed and believed[-1].visit else last.event_id,
+        looks=len(story.looks),
+        spells=course.spells,
+        wiped_count=len(counts["wiped"]),
+        ransomed_count=len(counts["ransomed"]),
+        restored_count=len(counts["restored"]),
+        reopened_count=len(course.spells) - 1,
+        first_hit=hits[0] if hits else "",
+        last_hit=hits[-1] if hits else "",
+        lost=_all_lost([change.lost for change in counts["wiped"] if change.lost]),
+        last_change=story.changes[-1].at if story.changes else "",
+        last_change_kind=story.changes[-1].kind if story.changes else "",
+        liveness=story.alive[-1] if story.alive else None,
+        last_written=next((alive for alive in reversed(story.alive) if alive.written), None),
+        related=related,
+        former_ids=story.former_ids,
+        cautions=_cautions(story),
+    )
+
+
+def _state(story: Story) -> State:
+    if story.course.standing != "open":
+        return story.course.standing
+    spell = story.course.spells[-1]
+    seen = (look for look in story.looks if look.is_open and look.at >= spell.first_seen_open)
+    if len({look.run.run_id if look.run else look.at for look in seen}) == 1:
+        return "reopened" if len(story.course.spells) > 1 else "new"
+    latest = (change for change in story.changes if change.at == spell.last_seen_open)
+    return (
+        "changed" if any(change.kind in _NOTABLE and not _is_return(change) for change in latest) else "open"
+    )
+
+
+def _is_return(change: Change) -> bool:
+    """Whether it was only out of reach for a while: that is no change of the server."""
+    return any(reason.code == REACHABLE for reason in change.reasons)
+
+
+def _gravest(story: Story) -> Visit:
+    """The last open visit of the vantage from which it is gravest; of its last look where none does."""
+    last = story.chain.last.visits[-1]
+    seeing = {vantage.vantage for vantage in story.course.vantages if vantage.state != "closed"}
+    latest: dict[str, Visit] = {}
+    for stay in story.chain.stays:
+        for visit in stay.visits:
+            latest[visit.vantage] = visit
+    found = [visit for name, visit in sorted(latest.items()) if name in seeing]
+    return min(found, key=lambda visit: (visit.severity.rank, visit is not last), default=last)
+
+
+def _place(story: Story, nth: int) -> Place:
+    stays = story.chain.stays
+    place = stays[nth].place
+    here = [stay for stay in stays if stay.place == place]
+    return Place(
+        ip=place.ip, port=place.port, site=place.site, first_seen=here[0].first, last_seen=here[-1].last
+    )
+
+
+def _places(story: Story) -> list[Place]:
+    firsts = {stay.place: nth for nth, stay in reversed(list(enumerate(story.chain.stays)))}
+    return [_place(story, nth) for nth in sorted(firsts.values())]
+
+
+def _time(text: str) -> str:
+    return text.replace("+00:00", "Z")
+
+
+def _all_lost(losses: list[Lost]) -> Lost | None:
+    """What all wipes together took. Names are told once, counts are added: what came back was lost again."""
+    if not losses:
+        return None
+    documents = [loss.documents for loss in losses if loss.documents is not None]
+    sizes = [loss.bytes for loss in losses if loss.bytes is not None]
+    return Lost(
+        databases=sorted({name for loss in losses for name in loss.databases}),
+        database_count=sum(loss.database_count for loss in losses),
+        collection_count=sum(loss.collection_count for loss in losses),
+        documents=sum(documents) if documents else None,
+        bytes=sum(sizes) if sizes else None,
+    )
+
+
+def _cautions(story: Story) -> list[Reason]:
+    found = []
+    if any(visit.honeypot for stay in story.chain.stays for visit in stay.visits[-1:]):
+        found.append(Reason(code="honeypot-suspected"))
+    if any(spell.opened_after_how == NOT_FOUND for spell in story.course.spells[-1:]):
+        found.append(Reason(code="bound-by-silence"))
+    runs = sorted(
+        {look.run.run_id: look.run for look in story.looks if look.run is not None}.values(),
+        key=lambda run: (run.created_at, run.run_id),
+    )
+    if any(b.created_at < a.ended_at and b.vantage == a.vantage for a, b in pairwise(runs)):
+        found.append(Reason(code="runs-overlap"))
+    return found
