@@ -1,0 +1,38 @@
+"""Messages, put together from the actions that tell of their stages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from results.ledger.actions import ActionRecord, Stage
+
+
+class Message(NamedTuple):
+    """A message: the action that intended it, its last stage, since when, and what was said of that."""
+
+    intended: ActionRecord
+    stage: Stage
+    at: str
+    detail: str
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether sending it again could make a second copy."""
+        return self.stage in ("handing-over", "unclear", "done")
+
+
+def messages(records: Iterable[ActionRecord]) -> dict[str, Message]:
+    """Every message by its id, in the order in which they were first intended."""
+    found: dict[str, Message] = {}
+    for record in records:
+        if not record.message_id:
+            continue
+        before = found.get(record.message_id)
+        if before is None and record.stage != "intended":
+            continue
+        intended = record if before is None or record.stage == "intended" else before.intended
+        found[record.message_id] = Message(intended, record.stage, record.at, record.detail)
+    return found
