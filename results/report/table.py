@@ -6,22 +6,20 @@ its server, so nothing is ever left out. On a very narrow one each server is a b
 
 from __future__ import annotations
 
-import textwrap
 from typing import IO, TYPE_CHECKING
 
+from results.report.printing import COLOURS, Printer, cells_of, cut, in_columns, padded
 from results.report.rows import ReportRow, brief, by_gravity, row, whom_to_call
-from results.summary import totals_of
-from results.text import human_bytes
-from results.verdict import Severity
+from results.summary import totals_of, unique
+from results.text import human_bytes, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from rich.console import Console
+    from collections.abc import Iterable, Sequence
 
     from results.record import Observation
     from results.report.rows import Call
     from results.summary import Coverage, Totals
+    from results.verdict import Severity
 
 _TITLES = {
     "severity": "severity",
@@ -36,13 +34,6 @@ _TITLES = {
 _ALWAYS = 6  # these columns, or blocks of lines
 _WIDEST = {"owner": 32, "version": 24}  # a longer cell is cut in its column and whole in the lines below
 _RIGHT = frozenset({"holds", "size"})
-_COLOURS = {
-    Severity.CRITICAL: "bold red",
-    Severity.HIGH: "red",
-    Severity.MEDIUM: "yellow",
-    Severity.LOW: "cyan",
-    Severity.INFO: "dim",
-}
 MOST_CALLS = 40
 __all__ = ["by_gravity", "print_table", "row", "totals_lines"]
 
@@ -60,39 +51,22 @@ def print_table(
     Colour follows the terminal and NO_COLOR unless `colour` says otherwise. At most `limit` servers, the
     gravest; then it says how many more there are. At the end: whom to call.
     """
-    from rich.console import Console  # imported here: a run that is piped never needs it
-
-    console = Console(
-        file=file,
-        width=width,
-        no_color=None if colour is None else not colour,
-        force_terminal=True if colour else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
-    ordered = by_gravity(map(brief, observations))
+    out = _Servers(file, width=width, colour=colour)
+    ordered = by_gravity(unique(map(brief, observations)))
     if not ordered:
-        console.print("nothing to show: no server answered")
+        out.line("nothing to show: no server answered")
         return
-    out = _Printer(console, _fitting(getattr(file, "encoding", None)))
     shown = [(observation.severity, row(observation)) for observation in ordered[:limit]]
-    names = _columns([cells for _, cells in shown], console.width)
+    names = _columns([cells for _, cells in shown], out.width)
     if names:
         out.columns(names, shown)
     else:
         out.blocks(shown)
     if len(ordered) > limit:
-        console.print(f"and {len(ordered) - limit:,} more, none of them graver")
-    console.print()
+        out.line(f"and {len(ordered) - limit:,} more, none of them graver")
+    out.line("")
     out.line(totals_lines(totals_of(ordered))[-1], "bold")
     out.calls(whom_to_call(ordered))
-
-
-def _fitting(encoding: str | None) -> Callable[[str], str]:
-    """What this stream cannot encode is escaped, so that no name can end the output with an error."""
-    encoding = encoding or "utf-8"
-    return lambda text: text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _columns(rows: Sequence[ReportRow], width: int) -> tuple[str, ...]:
@@ -106,15 +80,8 @@ def _columns(rows: Sequence[ReportRow], width: int) -> tuple[str, ...]:
 
 
 def _width(rows: Iterable[ReportRow], name: str) -> int:
-    longest = max(_cells(getattr(each, name)) for each in rows)
+    longest = max(cells_of(getattr(each, name)) for each in rows)
     return max(min(longest, _WIDEST.get(name, longest)), len(_TITLES[name]))
-
-
-def _cells(text: str) -> int:
-    """How many cells of a terminal a text takes: two for a wide letter, none for a mark on one."""
-    from rich.cells import cell_len
-
-    return cell_len(text)
 
 
 def _shortened(rows: Iterable[ReportRow]) -> list[ReportRow]:
@@ -128,63 +95,47 @@ def _shortened(rows: Iterable[ReportRow]) -> list[ReportRow]:
     ]
 
 
-class _Printer:
-    """Lines on one console. Names reach it escaped; `fit` escapes what the stream cannot encode."""
-
-    def __init__(self, console: Console, fit: Callable[[str], str]) -> None:
-        self._console = console
-        self._fit = fit
-
-    def line(self, text: str, style: str = "") -> None:
-        """One line, folded where the terminal ends."""
-        from rich.text import Text
-
-        self._console.print(Text(self._fit(text), style=style, overflow="fold"))
+class _Servers(Printer):
+    """Servers, each with what must be acted on, and whom to call."""
 
     def columns(self, names: Sequence[str], shown: Sequence[tuple[Severity, ReportRow]]) -> None:
         """A line for each server, and below it what has no column."""
         rows = _shortened(cells for _, cells in shown)
         widths = {name: _width(rows, name) for name in names}
-        self.line(_in_columns([_TITLES[name] for name in names], names, widths), "bold")
+        self.line(in_columns(names, [_TITLES[name] for name in names], widths, _RIGHT), "bold")
         for (severity, cells), short in zip(shown, rows, strict=True):
-            texts = [_cut(getattr(short, name), widths[name]) for name in names]
-            self.line(_in_columns(texts, names, widths), _COLOURS[severity])
+            texts = [cut(getattr(short, name), widths[name]) for name in names]
+            self.line(in_columns(names, texts, widths, _RIGHT), COLOURS[severity])
             beside = [
                 f"{name}: {text}" if name == "owner" else f"{name} {text}"
                 for name in ("owner", "version")
                 if (text := getattr(cells, name)) != "-"
-                and (name not in names or _cells(text) > widths[name])
+                and (name not in names or cells_of(text) > widths[name])
             ]
             if beside:
-                self._paragraph(", ".join(beside))
+                self.paragraph(", ".join(beside))
             self._why(cells)
 
     def blocks(self, shown: Sequence[tuple[Severity, ReportRow]]) -> None:
         """Some lines for each server, however narrow the terminal."""
         for severity, cells in shown:
             head = f"{cells.severity}  {cells.address}  {cells.verdict}  {cells.version}"
-            self.line(head, _COLOURS[severity])
+            self.line(head, COLOURS[severity])
             if cells.holds != "-":
-                self._paragraph(
+                self.paragraph(
                     f"{cells.holds} databases / documents, {cells.size}, last write {cells.newest}"
                 )
-            self._paragraph("owner: " + cells.owner)
+            self.paragraph("owner: " + cells.owner)
             self._why(cells)
 
     def _why(self, cells: ReportRow) -> None:
         why = "; ".join(cells.why)
         if cells.ransom != "-" and cells.ransom.partition(": ")[2] not in why:
-            self._paragraph("ransom " + cells.ransom)
+            self.paragraph("ransom " + cells.ransom)
         if why:
-            self._paragraph("why: " + why)
+            self.paragraph("why: " + why)
         if cells.past:
-            self._paragraph("past: " + "; ".join(cells.past))
-
-    def _paragraph(self, text: str) -> None:
-        """Text below its server, indented."""
-        width = max(self._console.width, 20)
-        for line in textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    "):
-            self.line(line)
+            self.paragraph("past: " + "; ".join(cells.past))
 
     def calls(self, calls: Sequence[Call]) -> None:
         """Whom to call, the gravest first."""
@@ -201,40 +152,20 @@ class _Printer:
             for call in calls[:MOST_CALLS]
         ]
         head = ("whom to call", "contact", "open", "size", "gravest")
-        widths = [max(_cells(each[place]) for each in (head, *texts)) for place in range(len(head))]
-        if sum(widths) + 2 * (len(head) - 1) > self._console.width:
+        widths = [max(cells_of(each[place]) for each in (head, *texts)) for place in range(len(head))]
+        if sum(widths) + 2 * (len(head) - 1) > self.width:
             self.line(head[0], "bold")
             for owner, contact, count, size, gravest in texts:
-                self._paragraph(f"{owner}, {contact}: {count} open, {size}, {gravest}")
+                self.paragraph(f"{owner}, {contact}: {count} open, {size}, {gravest}")
         else:
             for number, each in enumerate([head, *texts]):
                 cells = [
-                    _padded(text, widths[place], right=head[place] in ("open", "size"))
+                    padded(text, widths[place], right=head[place] in ("open", "size"))
                     for place, text in enumerate(each)
                 ]
                 self.line("  ".join(cells).rstrip(), "" if number else "bold")
         if len(calls) > MOST_CALLS:
             self.line(f"and {len(calls) - MOST_CALLS:,} more owners")
-
-
-def _in_columns(texts: Sequence[str], names: Sequence[str], widths: dict[str, int]) -> str:
-    cells = [
-        _padded(text, widths[name], right=name in _RIGHT) for text, name in zip(texts, names, strict=True)
-    ]
-    return "  ".join(cells).rstrip()
-
-
-def _padded(text: str, width: int, *, right: bool) -> str:
-    blanks = " " * (width - _cells(text))
-    return blanks + text if right else text + blanks
-
-
-def _cut(text: str, width: int) -> str:
-    if _cells(text) <= width:
-        return text
-    while _cells(text) > width - 3:
-        text = text[:-1]
-    return text + "..."
 
 
 def totals_lines(totals: Totals, coverage: Coverage | None = None) -> list[str]:
@@ -250,13 +181,9 @@ def totals_lines(totals: Totals, coverage: Coverage | None = None) -> list[str]:
     if totals.open:
         ransomed = f", {totals.ransomed:,} with an extortionist's note" if totals.ransomed else ""
         lines.append(
-            f"open without a password: {_plural(totals.open, 'server')}, {human_bytes(totals.open_bytes)}, "
-            f"{_plural(totals.open_documents, 'document')}{ransomed}"
+            f"open without a password: {plural(totals.open, 'server')}, {human_bytes(totals.open_bytes)}, "
+            f"{plural(totals.open_documents, 'document')}{ransomed}"
         )
     else:
         lines.append("open without a password: none")
     return lines
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,1 @@
+"""What changed between two runs, or between two dates; and what of them cannot be compared."""

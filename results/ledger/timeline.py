@@ -1,0 +1,118 @@
+"""What happened to an exposure, dated and in time order: changes that runs saw, and what people did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from results.ledger.words import bounds, grown_in, how, lost_in, names_in, place_words, reasons_in
+from results.record import Reason
+from results.text import minute, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from results.ledger.tracked import Action, Change, ChangeKind, TrackedExposure
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One thing that happened. `at` sorts; `when` tells its moment, or its bounds, in words; `kind` is that
+    of the change, or of the action."""
+
+    at: str
+    kind: str
+    when: str
+    sentence: str
+
+
+def timeline(exposure: TrackedExposure, changes: Iterable[Change], actions: Iterable[Action]) -> list[Event]:
+    """Everything in time order; of one moment, what was seen before what was done."""
+    changes = list(changes)
+    dated: dict[str, str] = {}
+    for change in changes:
+        if change.dated and change.event_id:
+            dated[change.event_id] = min(change.dated, dated.get(change.event_id, change.dated))
+    events = [
+        # What one look shows stands together: a wipe that nothing dates before the note that something does.
+        (
+            change.dated or dated.get(change.event_id, change.at),
+            0,
+            KINDS.index(change.kind),
+            _change(exposure, change),
+        )
+        for change in changes
+    ]
+    events += [(action.at, 1, 0, _action(action)) for action in actions]
+    return [event for *_, event in sorted(events, key=lambda item: item[:3])]
+
+
+KINDS: tuple[ChangeKind, ...] = (
+    *("opened", "reopened", "moved", "wiped", "ransomed", "restored", "changed"),
+    *("unreachable", "closed"),
+)
+
+
+def _change(exposure: TrackedExposure, change: Change) -> Event:
+    if change.dated:
+        method = f" ({how(change.dated_how)})" if change.dated_how else ""
+        when = f"at {visible(change.dated[:19]).replace('T', ' ')} UTC{method}"
+    else:
+        when = bounds(change.after, change.at)
+    return Event(
+        at=change.dated or change.at, kind=change.kind, when=when, sentence=happened(exposure, change)
+    )
+
+
+def happened(exposure: TrackedExposure, change: Change) -> str:
+    """What a change says, as a sentence."""
+    what = _OPENINGS[change.kind]
+    if change.kind == "moved" and change.place is not None:
+        what = f"It moved from {place_words(change.place)}"
+    parts = [what]
+    lost = lost_in(change.lost)
+    if change.names and not (lost and change.lost and change.lost.databases):
+        parts.append(names_in(change.names))
+    if lost:
+        parts.append(f"lost were {lost}")
+    if grown := grown_in(change.grown):
+        parts.append(grown)
+    # What the opening or the names say already is not said again.
+    told = [
+        Reason(code=reason.code) if change.names else reason
+        for reason in change.reasons
+        if reason.code not in _SAID
+    ]
+    if reasons := reasons_in(told):
+        parts.append(reasons)
+    head, *rest = parts
+    several = change.vantage and len(exposure.vantages) > 1
+    vantage = f" (seen from {visible(change.vantage, 40)})" if several else ""
+    return head + (": " + "; ".join(rest) if rest else "") + vantage + "."
+
+
+_SAID = frozenset({"open", "open_no_data", "note-left"})
+_OPENINGS = {
+    "opened": "It was opened",
+    "changed": "It changed",
+    "wiped": "It was wiped",
+    "ransomed": "An extortionist's note was left",
+    "restored": "It was restored",
+    "moved": "It moved",
+    "unreachable": "It no longer answered, which proves nothing",
+    "closed": "It was closed",
+    "reopened": "It was opened again",
+}
+
+
+def _action(action: Action) -> Event:
+    by = f" by {visible(action.by, 100)}" if action.by else ""
+    until = f", until {minute(action.until)}" if action.until else ""
+    said = {
+        "warned": f"{names_in(action.to) or 'Somebody'} was told{by}",
+        "acknowledged": f"It was acknowledged{by}",
+        "accepted": f"The risk was accepted{by}{until}",
+        "noted": f"A note was made{by}",
+    }.get(action.kind, f"{visible(action.kind, 40)}{by}")
+    detail = f": {visible(action.detail, 300)}" if action.detail else ""
+    return Event(at=action.at, kind=action.kind, when=f"at {minute(action.at)}", sentence=said + detail + ".")

@@ -1,0 +1,108 @@
+"""`mongosweep exposures`: what is open, since when, and whose it is, over all runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from scanner.cli.options import Age, config_option, option, output_option
+
+if TYPE_CHECKING:
+    from results.ledger.tracked import TrackedExposure
+
+STATES = ("new", "open", "changed", "reopened", "unreachable", "accepted", "closed")
+SEVERITIES = ("critical", "high", "medium", "low", "info")
+
+
+@click.command("exposures")
+@config_option
+@output_option
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(STATES),
+    multiple=True,
+    help="Only these; may be given several times.",
+)
+@click.option(
+    "--owner",
+    "owners",
+    metavar="TEXT",
+    multiple=True,
+    help="Only owners whose name holds this; may be given several times. '' is no owner.",
+)
+@click.option("--severity", type=click.Choice(SEVERITIES), help="Only what is at least as grave.")
+@click.option("--older-than", type=Age(), metavar="AGE", help="Only what was open for as long, such as 7d.")
+@click.option("--vantage", metavar="NAME", help="Only what is open, or may be, from there.")
+@click.option("--overdue", is_flag=True, help="Only what should be closed by now.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "jsonl", "csv", "md"]),
+    default="table",
+    show_default=True,
+    help="For people, for programs, for a spreadsheet, for a ticket.",
+)
+@option(
+    "--fail-on",
+    type=click.Choice(["open", "never"]),
+    default="open",
+    show_default=True,
+    help="Whether one that is shown and not proved closed makes the exit code 1.",
+)
+def command(
+    config: str | None,
+    output: str,
+    states: tuple[str, ...],
+    owners: tuple[str, ...],
+    severity: str | None,
+    older_than: int | None,
+    vantage: str | None,
+    overdue: bool,
+    form: str,
+    fail_on: str,
+) -> int:
+    """List the exposures that runs of an output directory found, the gravest first, from first sight to proof
+    of closure. Silence closes none: what does not answer any more is `unreachable`.
+
+    \b
+    Examples:
+      mongosweep exposures --state open --state reopened --older-than 7d
+      mongosweep exposures --overdue --format md
+    """
+    from results.ledger.choose import Choice, by_gravity
+    from results.verdict import Severity
+    from scanner.cli.ledger_view import no_doubt, opened
+
+    choice = Choice(
+        states=frozenset(states),
+        owners=owners,
+        severity=Severity(severity) if severity else None,
+        older_than=older_than,
+        vantage=vantage,
+        overdue=overdue,
+    )
+    with opened(output, config) as view:
+        shown = by_gravity(exposure for exposure in view.exposures if choice.takes(exposure))
+        _show(shown, form, len(view.exposures))
+        doubt = no_doubt(view.ledger)
+        if fail_on == "never":
+            return 0
+        return 1 if any(exposure.is_open for exposure in shown) else doubt
+
+
+def _show(shown: list[TrackedExposure], form: str, known: int) -> None:
+    import sys
+
+    from results.report import exposures
+
+    if form == "table":
+        exposures.print_exposures(shown, sys.stdout, known=known)
+    elif form == "csv":
+        click.echo(exposures.exposures_csv(shown), nl=False)
+    elif form == "md":
+        click.echo(exposures.exposures_markdown(shown, known), nl=False)
+    else:
+        for line in exposures.exposures_jsonl(shown):
+            click.echo(line, nl=False)
