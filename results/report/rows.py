@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from results.codes import sentence
 from results.history import of_exposure
-from results.text import human_bytes, human_count, visible
+from results.text import address, human_bytes, human_count, visible
 from results.verdict import Severity
 
 if TYPE_CHECKING:
@@ -85,7 +85,6 @@ def by_gravity(observations: Iterable[Observation]) -> list[Observation]:
 def row(observation: Observation) -> ReportRow:
     """One observation as cells. Names from servers and from files are escaped here, and only here."""
     target, server = observation.target, observation.server
-    address = f"[{target.ip}]:{target.port}" if ":" in target.ip else f"{target.ip}:{target.port}"
     product = ""
     if server is not None:
         product = visible(server.version, _NAME)
@@ -94,7 +93,7 @@ def row(observation: Observation) -> ReportRow:
     open_now = observation.exposure if observation.verdict.is_open else None
     return ReportRow(
         severity=observation.severity.value,
-        address=visible(address, 70),
+        address=address(target.ip, target.port),
         owner=_owner(observation) or "-",
         verdict=observation.verdict.value,
         version=product or "-",
