@@ -1,0 +1,120 @@
+"""`mongosweep verify`: ask exposures again, until they are proved closed."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TextIO, cast
+
+import click
+
+from scanner.cli.options import (
+    Age,
+    config_option,
+    json_option,
+    option,
+    output_option,
+    scope_option,
+    seed_option,
+    vantage_option,
+)
+
+_EPILOG = """Exit codes, as everywhere:
+
+\b
+  0  every exposure that was to be asked is proved closed
+  1  all were asked, and one at least is open, or not proved closed
+  3  not all could be asked (outside the scope, a degraded run), interrupted,
+     or the time is over
+"""
+
+
+@click.command("verify", epilog=_EPILOG)
+@click.argument("exposures", nargs=-1, metavar="[EXPOSURE]...")
+@config_option
+@scope_option
+@output_option
+@vantage_option
+@click.option("--until-closed", is_flag=True, help="Go on until everything is proved closed.")
+@click.option(
+    "--interval",
+    type=Age(),
+    default="1m",
+    show_default=True,
+    metavar="DURATION",
+    help="The first wait between two rounds; it grows to an hour.",
+)
+@click.option(
+    "--timeout",
+    type=Age(),
+    metavar="DURATION",
+    help="Give up --until-closed after this time, such as 2h; exit code 3.",
+)
+@seed_option
+@json_option
+@option(
+    "--log",
+    "log_level",
+    type=click.Choice(["error", "warning", "info", "debug"]),
+    default="warning",
+    envvar="MONGOSWEEP_LOG",
+    show_default=True,
+    help="How much of the log goes to stderr.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but what goes wrong.")
+def command(
+    exposures: tuple[str, ...],
+    config: str | None,
+    scope_file: str | None,
+    output: str,
+    vantage: str | None,
+    until_closed: bool,
+    interval: int,
+    timeout: int | None,
+    seed: int | None,
+    as_json: bool,
+    log_level: str,
+    quiet: bool,
+) -> int:
+    """Ask what was found open again: all that is not closed, or EXPOSURE, an id, an address or address:port.
+
+    Each is asked where it was, only while the scope allows it, by our own reader and by MongoDB's official
+    driver; with it up to three neighbours that are known to answer, because a refusal beside silence proves
+    nothing. Each round is a run of the output directory.
+    """
+    from scanner.cli.log import configure
+    from scanner.cli.screen import RoundScreen
+    from scanner.cli.streams import patient_stderr, patient_stdout
+    from scanner.cli.verify_text import json_lines, text_lines
+    from scanner.clock import SystemClock
+    from scanner.setup.clock_check import require_clock, witnesses
+    from scanner.setup.doctor import require_descriptors
+    from scanner.setup.request import LoadedRequest, SweepRequest, load
+    from scanner.sweep.patience import SignalPatience
+    from scanner.sweep.verify import VerifyOptions, verify
+
+    if timeout is not None and not until_closed:
+        raise click.UsageError("--timeout goes with --until-closed")
+    require_descriptors()
+    clock = SystemClock()
+    request = SweepRequest(config=config, scope_file=scope_file, vantage=vantage)
+
+    def look(now: float) -> LoadedRequest:
+        require_clock(clock, witnesses(config, scope_file, output, None))
+        return load(request, now)
+
+    options = VerifyOptions(
+        output=Path(output),
+        names=exposures,
+        until_closed=until_closed,
+        interval=interval,
+        timeout=timeout,
+        seed=seed,
+    )
+    with patient_stderr() as stderr, closing(configure(log_level)):
+        screen = RoundScreen(cast("TextIO", stderr), quiet=quiet)
+        found = verify(look, options, screen, clock=clock, patience=SignalPatience())
+    with patient_stdout() as stdout:
+        for line in json_lines(found) if as_json else text_lines(found):
+            stdout.write(line + "\n")
+    return found.exit_code

@@ -1,0 +1,185 @@
+"""What one round of asking exposures again asks: those that the scope allows now, and some neighbours.
+
+A neighbour is a place near an exposure's that is known to answer. While one answers, a refusal beside it is
+the port's own, and not that of a network that is down.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from scanner.errors import RefusedError
+from scanner.setup.blackout import Calendar
+from targets.grammar import GrammarError, Span, parse_address, parse_endpoint
+from targets.scope import OutOfScope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from results.ledger.tracked import Place, TrackedExposure
+    from scanner.setup.blackout import Window
+    from scanner.setup.settings import Settings
+    from targets.scope import Scope, Target
+
+NEIGHBOURS = 3  # asked for each prefix
+_ENOUGH = 64  # places that are looked at for them
+
+
+class Known(Protocol):
+    """Who knows the exposures, and which places answered: the ledger."""
+
+    def exposure(self, exposure_id: str) -> TrackedExposure:
+        """One by its id, also by a former one; an error that names the nearest."""
+        ...
+
+    def answering_near(self, place: Place, most: int) -> Sequence[tuple[str, int]]:
+        """Other places near one (the same /24, /64, or 127/8, and the same site) that answered as a server
+        does when they were last seen: not the open ones first, then the latest. At most `most`."""
+        ...
+
+
+@dataclass(slots=True)
+class Asking:
+    """One round. `kept_out` has a clause for each exposure that may not be asked, by its id; `waiting` those
+    that a blackout window covers, with when it ends (seconds since 1970)."""
+
+    scope: Scope | None = None
+    asked: dict[str, Target] = field(default_factory=dict)
+    neighbours: list[Target] = field(default_factory=list)
+    kept_out: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def watched(self) -> frozenset[tuple[str, int]]:
+        """Every place of the round: a line of each is wanted."""
+        return frozenset((target.ip, target.port) for target in (*self.asked.values(), *self.neighbours))
+
+
+def named(name: str, every: Iterable[TrackedExposure], known: Known) -> list[TrackedExposure]:
+    """The exposures of a name: an id or the beginning of one, the id of a finding, or a place (an address, a
+    range, address:port). Of a place those that are not closed, or else the one that was there last. Raises
+    `RefusedError`, and what `known` raises."""
+    if name.startswith("mx_"):
+        begins = [each for each in every if name != "mx_" and each.exposure_id.startswith(name)]
+        return begins if len(begins) == 1 else [known.exposure(name)]
+    if name.startswith("mf_"):
+        found = [each for each in every if each.finding_id == name]
+    else:
+        try:
+            span, port = parse_endpoint(name)
+        except GrammarError as error:
+            raise RefusedError(f"EXPOSURE {name!r} is neither an id nor a place: {error}") from None
+        found = [
+            each
+            for each in every
+            if port in (None, each.place.port)
+            and (at := parse_address(each.place.ip))[0] == span.version
+            and span.first <= at[1] <= span.last
+        ]
+    if not found:
+        raise RefusedError(f"no exposure is known at {name}; `mongosweep exposures` lists them")
+    last: dict[tuple[str, str, int], TrackedExposure] = {}
+    for each in sorted(found, key=lambda each: each.last_seen_open):
+        last[each.place.site, each.place.ip, each.place.port] = each
+    return [each for each in found if each.state != "closed"] or list(last.values())
+
+
+def plan_round(
+    exposures: Sequence[TrackedExposure],
+    scope: Scope,
+    settings: Settings,
+    known: Known,
+    now: float,
+    *,
+    wait_for_windows: bool,
+) -> Asking:
+    """Sort the exposures into what is asked and what is not; `now` is wall time in seconds.
+
+    With `wait_for_windows` what a blackout window covers is part of the round all the same, and waits there.
+    """
+    found = Asking()
+    windows = [] if wait_for_windows else Calendar(settings.blackout).active(now)
+    for exposure in exposures:
+        target = _target(exposure.place, scope, now)
+        if isinstance(target, str):
+            found.kept_out[exposure.exposure_id] = target
+        elif ends := [window.end for window in windows if _covers(window, target)]:
+            found.waiting[exposure.exposure_id] = max(ends)
+        else:
+            found.asked[exposure.exposure_id] = target
+    places = [each.place for each in exposures if each.exposure_id in found.asked]
+    found.neighbours = _neighbours(places, scope, settings, known, now, windows)
+    wanted = {*found.asked.values(), *found.neighbours}
+    if wanted:
+        found.scope = scope.restrict(
+            [(Span(target.version, target.address, target.address), target.port) for target in wanted]
+        )
+    return found
+
+
+def _target(place: Place, scope: Scope, now: float) -> Target | str:
+    """The place as a target, or a clause that says why it is none."""
+    try:
+        target = scope.target(place.ip, place.port, now)
+    except OutOfScope as error:
+        return f"outside the scope: {error.reason}"
+    site = scope.owner_of(target.address, target.version).site
+    if site != place.site:  # private addresses exist at every site
+        return f"it is of site {place.site or '(none)'}, and the scope has site {site or '(none)'} there"
+    return target
+
+
+def _covers(window: Window, target: Target) -> bool:
+    span = window.span
+    return span.version == target.version and span.first <= target.address <= span.last
+
+
+def _neighbours(
+    places: Sequence[Place],
+    scope: Scope,
+    settings: Settings,
+    known: Known,
+    now: float,
+    windows: Sequence[Window],
+) -> list[Target]:
+    """Up to `NEIGHBOURS` for each prefix, none of which is asked anyway; configured canaries come first."""
+    taken = {(place.ip, place.port) for place in places}
+    count: dict[tuple[str, str], int] = {}
+    found: list[Target] = []
+    for place in places:
+        near = place.site, prefix_of(place.ip)
+        canaries = [
+            (canary.address, canary.port)
+            for canary in settings.canary
+            if prefix_of(canary.address) == near[1] and not canary.expect.is_connection_outcome
+        ]
+        for ip, port in (*canaries, *known.answering_near(place, _ENOUGH)):
+            if count.get(near, 0) >= NEIGHBOURS:
+                break
+            if (ip, port) in taken:
+                continue
+            try:
+                target = scope.target(ip, port, now)
+            except OutOfScope:
+                continue
+            if scope.owner_of(target.address, target.version).site != place.site:
+                continue
+            taken.add((ip, port))
+            if not any(_covers(window, target) for window in windows):
+                count[near] = count.get(near, 0) + 1
+                found.append(target)
+    return found
+
+
+def prefix_of(ip: str) -> str:
+    """The prefix within which another place is near: /24, /64, or all of loopback."""
+    address = ipaddress.ip_address(ip)
+    length = (8 if address.is_loopback else 24) if address.version == 4 else 64
+    return str(ipaddress.ip_network((address, length), strict=False))
+
+
+def is_near(ip: str, other: str) -> bool:
+    """Whether two addresses are in one such prefix."""
+    return prefix_of(ip) == prefix_of(other)

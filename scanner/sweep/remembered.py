@@ -1,0 +1,81 @@
+"""What a sweep takes from the ledger before it starts, and gives to it at its end.
+
+The ledger is made of the runs, and never the other way round: whatever is wrong with it is said in one line,
+and changes nothing of a sweep.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from results.text import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from results.ledger.tracked import Change
+    from scanner.sweep.progress import RunSummary
+
+    Say = Callable[[str], None]
+
+_WORDS = {"opened": "new"}
+_ORDER = ("opened", "reopened", "wiped", "ransomed", "restored", "moved", "changed", "unreachable", "closed")
+
+
+def watched(output: Path, say: Say) -> frozenset[tuple[str, int]]:
+    """Places of exposures that are not closed for good, by the ledger as it is; none where there is none."""
+    from results.ledger.database import LEDGER_FILE
+
+    if not (output / LEDGER_FILE).exists():
+        return frozenset()
+    try:
+        from results.ledger.store import Ledger
+
+        with Ledger.open(output) as ledger:
+            return ledger.watched()
+    except Exception as error:  # noqa: BLE001 - a sweep without its memory is worth more than none
+        say(f"the ledger could not be read, so no place is watched: {_words(error)}")
+        return frozenset()
+
+
+def take_in(output: Path, run: RunSummary, say: Say) -> str:
+    """Let the ledger take in all runs of the folder; returns in one line what changed with this run, "" where
+    that is not known. What could not be taken in is told to `say`, and is taken in after the next sweep."""
+    try:
+        from results.ledger.intake import catch_up
+        from results.ledger.store import Ledger
+
+        report = catch_up(output)
+        for passed_over in report.passed_over:
+            if passed_over.directory == Path(run.run_dir).name:
+                say(f"this run is not in the ledger: {visible(passed_over.reason)}")
+        if report.set_aside:
+            say(f"the ledger was damaged: it is kept as {report.set_aside}, and was made again")
+        with Ledger.open(output) as ledger:
+            runs = {each.run_id: each.created_at for each in ledger.runs()}
+            began = runs.pop(run.run_id, "")
+            if not began:
+                return ""
+            changes = [each for each in ledger.changes(after=began[:-1]) if each.run_id == run.run_id]
+            return _line(changes, max((each for each in runs.values() if each <= began), default=""))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the sweep is over, and what it says stands
+        say(f"the ledger could not be brought up, the next sweep does it: {_words(error)}")
+        return ""
+
+
+def _line(changes: list[Change], since: str) -> str:
+    """What changed, in one line."""
+    count: Counter[str] = Counter(change.kind for change in changes)
+    words = ", ".join(f"{count[kind]} {_WORDS.get(kind, kind)}" for kind in _ORDER if count[kind])
+    when = f" since the run of {since[:16].replace('T', ' ')} UTC" if since else ""
+    if not words:
+        return f"nothing changed{when}; mongosweep exposures" if when else ""
+    return f"{words}{when}; mongosweep exposures"
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return visible(" ".join(str(error).split())[:300] or type(error).__name__)
