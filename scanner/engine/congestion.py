@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scanner.contact import Token
+    from scanner.engine.conversation import Answered, Conversation
     from scanner.engine.pace import Pace, PrefixCaps
-    from scanner.engine.probe import Answered, Conversation
     from scanner.engine.repetition import Repetition
     from targets.scope import Target
 

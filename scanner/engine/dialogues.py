@@ -10,7 +10,9 @@ from scanner.mongo.commands import client_metadata
 from scanner.mongo.console import PORT as CONSOLE_PORT
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
+from scanner.mongo.first_answers import FirstAnswers
 from scanner.mongo.metadata import MetadataPlan
+from scanner.mongo.transcript import Transcript
 from scanner.setup.config_file import mongo_limits
 
 if TYPE_CHECKING:
@@ -28,6 +30,14 @@ def client_of(settings: Settings) -> Document:
     return client_metadata(organisation.name, organisation.contact, __version__)
 
 
+def first_answers(settings: Settings, options: SweepOptions) -> FirstAnswers | None:
+    """What a process knows of first answers, within the same limits as its dialogues. None where each is kept
+    in a transcript, for which it must be read in full."""
+    if options.confirm:
+        return None
+    return FirstAnswers(Limits(**mongo_limits(settings.limits)), Depth(options.depth))
+
+
 def dialogue_maker(settings: Settings, options: SweepOptions, clock: Clock) -> Callable[[Target], Dialogue]:
     """A function that begins the dialogue of one target."""
     client = client_of(settings)
@@ -42,6 +52,7 @@ def dialogue_maker(settings: Settings, options: SweepOptions, clock: Clock) -> C
             loopback=target.is_loopback,
             plan_factory=MetadataPlan,
             console=target.port == CONSOLE_PORT,
+            transcript=Transcript() if options.confirm else None,
         )
         # The plan bounds newest ids by our clock, because the server's may lie.
         dialogue.facts.observed_at = datetime.fromtimestamp(clock.wall(), UTC)

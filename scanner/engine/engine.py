@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
     from scanner.contact import Token
     from scanner.engine.accounts import Accounts
+    from scanner.engine.conversation import Answered, Conversation
     from scanner.engine.failure import FirstFailure
     from scanner.engine.pace import Pace, PrefixCaps
-    from scanner.engine.probe import Answered, Conversation
     from scanner.engine.recorder import Recorder
     from scanner.engine.repetition import Repetition
     from scanner.engine.sources import Source
@@ -275,7 +275,7 @@ class Engine:
 
     def on_answer(self, target: Target, token: Token, talk: Conversation) -> None:
         """The target accepted a connection."""
-        if talk.cached is not None:
+        if talk.is_known:
             self._from_cache.append((target, token, talk))  # with all others of this turn
             return
         self.retries.worked()

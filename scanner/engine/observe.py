@@ -13,9 +13,11 @@ from results.record import Endpoint, Observation, Owner, Reason, Timing, Tls
 from results.verdict import MEANING, Verdict
 from scanner.clock import timestamp
 from scanner.contact import Ending, Refusal
+from scanner.engine import response_cache
 from scanner.engine.certificate import read_certificate
-from scanner.engine.response_cache import server_of, start_of
 from scanner.engine.written import Written, said
+from scanner.mongo import by_kind
+from scanner.mongo.activity import clock_of, process_start, start_of
 from scanner.mongo.exposure import of_list
 from scanner.mongo.facts import Layer, Limits
 from scanner.mongo.identity import identify
@@ -26,16 +28,18 @@ from scanner.mongo.wire import Opcode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from results.record import Exposure
+    from results.record import Exposure, Server
     from scanner.contact import TlsSession
-    from scanner.engine.probe import Answered, Conversation
+    from scanner.engine.conversation import Answered, Conversation
     from scanner.engine.response_cache import CachedResponse
     from scanner.mongo.dialogue import Dialogue
-    from scanner.mongo.facts import Facts
+    from scanner.mongo.facts import Facts, Own
+    from scanner.mongo.transcript import Transcript
     from targets.entries import Entry
     from targets.scope import Scope, Target
 
 
+OPENING_MESSAGES: Final = 3
 _LIMITS: Final = Limits()
 
 
@@ -82,13 +86,70 @@ def _owner(entry: Entry) -> Owner:
 
 def observe(context: RunContext, target: Target, talk: Conversation, wall: float) -> Observation:
     """The record of a target that accepted a connection. `wall` is the time of the observation."""
-    facts = talk.dialogue.facts
-    facts.observed_at = datetime.fromtimestamp(wall, UTC)
-    judgement = judge(facts)
-    speaks = judgement.verdict not in (Verdict.NOT_MONGODB, Verdict.UNKNOWN) or facts.hello is not None
-    server = identify(facts, is_open=judgement.verdict.is_open) if speaks else None
-    exposure = _exposure(talk.dialogue) if judgement.verdict.is_open else None
-    severity, reasons = assess(judgement.verdict, server, exposure, context.vantage)
+    now = datetime.fromtimestamp(wall, UTC)
+    if talk.own is not None:
+        return _observe_own(context, target, talk, talk.own, wall, now)
+    dialogue = talk.dialogue
+    facts = dialogue.facts
+    facts.observed_at = now
+    verdict, evidence, server = _judged(facts, now)
+    return _observation(
+        context,
+        target,
+        wall,
+        verdict,
+        evidence,
+        server,
+        _exposure(dialogue) if verdict.is_open else None,
+        _timing(talk, dialogue.messages_sent, dialogue.bytes_sent, dialogue.bytes_received),
+        tls_of(facts, now),
+        dialogue.transcript,
+    )
+
+
+def _judged(facts: Facts, now: datetime) -> tuple[Verdict, list[Reason], Server | None]:
+    own = by_kind.own_of(facts)
+    if own is not None:
+        verdict, evidence, like = by_kind.judged(own, now)
+        there = clock_of(own.local_time, now)
+        started = process_start(facts, there)
+        return verdict, evidence, by_kind.server_of(like, own, there, started, facts.counters)
+    verdict, evidence = judge(facts)
+    speaks = verdict not in (Verdict.NOT_MONGODB, Verdict.UNKNOWN) or facts.hello is not None
+    return verdict, evidence, identify(facts, is_open=verdict.is_open) if speaks else None
+
+
+def _observe_own(
+    context: RunContext, target: Target, talk: Conversation, own: Own, wall: float, now: datetime
+) -> Observation:
+    """The same of one whose kind is known, and who was asked the opening alone."""
+    verdict, evidence, like = by_kind.judged(own, now)
+    there = clock_of(own.local_time, now)
+    return _observation(
+        context,
+        target,
+        wall,
+        verdict,
+        evidence,
+        by_kind.server_of(like, own, there, start_of(own.process, there)),
+        by_kind.exposure_of(own, now, there, _LIMITS) if verdict.is_open else None,
+        _timing(talk, OPENING_MESSAGES, talk.opening_bytes, len(own.data)),
+    )
+
+
+def _observation(
+    context: RunContext,
+    target: Target,
+    wall: float,
+    verdict: Verdict,
+    evidence: list[Reason],
+    server: Server | None,
+    exposure: Exposure | None,
+    timing: Timing,
+    tls: Tls | None = None,
+    kept: Transcript | None = None,
+) -> Observation:
+    severity, reasons = assess(verdict, server, exposure, context.vantage)
     owner = owner_of(context.scope, target)
     return Observation(
         event_id=event_id(context.run_id, target.packed, target.port),
@@ -96,18 +157,19 @@ def observe(context: RunContext, target: Target, talk: Conversation, wall: float
         run_id=context.run_id,
         observed_at=timestamp(wall),
         vantage=context.vantage,
-        verdict=judgement.verdict,
+        verdict=verdict,
         severity=severity,
         severity_number=severity.number,
         severity_reasons=reasons,
-        target=_endpoint(context.scope, target, tls_of(facts, facts.observed_at)),
+        target=_endpoint(context.scope, target, tls),
         owner=owner,
-        evidence=judgement.evidence,
+        evidence=evidence,
         server=server,
         exposure=exposure,
-        timing=_timing(
-            talk, talk.dialogue.messages_sent, talk.dialogue.bytes_sent, talk.dialogue.bytes_received
-        ),
+        transcript=kept.exchanges if kept is not None else [],
+        transcript_count=kept.count if kept is not None else None,
+        transcript_sha256=kept.head if kept is not None else "",
+        timing=timing,
     )
 
 
@@ -135,7 +197,7 @@ def lines_of_cached(context: RunContext, batch: Iterable[Answered], wall: float)
                 continue
         local_time, started = fingerprint.local_time, None
         if cached.tells_start:
-            started = start_of(cached.server, fingerprint)
+            started = response_cache.start_of(cached.server, fingerprint)
         lines.append(
             template.render(
                 event_id(run_id, target.packed, port).encode(),
@@ -185,7 +247,7 @@ def observe_cached(
         target=_endpoint(context.scope, target, None),
         owner=owner,
         evidence=seen.evidence,
-        server=server_of(cached.server, talk.fingerprint, wall),
+        server=response_cache.server_of(cached.server, talk.fingerprint, wall),
         exposure=seen.exposure,
         timing=_timing(talk, seen.timing.messages, seen.timing.bytes_sent, seen.timing.bytes_received),
     )
@@ -194,14 +256,14 @@ def observe_cached(
 def written_as(talk: Conversation, seen: Observation) -> Written:
     """What this observation of a conversation means for the journal and the accounts."""
     late = False
-    if talk.cached is None and seen.verdict is Verdict.UNKNOWN:
+    if not talk.is_known and seen.verdict is Verdict.UNKNOWN:
         late = any(attempt.ending is Ending.TIMEOUT for attempt in talk.dialogue.facts.attempts)
     return Written(seen.verdict, said(seen), late, _spoken(talk), seen)
 
 
 def _spoken(talk: Conversation) -> tuple[bool, bool]:
     """Whether the server spoke inside TLS, and by OP_MSG alone: on the last connection on which it did."""
-    if talk.cached is not None:
+    if talk.is_known:
         return False, False  # its one answer was in the clear, to the usual opening
     facts = talk.dialogue.facts
     layers = [attempt.layer for attempt in facts.attempts if attempt.replies]

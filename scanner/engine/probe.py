@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from results.verdict import Verdict
 from scanner.contact import Ending, LocalFault, is_canary, is_witness
+from scanner.engine.conversation import Conversation
 from scanner.engine.memory import Coming, MemoryBudget
 from scanner.mongo.facts import Layer, Next
+from scanner.mongo.first_answers import facts_of
 from scanner.mongo.listing import plan_size
 from scanner.network.connect.base import Deadline
 from scanner.network.connect.tls import TlsError, TlsLayer
@@ -21,14 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scanner.contact import Token
-    from scanner.engine.response_cache import CachedResponse, ResponseCache
-    from scanner.engine.written import Written
+    from scanner.engine.response_cache import ResponseCache
     from scanner.mongo.dialogue import Dialogue
-    from scanner.mongo.fingerprint import Fingerprint
+    from scanner.mongo.facts import Own
+    from scanner.mongo.first_answers import FirstAnswers
     from scanner.network.connect.base import Link
     from targets.scope import Target
-
-    Answered = tuple[Target, Token, "Conversation"]  # who, the engine's token, what was said
 
 GROWTH = 16  # bytes of memory that a byte of an answer may become
 TLS_BYTES = 64 * 1024  # of memory that a TLS session takes: the library's records and buffers
@@ -68,29 +68,6 @@ class Hands(Protocol):
         one. It is not the caller's then."""
 
 
-class Conversation:
-    """What one target's links have in common: its dialogue, and the TLS layer of the current connection."""
-
-    # What most targets never have stands here: an object is made for every one that answers.
-    begun = False
-    fingerprint: Fingerprint | None = None  # of the first answer, while it is the only one
-    cached: CachedResponse | None = None  # what came of the same answer before
-    written: Written | None = None  # what a worker made of it: then nothing else is known here
-    tls: TlsLayer | None = None
-    want_tls: tuple[bool, bool] = (False, False)  # (TLS, legacy TLS) for the next connection
-    connections = 1
-    cut_at = 0.0  # when its time was over; 0.0 = it ended otherwise
-    fell_silent = False  # it did not accept another connection after it had accepted one
-    weight = 0  # bytes that it holds; see `MemoryBudget`
-    waited = False  # for memory of ours, and nothing was heard since
-    dialogue: Dialogue  # from `begun` on; a server that answers as one before it needs none
-
-    def __init__(self, opened_at: float, connect_seconds: float) -> None:
-        self.opened_at = opened_at
-        self.connect_seconds = connect_seconds
-        self.closed_at = opened_at + connect_seconds
-
-
 class _Later:
     """What a conversation does when there is room. Whoever made the room does not end with its faults."""
 
@@ -126,6 +103,7 @@ class Probe:
         cache: ResponseCache | None = None,
         memory: MemoryBudget | None = None,
         hands: Hands | None = None,
+        first_answers: FirstAnswers | None = None,
     ) -> None:
         self._outcomes = outcomes
         self._make_dialogue = begin
@@ -134,6 +112,7 @@ class Probe:
         self._now = now
         self._memory = memory or MemoryBudget()
         self._hands = hands
+        self._first_answers = first_answers
 
     def connected(self, link: Link) -> None:
         """See `Prober.connected`."""
@@ -176,27 +155,42 @@ class Probe:
         talk: Conversation = link.talk
         if talk.begun:
             talk.fingerprint = None
+            self._go_on(link, talk, data)
+            return
+        target, token = link.target, link.token
+        worth = self._hands is not None and self._hands.worth(data)
+        own = None
+        if not worth and not is_canary(token):  # our own canaries are there to prove the long way
+            own = self._look_up(target, talk, data)
+            if talk.is_known:
+                link.close()
+                self._finish(target, token, talk)
+                return
+        # One that is over with its first answer costs less here, and others may be like it.
+        if (worth or (own is None and talk.fingerprint is None)) and self._hands_over(link, talk, data):
+            return
+        # Servers all answer at once, and decoded answers are large: those that are not may wait as bytes.
+        size = GROWTH * len(data)
+        if self._memory.held + size > self._memory.limit // 2:
+            begin = partial(self._first_answer, link, talk, data, own)
+            self._when_room(link, talk, len(data), size, Coming.FIRST, begin)
         else:
-            target, token = link.target, link.token
-            worth = self._hands is not None and self._hands.worth(data)
-            # The sweep's own canaries always take the long way: they are there to prove it.
-            if self._cache is not None and not worth and not is_canary(token):
-                talk.fingerprint, talk.cached = self._cache.find(target.is_loopback, data)
-                if talk.cached is not None:  # a server that answered just so was asked before: all is known
-                    link.close()
-                    self._finish(target, token, talk)
-                    return
-            # One that is over with its first answer costs less here, and others may be like it.
-            if (worth or talk.fingerprint is None) and self._hands_over(link, talk, data):
-                return
-            # Servers all answer at once, and decoded answers are large: those that are not may wait as bytes.
-            size = GROWTH * len(data)
-            if self._memory.held + size > self._memory.limit // 2:
-                begin = partial(self._first_answer, link, talk, data)
-                self._when_room(link, talk, len(data), size, Coming.FIRST, begin)
-                return
-            self._begin(target, talk)
-        self._go_on(link, talk, data)
+            self._first_answer(link, talk, data, own)
+
+    def _look_up(self, target: Target, talk: Conversation, data: bytes) -> Own | None:
+        """A first answer whose kind is known, unless what came of the same answer before is. `talk` has it
+        where it is all that is wanted."""
+        loopback, cache, kinds = target.is_loopback, self._cache, self._first_answers
+        if cache is not None:
+            talk.fingerprint, talk.cached = cache.find(loopback, data)
+            if talk.cached is not None:
+                return None
+        own = None if kinds is None else kinds.read(data, loopback=loopback)
+        if own is not None and not own.kind.goes_on:
+            talk.own, talk.opening_bytes = own, len(self._opening)
+        elif own is None and cache is not None:
+            talk.fingerprint, talk.cached = cache.find_in_full(loopback, data)
+        return own
 
     def _hands_over(self, link: Link, talk: Conversation, data: bytes, ending: Ending | None = None) -> bool:
         """Whether a worker takes this conversation. The sweep's own canaries stay."""
@@ -215,9 +209,16 @@ class Probe:
         else:
             self.ended(link, ending)
 
-    def _first_answer(self, link: Link, talk: Conversation, data: bytes) -> None:
-        self._begin(link.target, talk)
-        self._go_on(link, talk, data)
+    def _first_answer(self, link: Link, talk: Conversation, data: bytes, own: Own | None) -> None:
+        """Go on with what came first, which is `own` if its kind is known."""
+        if own is None:
+            self._begin(link.target, talk)
+            self._go_on(link, talk, data)
+            return
+        talk.waited, talk.begun = False, True
+        talk.dialogue = self._make_dialogue(link.target)
+        talk.dialogue.opened(facts_of(own))
+        self._next(link, talk)
 
     def _go_on(self, link: Link, talk: Conversation, data: bytes) -> None:
         talk.waited = False
@@ -231,6 +232,12 @@ class Probe:
             link.send(answer)
         if answer or attempt.replies > heard:  # a whole reply earns the next wait, bytes do not
             link.restart_reply_clock()
+        if not (heard or answer or self._first_answers is None):  # it said all, or nothing yet
+            self._first_answers.learn(data, talk.dialogue.facts)
+        self._next(link, talk)
+
+    def _next(self, link: Link, talk: Conversation) -> None:
+        """Do what the dialogue wants, or wait for more."""
         if talk.dialogue.next is not Next.WAIT:
             self._advance(link, talk)
         else:
@@ -244,10 +251,9 @@ class Probe:
             self._when_room(link, talk, dialogue.held, plan_size(dialogue.facts), Coming.PLAN, start)
             return
         held = dialogue.held if talk.tls is None else dialogue.held + TLS_BYTES
-        coming = dialogue.coming
         # No verdict may come of our being late; metadata is cut at its time, and says so.
         link.patient = dialogue.plan is None
-        self._memory.note(talk, link, held, coming, exempt=is_canary(link.token))
+        self._memory.note(talk, link, held, dialogue.coming, exempt=is_canary(link.token))
 
     def _when_room(
         self, link: Link, talk: Conversation, held: int, size: int, kind: Coming, do: Callable[[], None]
@@ -268,10 +274,7 @@ class Probe:
         if wire:
             link.send(wire)
         link.restart_reply_clock()
-        if talk.dialogue.next is not Next.WAIT:
-            self._advance(link, talk)
-        else:
-            self._weigh(link, talk)
+        self._next(link, talk)
 
     def _received_tls(self, link: Link, talk: Conversation, tls: TlsLayer, data: bytes) -> None:
         was_established, heard = tls.established, talk.dialogue.facts.attempts[-1].replies
@@ -292,12 +295,10 @@ class Probe:
             link.restart_reply_clock()
         if not tls.established:
             return  # a handshake may come in many pieces, and the dialogue has not begun on this connection
-        if talk.dialogue.next is not Next.WAIT:
-            self._advance(link, talk)
-        elif tls.eof:
+        if tls.eof and talk.dialogue.next is Next.WAIT:
             self.ended(link, Ending.CLOSED)
         else:
-            self._weigh(link, talk)
+            self._next(link, talk)
 
     @staticmethod
     def _encrypted(tls: TlsLayer, data: bytes) -> bytes:

@@ -18,7 +18,14 @@ from results.verdict import Verdict
 from scanner.engine.agreement import confirm
 from scanner.engine.memory import MemoryBudget
 from scanner.engine.middlebox import MiddleboxWatch
-from scanner.engine.observe import lines_of_cached, observe, observe_cached, silence, written_as
+from scanner.engine.observe import (
+    OPENING_MESSAGES,
+    lines_of_cached,
+    observe,
+    observe_cached,
+    silence,
+    written_as,
+)
 from scanner.engine.watched import Watched
 
 if TYPE_CHECKING:
@@ -28,9 +35,9 @@ if TYPE_CHECKING:
     from results.record import Observation
     from scanner.clock import Clock
     from scanner.contact import Token
+    from scanner.engine.conversation import Answered, Conversation
     from scanner.engine.failure import FirstFailure
     from scanner.engine.observe import RunContext
-    from scanner.engine.probe import Answered, Conversation
     from scanner.engine.response_cache import ResponseCache
     from scanner.engine.written import Written
     from scanner.network.driver.driver import SecondOpinion
@@ -40,13 +47,17 @@ if TYPE_CHECKING:
     Again = Callable[[Token], bool]
     SettleAll = Callable[[list[Token], Counter[str]], None]
 
-OPENING_MESSAGES = 3
 MAX_ASKING = 1000  # open servers waiting for a second opinion; beyond it nothing new is started
+_OPEN = frozenset(verdict for verdict in Verdict if verdict.is_open)
+_DOUBTED = _OPEN | {Verdict.AUTH_REQUIRED, Verdict.TLS_CLIENT_CERTIFICATE_REQUIRED, Verdict.UNKNOWN}
 MOST_BYTES = 1024 * 1024  # of lines that wait for the end of a turn; beyond it they are written at once
 
 
 class Recorder:
-    """From what was said to a line of the journal. `settle` is called exactly once for each `record`."""
+    """From what was said to a line of the journal. `settle` is called exactly once for each `record`.
+
+    `doubting`: the second opinion is also asked for where a login is demanded, or nobody knows.
+    """
 
     def __init__(
         self,
@@ -57,6 +68,7 @@ class Recorder:
         *,
         everything: bool,
         opinions: SecondOpinion | None,
+        doubting: bool = False,
         found: Callable[[Observation], None],
         failure: FirstFailure,
         wants_found: Callable[[], bool] = lambda: True,
@@ -73,6 +85,7 @@ class Recorder:
         self._cache = cache
         self.everything = everything
         self._opinions = opinions
+        self._second_opinion_on = _DOUBTED if doubting else _OPEN
         self._found = found
         self._failure = failure
         self._wants_found = wants_found
@@ -106,17 +119,17 @@ class Recorder:
                 self._held[token] = written
                 return
             self.not_understood += written.late
-        if self._opinions is not None and written.verdict.is_open:
+        if self._opinions is not None and written.verdict in self._second_opinion_on:
             task = asyncio.get_running_loop().create_task(
                 self._confirmed(self._opinions, target, token, written, settle, talk.weight)
             )
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
             return
-        self._write(target, token, written, settle, known=cached is not None)
+        self._write(target, token, written, settle, known=talk.is_known)
 
     def record_cached(self, batch: list[Answered], settle: SettleAll) -> list[Answered]:
-        """What `record` does, for servers whose answer is in the cache, and all of a turn at once;
+        """What `record` does, for servers whose answer or its kind is known, and all of a turn at once;
         `settle(tokens, verdicts)` when their lines are written. Returns those that are for `record`. When it
         raises, nothing was recorded."""
         brief = batch
@@ -124,19 +137,25 @@ class Recorder:
         if self._opinions is not None or self._wants_found():
             brief = []
             for answered in batch:
-                cached = answered[2].cached
-                (rest if cached is not None and cached.is_open else brief).append(answered)
-        made = lines_of_cached(self._context, brief, self._clock.wall())
+                (rest if _verdict(answered) in self._second_opinion_on else brief).append(answered)
+        wall = self._clock.wall()
+        cached = [answered for answered in brief if answered[2].own is None]
+        made = lines_of_cached(self._context, cached, wall)
         if None in made:
-            rest += [answered for answered, line in zip(brief, made, strict=True) if line is None]
-            brief = [answered for answered, line in zip(brief, made, strict=True) if line is not None]
-        self._lines += filter(None, made)
+            rest += [answered for answered, line in zip(cached, made, strict=True) if line is None]
+            without = set(map(id, rest))
+            brief = [answered for answered in brief if id(answered) not in without]
+        lines = list(filter(None, made))
+        for target, _, talk in brief:
+            if talk.own is not None:  # a kind is read of what a line can hold
+                lines += to_lines(observe(self._context, target, talk, wall), read_before=True)
+        self._lines += lines
         self.middleboxes.note_many(target for target, _, _ in brief)
         self.watched.speak(target for target, _, _ in brief)
-        responses = [talk.cached for _, _, talk in brief if talk.cached is not None]
-        self.open_found += sum(cached.is_open for cached in responses)
-        verdicts = Counter(cached.verdict for cached in responses)
-        self._batches.append((settle, [token for _, token, _ in brief], verdicts))
+        verdicts = list(map(_verdict, brief))
+        self.open_found += sum(verdict.is_open for verdict in verdicts)
+        outcomes = Counter(verdict.value for verdict in verdicts)
+        self._batches.append((settle, [token for _, token, _ in brief], outcomes))
         return rest
 
     def flush(self) -> None:
@@ -162,12 +181,10 @@ class Recorder:
 
     def _remember(self, target: Target, talk: Conversation, observation: Observation) -> None:
         """Where the first answer said it all, the next server with the same answer is known by it."""
+        if talk.fingerprint is None:
+            return
         dialogue = talk.dialogue
-        if (
-            talk.fingerprint is not None
-            and dialogue.messages_sent == OPENING_MESSAGES
-            and dialogue.plan is None
-        ):
+        if dialogue.messages_sent == OPENING_MESSAGES and dialogue.plan is None:
             self._cache.remember(target.is_loopback, talk.fingerprint, observation)
 
     async def _confirmed(
@@ -282,8 +299,19 @@ class Recorder:
             self._append([line for seen in masked for line in to_lines(seen)])
 
 
+def _verdict(answered: Answered) -> Verdict:
+    """What is known of one before its record is made."""
+    talk = answered[2]
+    if talk.own is not None:
+        return talk.own.kind.verdict
+    assert talk.cached is not None
+    return talk.cached.verdict
+
+
 def _with(observation: Observation, confirmation: Confirmation) -> Observation:
     evidence = list(observation.evidence)
     if confirmation.agrees is False:
         evidence.append(Reason(code="driver-disagrees", detail=confirmation.detail))
+    if confirmation.verdict == "open" and not observation.verdict.is_open:
+        evidence.append(Reason(code="driver-says-open"))
     return msgspec.structs.replace(observation, confirmation=confirmation, evidence=evidence)

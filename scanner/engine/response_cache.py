@@ -32,7 +32,6 @@ class CachedResponse:
     """An observation that others are like, and the templates of its lines by allow-list entry and port."""
 
     __slots__ = (
-        "is_open",
         "most_templates",
         "observation",
         "server",
@@ -48,8 +47,7 @@ class CachedResponse:
         self.most_templates = min(TEMPLATES_KEPT, TEMPLATE_BYTES // max(1, 4 * size) + 1)
         self.observation = observation
         self.server = server
-        self.verdict = observation.verdict.value
-        self.is_open = observation.verdict.is_open
+        self.verdict = observation.verdict
         self.tells_start = server.started_at is not None
         self.templates: dict[tuple[int, int], LineTemplate | None] = {}
 
@@ -67,12 +65,16 @@ class ResponseCache:
 
     def find(self, loopback: bool, data: bytes) -> tuple[Fingerprint | None, CachedResponse | None]:
         """What a first answer may be like, and what came of the same answer from the same side of loopback;
-        None where it is like nothing, or was not seen before."""
+        None where it is like nothing, or was not seen before. A quick look: `find_in_full` sees more."""
         shape = self._shapes.get(len(data))
         if shape is not None and (found := shaped(data, shape)) is not None:
             cached = self._known.get((loopback, found.key))
             if cached is not None:
                 return found, cached
+        return None, None
+
+    def find_in_full(self, loopback: bool, data: bytes) -> tuple[Fingerprint | None, CachedResponse | None]:
+        """The same, whatever its length and shape."""
         found = fingerprint(data)
         return found, None if found is None else self._known.get((loopback, found.key))
 

@@ -20,7 +20,7 @@ import msgspec
 from results.lines import to_lines
 from scanner.clock import SystemClock
 from scanner.contact import Ending, LocalFault
-from scanner.engine.dialogues import dialogue_maker
+from scanner.engine.dialogues import dialogue_maker, first_answers
 from scanner.engine.memory import MemoryBudget
 from scanner.engine.observe import RunContext, observe, written_as
 from scanner.engine.probe import Probe
@@ -52,7 +52,7 @@ from targets.scope import OutOfScope
 if TYPE_CHECKING:
     from results.verdict import Verdict
     from scanner.contact import Token
-    from scanner.engine.probe import Conversation
+    from scanner.engine.conversation import Conversation
     from scanner.network.handover import Frames, Socket
     from targets.scope import Target
 
@@ -73,9 +73,10 @@ class Worker:
         self._guard = ScopeGuard(permitted, self._clock, began=job.began)
         self._memory = MemoryBudget(job.memory)
         settings = msgspec.json.decode(job.settings, type=Settings)
-        options = SweepOptions(depth=job.depth)  # type: ignore[arg-type]  # as the parent had it
+        options = SweepOptions(depth=job.depth, confirm=job.confirm)  # type: ignore[arg-type]  # as the parent had it
         begin = dialogue_maker(settings, options, self._clock)
-        self._probe = Probe(self, begin, loop.time, memory=self._memory)
+        kinds = first_answers(settings, options)
+        self._probe = Probe(self, begin, loop.time, memory=self._memory, first_answers=kinds)
         self._connector = EpollConnector(
             loop, self._probe, self._guard.permits, Timeouts(), MOST_AT_ONCE, self._turn
         )

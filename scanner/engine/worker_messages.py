@@ -22,6 +22,7 @@ class Job(Struct, frozen=True, kw_only=True):
     parent: int
     loop: str
     depth: str
+    confirm: bool
     settings: bytes
     run_id: str
     vantage: str

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scanner.contact import Ending, Token
-    from scanner.engine.probe import Conversation, Outcomes
+    from scanner.engine.conversation import Conversation
+    from scanner.engine.probe import Outcomes
     from scanner.engine.worker_messages import Done
     from scanner.network.connect.base import Link
     from scanner.network.connect.epoll import EpollConnector

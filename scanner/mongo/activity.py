@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from results.record import LastWrite
 from scanner.mongo.answers import succeeded
-from scanner.mongo.values import moment, sub, time_of
+from scanner.mongo.values import moment, sub, time_of, time_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -84,8 +84,11 @@ def copies(facts: Facts) -> bool:
 
 def clock(facts: Facts) -> ServerClock:
     """The server's clock where it is within a day of ours, else ours: it must not excuse forged ids."""
-    local = moment(hello_of(facts).get("localTime"))
-    ours = moment(facts.observed_at)
+    return clock_of(moment(hello_of(facts).get("localTime")), moment(facts.observed_at))
+
+
+def clock_of(local: datetime | None, ours: datetime | None) -> ServerClock:
+    """The same by what the server's clock says and what ours does."""
     if local is None or ours is None:
         return ServerClock(ours or _plausible(local), None)
     skew = local - ours
@@ -120,13 +123,18 @@ def from_hello(facts: Facts, there: ServerClock | None = None) -> list[LastWrite
 def process_start(facts: Facts, there: ServerClock | None = None) -> datetime | None:
     """Methods E and H: the server's clock less its uptime (ms), or else `topologyVersion.processId` (4.4+),
     an ObjectId made when the process started (seconds)."""
-    told = facts.process_started
-    if told is not None and not (there or clock(facts)).label(told):
-        return told
-    started = time_of(sub(hello_of(facts), "topologyVersion", "processId"))
-    if started is None or (there or clock(facts)).label(started):
-        return None
-    return started
+    there = there or clock(facts)
+    told = _start(facts.process_started, there)
+    return told or _start(time_of(sub(hello_of(facts), "topologyVersion", "processId")), there)
+
+
+def start_of(process: bytes | None, there: ServerClock) -> datetime | None:
+    """Method H by the bytes of that ObjectId."""
+    return _start(time_told(None, process), there)
+
+
+def _start(at: datetime | None, there: ServerClock) -> datetime | None:
+    return None if at is None or there.label(at) else at
 
 
 def best(
@@ -173,17 +181,20 @@ def _of_set(facts: Facts, there: ServerClock) -> list[LastWrite]:
     """Method A: the last operation of the set, as at most one entry."""
     hello = hello_of(facts)
     applied = moment(sub(hello, "lastWrite", "lastWriteDate"))
-    return [] if applied is None else [_replica_set(applied, hello, there)]
+    return of_set(applied, there, arbiter=hello.get("arbiterOnly") is True)
 
 
-def _replica_set(at: datetime, hello: Document, there: ServerClock) -> LastWrite:
+def of_set(at: datetime | None, there: ServerClock, *, arbiter: bool) -> list[LastWrite]:
+    """Method A by the time that the handshake told, as at most one entry."""
+    if at is None:
+        return []
     label = there.label(at)
     cautions = [label] if label else []
     if there.skew_seconds is not None and abs(there.skew_seconds) >= MENTIONED_SKEW_SECONDS:
         cautions.append("clock-skew")
-    if hello.get("arbiterOnly") is True:
+    if arbiter:
         cautions.append("arbiter")
-    return LastWrite(at=at, method=REPLICA_SET, cautions=cautions)
+    return [LastWrite(at=at, method=REPLICA_SET, cautions=cautions)]
 
 
 def _plausible(at: datetime | None) -> datetime | None:

@@ -20,7 +20,7 @@ from scanner.mongo.commands import (
 )
 from scanner.mongo.facts import Reply
 from scanner.mongo.listing import read_listing
-from scanner.mongo.name_lists import read_names
+from scanner.mongo.name_lists import read_names, read_sizes
 from scanner.mongo.reply_shapes import LESSONS, SHAPES
 from scanner.mongo.wire import Expected, Frame, FrameReader, Opcode
 
@@ -188,6 +188,12 @@ class Channel:
             self._send(flight, message)
         return refused
 
+    def begun(self, messages: Sequence[bytes]) -> None:
+        """These requests went out on this connection before, and their replies were read elsewhere."""
+        self._reader.begun(messages[0])
+        self._last_id = self.messages_sent = len(messages)
+        self.bytes_sent = sum(map(len, messages))
+
     def take_output(self) -> bytes:
         """All bytes that were gathered since the last call."""
         output = b"".join(self._output)
@@ -211,6 +217,8 @@ class Channel:
             values: Sequence[Any] | None
             if request.command is Command.LIST_COLLECTIONS:
                 values = read_names(data, begin, end)
+            elif request.command is Command.LIST_DATABASES:
+                values = read_sizes(data, begin, end)
             else:
                 values = SHAPES.read(request.command, flight.length, data, begin, end)
             if values is None:

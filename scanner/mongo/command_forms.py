@@ -111,7 +111,7 @@ class CommandForms:
         self._operations = True
         self.counts = genuine
         self.counts_indexes = genuine and wire >= WIRE_3_2
-        self._alike = self._now()
+        self._alike: dict[TaskKind, Request] = {}  # requests of no name: those for all names are the same
 
     @property
     def reads_on(self) -> bool:
@@ -124,10 +124,13 @@ class CommandForms:
         if form is not None:
             return self._of_collection(form, database, collection)
         alike = self._alike.get(kind)
-        if alike is not None:
-            return Request(alike.command, database, alike.arguments, collection)
-        alone = _ALONE.get(kind)
-        return alone() if alone is not None else self._names(task)
+        if alike is None:
+            if kind is TaskKind.NAMES:
+                return self._names(task)
+            if kind in _ALONE:
+                return _ALONE[kind]()
+            alike = self._alike[kind] = self._now(kind)
+        return Request(alike.command, database, alike.arguments, collection)
 
     @staticmethod
     def next_form(command: Command) -> Command | None:
@@ -144,7 +147,7 @@ class CommandForms:
             forms = forms[forms.index(command) + 1 :]
             if forms:
                 self._left[kind] = forms
-                self._alike = self._now()
+                self._alike.clear()
         return bool(forms)
 
     def give_up_operations(self, request: Request) -> bool:
@@ -152,7 +155,7 @@ class CommandForms:
         if not request.arguments.get("operations"):
             return False
         self._operations = False
-        self._alike = self._now()
+        self._alike.clear()
         return True
 
     def why_not_on(self, database: str, document: Document, cursor: int, new: int, rounds: int) -> str:
@@ -177,17 +180,18 @@ class CommandForms:
         self._name_only = True
         return True
 
-    def _now(self) -> dict[TaskKind, Request]:
-        """Requests of no name: those for all names are the same otherwise."""
+    def _now(self, kind: TaskKind) -> Request:
+        """The request of no name in the form that is known by now."""
+        if kind is TaskKind.COUNTS:
+            return commands.db_stats("")
+        if kind is TaskKind.INDEXES:
+            return commands.index_stats("", "")
+        if kind is TaskKind.STATISTICS:
+            return self._of_collection(self._left[kind][0], "", "")
         newest = self._of_collection(self._left[TaskKind.NEWEST][0], "", "")
-        return {
-            TaskKind.COUNTS: commands.db_stats(""),
-            TaskKind.STATISTICS: self._of_collection(self._left[TaskKind.STATISTICS][0], "", ""),
-            TaskKind.INDEXES: commands.index_stats("", ""),
-            TaskKind.NEWEST: newest,
-            TaskKind.OLDEST: commands.oldest(newest),
-            TaskKind.BEYOND: commands.oldest(newest, beyond=True),
-        }
+        if kind is TaskKind.NEWEST:
+            return newest
+        return commands.oldest(newest, beyond=kind is TaskKind.BEYOND)
 
     def _names(self, task: Task) -> Request:
         short = self._name_only and self._wire >= WIRE_4_0

@@ -17,15 +17,11 @@ from results.verdict import Verdict
 from scanner.contact import Ending, TlsSession
 from scanner.mongo import console as http_console
 from scanner.mongo.channel import Channel
-from scanner.mongo.commands import (
-    Request,
-    hello,
-    is_master,
-)
+from scanner.mongo.commands import Request, hello
 from scanner.mongo.facts import Attempt, Depth, Document, Facts, Layer, Limits, Next, Reply
 from scanner.mongo.judge import judge
 from scanner.mongo.listing import cut_batch, cut_listings
-from scanner.mongo.opening import first_write, learn
+from scanner.mongo.opening import first_write, handshake_again, learn
 from scanner.mongo.questions import (
     CONSOLE,
     FIRST_WRITE,
@@ -36,6 +32,7 @@ from scanner.mongo.questions import (
     Lost,
     settled,
 )
+from scanner.mongo.transcript import channel_for
 from scanner.mongo.wire import Flaw, Opcode, WireError
 
 if TYPE_CHECKING:
@@ -43,6 +40,7 @@ if TYPE_CHECKING:
 
     from scanner.mongo.channel import Flight
     from scanner.mongo.metadata import MetadataPlan
+    from scanner.mongo.transcript import Transcript
 
 FIRST_BYTES_KEPT: Final = 64
 BASE_BYTES: Final = 4096  # of memory that a conversation takes in which nothing was said yet
@@ -56,6 +54,7 @@ class Dialogue:
     `client` is the metadata document that the server logs, `loopback` says that we ask from the server's own
     host, `plan_factory(facts, limits, depth)` makes the metadata plan when the verdict is open. `console`:
     the port is that of the old HTTP console, so one page is asked for if nothing else is answered.
+    `transcript`: what is asked and answered is kept there, as hashes.
     """
 
     __slots__ = (
@@ -72,6 +71,7 @@ class Dialogue:
         "facts",
         "next",
         "plan_waits",
+        "transcript",
         "waits_with_plan",
     )
 
@@ -84,6 +84,7 @@ class Dialogue:
         loopback: bool,
         plan_factory: Callable[[Facts, Limits, Depth], MetadataPlan] | None = None,
         console: bool = False,
+        transcript: Transcript | None = None,
     ) -> None:
         self.facts = Facts(loopback=loopback)
         self.next = Next.WAIT
@@ -94,6 +95,7 @@ class Dialogue:
         self._plan: MetadataPlan | None = None
         self._told: Callable[[Request, Sequence[Any]], None] | None = None  # the plan's
         self._state = DialogueState(client, limits, self.facts, console)
+        self.transcript = transcript
         self._channel = Channel(limits)
         self._unanswered: deque[Request] = deque()
         self._open = False
@@ -147,6 +149,17 @@ class Dialogue:
         else:
             self._resume()
         return self._channel.take_output()
+
+    def opened(self, facts: Facts) -> None:
+        """The first write went out elsewhere on a plain connection, and its answer is all that the verdict
+        needs: `facts`, read by their kind. What else is wanted of the server waits for `begin_plan`."""
+        state = self._state
+        facts.observed_at = self.facts.observed_at
+        self.facts = state.facts = facts
+        state.opcode, state.heard = Opcode.OP_MSG, True
+        self._channel.begun([opener.message for opener in first_write(state.client, 0, api_version=False)])
+        self._open = self.plan_waits = self._wants_plan()
+        self.next = Next.WAIT if self.plan_waits else Next.DONE
 
     def received(self, data: bytes) -> bytes:
         """Bytes came. Returns the bytes to write next, which may be none."""
@@ -203,7 +216,7 @@ class Dialogue:
         self.facts.attempts.append(Attempt(layer=layer, tls=tls))
         self._messages_sent += self._channel.messages_sent
         self._bytes_sent += self._channel.bytes_sent
-        self._channel = Channel(state.limits, self._channel.last_id)
+        self._channel = channel_for(self.transcript, state.limits, self._channel.last_id)
         self._open = True
         self.next = Next.WAIT
 
@@ -253,10 +266,7 @@ class Dialogue:
     def _resume(self) -> None:
         """Handshake first, by the opcode that worked; then what is still unanswered."""
         state = self._state
-        if state.facts.hello is not None and state.facts.hello.by == Opcode.OP_MSG:
-            self._ask(_HANDSHAKE, hello(state.client), Opcode.OP_MSG)
-        else:
-            self._ask(_HANDSHAKE, is_master(state.client), Opcode.OP_QUERY)
+        self._ask(_HANDSHAKE, *handshake_again(state))
         if state.planning:
             self._fill()
         else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from results.record import Exposure
 from scanner.mongo import activity, hints, inventory, past, ransom
@@ -10,17 +11,20 @@ from scanner.mongo.access import access
 from scanner.mongo.answers import databases as databases_of
 from scanner.mongo.answers import describe, total_size
 from scanner.mongo.command_forms import WIRE_3_0, wire_of
+from scanner.mongo.facts import Limits, Reply
 from scanner.mongo.inventory import NOT_TOLD
+from scanner.mongo.requests import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from results.record import Database, LastWrite
-    from scanner.mongo.activity import ServerClock
-    from scanner.mongo.facts import Facts, Limits
+    from results.record import Database, Hint, LastWrite
+    from scanner.mongo.facts import Facts
     from scanner.mongo.inventory import DatabaseState
 
+_LIMITS: Final = Limits()
+_NO_CLOCK: Final = activity.ServerClock(None, None)  # it judges the newest ids of collections
 LINE = 200  # characters of one line about what is missing
 
 
@@ -38,6 +42,35 @@ def of_list(facts: Facts, limits: Limits) -> Exposure:
         storage_engine="mmapv1" if databases and old else "",
         gaps=(),
     )
+
+
+def of_names(names: Sequence[str], writes: list[LastWrite], there: activity.ServerClock) -> Exposure | None:
+    """What `of_list` gives where a list of a few names is all that a server said, by OP_MSG, and the set's
+    last write; None where a name stands twice."""
+    databases = [_named(name) for name in inventory.in_order(names)]
+    if len(set(names)) < len(names):
+        return None
+    hinted, more = hints.find(databases)
+    newest = next((write for write in writes if not there.label(write.at)), None)
+    return Exposure(
+        access="not_told",
+        answered=[Command.LIST_DATABASES.value],
+        databases=databases,
+        database_count=len(names),
+        hint_count=len(hinted) or None,
+        last_write=newest,
+        activity=[write for write in writes if write is not newest],
+        ransom=ransom.judge(databases),
+        hints=hinted,
+        truncated=[_more(hinted)] if more else [],
+    )
+
+
+@lru_cache(hints.NAMES_REMEMBERED)
+def _named(name: str) -> Database:
+    """The record of a database of which a list tells the name alone."""
+    reply = Reply(command="", document={"databases": [{"name": name}], "ok": 1.0})
+    return inventory.records(reply, _LIMITS, _NO_CLOCK, preallocated=False)[0][0]
 
 
 def assemble(
@@ -84,7 +117,7 @@ def _forget_silence(states: Iterable[DatabaseState]) -> None:
 
 def _put_together(
     facts: Facts,
-    there: ServerClock,
+    there: activity.ServerClock,
     databases: list[Database],
     *,
     listed: int,
@@ -109,7 +142,7 @@ def _put_together(
     if facts.metadata_cut:
         truncated.append(f"the conversation ended early: {facts.metadata_cut}")
     if more:
-        truncated.append(f"hints: more than the {len(hinted)} named")
+        truncated.append(_more(hinted))
     extortion = ransom.judge(databases, storage_engine, complete=listed == len(databases) > 0)
     events, untold = past.events(databases, extortion.names, there)
     if untold:
@@ -133,6 +166,10 @@ def _put_together(
         hints=hinted,
         truncated=truncated,
     )
+
+
+def _more(hinted: Sequence[Hint]) -> str:
+    return f"hints: more than the {len(hinted)} named"
 
 
 class _Totals:

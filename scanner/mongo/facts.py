@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from results.past import Counters
+    from results.verdict import Verdict
     from scanner.contact import Ending, TlsSession
 
 Document = dict[str, Any]
@@ -119,6 +120,7 @@ class Facts:
     metadata_cut: str = ""  # why the metadata plan ended before it was through
     loopback: bool = False  # the client is on loopback, where the localhost exception applies
     observed_at: datetime | None = None  # wall clock given by the driver, for judging ages
+    own: Own | None = None  # where the first answer was read by its kind
 
     @property
     def weight(self) -> int:
@@ -132,3 +134,36 @@ class Facts:
             self.confirm_counts,
         )
         return sum([reply.weight for reply in replies if reply is not None])
+
+
+class Kind:
+    """What servers have in common whose first answers differ in values of their own alone; see
+    `first_answers`. `like`: what the first of them said, in `size` bytes. `goes_on`: more is asked of each
+    than the opening. `judged`: what follows for all of them, kept by `by_kind`."""
+
+    __slots__ = ("goes_on", "judged", "like", "size", "verdict")
+
+    def __init__(self, like: Facts, size: int, verdict: Verdict, *, goes_on: bool) -> None:
+        self.like = like
+        self.size = size
+        self.verdict = verdict
+        self.goes_on = goes_on
+        self.judged: dict[Any, Any] = {}
+
+
+class Own(NamedTuple):
+    """A first answer of a known kind: the values of this server's own that are read, None where the kind
+    does not tell any, and the bytes that came."""
+
+    kind: Kind
+    set_name: str | None
+    me: str | None
+    primary: str | None
+    local_time: datetime | None
+    last_write: datetime | None  # of its set
+    process: bytes | None  # an ObjectId, made when the process started
+    hosts: list[str] | None
+    passives: list[str] | None
+    arbiters: list[str] | None
+    names: list[str] | None  # of its databases
+    data: bytes

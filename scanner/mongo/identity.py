@@ -16,6 +16,7 @@ VERSION_LENGTH = 64
 MODULES_KEPT = 16
 MEMBERS_KEPT = 64  # a set has at most 50
 HOST_LENGTH = 262  # a host's name of 255 characters and a port
+_OF_SET = ("setName", "hosts", "passives", "arbiters", "me", "primary")
 _TEST_ENGINES = {"devnull", "ephemeralForTest", "biggie"}
 
 
@@ -46,12 +47,7 @@ def identify(facts: Facts, *, is_open: bool) -> Server:
         version=version,
         version_source=source,
         topology=role,
-        set_name=text(hello.get("setName"), 128),
-        hosts=_members(hello.get("hosts")),
-        passives=_members(hello.get("passives")),
-        arbiters=_members(hello.get("arbiters")),
-        me=clean_name(hello.get("me"), HOST_LENGTH)[0],
-        primary=clean_name(hello.get("primary"), HOST_LENGTH)[0],
+        **own_fields(*map(hello.get, _OF_SET)),
         shard=True if "$configServerState" in hello and role != "mongos" else None,
         compressors=_texts(hello.get("compression")),
         build=build.record,
@@ -70,6 +66,20 @@ def identify(facts: Facts, *, is_open: bool) -> Server:
         if product.name == lookalikes.MONGODB and series
         else None,
     )
+
+
+def own_fields(
+    set_name: object, hosts: object, passives: object, arbiters: object, me: object, primary: object
+) -> dict[str, Any]:
+    """What a member of a set says of it in its handshake, as fields of the record."""
+    return {
+        "set_name": text(set_name, 128),
+        "hosts": _members(hosts),
+        "passives": _members(passives),
+        "arbiters": _members(arbiters),
+        "me": clean_name(me, HOST_LENGTH)[0],
+        "primary": clean_name(primary, HOST_LENGTH)[0],
+    }
 
 
 def topology(hello: Document) -> str:

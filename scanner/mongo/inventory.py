@@ -21,7 +21,7 @@ from scanner.mongo.ransom import is_listed
 from scanner.mongo.values import OF_COUNTS, clean_name, count, documents, sub, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from results.past import Index
@@ -283,6 +283,14 @@ def read_size(state: DatabaseState, entry: Document) -> None:
     if isinstance(shards, dict):
         told = {clean_name(name, SHARD_NAME_LENGTH)[0]: count(value) for name, value in shards.items()}
         state.shards = {name: value for name, value in list(told.items())[:SHARDS_KEPT] if value is not None}
+
+
+def keep_sizes(states: Mapping[str, DatabaseState], entries: Iterable[Document]) -> None:
+    """`read_size` of each entry whose database is known by now."""
+    for entry in entries:
+        state = states.get(entry["name"])
+        if state is not None:
+            read_size(state, entry)
 
 
 def read_db_stats(state: DatabaseState, document: Document) -> bool:

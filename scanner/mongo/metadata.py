@@ -28,14 +28,14 @@ from scanner.mongo.inventory import (
     from_namespaces,
     keep_counts,
     keep_names,
+    keep_sizes,
     listed,
     read_db_stats,
     read_names,
-    read_size,
 )
 from scanner.mongo.names import sendable
 from scanner.mongo.statistics import keep_statistics, read_statistics
-from scanner.mongo.values import documents, sub, text, time_told
+from scanner.mongo.values import count, documents, sub, text, time_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -137,6 +137,10 @@ class MetadataPlan:
         self._in_flight = max(0, self._in_flight - 1)
         command, database, _, name = request
         kind, state = kind_of(request), self._databases.get(database)
+        if kind is TaskKind.SIZES:
+            self._total_size = count(values[0])
+            keep_sizes(self._databases, values[1])
+            return
         if kind is None or state is None:
             return
         self._agenda.in_time(kind)
@@ -240,10 +244,7 @@ class MetadataPlan:
             self._agenda.leave_out(TaskKind.SIZES, 1, describe(reply))
         else:
             self._total_size = total_size(reply)
-        for entry in entries or []:
-            state = self._databases.get(entry["name"])
-            if state is not None:
-                read_size(state, entry)
+            keep_sizes(self._databases, entries)
 
     @staticmethod
     def _note_counts(request: Request, state: DatabaseState, *, told: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scanner.mongo.answers import ErrorKind, error_kind, is_handshake, refuses_client, wire_version
-from scanner.mongo.commands import Request, build_info, encode, is_master, list_databases
+from scanner.mongo.commands import Request, build_info, encode, hello, is_master, list_databases
 from scanner.mongo.questions import FIRST_WIRE_WITH_MSG
 from scanner.mongo.wire import Opcode
 
@@ -48,6 +48,13 @@ def first_write(client: Document | None, last_id: int, *, api_version: bool) -> 
             _KNOWN.clear()
         _KNOWN[id(client)] = client, made  # which keeps the document, so that no other one gets its identity
     return made
+
+
+def handshake_again(state: DialogueState) -> tuple[Request, Opcode]:
+    """The first request of a later connection, by the opcode that worked."""
+    if state.facts.hello is not None and state.facts.hello.by == Opcode.OP_MSG:
+        return hello(state.client), Opcode.OP_MSG
+    return is_master(state.client), Opcode.OP_QUERY
 
 
 def learn(state: DialogueState, slot: str, reply: Reply) -> bool:

@@ -144,6 +144,10 @@ class FrameReader:
             self._sent_header = sent[:16]
         self._expected.append(expected)
 
+    def begun(self, sent: bytes) -> None:
+        """Whole replies came before, and were read elsewhere. `sent`: the first request."""
+        self._sent_header, self._fresh = sent[:16], False
+
     def forget(self, by: Opcode) -> None:
         """Requests by this opcode in flight may stay without a reply for ever."""
         for expected in self._expected:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from scanner.engine.dialogues import dialogue_maker
+from scanner.engine.dialogues import dialogue_maker, first_answers
 from scanner.engine.memory import BUDGET, MemoryBudget
 from scanner.engine.probe import Probe
 from scanner.engine.shared_connector import SharedConnector
@@ -70,7 +70,9 @@ class Connecting:
         begin = dialogue_maker(self._settings, self._options, self._clock)
         workers = self._workers(engine) if self._count > 1 else None
         after_turn = engine.pump if workers is None else workers.turn
-        probe = Probe(engine, begin, loop.time, self._cache, self.memory, workers)
+        cache = None if self._options.purpose == "verify" else self._cache  # each is asked everything
+        kinds = first_answers(self._settings, self._options)
+        probe = Probe(engine, begin, loop.time, cache, self.memory, workers, kinds)
         own = make_connector(loop, probe, self._guard.permits, timeouts, capacity, after_turn, self._watched)
         if workers is not None and isinstance(own, EpollConnector):
             return SharedConnector(own, workers)
@@ -97,6 +99,7 @@ class Connecting:
             parent=os.getpid(),
             loop=self._options.loop,
             depth=self._options.depth,
+            confirm=self._options.confirm,
             settings=msgspec.json.encode(settings),
             run_id=self._context.run_id,
             vantage=self._context.vantage,

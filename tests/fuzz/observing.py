@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from scanner.engine.conversation import Conversation
 from scanner.engine.observe import RunContext, observe
-from scanner.engine.probe import Conversation
 from targets.load import scope_from_tables
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.fuzz import edges, frames, metadata, shapes, structured, talk
+from tests.fuzz import edges, frames, metadata, openings, shapes, structured, talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,4 +16,5 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "structured": structured.run,
     "edges": edges.run,
     "shapes": shapes.run,
+    "openings": openings.run,
 }

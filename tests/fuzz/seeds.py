@@ -95,8 +95,8 @@ def edges() -> Iterator[bytes]:
             yield bytes([0, legacy, 255]) + record
 
 
-def shapes() -> Iterator[bytes]:
-    """Noise, which chooses replies and bends them."""
+def noise() -> Iterator[bytes]:
+    """What chooses replies and bends them."""
     for number in range(160):
         yield random.Random(number).randbytes(24 + number)
 
@@ -107,7 +107,8 @@ MAKERS = {
     "plan": plan,
     "structured": structured,
     "edges": edges,
-    "shapes": shapes,
+    "shapes": noise,
+    "openings": noise,
 }
 
 

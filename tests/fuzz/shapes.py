@@ -1,6 +1,6 @@
 """Fuzz target `shapes`: replies teach their shape, and bent ones are read by it and by the general way.
 
-So are bent lists of names, which have one form.
+So are bent lists of names, which have a few forms.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from bson import Int64
 from bson.errors import BSONError
 
 from scanner.mongo.bson_check import decode
-from scanner.mongo.name_lists import read_names
+from scanner.mongo.name_lists import read_databases, read_names, read_sizes
 from scanner.mongo.reply_shapes import ReplyShapes
 from scanner.mongo.requests import Command
 from tests.fuzz.oracle import must
 from tests.fuzz.source import Source
 from tests.support.shape_oracle import (
+    databases_in_full,
     lengthened,
     names_in_full,
     on_a_set,
+    plain_sizes,
     read_in_full,
     recorded_replies,
+    sizes_in_full,
     told,
 )
 
@@ -38,6 +41,7 @@ COMMANDS: Final = (
 REPLIES: Final = recorded_replies()
 ASKED: Final = 300  # bytes of a request
 OF_NAMES: Final = 248  # a choice from here on is a list of names
+OF_DATABASES: Final = 252  # and from here on one of databases
 MOST: Final = 40  # readings of one input
 
 
@@ -49,14 +53,17 @@ def run(data: bytes) -> None:
         if not source.left:
             return
         choice = source.byte()
+        if choice >= OF_DATABASES:
+            _compare_databases(bent(source, _databases(source)))
+            continue
         if choice >= OF_NAMES:
-            _compare_names(_bent(source, _listing(source)))
+            _compare_names(bent(source, _listing(source)))
             continue
         command, reply = _reply(source, choice)
         if read_in_full(command, reply) is not None:
             shapes.learn(command, ASKED, reply, decode(reply))
             _compare(shapes, command, reply)
-        _compare(shapes, command, _bent(source, reply))
+        _compare(shapes, command, bent(source, reply))
 
 
 def _reply(source: Source, choice: int) -> tuple[Command, bytes]:
@@ -82,6 +89,21 @@ def _listing(source: Source) -> bytes:
     return bson.encode({"cursor": cursor, "ok": 1.0})
 
 
+def _databases(source: Source) -> bytes:
+    names = [source.text().encode("utf-8", "replace").decode() for _ in range(source.below(6))]
+    if source.byte() & 1:
+        return bson.encode({"databases": [{"name": name} for name in names], "ok": 1.0})
+    entries = [{"name": name, "sizeOnDisk": Int64(source.signed()), "empty": False} for name in names]
+    return bson.encode({"databases": entries, "totalSize": Int64(source.signed()), "ok": 1.0})
+
+
+def _compare_databases(reply: bytes) -> None:
+    names = read_databases(reply, 0, len(reply))
+    must(names in (None, databases_in_full(reply)), "two readings of one list of databases", reply.hex())
+    sizes = plain_sizes(read_sizes(reply, 0, len(reply)))
+    must(sizes in (None, sizes_in_full(reply)), "two readings of one list with sizes", reply.hex())
+
+
 def _compare_names(reply: bytes) -> None:
     names = read_names(reply, 0, len(reply))
     if names is None:
@@ -90,7 +112,8 @@ def _compare_names(reply: bytes) -> None:
     must(names == full, "two readings of one list of names", names, full)
 
 
-def _bent(source: Source, reply: bytes) -> bytes:
+def bent(source: Source, reply: bytes) -> bytes:
+    """A reply with one thing wrong."""
     at = source.below(256 * len(reply)) % len(reply)
     match source.byte() % 5:
         case 0:

@@ -13,7 +13,7 @@ import bson
 from bson import DatetimeMS, ObjectId
 from bson.int64 import Int64
 
-from scanner.mongo.answers import first_batch, succeeded
+from scanner.mongo.answers import databases, first_batch, succeeded
 from scanner.mongo.bson_check import BsonError, decode
 from scanner.mongo.commands import gives_names
 from scanner.mongo.counters import rows_of
@@ -90,6 +90,35 @@ def names_in_full(data: bytes) -> list[tuple[Any, ...]] | None:
         )
         for entry in batch
     ]
+
+
+def databases_in_full(data: bytes) -> list[Any] | None:
+    """Names of databases, likewise."""
+    found = _listing_in_full(data)
+    return None if found is None else [entry.get("name") for entry in found["databases"]]
+
+
+def sizes_in_full(data: bytes) -> object:
+    """Names, sizes and emptiness of databases, and the size of all, likewise; as `plain_sizes` gives it."""
+    found = _listing_in_full(data)
+    return None if found is None else plain_sizes((found.get("totalSize", 0), found["databases"]))
+
+
+def plain_sizes(found: tuple[Any, list[dict[str, Any]]] | None) -> object:
+    """What a list of databases says, as text, so that NaN equals itself."""
+    if found is None:
+        return None
+    keys = ("name", "sizeOnDisk", "empty")
+    return repr((_plain(found[0]), [[_plain(entry.get(key)) for key in keys] for entry in found[1]]))
+
+
+def _listing_in_full(data: bytes) -> dict[str, Any] | None:
+    try:
+        document = decode(data, names=True)
+    except BsonError:
+        return None
+    listed = databases(Reply(command="listDatabases", document=document))
+    return None if listed is None else document
 
 
 def told(values: tuple[Any, ...] | None) -> str:
