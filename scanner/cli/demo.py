@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=main.__doc__)
     parser.add_argument("--output", type=Path, default=Path("runs"), help="where run directories go")
     parser.add_argument("--lab", nargs=argparse.REMAINDER, default=[], help="options for `mongosweep lab`")
+    parser.add_argument("--no-story", action="store_true", help="leave out the story of one server")
     asked = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop_by_signal)
     started = time.monotonic()
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             scope = Path(folder) / "lab.toml"
             with lab(scope, Path(folder) / "lab.log", asked.lab):
                 code, run = sweep(scope, asked.output)
+        if code == ExitCode.OPEN and run is not None and not asked.no_story:
+            tell_story(run.parent)
     except DemoError as error:
         say(str(error))
         return 1
@@ -176,6 +180,33 @@ def run_of(scope: Path, output: Path) -> Path | None:
         if each.state != "unreadable" and load_manifest(Path(each.path))[0].scope.digest == digest
     ]
     return runs[-1] if runs else None
+
+
+def tell_story(output: Path) -> None:
+    """Play the story of one server over months, then show its dossier and where its page is.
+
+    It has a folder of its own, because its runs lie in the past.
+    """
+    from scanner.cli.demo_story import LENGTH, play
+
+    now = datetime.now(UTC).replace(microsecond=0)
+    folder = output / f"story-{now:%Y%m%dT%H%M%SZ}"
+    folder.mkdir()
+    say("and now the story of one server over months, one sweep a chapter, with a clock that runs ahead:")
+    exposure_id = ""
+    for chapter, exposures in play(now - LENGTH, folder):
+        state = exposures[0].state if exposures else "nothing open"
+        say(f"  {chapter.at:%Y-%m-%d}  {chapter.title:<40} {state}")
+        exposure_id = exposures[0].exposure_id if exposures else exposure_id
+    for command in (["show", exposure_id], ["report", "--out", str(folder / "report.html")]):
+        say(f"$ mongosweep {' '.join(command)} --output {folder}")
+        process = subprocess.Popen([*MONGOSWEEP, *command, "--output", str(folder)], env=_environment())  # noqa: S603 - our own command line
+        try:
+            code = process.wait()
+        finally:
+            stop(process)
+        if code not in (ExitCode.CLEAN, ExitCode.OPEN):
+            raise DemoError(f"`mongosweep {command[0]}` ended with exit code {code}")
 
 
 def conclude(code: int, run: Path | None, seconds: float) -> int:

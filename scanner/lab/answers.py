@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from bson import Binary, Int64
@@ -113,9 +114,15 @@ def _listed(profile: Profile, database: str, collection: StoredCollection, *, sh
     if profile.version.at_least(3, 4):
         entry["info"] = {"readOnly": collection.type == "view"}
         if profile.version.level >= 6 and collection.type != "view":
-            entry["info"]["uuid"] = Binary(collection.name.encode().ljust(16, b"-")[:16], 4)
+            entry["info"]["uuid"] = Binary(_uuid(profile, database, collection), 4)
             entry["idIndex"] = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
     return entry
+
+
+def _uuid(profile: Profile, database: str, collection: StoredCollection) -> bytes:
+    """The same for a collection as long as it is not made anew, and another one in each directory of data."""
+    made = f"{profile.directory}/{database}.{collection.name}/{collection.made or ''}"
+    return uuid.uuid5(uuid.NAMESPACE_OID, made).bytes
 
 
 def db_stats(profile: Profile, name: str) -> Document:

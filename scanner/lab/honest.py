@@ -79,7 +79,7 @@ def truth(profile: Profile, *, tls: bool) -> Truth:
 
 def mongod(name: str, description: str, *, security: Security | None = None, **profile: Any) -> Personality:
     """A personality from a profile's fields; verdict and truth follow from them."""
-    described = Profile(**profile)
+    described = Profile(**{"directory": name, **profile})
     verdict = expected(described)
     wants_certificate = security is not None and security.demand is Demand.REQUIRE
     if wants_certificate and security and security.client_certificate is ClientCertificate.REQUIRED:

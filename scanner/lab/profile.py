@@ -65,6 +65,7 @@ class Profile:
     last_write_ago: timedelta = timedelta(seconds=4)
     up: timedelta = timedelta(0)  # for how long its process had run when the server was made
     now: Now = utc_now
+    directory: str = ""  # of its data: what is told apart by it has other UUIDs
     host: str = "db-a.example:27017"  # what the server calls itself
 
     @cached_property

@@ -25,12 +25,13 @@ BASE = "127.91.0.0"
 MAGAZINE = "127.91.0.1"
 
 
-def begin(output: Path, port: int | None, log: Path) -> subprocess.Popen[bytes]:
+def begin(output: Path, port: int | None, log: Path, *, story: bool = False) -> subprocess.Popen[bytes]:
     """Start the demonstration in a process group of its own, as a terminal would."""
+    story_too = [] if story else ["--no-story"]
     lab = ["--lab", "--base", BASE, *(["--port", str(port)] if port else []), "--no-real"]
     with log.open("wb") as written:
         return subprocess.Popen(
-            [sys.executable, "-m", "scanner.cli.demo", "--output", str(output), *lab],
+            [sys.executable, "-m", "scanner.cli.demo", "--output", str(output), *story_too, *lab],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=written,
@@ -49,8 +50,8 @@ def nobody_listens(port: int) -> bool:
 def test_shows_the_magazine_first_and_leaves_jsonl(tmp_path: Path) -> None:
     """Exit status 0, the gravest finding on top, a record for it, and no process left."""
     port = free_port()
-    demo = begin(tmp_path / "runs", port, tmp_path / "log")
-    assert demo.wait(100) == 0, (tmp_path / "log").read_text()[-2000:]
+    demo = begin(tmp_path / "runs", port, tmp_path / "log", story=True)
+    assert demo.wait(200) == 0, (tmp_path / "log").read_text()[-2000:]
     shown = (tmp_path / "log").read_text()
     first = next(line for line in shown.splitlines() if line.lstrip().startswith("critical"))
     assert f"{MAGAZINE}:{port}" in first
@@ -61,6 +62,11 @@ def test_shows_the_magazine_first_and_leaves_jsonl(tmp_path: Path) -> None:
     (magazine,) = [record for record in records if record["target"]["ip"] == MAGAZINE]
     assert magazine["verdict"] == "open"
     assert nobody_listens(port)
+    assert "It was wiped 12 times, held to ransom 12 times and restored 12 times" in shown
+    assert "Closed, by proof." in shown
+    (page,) = (tmp_path / "runs").glob("story-*/report.html")
+    assert str(page) in shown
+    assert page.read_text().startswith("<!doctype html>")
 
 
 def hold(port: int) -> socket.socket:

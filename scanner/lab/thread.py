@@ -1,4 +1,4 @@
-"""Simulated servers in a thread of their own, so that a test's main thread can run a whole sweep."""
+"""Simulated servers in a thread of their own, so that a main thread can run whole sweeps beside them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LabThread:
     """Use as a context manager: `places` maps (ip, port) to a personality; port 0 is not allowed."""
 
     def __init__(self, places: Mapping[tuple[str, int], Personality]) -> None:
-        self._places = places
+        self.places = places
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="lab")
         self._ready = threading.Event()
@@ -40,7 +40,7 @@ class LabThread:
         self._loop.close()
 
     async def _start(self) -> None:
-        for (host, port), personality in self._places.items():
+        for (host, port), personality in self.places.items():
             self.servers.append(await LabServer(personality, host, port).start())
 
     async def _stop(self) -> None:

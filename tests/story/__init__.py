@@ -1,0 +1,1 @@
+"""A whole story, played by real sweeps over months of its own."""
