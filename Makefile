@@ -74,8 +74,8 @@ soak: $(DEV) ## sweep for MINUTES (30) among good and hostile servers, SOAK="--w
 
 lock: $(DEV) ## resolve the locks anew: names, versions and hashes, and no index address
 	$(BIN)/python -m pip install --quiet uv
-	$(UV_LOCK) --extra lab --extra syn --extra build pyproject.toml -o requirements.lock
-	$(UV_LOCK) -c requirements.lock --extra lab --extra syn --extra build --extra test --extra dev --extra fuzz \
+	$(UV_LOCK) --extra lab --extra notify --extra syn --extra build pyproject.toml -o requirements.lock
+	$(UV_LOCK) -c requirements.lock --extra lab --extra notify --extra syn --extra build --extra test --extra dev --extra fuzz \
 	  pyproject.toml -o requirements-dev.lock
 	$(UV_LOCK) tests/servers/secantus.in -o tests/servers/secantus.lock
 

@@ -34,9 +34,17 @@ KINDS = {
     "notes": "a note of a database or collection",
     "ransom": "a reason for taking a name for a ransom note",
     "cautions": "a caution about a time",
+    "needs": "what lacks until an exposure is closed",
+    "ledger": "how the ledger knows something of an exposure",
     "past": "what one look tells of the time before it",
 }
 """The sections of the file, and what a code of each is."""
+
+WORDS = {
+    "states": "the state of an exposure",
+    "changes": "what happened to an exposure",
+}
+"""Sections of words that stand in no list of codes, and what a word of each is."""
 
 
 @cache
@@ -55,9 +63,25 @@ def codes() -> dict[str, list[Code]]:
 
 
 @cache
+def words() -> list[tuple[str, Code]]:
+    """Every word of `WORDS`, by its name. One that stands in two sections is there twice."""
+    return [
+        (word, Code(kind, clause, more))
+        for section, kind in WORDS.items()
+        for word, (clause, more) in _table()[section].items()
+    ]
+
+
+@cache
 def methods() -> dict[str, Method]:
     """Every method that finds a time."""
     return {name: Method(**row) for name, row in _table()["methods"].items()}
+
+
+def clause(code: str, section: str) -> str | None:
+    """The clause of a code in one section of the file; None where it has none there."""
+    kind = KINDS[section]
+    return next((known.clause for known in codes().get(code, ()) if known.kind == kind), None)
 
 
 def sentence(reason: Reason) -> str:

@@ -140,6 +140,11 @@ class Covered:
         yield from self._rows[4]
         yield from self._rows[6]
 
+    @property
+    def range_count(self) -> int:
+        """How many ranges that are."""
+        return len(self._rows[4]) + len(self._rows[6])
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Covered) and self._rows == other._rows
 
@@ -214,9 +219,28 @@ class _File(Struct, frozen=True):
     ranges: list[str]
 
 
+def parse_covered(data: bytes) -> Covered:
+    """What the bytes of a `covered.json` say. Raises ValueError."""
+    found = msgspec.json.decode(data, type=_File)
+    if found.schema != COVERED_SCHEMA:
+        raise ValueError(f"written as {found.schema}, this version reads {COVERED_SCHEMA}")
+    return Covered(map(parse_row, found.ranges))
+
+
 def load_covered(path: Path, manifest: Manifest) -> Covered | None:
     """What the run in the directory `path` set out to ask; None where nobody can tell, as of a run of an
     older version. Raises `CorruptError` when the file is not the one that the run began with."""
+    data = read_covered(path, manifest)
+    if data is None:
+        return None
+    try:
+        return parse_covered(data)
+    except ValueError as error:
+        raise CorruptError(path / COVERED_FILE, str(error)) from error
+
+
+def read_covered(path: Path, manifest: Manifest) -> bytes | None:
+    """The bytes of a run's `covered.json`, as it began with them. None and errors: see `load_covered`."""
     if manifest.covered is None:
         return None
     file = path / COVERED_FILE
@@ -226,13 +250,7 @@ def load_covered(path: Path, manifest: Manifest) -> Covered | None:
         raise CorruptError(file, explain(error)) from error
     if hashlib.sha256(data).hexdigest() != manifest.covered.sha256:
         raise CorruptError(file, "it is not the one that the run began with")
-    try:
-        found = msgspec.json.decode(data, type=_File)
-        if found.schema != COVERED_SCHEMA:
-            raise ValueError(f"written as {found.schema}, this version reads {COVERED_SCHEMA}")
-        return Covered(map(parse_row, found.ranges))
-    except ValueError as error:
-        raise CorruptError(file, str(error)) from error
+    return data
 
 
 class RunCoverage:

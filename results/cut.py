@@ -25,7 +25,7 @@ _NULLABLE_COUNTS = frozenset(
         *("operations", "write_operations", "read_operations", "insert_operations", "update_operations"),
         *("delete_operations", "query_operations", "copied_operations"),
         *("documents_inserted", "documents_updated", "documents_deleted", "other_connections"),
-        *("collections", "after_start_seconds"),
+        *("collections", "after_start_seconds", "transcript_count"),
     }
 )
 _COUNTS = frozenset(
@@ -37,7 +37,10 @@ _TIMES = frozenset(
 _OFFSET = re.compile(r"(Z|[+-]\d\d:\d\d)$")
 _NOTE = 100  # characters of one
 _NOTES = 24  # in all
-_OUR_OWN = frozenset({"schema", "event_id", "finding_id", "run_id", "observed_at", "ip"})
+_OUR_OWN = frozenset(
+    {"schema", "event_id", "finding_id", "run_id", "observed_at", "ip"}
+    | {"request_sha256", "reply_sha256", "transcript_sha256"}
+)
 _MAX_INTEGER = 2**63 - 1
 
 # Longest strings kept, first for a record that is only a little too long, last for a hostile one.
@@ -241,6 +244,7 @@ _LISTS: tuple[tuple[str, Finder], ...] = (
     ("server.vulnerabilities.known_exploited", _at("server", "vulnerabilities", "known_exploited")),
     ("target.hostnames", _at("target", "hostnames")),
     ("owner.labels", _at("owner", "labels")),
+    ("transcript", _at("transcript")),
     ("exposure.truncated", _at("exposure", "truncated")),
     ("evidence", _at("evidence")),
     ("severity_reasons", _at("severity_reasons")),

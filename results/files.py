@@ -30,6 +30,7 @@ MOST_BYTES = {
     "chain.json": 16 << 20,
     "checkpoint.json": 256 << 20,
     "marks": 256 << 20,
+    "actions.jsonl": 1 << 30,
     "segment": 1 << 31,
 }
 """How large a run's file may be, by kind. What writes a segment or a manifest keeps to it, too."""
@@ -346,6 +347,14 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 def explain(error: OSError) -> str:
     """The error in the system's own words, without number and path."""
     return (error.strerror or str(error)).lower()
+
+
+def not_listed(output: Path, error: OSError | None = None) -> NotARunError:
+    """That an output directory is not there, or by which error it cannot be listed."""
+    if error is not None and error.errno != errno.ENOENT:
+        return NotARunError(output, explain(error), "name the directory given to sweep with --output")
+    remedy = "`mongosweep sweep` makes it; or name the one that was given to sweep with --output"
+    return NotARunError(output, "no such directory", remedy)
 
 
 def remedy_for(error: OSError) -> str:

@@ -246,6 +246,11 @@ def _names(database: Database, namespace: str) -> bool:
 # Text.
 
 
+def json_line(record: Any) -> bytes:
+    """Any struct as one line: printable ASCII, with its newline."""
+    return _encode_ascii(record) + b"\n"
+
+
 def _encode_ascii(record: Any) -> bytes:
     return _ascii(_encode(record))
 

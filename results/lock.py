@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LOCK_FILE = "lock"
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO is not waited for
-_TRIES = 6
+TRIES = 6
 _PAUSE = 0.05  # a listing of runs holds the lock for microseconds; a run holds it for hours
 
 
@@ -35,14 +35,23 @@ class Lock:
         self._descriptor = descriptor
 
     @classmethod
-    def acquire(cls, directory: Path, note: str = "", pause: Callable[[float], None] = time.sleep) -> Lock:
+    def acquire(
+        cls,
+        directory: Path,
+        note: str = "",
+        pause: Callable[[float], None] = time.sleep,
+        *,
+        name: str = LOCK_FILE,
+        by: str = "run",
+        tries: int = TRIES,
+    ) -> Lock:
         """Take the lock of `directory` and leave `note` in it for people.
 
-        Raises `DirectoryBusyError` when another process has it, after a third of a second, and
-        `StorageRefusedError` when the file cannot be opened.
+        Raises `DirectoryBusyError` when another process has it, after `tries` looks (a third of a second),
+        and `StorageRefusedError` when the file cannot be opened.
         """
-        path = directory / LOCK_FILE
-        for attempt in range(_TRIES):
+        path = directory / name
+        for attempt in range(tries):
             if attempt:
                 pause(_PAUSE)
             try:
@@ -60,7 +69,7 @@ class Lock:
             os.close(descriptor)
         raise DirectoryBusyError(
             directory,
-            "another run holds this directory" + _holder(path),
+            f"another {by} holds this directory" + _holder(path),
             "wait for it or use another --output",
         )
 

@@ -23,7 +23,7 @@ MUTABLE = frozenset(
     {"state", "reasons", "coverage", "withdrawn", "loss", "outcomes", "starts", "ended_at", "chain_head"}
 )
 """Fields that a run rewrites; the chain's genesis covers all the others."""
-_LATER: dict[str, Any] = {"covered": None, "vantage": ""}
+_LATER: dict[str, Any] = {"covered": None, "purpose": "", "vantage": ""}
 """Fields that manifests of older versions lack, with what that means: left out again when one is rewritten,
 so that the genesis of its chain holds."""
 
@@ -107,6 +107,7 @@ class Manifest(Struct, kw_only=True):
     shard: str = "1/1"
     vantage: str = ""
     planned: Planned
+    purpose: str = ""  # "verify": exposures were asked again; "": a sweep
     covered: CoveredFile | None = None  # None: nobody can tell
     state: State = "running"
     reasons: list[str] = []

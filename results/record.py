@@ -21,6 +21,7 @@ OBSERVATION, DATABASE = "mongosweep.observation/1", "mongosweep.database/1"
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 SeverityNumber = Annotated[int, Meta(ge=1, le=5)]
 
 
@@ -290,6 +291,14 @@ class Confirmation(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     databases: list[str] = []
 
 
+class Exchange(Struct, frozen=True, kw_only=True, gc=False):
+    """A request that was answered: the command's name, and the SHA-256 of all bytes of both messages."""
+
+    command: str
+    request_sha256: Digest
+    reply_sha256: Digest
+
+
 class Timing(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What the question cost. Milliseconds on a monotonic clock; bytes inside TLS where there is TLS."""
 
@@ -307,7 +316,10 @@ NO_TIMING = Timing(total_ms=0.0)
 
 class Observation(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=OBSERVATION):
     """One target of one run: everything that a reader needs, with no other file. `vantage`: where the run
-    looked from. `severity_number`: 5 critical, 4 high, 3 medium, 2 low, 1 info, as OCSF's `severity_id`."""
+    looked from. `severity_number`: 5 critical, 4 high, 3 medium, 2 low, 1 info, as OCSF's `severity_id`.
+
+    `transcript`: the first exchanges of the conversation, where they are kept; `transcript_count` of them
+    were answered in all, and `transcript_sha256` is the head of the hash chain over all (docs/record.md)."""
 
     event_id: str
     finding_id: str
@@ -324,6 +336,9 @@ class Observation(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fie
     server: Server | None = None
     exposure: Exposure | None = None
     confirmation: Confirmation | None = None
+    transcript: list[Exchange] = []
+    transcript_count: Count | None = None
+    transcript_sha256: str = ""
     timing: Timing = NO_TIMING
     truncated: list[str] = []
 

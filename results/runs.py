@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from results.files import NotARunError, ResultsError, explain
+from results.files import ResultsError, not_listed
 from results.lock import is_held
 from results.manifest import MANIFEST_FILE, CoveredFile, Manifest
 from results.run import load_manifest
@@ -35,6 +35,7 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     not_reached: int | None = None
     open: int | None = None
     vantage: str = ""
+    purpose: str = ""
     organisation: str = ""
     scope: str = ""
     seed: int | None = None
@@ -44,8 +45,8 @@ class RunInfo(Struct, frozen=True, kw_only=True):
 
     @property
     def can_resume(self) -> bool:
-        """True when `sweep --resume` would take it up."""
-        return self.state in ("degraded", "interrupted", "failed", "aborted")
+        """True when `sweep --resume` would take it up. A `verify` is asked anew instead."""
+        return not self.purpose and self.state in ("degraded", "interrupted", "failed", "aborted")
 
 
 def list_runs(output: Path) -> list[RunInfo]:
@@ -53,9 +54,7 @@ def list_runs(output: Path) -> list[RunInfo]:
     try:
         entries = sorted(entry for entry in output.iterdir() if entry.is_dir())
     except OSError as error:
-        raise NotARunError(
-            output, explain(error), "name the directory given to sweep with --output"
-        ) from error
+        raise not_listed(output, error) from error
     runs = [run_info(entry) for entry in entries if os.path.lexists(entry / MANIFEST_FILE)]
     return sorted(runs, key=lambda run: (run.created_at, run.run_id))
 
@@ -75,7 +74,7 @@ def run_info(path: Path) -> RunInfo:
     return RunInfo(
         run_id=manifest.run_id,
         path=str(path),
-        state=_state(manifest, held),
+        state=state_of(manifest, held=held),
         created_at=manifest.created_at,
         ended_at=manifest.ended_at,
         planned=manifest.planned.targets,
@@ -84,7 +83,8 @@ def run_info(path: Path) -> RunInfo:
         if counted
         else None,
         vantage=manifest.vantage,
-        organisation=_organisation(manifest),
+        purpose=manifest.purpose,
+        organisation=organisation_of(manifest),
         scope=manifest.scope.digest,
         seed=manifest.seed,
         shard=manifest.shard,
@@ -93,14 +93,15 @@ def run_info(path: Path) -> RunInfo:
     )
 
 
-def _organisation(manifest: Manifest) -> str:
+def organisation_of(manifest: Manifest) -> str:
     """Its name; empty where none was configured, or what stands there is no name."""
     organisation = manifest.configuration.get("organisation")
     name = organisation.get("name") if isinstance(organisation, dict) else ""
     return name if isinstance(name, str) else ""
 
 
-def _state(manifest: Manifest, held: bool) -> RunState:
+def state_of(manifest: Manifest, *, held: bool) -> RunState:
+    """A run's state by its manifest, and by whether a living process holds its lock."""
     if manifest.state == "running":
         return "running" if held else "aborted"
     return manifest.state

@@ -1,4 +1,5 @@
-"""Hostile text made visible: the one function between a server's names and a terminal."""
+"""Text for people: hostile names made visible, by the one function between them and a terminal; sizes,
+counts, addresses and times in words."""
 
 from __future__ import annotations
 
@@ -79,3 +80,36 @@ def human_bytes(size: int | None) -> str:
 def human_count(count: int | None) -> str:
     """A count with thousands separated: `693,000`; `?` when no figure is known."""
     return "?" if count is None else f"{count:,}"
+
+
+def plural(count: int, noun: str, several: str = "") -> str:
+    """A count with its noun: `1 target`, `2,000 targets`."""
+    return f"{count:,} {noun if count == 1 else several or noun + 's'}"
+
+
+def address(ip: str, port: int) -> str:
+    """`192.0.2.1:27017`, `[2001:db8::1]:27017`."""
+    return visible(f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}", 70)
+
+
+def minute(time: str) -> str:
+    """A time of RFC 3339 in UTC to the minute: `2026-02-20 14:02 UTC`; `an unknown time` for ""."""
+    return f"{visible(time[:10])} {visible(time[11:16])} UTC" if time else "an unknown time"
+
+
+def at_least(seconds: int) -> str:
+    """Whole units that have passed, rounded down so that it is never too much: `31 days`, `47 hours`."""
+    size, noun = _unit(seconds)
+    return plural(max(seconds, 0) // size, noun)
+
+
+def at_most(seconds: int) -> str:
+    """Units that have not quite passed, rounded up so that it is never too little: `38 days`."""
+    size, noun = _unit(seconds)
+    return plural(-(-max(seconds, 0) // size), noun)
+
+
+def _unit(seconds: int) -> tuple[int, str]:
+    """The largest of which there are enough to say something: days from two on."""
+    units = ((2 * 86400, 86400, "day"), (3600, 3600, "hour"), (60, 60, "minute"))
+    return next(((size, noun) for least, size, noun in units if seconds >= least), (1, "second"))

@@ -30,6 +30,8 @@ DATED = (
     "test_table.py",
     "test_blackout.py",
     "test_plan.py",
+    "test_overlay.py",
+    "test_letter.py",
 )
 NOT_DATED = "not thousands and not terminals and not densest"  # slow tests beside them that hold no date
 

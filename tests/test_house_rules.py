@@ -38,7 +38,17 @@ PURE = (
     "targets/special.py",
     "results/verdict.py",
     "results/record.py",
-    "results/diff.py",
+    "results/diff/difference.py",
+    "results/diff/places.py",
+    "results/diff/dated.py",
+    "results/diff/scopes.py",
+    *(
+        f"results/ledger/{name}.py"
+        for name in (
+            *("compare", "derive", "exposed", "identity", "incidents", "liveness", "states", "stays"),
+            *("choose", "dossier", "overlay", "passages", "timeline", "visits", "words"),
+        )
+    ),
 )
 WORLD = {
     *("asyncio", "socket", "ssl", "select", "selectors", "threading", "subprocess"),

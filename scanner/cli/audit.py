@@ -13,7 +13,8 @@ from scanner.cli.options import json_option, output_option
 @click.option("--head", metavar="HASH", default="", help="The last hash of the chain, as kept elsewhere.")
 @json_option
 def command(run: str, output: str, head: str, as_json: bool) -> int:
-    """Recompute the hash chain of RUN (a name in the output directory, or a path) and say what was edited.
+    """Recompute the hash chain of RUN and say what was edited. RUN is a name in the output directory, `last`,
+    or a path.
 
     Exit code 0 when nothing was, 4 when something was. Only --head shows a chain that was rebuilt as a whole.
     """

@@ -11,12 +11,13 @@ from scanner.cli.options import json_option
 @click.argument("code", nargs=-1)
 @json_option
 def command(code: tuple[str, ...], as_json: bool) -> None:
-    """Say what each CODE in a record means: a verdict, a code of evidence, severity, notes or cautions, the
-    method that found a time, or the id of an advisory. Without a CODE: list them all.
+    """Say what each CODE means: a verdict, a code of evidence, severity, notes or cautions, the state of an
+    exposure, what happened to it, the method that found a time, or the id of an advisory. Without a CODE:
+    list them all.
 
     \b
     Examples:
-      mongosweep explain databases-listed
+      mongosweep explain databases-listed unreachable
       mongosweep explain newest_object_id CVE-2025-14847
     """
     from difflib import get_close_matches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from results.codes import KINDS, codes, methods
+from results.codes import KINDS, WORDS, codes, methods, words
 from results.verdict import MEANING
 from scanner.mongo.tables import table
 
@@ -39,11 +39,13 @@ def _folded(code: str) -> str:
 
 
 def _all() -> Iterator[Meaning]:
-    for verdict, words in MEANING.items():
-        yield {"code": verdict.value, "kind": VERDICT, "means": words.sentence, "more": words.next_step}
+    for verdict, meaning in MEANING.items():
+        yield {"code": verdict.value, "kind": VERDICT, "means": meaning.sentence, "more": meaning.next_step}
     for name, held in codes().items():
         for one in held:
             yield {"code": name, "kind": one.kind, "means": one.clause, "more": one.more}
+    for name, one in words():
+        yield {"code": name, "kind": one.kind, "means": one.clause, "more": one.more}
     for name, method in methods().items():
         yield {
             "code": name,
@@ -111,7 +113,7 @@ def listing() -> list[str]:
     kinds: dict[str, dict[str, str]] = {}
     for meaning in _all():
         kinds.setdefault(meaning["kind"], {})[meaning["code"]] = meaning.get("means") or meaning["proves"]
-    order = [VERDICT, *KINDS.values(), METHOD, ADVISORY]
+    order = [VERDICT, *KINDS.values(), *WORDS.values(), METHOD, ADVISORY]
     lines: list[str] = []
     for kind in order:
         held = kinds[kind]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -66,6 +66,43 @@ class Workers(click.ParamType["int | str"]):
         return int(text)
 
 
+class Age(click.ParamType[int]):
+    """A length of time such as `36h`, `7d` or `2w`, as seconds."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The seconds, or a usage error that says what to write."""
+        from results.durations import seconds_of
+
+        try:
+            return seconds_of(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Moment(click.ParamType[str]):
+    """A day, at its beginning or its end in UTC, or a moment with its zone; as a record writes times."""
+
+    name = "date"
+
+    def __init__(self, edge: Literal["begin", "end"]) -> None:
+        super().__init__()
+        self._edge = edge
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The moment, or a usage error that says what to write."""
+        from results.durations import as_text, end_of, instant
+
+        text = str(value)
+        try:
+            if self._edge == "end":
+                return end_of(text)
+            return as_text(instant(text if "T" in text else text + "T00:00:00+00:00"))
+        except ValueError:
+            self.fail(f"{text!r} is no date; write 2026-03-01, or 2026-03-01T09:00:00Z", param, ctx)
+
+
 class Vantage(click.ParamType[str]):
     """A word, as the setting `vantage` takes it."""
 
@@ -111,6 +148,13 @@ output_option = option(
     default="runs",
     show_default=True,
     help="Where run directories are.",
+)
+vantage_option = option(
+    "--vantage",
+    type=Vantage(),
+    metavar="WORD",
+    envvar="MONGOSWEEP_VANTAGE",
+    help="Where it looks from, such as internet or office.",
 )
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed of the order."

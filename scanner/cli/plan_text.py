@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from results.text import visible
+from results.text import plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,11 +69,6 @@ def plan_lines(plan: Plan, holders: Sequence[object] | None = None) -> list[str]
         lines += ["", *(f"warning: {warning}" for warning in plan.warnings)]
     lines += ["", f"scope {plan.scope_sha256[:16]}; nothing was sent"]
     return lines
-
-
-def plural(count: int, noun: str, several: str = "") -> str:
-    """A count with its noun: `1 target`, `2,000 targets`."""
-    return f"{count:,} {noun if count == 1 else several or noun + 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from results.text import visible
-from scanner.cli.plan_text import table_lines
+from scanner.cli.plan_text import duration, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +19,38 @@ if TYPE_CHECKING:
     from scanner.lab.estate import Place
 
 
+LAST = "last"
+
+
 def run_path(run: str, output: str) -> Path:
-    """A run by its name in the output directory, or by a path of its own."""
+    """A run by its name in the output directory, by a path of its own, or `last`: the newest that has ended.
+    Raises `NotARunError` where none has."""
+    from results.files import NotARunError
+    from results.runs import list_runs
+
+    if run == LAST:
+        ended = [each for each in list_runs(Path(output)) if each.state != "running"]
+        if not ended:
+            raise NotARunError(output, "holds no run that has ended", "`mongosweep sweep` makes one")
+        return Path(ended[-1].path)
     named = Path(run)
-    return named if named.is_dir() else Path(output) / run
+    return named if named.is_dir() or named.suffix == ".jsonl" else Path(output) / run
+
+
+def existing_run(run: str, output: str) -> Path:
+    """The same, which must be there. Raises `RefusedError` with the names that look most like it."""
+    from difflib import get_close_matches
+
+    from results.runs import list_runs
+    from scanner.errors import RefusedError
+
+    path = run_path(run, output)
+    if os.path.exists(path):  # noqa: PTH110  # a Path raises where the folder cannot be read
+        return path
+    names = [Path(each.path).name for each in list_runs(Path(output))]
+    close = [visible(name, 80) for name in get_close_matches(Path(run).name, names, n=3)]
+    guess = f"did you mean {' or '.join(close)}?" if close else "`mongosweep runs` lists them"
+    raise RefusedError(f"there is no run {visible(run, 80)} in {output}; {guess}")
 
 
 def runs_json(runs: Sequence[RunInfo]) -> str:
@@ -38,16 +67,59 @@ def runs_lines(runs: Sequence[RunInfo]) -> list[str]:
         (
             Path(run.path).name,  # what --resume and audit take; a copy of a run has another
             run.state,
-            _second(run.created_at),
-            _second(run.ended_at),
+            _minute(run.created_at),
+            _took(run),
             _count(run.open),
             _count(run.planned),
         )
         for run in runs
     ]
-    lines = table_lines(("RUN", "STATE", "BEGAN", "ENDED", "OPEN", "TARGETS"), rows)
+    lines = table_lines(("RUN", "STATE", "BEGAN (UTC)", "TOOK", "OPEN", "TARGETS"), rows)
     lines += [f"{Path(run.path).name}: {visible(run.reasons[0], 200)}" for run in runs if run.reasons]
     return lines
+
+
+def ended_lines(path: Path) -> list[str]:
+    """How a run ended, as the sweep itself said it; nothing for a file of observations alone."""
+    from results.durations import between
+    from results.run import load_manifest
+    from results.runs import run_info
+    from scanner.cli.screen import summary_lines
+    from scanner.sweep.progress import RunSummary
+
+    if not path.is_dir():
+        return []
+    manifest, _ = load_manifest(path)
+    began = manifest.created_at
+    coverage = manifest.coverage
+    summary = RunSummary(
+        run_id=path.name,
+        run_dir=str(path),
+        state=run_info(path).state,
+        reasons=tuple(manifest.reasons),
+        planned=coverage.planned if coverage else manifest.planned.targets,
+        outcomes=manifest.outcomes,
+        excluded=coverage.excluded if coverage else 0,
+        not_reached=coverage.not_reached if coverage else 0,
+        elapsed=between(began, manifest.ended_at or began),
+        exit_code=0,
+        chain_head=_chain_head(path),
+    )
+    purpose = f", of `mongosweep {visible(manifest.purpose)}`" if manifest.purpose else ""
+    return [f"run {visible(manifest.run_id)}{purpose}, begun {_second(began)}", *summary_lines(summary)]
+
+
+def _chain_head(path: Path) -> str:
+    """What `audit --head` compares with; the manifest has only the one before its own end. "" where the chain
+    is missing or damaged, as `audit` says."""
+    from results.chain import load_chain
+    from results.files import CorruptError
+
+    try:
+        chain = load_chain(path)
+    except CorruptError:
+        return ""
+    return chain.head if chain is not None else ""
 
 
 def audit_lines(report: AuditReport) -> list[str]:
@@ -86,6 +158,21 @@ def lab_text(places: Sequence[Place], *, as_json: bool) -> str:
 def _second(timestamp: str) -> str:
     """A timestamp of a manifest to the second: `2026-11-24T12:39:23Z`."""
     return f"{timestamp[:19]}Z" if timestamp else "-"
+
+
+def _minute(timestamp: str) -> str:
+    """The same to the minute, for a column: `2026-11-24 12:39`."""
+    return f"{timestamp[:10]} {timestamp[11:16]}" if timestamp else "-"
+
+
+def _took(run: RunInfo) -> str:
+    """How long it lasted; "-" where it has not ended, or its times cannot be read."""
+    from results.durations import between
+
+    try:
+        return duration(between(run.created_at, run.ended_at))
+    except ValueError:
+        return "-"
 
 
 def _count(number: int | None) -> str:

@@ -9,8 +9,8 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from results.text import human_bytes, visible
-from scanner.cli.plan_text import duration, plural
+from results.text import address, human_bytes, plural, visible
+from scanner.cli.plan_text import duration
 from scanner.cli.streams import is_terminal
 
 if TYPE_CHECKING:
@@ -126,6 +126,36 @@ class PlainScreen:
                 self._stream = None
 
 
+class RoundScreen(PlainScreen):
+    """For many short runs one after the other: notices and pauses, and how one ended that is not complete."""
+
+    def __init__(self, stream: TextIO, *, quiet: bool) -> None:
+        super().__init__(stream)
+        self._quiet = quiet
+
+    wants_found = False
+
+    def started(self, plan: Plan) -> None:
+        """Nothing, and the clock of its progress lines begins anew."""
+        self._last = 0.0
+
+    def progress(self, snapshot: ProgressSnapshot) -> None:
+        """As above, unless it is to be quiet."""
+        if not self._quiet:
+            super().progress(snapshot)
+
+    def notice(self, text: str) -> None:
+        """As above, unless it is to be quiet."""
+        if not self._quiet:
+            super().notice(text)
+
+    def finished(self, summary: RunSummary) -> None:
+        """Nothing when all went well."""
+        if summary.state != "complete":
+            for line in summary_lines(summary, can_resume=False):
+                self.write(line)
+
+
 class TerminalScreen(PlainScreen):
     """A progress bar over the newest findings, redrawn by the sweep's own calls: no thread of its own."""
 
@@ -232,7 +262,6 @@ def progress_line(snapshot: ProgressSnapshot) -> str:
 def found_cells(observation: Observation) -> tuple[str, ...]:
     """Severity, address, verdict, what is exposed, owner."""
     target, exposure = observation.target, observation.exposure
-    address = f"[{target.ip}]:{target.port}" if ":" in target.ip else f"{target.ip}:{target.port}"
     exposed = ""
     if exposure is not None:
         sizes = [human_bytes(exposure.total_size_bytes)] if exposure.total_size_bytes is not None else []
@@ -240,14 +269,14 @@ def found_cells(observation: Observation) -> tuple[str, ...]:
         exposed = ", ".join([plural(exposure.database_count, "database"), *sizes, *documents])
     return (
         observation.severity.value,
-        address,
+        address(target.ip, target.port),
         observation.verdict.value,
         exposed,
         visible(observation.owner.owner or "(no owner)"),
     )
 
 
-def summary_lines(summary: RunSummary) -> list[str]:
+def summary_lines(summary: RunSummary, *, can_resume: bool = True) -> list[str]:
     """How a sweep ended, in a few lines."""
     counts = sorted(summary.outcomes.items(), key=lambda item: -item[1])
     outcomes = ", ".join(f"{name} {count:,}" for name, count in counts if count) or "no outcome"
@@ -265,7 +294,7 @@ def summary_lines(summary: RunSummary) -> list[str]:
     lines.append(f"run directory: {summary.run_dir}")
     if summary.chain_head:
         lines.append(f"head of its hash chain: {summary.chain_head}")
-    if summary.not_reached:
+    if summary.not_reached and can_resume:
         lines.append(f"go on with the same command line and: --resume {summary.run_id}")
     return lines
 

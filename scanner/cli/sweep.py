@@ -11,13 +11,13 @@ from typing import TextIO, cast
 import click
 
 from scanner.cli.options import (
-    Vantage,
     Workers,
     json_option,
     option,
     output_option,
     pace_options,
     seed_option,
+    vantage_option,
 )
 from scanner.errors import exit_code_table
 from scanner.setup.choices import LOOPS
@@ -41,19 +41,19 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
     envvar="MONGOSWEEP_WORKERS",
     help="Processes that talk to servers: 1 to 15, or auto.",
 )
-@option(
-    "--vantage",
-    type=Vantage(),
-    metavar="WORD",
-    envvar="MONGOSWEEP_VANTAGE",
-    help="Where it looks from, such as internet or office.",
-)
+@vantage_option
 @click.option(
     "--fail-on",
     type=click.Choice(["open", "never"]),
     default="open",
     show_default=True,
     help="Whether something open makes the exit code 1.",
+)
+@option(
+    "--no-ledger",
+    is_flag=True,
+    envvar="MONGOSWEEP_NO_LEDGER",
+    help="Neither ask the ledger what to watch nor let it take in this run.",
 )
 @json_option
 @option(
@@ -74,6 +74,7 @@ def command(
     seed: int | None,
     resume: str | None,
     fail_on: str,
+    no_ledger: bool,
     as_json: bool,
     log_level: str,
     quiet: bool,
@@ -92,6 +93,7 @@ def command(
     from scanner.setup.clock_check import require_clock, witnesses
     from scanner.setup.doctor import require_descriptors, require_engine
     from scanner.setup.request import SweepRequest, load
+    from scanner.sweep.remembered import take_in, watched
     from scanner.sweep.sweep import run
 
     require_descriptors()
@@ -119,11 +121,19 @@ def command(
         closing(configure(log_level)),
         screen_for(cast("TextIO", stderr), quiet=quiet, alone=alone) as screen,
     ):
+        if not no_ledger:
+            options = replace(options, watched=watched(options.output, screen.notice))
         result = run(loaded.settings, loaded.scope, options, screen)
     if not (lines or getattr(stderr, "given_up", False)):  # a stopped terminal takes no table either
         from scanner.cli.screen import show_table
 
         show_table(result.run_dir)
+    if not no_ledger:
+        from scanner.cli.ending import say
+
+        changed = take_in(options.output, result, say)
+        if changed and not (lines or quiet):
+            say(changed)
     return result.exit_code
 
 

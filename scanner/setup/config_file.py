@@ -13,6 +13,7 @@ import msgspec
 
 from results.verdict import Verdict
 from scanner.errors import RefusedError
+from scanner.setup.notify_settings import notify_problems
 from scanner.setup.settings import LimitSettings, Settings, Table
 from targets.errors import did_you_mean
 from targets.files import decode, read_bytes
@@ -221,6 +222,7 @@ def cross_checks(settings: Settings) -> Iterator[tuple[Place, str]]:
         if canary.expect.is_connection_outcome or canary.expect is Verdict.UNKNOWN:
             reason = f'[[canary]] expect = "{canary.expect}" is not an answer, so its silence would not show'
             yield ("canary", number, "expect"), f'{reason}; write a verdict such as "auth_required" or "open"'
+    yield from notify_problems(settings.notify, settings.smtp, settings.webhook, settings.recipient)
     if settings.blackout:
         from scanner.setup.blackout import problems  # needs the time zones: only when there is one
 

@@ -15,6 +15,13 @@ from msgspec import Meta, Struct, field
 
 from results.verdict import Verdict
 from scanner.setup.choices import MAX_RATE, MAX_WORKERS, VANTAGE, DepthName, EngineName, LoopName, WorkerCount
+from scanner.setup.notify_settings import (
+    DeadlineSettings,
+    NotifySettings,
+    RecipientSettings,
+    SmtpSettings,
+    WebhookSettings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -319,6 +326,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pause: Pause = field(default_factory=Pause)
     audit: Audit = field(default_factory=Audit)
     ownership: Ownership = field(default_factory=Ownership)
+    deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
+    recipient: tuple[RecipientSettings, ...] = ()
+    smtp: SmtpSettings = field(default_factory=SmtpSettings)
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,5 +351,7 @@ class SweepOptions:
     stdout_lines: bool = False
     quiet: bool = False
     watched: frozenset[tuple[str, int]] = frozenset()  # places of which a line is wanted, whatever it says
+    purpose: Literal["", "verify"] = ""  # why, where it is no sweep
+    stop_after: float | None = None  # seconds after which it is stopped, as by a signal
     whole_scope: Scope | None = None  # of which TARGETs name a part; canaries are held against it
     reload_scope: Callable[[float, bool], Scope] | None = None  # reads the files again: when, with names

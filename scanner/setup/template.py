@@ -105,6 +105,51 @@ operator = ""                      # who answers for it; the process's user if e
 rdap = ""                          # such as "https://rdap.db.ripe.net/"
 handles = []                       # our own, such as ["ORG-EX1-RIPE"]
 hosts = []                         # where it may redirect to, such as ["rdap.arin.net"]
+
+[deadlines]
+# By when an exposure is to be closed, from its first sight on: 36h, 14d, 2w; "" for none.
+critical = "1d"
+high = "3d"
+medium = "14d"
+low = "30d"
+info = ""
+
+[notify]
+# `mongosweep notify` writes one message for each owner, and remembers who was told.
+to = "folder"                      # or "smtp", or "webhook"
+folder = ""                        # such as "/var/spool/mongosweep"; `notices` in the output folder if empty
+language = "en"                    # or "fr"
+remind_after = ["3d", "7d"]        # after the first message
+escalate_after = "14d"
+escalate_to = []                   # such as ["ciso@example.com"]
+fallback_to = []                   # in place of owners without an address
+closed_notice = false
+
+# Whom to tell for an owner, where the allow-list's contact is not the right address.
+#
+# [[recipient]]
+# owner = "web platform"
+# to = ["web-oncall@example.com"]
+# language = "fr"
+
+[smtp]
+# The password comes from MONGOSWEEP_SMTP_PASSWORD, or from password_file.
+host = ""                          # such as "mail.example.com"
+port = 587
+tls = "starttls"                   # or "implicit"; "none" for a relay on this machine
+ca_file = ""
+sender = ""                        # such as "mongosweep@example.com"
+user = ""
+password_file = ""
+timeout = 30.0                     # seconds for each answer
+
+[webhook]
+# Signed where MONGOSWEEP_WEBHOOK_SECRET or secret_file holds a secret.
+url = ""                           # such as "https://hooks.example.com/mongosweep"
+ca_file = ""
+secret_file = ""
+timeout = 15.0                     # seconds for one attempt
+attempts = 4
 """
 
 

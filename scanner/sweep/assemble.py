@@ -271,6 +271,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         cache,
         everything=given.options.everything,
         opinions=opinions,
+        doubting=given.options.purpose == "verify",
         found=given.screen.found,
         wants_found=lambda: given.screen.wants_found,
         failure=failure,

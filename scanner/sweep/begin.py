@@ -153,6 +153,7 @@ def make_manifest(
         configuration=_what_matters(settings, options),
         seed=seed,
         shard="{}/{}".format(*options.shard),
+        purpose=options.purpose,
         vantage=settings.sweep.vantage,
         planned=Planned(
             targets=Order(len(scope), seed, number - 1, shards).count(),

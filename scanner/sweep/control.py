@@ -75,8 +75,8 @@ class RunControl:
     def install(self, loop: asyncio.AbstractEventLoop) -> None:
         """SIGINT and SIGTERM stop, SIGHUP narrows the scope, SIGUSR2 pauses and resumes."""
         for number, action in (
-            (signal.SIGINT, self._interrupt),
-            (signal.SIGTERM, self._interrupt),
+            (signal.SIGINT, self.interrupt),
+            (signal.SIGTERM, self.interrupt),
             (signal.SIGHUP, self.reload),
             (signal.SIGUSR2, self._toggle),
         ):
@@ -93,7 +93,8 @@ class RunControl:
         if self._stop_file is not None:
             self._stop_file.over.set()
 
-    def _interrupt(self) -> None:
+    def interrupt(self) -> None:
+        """Stop, with what is known by now."""
         if self.interrupted.is_set():
             self._engine.abandon()  # a second signal does not wait for anybody
         self.interrupted.set()

@@ -54,6 +54,7 @@ class RunSummary:
     elapsed: float  # seconds
     exit_code: int
     agreed: tuple[int, int, int] | None = None  # with --confirm: the driver agrees, cannot speak, disagrees
+    interrupted: bool = False  # by a signal, or when its time was over
     chain_head: str = ""  # the last hash over the run's files; worth keeping elsewhere
 
 

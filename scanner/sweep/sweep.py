@@ -121,6 +121,8 @@ class Sweep:
         loop = asyncio.get_running_loop()
         control, stage = self.parts.control, self.parts.prepared.stage
         control.look()
+        if self.given.options.stop_after is not None:
+            loop.call_later(self.given.options.stop_after, control.interrupt)
         gc.freeze()
         chores = [
             loop.create_task(chore())
@@ -227,5 +229,6 @@ class Sweep:
             elapsed=self.parts.meter.elapsed,
             exit_code=exit_code(state, found_open, self.given.options.fail_on),
             agreed=(agreed[True], agreed[None], agreed[False]) if self.given.options.confirm else None,
+            interrupted=facts.interrupted,
             chain_head=directory.chain_head,
         )

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from results.verdict import Verdict
 from scanner.lab.estate import catalogue
 from scanner.lab.personality import Group
+from scanner.lab.thread import LabThread
 from scanner.network.connect.base import Timeouts
 from tests.accuracy import hostile_suite, matrix, nmap
 from tests.accuracy.asking import ask_all
 from tests.accuracy.pages import table
 from tests.support import real
 from tests.support.kinds import State, kinds
-from tests.support.lab_thread import LabThread
 
 if TYPE_CHECKING:
     from results.record import Observation

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from results.record import Observation
     from scanner.contact import LocalFault, Token
-    from scanner.engine.probe import Conversation
+    from scanner.engine.conversation import Conversation
     from targets.scope import Target
 
 CLIENT = client_metadata("Example", "soc@example.com", "0")

@@ -88,7 +88,7 @@ INSIDE_TLS: dict[str, tuple[str, ...]] = {
 }
 CASES = {**ON_THE_WIRE, **DOCUMENTS, **CLAIMS, **INSIDE_TLS}
 ELSEWHERE = {
-    "another answer at the second sweep": "tests/results/test_diff.py",
+    "another answer at the second sweep": "tests/results/diff/test_runs.py",
     "a prefix in which everything accepts and nothing speaks":
     "tests/sweep/test_sweep.py::test_everything_that_accepts_and_says_nothing_is_one_middlebox",
     "a connection to oneself": "tests/network/connect/test_connector.py",

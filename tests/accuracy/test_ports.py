@@ -8,9 +8,9 @@ from pathlib import Path
 from results.lines import from_line, put_together
 from results.verdict import Verdict
 from scanner.lab.estate import find
+from scanner.lab.thread import LabThread
 from scanner.mongo.console import PORT as CONSOLE_PORT
 from tests.accuracy.surroundings import surroundings
-from tests.support.lab_thread import LabThread
 from tests.support.ports import free_address, free_port
 from tests.support.processes import command
 

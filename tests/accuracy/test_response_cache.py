@@ -12,6 +12,7 @@ import pytest
 
 from results.reading import read_run
 from scanner.lab.server import LabServer
+from scanner.lab.thread import LabThread
 from scanner.mongo.facts import Depth
 from scanner.setup.settings import Settings, SweepOptions, SweepSettings
 from scanner.sweep.sweep import run
@@ -20,7 +21,6 @@ from targets.scope import Scope
 from tests.accuracy.asking import ask_all
 from tests.accuracy.playing import recorded
 from tests.mongo.recorded_verdicts import EXPECTED
-from tests.support.lab_thread import LabThread
 from tests.support.ports import free_port
 from tests.support.replay import Replay
 from tests.support.sweeps import Watcher

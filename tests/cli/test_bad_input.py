@@ -283,4 +283,9 @@ def test_a_file_is_no_target(
 
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     check(capsys, main(["swep"]), "no command 'swep'; did you mean sweep?", "mongosweep --help")
-    check(capsys, main(["xyz"]), "no command 'xyz'; write one of init, plan, sweep, lab", "mongosweep --help")
+    check(
+        capsys,
+        main(["xyz"]),
+        "no command 'xyz'; write one of init, plan, sweep, verify, lab",
+        "mongosweep --help",
+    )

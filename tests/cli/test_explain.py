@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from results.diff.difference import ORDER
+from results.ledger.tracked import ChangeKind, State
 from scanner.cli import main
 
 if TYPE_CHECKING:
@@ -34,6 +36,16 @@ def test_a_code_in_any_spelling(code: str, words: str, capsys: pytest.CaptureFix
     assert words in told
     for other in (code.upper(), code.replace("-", "_"), code.replace("_", "-").title()):
         assert explain([other], capsys) == told
+
+
+def test_every_state_and_every_change_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    for state in get_args(State):
+        assert "(the state of an exposure)" in explain([state], capsys)
+    for kind in {*ORDER, *get_args(ChangeKind)}:
+        assert "(what happened to an exposure)" in explain([kind], capsys)
+    told = explain(["unreachable"], capsys)
+    assert "A router on the way" in told, "the verdict of this name is something else"
+    assert "no proof that it was closed" in told
 
 
 def test_several_at_once_and_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,7 +56,9 @@ def test_help_imports_click_and_nothing_else_of_weight(tmp_path: Path) -> None:
     assert not names & {*HEAVY, "msgspec", "bson", "targets", "results"}
 
 
-@pytest.mark.parametrize("command", ["plan", "plan --json", "init new.toml", "doctor", "data"])
+@pytest.mark.parametrize(
+    "command", ["plan", "plan --json", "init new.toml", "doctor", "data", "ledger rebuild -o ."]
+)
 def test_small_commands_import_nothing_heavy(command: str, tmp_path: Path) -> None:
     (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
     assert not imported_by(*command.split(), cwd=tmp_path) & set(HEAVY)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scanner.lab.estate import find
+from scanner.lab.thread import LabThread
 from tests.cli.programs import ROOT
 from tests.support import terminal
-from tests.support.lab_thread import LabThread
 from tests.support.lines import observed
 
 if TYPE_CHECKING:
@@ -115,3 +115,8 @@ def test_a_dumb_terminal_gets_the_plain_table(home: Path) -> None:
     assert "\x1b" not in seen.raw
     assert not records(seen)
     assert sum(line.startswith(("high", "medium", "low", "critical")) for line in seen.lines) == SERVERS
+
+
+def test_a_line_after_the_table_says_what_changed_since_the_last_look(home: Path) -> None:
+    seen = on_a_terminal(home, "{}")
+    assert "12 new; mongosweep exposures" in seen.lines

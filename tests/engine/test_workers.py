@@ -26,12 +26,12 @@ from scanner.contact import LocalFault
 from scanner.engine.worker import Worker
 from scanner.engine.worker_messages import Batch, Handed, Job, Narrow, Report, decode_report, encode, pack
 from scanner.engine.workers import DEATHS
+from scanner.lab.thread import LabThread
 from scanner.network.guard import ScopeGuard
 from scanner.network.handover import BrokenHandover, Frames, Handover, pair
 from scanner.setup.processors import processors, worker_count
 from scanner.setup.settings import Settings, SweepOptions
 from scanner.sweep.sweep import run
-from tests.support.lab_thread import LabThread
 from tests.support.processes import command, only_run, wait_for_run, workers_of
 from tests.support.slow_servers import slow_servers
 from tests.support.sweeps import FAST, Watcher, estate, found, scope_of, sweep
@@ -237,6 +237,7 @@ class TestWhatAWorkerMayDo:
             parent=os.getpid(),
             loop="asyncio",
             depth="verdict",
+            confirm=False,
             settings=msgspec.json.encode(Settings()),
             run_id="r",
             vantage="",

@@ -16,9 +16,9 @@ from results.run import load_manifest
 from results.verdict import Severity, Verdict
 from scanner.lab.estate import find
 from scanner.lab.personality import Personality
+from scanner.lab.thread import LabThread
 from scanner.setup.settings import Settings
 from tests.cli.programs import ROOT
-from tests.support.lab_thread import LabThread
 from tests.support.ports import free_port
 from tests.support.processes import command, watch_memory
 from tests.support.servers import mute
@@ -42,7 +42,7 @@ def test_a_thousand_mute_servers_cost_one_deadline_each(tmp_path: Path, port: in
         summary, _ = sweep(scope_of(port, "127.91.4.0/22"), tmp_path, settings)
         took = time.monotonic() - began
     assert summary.outcomes["unknown"] == 1024
-    assert took < 2.0 + 10  # all of them at once, not one after the other
+    assert took < 60  # all of them at once, not one after the other, which would take half an hour
 
 
 @pytest.mark.fault("F64", "252 addresses that accept and say nothing, two real servers among them")

@@ -18,11 +18,11 @@ from results.reading import read_run
 from results.run import load_manifest
 from scanner.engine.probe import Probe
 from scanner.lab.estate import find
+from scanner.lab.thread import LabThread
 from scanner.network.connect.slot import Slot
 from scanner.setup.settings import Blackout, Settings
 from targets.entries import Entry
 from targets.scope import Scope
-from tests.support.lab_thread import LabThread
 from tests.support.processes import command, wait_for_run
 from tests.support.sweeps import FAST, Watcher, found, scope_of, sweep
 

@@ -15,10 +15,10 @@ from results.audit import audit
 from results.run import load_manifest
 from scanner.engine.order import Order
 from scanner.lab.estate import find
+from scanner.lab.thread import LabThread
 from scanner.setup.settings import Settings, SweepOptions
 from scanner.sweep.sweep import run
 from tests.support.faulty_files import Call, Wrapping
-from tests.support.lab_thread import LabThread
 from tests.support.processes import command, wait_for_run
 from tests.support.sweeps import FAST, Watcher, found, scope_of
 

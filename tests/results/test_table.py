@@ -135,6 +135,12 @@ def test_a_long_list_is_cut_and_says_so_and_an_empty_one_too() -> None:
     assert "nothing to show" in shown()
 
 
+def test_a_server_that_was_asked_twice_stands_there_once() -> None:
+    text = shown(open_server("127.0.0.3"), open_server("127.0.0.3"), observation("127.0.0.3"))
+    assert text.count("127.0.0.3:27017") == 1
+    assert "open without a password: 1 server," in text
+
+
 def test_the_reasons_of_a_grave_finding_stand_below_it() -> None:
     reasons = [
         Reason(code="verdict"),

@@ -10,13 +10,13 @@ from results.run import load_manifest
 from results.verdict import Verdict
 from scanner.clock import SystemClock
 from scanner.lab.estate import find
+from scanner.lab.thread import LabThread
 from scanner.network.guard import ScopeGuard
 from scanner.setup.settings import CanarySettings, Settings
 from scanner.sweep.canary import scope_of_canaries
 from targets.entries import Entry
 from targets.scope import Scope
 from tests.cli.programs import mongosweep
-from tests.support.lab_thread import LabThread
 from tests.support.sweeps import FAST, scope_of, sweep
 
 if TYPE_CHECKING:

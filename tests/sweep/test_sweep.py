@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +12,27 @@ import msgspec
 import pytest
 
 from results.audit import audit
+from results.reading import read_run
 from results.run import load_manifest
 from results.verdict import Verdict
 from scanner.clock import SystemClock
+from scanner.lab.channel import ServerConnection
+from scanner.lab.data import DataSet, StoredCollection, StoredDatabase
+from scanner.lab.honest import mongod
+from scanner.lab.profile import Role
+from scanner.lab.thread import LabThread
+from scanner.mongo.first_answers import FirstAnswers
 from scanner.setup.settings import Blackout, CanarySettings, Pause, Settings, SweepOptions
 from scanner.sweep.control import RunControl
 from scanner.sweep.sweep import run
 from targets.entries import Entry
 from targets.scope import Scope
-from tests.support.lab_thread import LabThread
 from tests.support.sweeps import FAST, Watcher, estate, found, scope_of, sweep
 
 if TYPE_CHECKING:
     from results.record import Observation
+    from scanner.lab.personality import Personality
+    from scanner.mongo.facts import Own
     from scanner.sweep.progress import ProgressSnapshot
 
 
@@ -47,7 +56,7 @@ def test_every_personality_gets_its_verdict(tmp_path: Path, port: int) -> None:
     assert summary.planned == sum(summary.outcomes.values()) == 64
     assert asked <= {
         "isMaster", "hello", "buildInfo", "listDatabases", "listCollections", "dbStats", "collStats",
-        "aggregate", "count", "find", "getMore", "",
+        "aggregate", "count", "find", "getMore", "top", "serverStatus", "",
     }  # fmt: skip
     assert len(watcher.seen) == sum(personality.verdict.is_open for personality in servers.values())
     assert not audit(Path(summary.run_dir)).edited
@@ -103,6 +112,71 @@ def test_servers_that_answer_alike_get_the_same_record_as_if_asked_at_length(
     assert len(short) == 30
     assert short == long
     assert made == 30
+
+
+@pytest.mark.parametrize(
+    ("depth", "shown"), [("verdict", True), ("verdict", False), ("databases", False), ("collections", True)]
+)
+def test_servers_of_a_kind_get_the_same_record_as_if_each_were_read_at_length(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch, depth: str, shown: bool
+) -> None:
+    """Open members of one version: sets, hosts and databases have names of their own. Some are watched."""
+    usual = msgspec.structs.replace(FAST, rate=200, vantage="internet")  # so that the first is known in time
+    settings, watched = Settings(sweep=usual), frozenset((f"127.91.0.{number}", port) for number in (3, 9))
+    read_by_kind, known = FirstAnswers.read, 0
+    send, waiting = ServerConnection.send, dict[ServerConnection, bytes]()
+
+    async def send_together(channel: ServerConnection, data: bytes) -> None:
+        """Replies to requests that came together leave together, as a busy network brings them."""
+        waiting[channel] = waiting.get(channel, b"") + data
+        if not channel.held:
+            await send(channel, waiting.pop(channel))
+
+    def counted(kinds: FirstAnswers, data: bytes, *, loopback: bool) -> Own | None:
+        nonlocal known
+        own = read_by_kind(kinds, data, loopback=loopback)
+        known += own is not None
+        return own
+
+    def records() -> dict[str, dict[str, Any]]:
+        scope = scope_of(port, "127.91.0.0/28")
+        summary, _ = sweep(scope, tmp_path, settings, seed=1, depth=depth, watched=watched)
+        assert len(list(read_run(Path(summary.run_dir)))) == 14
+        return {ip: _without_times(line) for ip, line in found(summary.run_dir).items()}
+
+    with LabThread({(f"127.91.0.{number}", port): _member(number) for number in range(1, 15)}):
+        monkeypatch.setattr(ServerConnection, "send", send_together)
+        monkeypatch.setattr(Watcher, "wants_found", shown)
+        monkeypatch.setattr(FirstAnswers, "read", counted)
+        short = records()
+        monkeypatch.setattr(FirstAnswers, "read", lambda *_, **__: None)
+        long = records()
+    assert len(short) == 14
+    assert short == long
+    assert known >= 10
+    assert short["127.91.0.3"]["server"]["set_name"] == "set3"
+    assert short["127.91.0.3"]["vantage"] == "internet"
+    assert ("counters" in short["127.91.0.3"]["server"]) == (depth == "collections")
+    named = {database["name"] for database in short["127.91.0.3"]["exposure"]["databases"]}
+    assert named == {"shop3", "customers"}
+
+
+def _member(number: int) -> Personality:
+    databases = tuple(
+        StoredDatabase(name=name, collections=(StoredCollection(name="c", count=number),))
+        for name in ("customers", f"shop{number}")
+    )
+    now = datetime.now(UTC)  # of the last write: the same each time it is asked
+    return mongod(
+        f"member {number}",
+        "",
+        role=Role.PRIMARY,
+        set_name=f"set{number}",
+        hosts=(f"db{number}.example:27017",),
+        host=f"db{number}.example:27017",
+        data=DataSet(databases=databases),
+        now=lambda: now,
+    )
 
 
 def test_each_host_keeps_the_names_that_a_list_gives_it(tmp_path: Path, port: int) -> None:

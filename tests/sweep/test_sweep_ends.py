@@ -16,12 +16,12 @@ from results.files import FileSystem, StorageError
 from results.run import load_manifest
 from results.verdict import Verdict
 from scanner.lab.honest import personalities
+from scanner.lab.thread import LabThread
 from scanner.setup.settings import CanarySettings, Settings, SweepOptions
 from scanner.sweep import persistence as room
 from scanner.sweep.checkpoint import decode
 from scanner.sweep.sweep import run
 from tests.support.faulty_files import Call, Wrapping
-from tests.support.lab_thread import LabThread
 from tests.support.ports import free_port
 from tests.support.servers import jammed
 from tests.support.sweeps import FAST, Watcher, scope_of

@@ -14,9 +14,9 @@ import pytest
 
 from results.audit import audit
 from results.run import load_manifest
+from scanner.lab.thread import LabThread
 from scanner.sweep.checkpoint import decode
 from tests.netns.oracle import until
-from tests.support.lab_thread import LabThread
 from tests.support.processes import command, only_run, wait_for_run
 from tests.support.sweeps import estate, found
 

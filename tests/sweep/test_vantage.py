@@ -11,8 +11,8 @@ from results.files import StorageRefusedError
 from results.reading import read_run
 from results.run import load_manifest
 from results.verdict import Severity, Verdict
+from scanner.lab.thread import LabThread
 from scanner.setup.settings import CanarySettings, Settings
-from tests.support.lab_thread import LabThread
 from tests.support.sweeps import FAST, estate, found, scope_of, sweep
 
 

@@ -15,8 +15,8 @@ from results.verdict import Verdict
 from scanner.engine.middlebox import MASK_LINES, MiddleboxWatch
 from scanner.engine.observe import RunContext, silence
 from scanner.engine.watched import Watched
+from scanner.lab.thread import LabThread
 from scanner.setup.settings import CanarySettings, Settings
-from tests.support.lab_thread import LabThread
 from tests.support.servers import jammed, mute
 from tests.support.sweeps import FAST, estate, found, scope_of, sweep
 

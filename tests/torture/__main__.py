@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.torture.lab import Ground
 
 CALLS = 125  # a few more than the calls of the file layer in a whole small sweep
-ENOUGH_FOR_A_MUTANT = 300
+ENOUGH_FOR_A_MUTANT = 3000
 
 
 def main() -> int:

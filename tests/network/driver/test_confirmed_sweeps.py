@@ -13,10 +13,10 @@ import pytest
 
 from results.verdict import Verdict
 from scanner.lab.estate import find
+from scanner.lab.thread import LabThread
 from targets.entries import Entry
 from targets.scope import Scope
 from tests.network.driver.peers import databases, scripted
-from tests.support.lab_thread import LabThread
 from tests.support.sweeps import found, sweep
 
 if TYPE_CHECKING:

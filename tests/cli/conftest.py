@@ -1,0 +1,5 @@
+"""The fixtures that the tests of this folder take from tests/support."""
+
+from tests.support.mail_fixtures import authority, mail
+
+__all__ = ["authority", "mail"]
