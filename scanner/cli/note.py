@@ -27,8 +27,8 @@ def command(
 
     \b
     Examples:
-      mongosweep note mx_68920e6b4f44 "the backup of 12 March is whole" --by "Ada Example"
-      mongosweep note mx_68920e6b4f44 "a customer wrote" --by "Ada Example" --aware-since 2026-03-01T09:00:00Z
+      mongosweep note mx_68920e6b4f44 "the backup of 12 March is whole" --by "web on-call"
+      mongosweep note mx_68920e6b4f44 "a customer wrote" --by "web on-call" --aware-since 2026-03-01T09:00:00Z
     """
     from scanner.cli.acting import moment, place, write_down
     from scanner.cli.ledger_view import exposure_named, opened

@@ -168,7 +168,7 @@ def test_what_was_told_under_a_former_id_was_told(actions: Actions) -> None:
             ("a@example.com", "b@example.com"),
             "en",
         ),
-        (Owner(owner="w", contact="Ada <a@example.com>"), RULES, ("a@example.com",), "en"),
+        (Owner(owner="w", contact="On call <a@example.com>"), RULES, ("a@example.com",), "en"),
         (Owner(owner="w", contact="call 4711"), RULES, ("soc@example.com",), "en"),
         (Owner(owner="w", contact="a@b\r\nBcc: c"), RULES, ("a@b",), "en"),
         (Owner(), Rules(), (), "en"),
