@@ -78,8 +78,17 @@ def read_records(path: Path, warn: Callable[[TornTail], None] = log_warning) -> 
 
     Raises as `read_run` does.
     """
+    for segment, seal in segments_of(path):
+        yield from read_segment(segment, warn, seal)
+
+
+def segments_of(path: Path) -> Iterator[tuple[Path, ChainLink | None]]:
+    """The segments of a run directory with their seals, in the order of writing; or one JSONL file without.
+
+    Raises `NotARunError`, and `CorruptError` when one is missing.
+    """
     if not path.is_dir():
-        yield from read_segment(Path(os.path.realpath(path)), warn)  # here, and only here, a link is followed
+        yield Path(os.path.realpath(path)), None  # here, and only here, a link is followed
         return
     segments = segments_in(path)
     chain = load_chain(path)
@@ -89,7 +98,7 @@ def read_records(path: Path, warn: Callable[[TornTail], None] = log_warning) -> 
     if missing := seals.keys() - {segment.name for segment in segments}:
         raise CorruptError(path / min(missing), f"{CHAIN_FILE} lists this segment, but it is missing")
     for segment in segments:
-        yield from read_segment(segment, warn, seals.get(segment.name))
+        yield segment, seals.get(segment.name)
 
 
 def read_segment(

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from results.chain import load_chain
-from results.files import CorruptError, NotARunError, open_to_read
+from results.files import CorruptError, open_to_read
 from results.ledger.visits import Group, visit_of
 from results.lines import MAX_LINE, RecordError, from_line
-from results.reading import log_warning, read_lines, segment_number, segments_in
+from results.reading import log_warning, read_lines, segments_of
 from results.record import DATABASE, OBSERVATION, DatabaseLine
 from results.verdict import Verdict
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from results.chain import ChainLink
     from results.ledger.visit import Visit
     from results.reading import TornTail
 
@@ -100,7 +98,7 @@ def observations(
     """
     add_key, add_spot = not_open.keys.append, not_open.spots.append
     begun: Seen | None = None
-    for number, segment, seal in _segments(path):
+    for number, (segment, seal) in enumerate(segments_of(path), start=1):
         offset = 0
         for line in read_lines(segment, warn, seal):
             try:
@@ -136,23 +134,6 @@ def _said(line: bytes) -> int:
     return hash((line[begin : end if end > begin else None] if begin >= 0 else b"", rest.severity, version))
 
 
-def _segments(path: Path) -> Iterator[tuple[int, Path, ChainLink | None]]:
-    if not path.is_dir():
-        yield 1, path.resolve(), None
-        return
-    segments = segments_in(path)
-    chain = load_chain(path)
-    if not segments and chain is None:
-        raise NotARunError(path, "no observations here", "name a run directory, or a .jsonl file of one")
-    seals = chain.segments() if chain is not None else {}
-    if missing := seals.keys() - {segment.name for segment in segments}:
-        raise CorruptError(path / min(missing), "the chain lists this segment, but it is missing")
-    for segment in segments:
-        number = segment_number(segment.name)
-        assert number is not None
-        yield number, segment, seals.get(segment.name)
-
-
 def _damage(segment: Path, offset: int, line: bytes) -> CorruptError:
     try:
         from_line(line)
@@ -165,7 +146,7 @@ class Reader:
     """Whole observations of one run, read again by their spots. Use it as a context manager."""
 
     def __init__(self, path: Path, vantage: str) -> None:
-        self._paths = {number: segment for number, segment, _ in _segments(path)}
+        self._paths = {number: segment for number, (segment, _) in enumerate(segments_of(path), start=1)}
         self._vantage = vantage
         self._files: dict[int, BinaryIO] = {}
 
