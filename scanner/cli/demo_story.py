@@ -7,6 +7,7 @@ Everything is real but the time: sockets, the sweep, the journal, the ledger.
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -87,8 +88,7 @@ def play(
     entry = Entry.of(f"{NETWORK}0/27", owner="the magazine", contact=CONTACT, site="paris", kind="lab")
     catch_up(output)
     for chapter in chapters(start):
-        lab, port = _standing(chapter, port)
-        with lab:
+        with _standing(chapter, port) as port:
             run(
                 Settings(sweep=_PACE),
                 Scope([entry], [], ports=[port]),
@@ -106,17 +106,19 @@ def play(
         yield chapter, exposures
 
 
-def _standing(chapter: Chapter, port: int | None) -> tuple[LabThread, int]:
-    """The chapter's servers, and the port on which they will stand."""
+@contextmanager
+def _standing(chapter: Chapter, port: int | None) -> Iterator[int]:
+    """The chapter's servers as long as the block runs, and the port on which they stand."""
     for candidate in [port] if port else range(DEFAULT_PORT, DEFAULT_PORT + _PORTS):
-        lab = LabThread({(f"{NETWORK}{octet}", candidate): each for octet, each in chapter.servers.items()})
-        try:
-            with lab:
-                pass
-        except OSError:
-            continue
-        return LabThread(lab.places), candidate
-    raise OSError(f"no port from {DEFAULT_PORT} on is free on {NETWORK}0/24")
+        places = {(f"{NETWORK}{octet}", candidate): each for octet, each in chapter.servers.items()}
+        with ExitStack() as standing:
+            try:
+                standing.enter_context(LabThread(places))
+            except OSError:
+                continue
+            yield candidate
+            return
+    raise OSError(f"no port from {port or DEFAULT_PORT} on is free on {NETWORK}0/24")
 
 
 def _watched(output: Path) -> frozenset[tuple[str, int]]:
