@@ -159,6 +159,15 @@ vantage_option = option(
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed of the order."
 )
+log_option = option(
+    "--log",
+    "log_level",
+    type=click.Choice(["error", "warning", "info", "debug"]),
+    default="warning",
+    envvar="MONGOSWEEP_LOG",
+    show_default=True,
+    help="How much of the log goes to stderr.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")
 
 

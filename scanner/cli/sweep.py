@@ -13,6 +13,7 @@ import click
 from scanner.cli.options import (
     Workers,
     json_option,
+    log_option,
     option,
     output_option,
     pace_options,
@@ -56,15 +57,7 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
     help="Neither ask the ledger what to watch nor let it take in this run.",
 )
 @json_option
-@option(
-    "--log",
-    "log_level",
-    type=click.Choice(["error", "warning", "info", "debug"]),
-    default="warning",
-    envvar="MONGOSWEEP_LOG",
-    show_default=True,
-    help="How much of the log goes to stderr.",
-)
+@log_option
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr, unless the sweep is not complete.")
 def command(
     targets: tuple[str, ...],

@@ -12,7 +12,7 @@ from scanner.cli.options import (
     Age,
     config_option,
     json_option,
-    option,
+    log_option,
     output_option,
     scope_option,
     seed_option,
@@ -52,15 +52,7 @@ _EPILOG = """Exit codes, as everywhere:
 )
 @seed_option
 @json_option
-@option(
-    "--log",
-    "log_level",
-    type=click.Choice(["error", "warning", "info", "debug"]),
-    default="warning",
-    envvar="MONGOSWEEP_LOG",
-    show_default=True,
-    help="How much of the log goes to stderr.",
-)
+@log_option
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but what goes wrong.")
 def command(
     exposures: tuple[str, ...],
