@@ -52,11 +52,10 @@ def derive(visits_by_place: dict[PlaceKey, list[Visit]], runs: dict[str, RunFact
     visits."""
     ordered = {place: in_order(visits) for place, visits in visits_by_place.items()}
     chains = chains_of(ordered, runs)
-    sides = {id(chain): _related(chain, chains) for chain in chains}
     exposures, changes, looks = [], [], []
     for chain in chains:
         story = _story(chain, ordered, runs)
-        exposures.append(exposure_of(story, sorted(sides[id(chain)])))
+        exposures.append(exposure_of(story, sorted(_related(chain, chains))))
         changes += story.changes
         looks += [(story.exposure_id, look.visit.event_id) for look in story.looks if look.visit is not None]
     return Derived(exposures, sorted(changes, key=_order), looks)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from msgspec.structs import replace
+
 from results.ledger.tracked import AtVantage, Spell
 from results.verdict import Verdict
 
@@ -118,7 +120,7 @@ def course_of(looks: Iterable[Look]) -> Course:
         else:
             _bound(before, look)
         if course.standing == "closed" != was:
-            course.spells[-1] = _ended(course.spells[-1], look, how)
+            course.spells[-1] = replace(course.spells[-1], closed_before=look.at, closed_how=how)
             after, proof = course.spells[-1].last_seen_open, how
         if course.standing != was:
             course.transitions.append(Transition(was, course.standing, look, after, proof))
@@ -203,13 +205,7 @@ def _bound_how(look: Look) -> str:
 
 def _see_open(course: Course, look: Look, before: Look | None, *, is_new: bool) -> None:
     if not is_new:
-        spell = course.spells[-1]
-        course.spells[-1] = Spell(
-            first_seen_open=spell.first_seen_open,
-            last_seen_open=look.at,
-            opened_after=spell.opened_after,
-            opened_after_how=spell.opened_after_how,
-        )
+        course.spells[-1] = replace(course.spells[-1], last_seen_open=look.at)
         return
     course.spells.append(
         Spell(
@@ -218,17 +214,6 @@ def _see_open(course: Course, look: Look, before: Look | None, *, is_new: bool) 
             opened_after=before.at if before else "",
             opened_after_how=_bound_how(before) if before else "",
         )
-    )
-
-
-def _ended(spell: Spell, look: Look, how: str) -> Spell:
-    return Spell(
-        first_seen_open=spell.first_seen_open,
-        last_seen_open=spell.last_seen_open,
-        opened_after=spell.opened_after,
-        opened_after_how=spell.opened_after_how,
-        closed_before=look.at,
-        closed_how=how,
     )
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from results.durations import as_text
 from results.ledger.visit import Figures, Names, PlaceKey, Server, Structure, Visit
 from results.lines import put_together
@@ -124,8 +126,8 @@ def visit_of(group: Group, vantage: str = "") -> Visit:
 
 
 def _with_exposure(visit: Visit, exposure: Exposure, observation: Observation, *, whole: bool) -> Visit:
-    fields = {name: getattr(visit, name) for name in visit.__struct_fields__}
-    fields.update(
+    return replace(
+        visit,
         database_count=exposure.database_count,
         collection_count=exposure.collection_count,
         documents=exposure.documents,
@@ -138,7 +140,6 @@ def _with_exposure(visit: Visit, exposure: Exposure, observation: Observation, *
         structure=_structure(exposure, whole=whole),
         figures=_figures(exposure, observation.server, whole=whole),
     )
-    return Visit(**fields)
 
 
 def _server(seen: ServerSeen | None, certificate: str) -> Server | None:
