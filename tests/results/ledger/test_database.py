@@ -205,7 +205,7 @@ broken line
 @pytest.mark.parametrize(
     ("place", "kind"),
     [
-        ("/home/me/runs", "ext4"),
+        ("/var/me/runs", "ext4"),
         ("/srv/runs", "nfs4"),
         ("/srv", "nfs4"),
         ("/srvx/runs", "ext4"),
