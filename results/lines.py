@@ -172,7 +172,7 @@ def _head(observation: Observation) -> bytes:
 def _body(database: Database, hints: list[Hint]) -> bytes:
     """The last two members of a line."""
     body = b'"database":' + _encode(database)
-    return _ascii(body + b',"hints":' + _encode(hints) if hints else body)
+    return printable(body + b',"hints":' + _encode(hints) if hints else body)
 
 
 def _parts(database: Database, hints: list[Hint], head: int) -> Iterator[tuple[Database, list[Hint]]]:
@@ -252,10 +252,11 @@ def json_line(record: Any) -> bytes:
 
 
 def _encode_ascii(record: Any) -> bytes:
-    return _ascii(_encode(record))
+    return printable(_encode(record))
 
 
-def _ascii(data: bytes) -> bytes:
+def printable(data: bytes) -> bytes:
+    """JSON, UTF-8, as printable ASCII of the same meaning."""
     if not data.isascii():
         data = data.decode().encode("ascii", "mongosweep.json")
     # DEL is ASCII, and JSON lets it stand as it is; a terminal does not.

@@ -41,7 +41,11 @@ def make_directory(fs: FileSystem, path: Path) -> None:
         )
     if path.parent != path:
         make_directory(fs, path.parent)
-    fs.mkdir(path)
+    try:
+        fs.mkdir(path)
+    except FileExistsError:
+        if not path.is_dir():  # otherwise somebody else made it meanwhile
+            raise
     fs.fsync_dir(path.parent)
 
 

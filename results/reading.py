@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from results.chain import CHAIN_FILE, ChainLink, load_chain
 from results.files import CorruptError, NotARunError, UnfitFileError, explain, open_to_read
 from results.lines import MAX_LINE, RecordError, from_line, put_together
+from results.lock import is_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,11 +86,13 @@ def read_records(path: Path, warn: Callable[[TornTail], None] = log_warning) -> 
 def segments_of(path: Path) -> Iterator[tuple[Path, ChainLink | None]]:
     """The segments of a run directory with their seals, in the order of writing; or one JSONL file without.
 
-    Raises `NotARunError`, and `CorruptError` when one is missing.
+    Of a run that goes on, those up to the one being written: the next may be there before its last lines are
+    (`results/follow.py`). Raises `NotARunError`, and `CorruptError` when one is missing.
     """
     if not path.is_dir():
         yield Path(os.path.realpath(path)), None  # here, and only here, a link is followed
         return
+    held = is_held(path)
     segments = segments_in(path)
     chain = load_chain(path)
     if not segments and chain is None:
@@ -98,7 +101,10 @@ def segments_of(path: Path) -> Iterator[tuple[Path, ChainLink | None]]:
     if missing := seals.keys() - {segment.name for segment in segments}:
         raise CorruptError(path / min(missing), f"{CHAIN_FILE} lists this segment, but it is missing")
     for segment in segments:
-        yield segment, seals.get(segment.name)
+        seal = seals.get(segment.name)
+        yield segment, seal
+        if held and seal is None:
+            return
 
 
 def read_segment(

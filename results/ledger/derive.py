@@ -67,7 +67,7 @@ def rank_of(change: Change) -> int:
 
 
 def _order(change: Change) -> tuple[str, int, str]:
-    return change.at, rank_of(change), change.change_id
+    return change.at, rank_of(change), change.event_id
 
 
 def _own_id(stay: Stay) -> str:
@@ -176,7 +176,8 @@ def _silences(
         yield Look(run.created_at, run, run.vantage)
 
 
-def _change_id(kind: str, *parts: str) -> str:
+def change_id(kind: str, *parts: str) -> str:
+    """The name of a change: `mc_` and 24 hex digits, of its kind and what it follows from."""
     text = "\0".join(("mongosweep.change/1", kind, *parts)).encode()
     return "mc_" + hashlib.sha256(text).hexdigest()[:24]
 
@@ -184,7 +185,7 @@ def _change_id(kind: str, *parts: str) -> str:
 def _change(own: str, visit: Visit, before: Holding | None, incident: Incident) -> Change:
     """`before`: the look with which this one was compared."""
     return Change(
-        change_id=_change_id(incident.kind, visit.event_id),
+        event_id=change_id(incident.kind, visit.event_id),
         exposure_id=own,
         finding_id=visit.finding_id,
         kind=incident.kind,
@@ -193,7 +194,7 @@ def _change(own: str, visit: Visit, before: Holding | None, incident: Incident) 
         dated=incident.dated,
         dated_how=incident.dated_how,
         run_id=visit.run_id,
-        event_id=visit.event_id,
+        observation_id=visit.event_id,
         vantage=visit.vantage,
         reasons=incident.reasons,
         names=incident.names,
@@ -208,14 +209,14 @@ def _moved(own: str, stay: Stay, previous: Visit | None) -> Change:
     visit = stay.visits[0]
     assert previous is not None
     return Change(
-        change_id=_change_id("moved", visit.event_id),
+        event_id=change_id("moved", visit.event_id),
         exposure_id=own,
         finding_id=visit.finding_id,
         kind="moved",
         at=visit.at,
         after=previous.at,
         run_id=visit.run_id,
-        event_id=visit.event_id,
+        observation_id=visit.event_id,
         vantage=visit.vantage,
         reasons=[Reason(code=stay.evidence)],
         place=Place(ip=previous.place.ip, port=previous.place.port, site=previous.place.site),
@@ -239,14 +240,14 @@ def _turned(own: str, chain: Chain, turn: Transition) -> Change:
     event = visit.event_id if visit else ""
     return Change(
         # One look may close two servers of a place, and show that one is back and has grown.
-        change_id=_change_id(code if code == REACHABLE else kind, event or run_id, _own_id(here[-1])),
+        event_id=change_id(code if code == REACHABLE else kind, event or run_id, _own_id(here[-1])),
         exposure_id=own,
         finding_id=visit.finding_id if visit else last.finding_id,
         kind=kind,
         at=look.at,
         after=turn.after,
         run_id=run_id,
-        event_id=event,
+        observation_id=event,
         vantage=look.vantage,
         reasons=[Reason(code=code)],
         severity=last.severity,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from results.ledger.identity import is_system
 from results.ledger.states import NOT_FOUND, REACHABLE
@@ -42,8 +42,6 @@ def exposure_of(story: Story, related: list[str]) -> TrackedExposure:
     counts = {kind: [change for change in story.changes if change.kind == kind] for kind in _NOTABLE}
     hits = sorted({change.at for kind in ("wiped", "ransomed") for change in counts[kind]})
     believed = [look for look in story.looks if look.visit is not None]
-    newest = last.last_write
-    held = last.structure.databases if last.structure is not None else {}
     return TrackedExposure(
         exposure_id=story.exposure_id,
         finding_id=last.finding_id,
@@ -53,22 +51,8 @@ def exposure_of(story: Story, related: list[str]) -> TrackedExposure:
         severity_reasons=gravest.severity_reasons,
         place=_place(story, len(chain.stays) - 1),
         places=_places(story),
-        hostnames=last.hostnames,
-        owner=last.owner,
         vantages=course.vantages,
-        product=last.server.product if last.server else "",
-        version=last.server.version if last.server else "",
-        topology=last.server.topology if last.server else "",
         set_name=last.server.set_name if last.server else "",
-        database_count=last.database_count,
-        collection_count=last.collection_count,
-        documents=last.documents,
-        bytes=last.bytes,
-        databases=[name for name in held if not is_system(name)][:DATABASES_TOLD],
-        hints=last.hints,
-        ransom_names=last.ransom_names,
-        newest_write=_time(newest.at.isoformat(timespec="milliseconds")) if newest else "",
-        newest_write_method=newest.method if newest else "",
         first_seen_open=spell.first_seen_open,
         last_seen_open=spell.last_seen_open,
         opened_after=spell.opened_after,
@@ -94,7 +78,30 @@ def exposure_of(story: Story, related: list[str]) -> TrackedExposure:
         related=related,
         former_ids=story.former_ids,
         cautions=_cautions(story),
+        **told_of(last),
     )
+
+
+def told_of(visit: Visit) -> dict[str, Any]:
+    """What is told of an open look: fields of an exposure, and of its snapshot with a change."""
+    newest, server = visit.last_write, visit.server
+    held = visit.structure.databases if visit.structure is not None else {}
+    return {
+        "hostnames": visit.hostnames,
+        "owner": visit.owner,
+        "product": server.product if server else "",
+        "version": server.version if server else "",
+        "topology": server.topology if server else "",
+        "database_count": visit.database_count,
+        "collection_count": visit.collection_count,
+        "documents": visit.documents,
+        "bytes": visit.bytes,
+        "databases": [name for name in held if not is_system(name)][:DATABASES_TOLD],
+        "hints": visit.hints,
+        "ransom_names": visit.ransom_names,
+        "newest_write": _time(newest.at.isoformat(timespec="milliseconds")) if newest else "",
+        "newest_write_method": newest.method if newest else "",
+    }
 
 
 def _state(story: Story) -> State:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LOCK_FILE: Final = "ledger.lock"
-DERIVATION: Final = "2"
+DERIVATION: Final = "3"
 """Raised when what is derived of the same visits changes: then all is derived anew."""
 _BATCH: Final = 4000  # observations of one transaction
 _CHECKED_ALWAYS: Final = 4 << 20

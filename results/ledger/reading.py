@@ -245,7 +245,12 @@ class Coverages:
                 self._covered.clear()
                 self._ranges = covered.range_count
             self._covered[row[1]] = covered
-        return RunCoverage(covered, unpack(row[0], _decode_manifest))
+        return RunCoverage(covered, manifest_of(row[0]))
+
+
+def manifest_of(facts: bytes) -> Manifest:
+    """A run's manifest from its column `facts`. Raises `ContentError`."""
+    return unpack(facts, _decode_manifest)
 
 
 def prefix_of(ip: str) -> str | None:

@@ -137,7 +137,7 @@ class Rederiver:
         self._connection.executemany(
             "INSERT OR REPLACE INTO changes (change_id, exposure_id, at, rank, body) VALUES (?, ?, ?, ?, ?)",
             [
-                (change.change_id, change.exposure_id, change.at, rank_of(change), _encode(change))
+                (change.event_id, change.exposure_id, change.at, rank_of(change), _encode(change))
                 for change in derived.changes
             ],
         )

@@ -19,12 +19,13 @@ from results.ledger.tracked import Change, Look, TrackedExposure
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
     from pathlib import Path
 
     from results.covered import RunCoverage
     from results.ledger.tracked import Place
     from results.ledger.visit import Visit
+    from results.manifest import Manifest
 
 _exposure: Final = msgspec.json.Decoder(TrackedExposure).decode
 _change: Final = msgspec.json.Decoder(Change).decode
@@ -87,14 +88,16 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def exposures(self) -> list[TrackedExposure]:
-        """All, gravest first, then those that are open longest; without what people did."""
+    def exposures(self, *, beside_last_sweep: bool = True) -> list[TrackedExposure]:
+        """All, gravest first, then those that are open longest; without what people did. Without
+        `beside_last_sweep`, `covered_by_last_run` is not looked up."""
         with self._translating():
             rows = self._rows(
                 "SELECT body FROM exposures"
                 " ORDER BY state = 'closed', severity_number DESC, first_seen_open, exposure_id"
             )
-            return self._beside_last_sweep([_exposure(row[0]) for row in rows])
+            found = [_exposure(row[0]) for row in rows]
+            return self._beside_last_sweep(found) if beside_last_sweep else found
 
     def exposure(self, exposure_id: str) -> TrackedExposure:
         """One of them, also by an id that it had before. Raises `UnknownExposureError`."""
@@ -141,6 +144,56 @@ class Ledger:
         for row in rows:
             with self._translating():
                 yield _change(row[0])
+
+    def changes_but(self, known: Container[str]) -> list[Change]:
+        """Those whose ids are not among the known ones, in time order."""
+        with self._translating():
+            ids = [
+                row[0]
+                for row in self._rows("SELECT change_id FROM changes ORDER BY at, rank, change_id")
+                if row[0] not in known
+            ]
+            bodies = (self._rows("SELECT body FROM changes WHERE change_id = ?", (each,)) for each in ids)
+            return [_change(rows[0][0]) for rows in bodies if rows]  # a writer may have taken one away
+
+    def visit_in(self, exposure_id: str, run_id: str, event_id: str) -> Visit | None:
+        """The visit of a run to an exposure's place that has this id."""
+        from results.ledger.reading import visit_in
+
+        with self._translating():
+            rows = self._rows(
+                "SELECT l.place, l.run FROM runs r JOIN looks l ON l.run = r.run"
+                " WHERE r.run_id = ? AND l.exposure_id = ?",
+                (run_id, exposure_id),
+            )
+            visits = (visit_in(self._connection, place, run) for place, run in rows)
+            return next((visit for visit in visits if visit and visit.event_id == event_id), None)
+
+    def last_open(self, exposure: TrackedExposure, at: str) -> Visit | None:
+        """The last visit up to `at` that saw an exposure open.
+
+        Where other servers were open at its place at other times, looks in the midst of a spell are left out
+        that may have been of one of them.
+        """
+        from results.ledger.reading import visit_in
+
+        certain = {
+            moment for spell in exposure.spells for moment in (spell.first_seen_open, spell.last_seen_open)
+        }
+        with self._translating():
+            for place, run, seen_at in self._rows(_OPEN_LOOKS, (exposure.exposure_id, at)):
+                shared = self._rows(_ALSO_OF_ANOTHER, (exposure.exposure_id, place, run))
+                if seen_at in certain or not shared:
+                    return visit_in(self._connection, place, run)
+        return None
+
+    def manifest(self, run_id: str) -> Manifest | None:
+        """What is kept of a run's manifest: all but the text of its scope and of its configuration."""
+        from results.ledger.reading import manifest_of
+
+        with self._translating():
+            rows = self._rows("SELECT facts FROM runs WHERE run_id = ?", (run_id,))
+            return manifest_of(rows[0][0]) if rows else None
 
     def looks(self, exposure_id: str) -> list[Look]:
         """The visits that belong to an exposure, in time order. Raises `UnknownExposureError`."""
@@ -251,6 +304,19 @@ class Ledger:
                 yield
             except msgspec.MsgspecError as error:
                 raise database.damaged(self.path, str(error)) from error
+
+
+_OPEN_LOOKS: Final = (
+    "SELECT l.place, l.run, v.at FROM looks l"
+    " JOIN visits v ON v.place = l.place AND v.run = l.run AND v.is_open"
+    " WHERE l.exposure_id = ? AND v.at <= ? ORDER BY v.at DESC"
+)
+_ALSO_OF_ANOTHER: Final = (
+    "SELECT 1 FROM exposures own"
+    " JOIN exposures e ON e.component = own.component AND e.exposure_id != own.exposure_id"
+    " JOIN looks l ON l.exposure_id = e.exposure_id"
+    " WHERE own.exposure_id = ? AND l.place = ? AND l.run = ? LIMIT 1"
+)
 
 
 def _look(visit: Visit, state: str) -> Look:

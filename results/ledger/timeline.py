@@ -31,12 +31,12 @@ def timeline(exposure: TrackedExposure, changes: Iterable[Change], actions: Iter
     changes = list(changes)
     dated: dict[str, str] = {}
     for change in changes:
-        if change.dated and change.event_id:
-            dated[change.event_id] = min(change.dated, dated.get(change.event_id, change.dated))
+        if change.dated and change.observation_id:
+            dated[change.observation_id] = min(change.dated, dated.get(change.observation_id, change.dated))
     events = [
         # What one look shows stands together: a wipe that nothing dates before the note that something does.
         (
-            change.dated or dated.get(change.event_id, change.at),
+            change.dated or dated.get(change.observation_id, change.at),
             0,
             KINDS.index(change.kind),
             _change(exposure, change),

@@ -107,11 +107,12 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="s
 
     It happened after `after` ("": nobody looked before) and not later than `at`, the look that shows it;
     `dated` is the moment itself where the server told it (the making of a collection, the start of a
-    process), with the code of the method in `dated_how`. `reasons`: codes of what shows it. `change_id` is
-    the same whenever it is derived again.
+    process), with the code of the method in `dated_how`. `reasons`: codes of what shows it. `event_id` is
+    the same whenever it is derived again; `observation_id` is the `event_id` of the observation that shows
+    it, "" where no line does. `place` is where it was before, of one that moved.
     """
 
-    change_id: str
+    event_id: str
     exposure_id: str
     finding_id: str
     kind: ChangeKind
@@ -120,7 +121,7 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="s
     dated: str = ""
     dated_how: str = ""
     run_id: str
-    event_id: str = ""
+    observation_id: str = ""
     vantage: str = ""
     reasons: list[Reason] = []
     names: list[str] = []

@@ -7,23 +7,15 @@ import io
 import re
 from typing import TYPE_CHECKING
 
+from results.formats.csv_cells import csv_cell
 from results.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_BEGINS = re.compile(r"(^|;)(\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
 _MOST = 32_000  # characters; a spreadsheet takes 32,767 in a cell
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$\"'^=@])")
 _LINK = re.compile(r"(?i)(:)(?=//)|(?<=www)(\.)")
-
-
-def csv_cell(text: str) -> str:
-    """The text as one that no spreadsheet takes for a formula: a quote mark before what would begin one.
-
-    Where a spreadsheet separates by semicolons, a formula could begin behind one within a cell, too.
-    """
-    return _BEGINS.sub(r"\1'\2", text)
 
 
 def csv_text(head: Sequence[str], rows: Iterable[Sequence[str | int | None]]) -> str:

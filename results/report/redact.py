@@ -97,10 +97,10 @@ class Redactor:
         """One thing that happened."""
         return replace(
             one,
-            change_id=self._id(one.change_id),
+            event_id=self._id(one.event_id),
             exposure_id=self._id(one.exposure_id),
             finding_id=self._id(one.finding_id),
-            event_id=self._id(one.event_id),
+            observation_id=self._id(one.observation_id),
             reasons=_codes(one.reasons),
             names=self._names("name", one.names),
             lost=self._lost(one.lost),

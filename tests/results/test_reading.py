@@ -12,6 +12,7 @@ from results.chain import CHAIN_FILE, Chain, ChainFile, ChainLink, content_of
 from results.files import REAL, CorruptError, NotARunError
 from results.journal import TornTail, read_lines, read_run, read_segment
 from results.lines import MAX_LINE
+from results.lock import Lock
 from results.reading import SECTOR
 from results.record import Database
 from tests.results.examples import observation, open_server
@@ -173,6 +174,18 @@ def test_a_run_is_its_segments_in_order_checked_against_their_seals(tmp_path: Pa
     segment(tmp_path, LINES[0] + LINES[1].replace(b"paris", b"qaris"))
     with pytest.raises(CorruptError):
         list(read_run(tmp_path, torn.append))
+
+
+def test_of_a_run_that_goes_on_nothing_is_read_behind_the_segment_being_written(tmp_path: Path) -> None:
+    """The next segment is there before the last lines of this one are: what is read is what came first."""
+    lock = Lock.acquire(tmp_path)
+    half = len(SEEN) // 2
+    lines = WHOLE.splitlines(keepends=True)
+    segment(tmp_path, b"".join(lines[:half]))
+    (tmp_path / "observations-0002.jsonl").write_bytes(b"".join(lines[half:]))
+    assert list(read_run(tmp_path)) == SEEN[:half]
+    lock.release()  # its process is gone: nothing is added any more
+    assert list(read_run(tmp_path)) == SEEN
 
 
 def test_a_missing_segment_is_loud(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def closed(ip: str = "10.20.1.17", port: int = 27017, **changes: Any) -> Tracked
 def change(kind: ChangeKind, **told: Any) -> Change:
     """Something that happened between the two looks of `exposure`, unless `told` says otherwise."""
     base: dict[str, Any] = {
-        "change_id": "c1",
+        "event_id": "c1",
         "exposure_id": "e1",
         "finding_id": "mf_1",
         "kind": kind,

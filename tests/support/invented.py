@@ -151,7 +151,7 @@ def _one(
     def change(kind: str, at: int, **more: object) -> None:
         happened.append(
             Change(
-                change_id=hashlib.sha256(f"{number} {kind} {at}".encode()).hexdigest()[:32],
+                event_id=hashlib.sha256(f"{number} {kind} {at}".encode()).hexdigest()[:32],
                 exposure_id=exposure_id,
                 finding_id=identity[:32],
                 kind=kind,  # type: ignore[arg-type]

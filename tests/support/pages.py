@@ -74,7 +74,7 @@ def hostile_changes(one: TrackedExposure) -> list[Change]:
     """A change with every such name."""
     return [
         Change(
-            change_id="mc_1",
+            event_id="mc_1",
             exposure_id=one.exposure_id,
             finding_id=one.finding_id,
             kind="ransomed",

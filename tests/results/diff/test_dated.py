@@ -17,7 +17,7 @@ SINCE, UNTIL = "2026-03-05T00:00:00.000Z", "2026-03-12T00:00:00.000Z"
 def change(kind: ChangeKind, at: str = LAST_SEEN, ip: str = "10.20.1.17", **told: Any) -> Change:
     """Something that happened to an exposure of the factory."""
     return Change(
-        change_id=f"{kind}{at}",
+        event_id=f"{kind}{at}",
         exposure_id=exposure_id(ip),
         finding_id=exposure(ip).finding_id,
         kind=kind,

@@ -160,7 +160,7 @@ def test_an_address_that_is_used_again_by_another_set_of_the_usual_name(shown: d
 def test_two_that_are_closed_at_one_place_at_once_are_both_told() -> None:
     diary = Diary().run(0).open().run(7, "degraded").open(**shop()).run(14).sees(Verdict.AUTH_REQUIRED)
     assert [exposure.state for exposure in exposures(diary)] == ["closed", "closed"]
-    ids = [change.change_id for change in told(diary).changes]
+    ids = [change.event_id for change in told(diary).changes]
     assert len(set(ids)) == len(ids)
 
 
@@ -168,4 +168,4 @@ def test_out_of_reach_and_grown_are_two_changes() -> None:
     diary = Diary().run(0).open().run(7).sees(Verdict.FILTERED).run(14).open(**holding(documents=9000))
     changes = told(diary).changes
     assert [change.kind for change in changes] == ["opened", "unreachable", "changed", "changed"]
-    assert len({change.change_id for change in changes}) == 4
+    assert len({change.event_id for change in changes}) == 4

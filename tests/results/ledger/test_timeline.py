@@ -58,12 +58,12 @@ def test_what_happened_is_dated_by_bounds_or_by_the_servers_word(seen: Change, w
 
 
 def test_what_one_look_shows_stands_together() -> None:
-    shown = {"event_id": "e2", "dated_how": "collection-made"}
+    shown = {"observation_id": "e2", "dated_how": "collection-made"}
     seen = [
         change("ransomed", **shown, dated=later(FIRST_SEEN, days=1)),
-        change("wiped", event_id="e2"),
+        change("wiped", observation_id="e2"),
         change("restored", **shown, dated=later(FIRST_SEEN, days=3)),
-        change("changed", event_id="e1", at=later(FIRST_SEEN, days=2)),
+        change("changed", observation_id="e1", at=later(FIRST_SEEN, days=2)),
     ]
     events = timeline(exposure(), seen, [])
     assert [event.kind for event in events] == ["wiped", "ransomed", "changed", "restored"]

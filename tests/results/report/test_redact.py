@@ -27,7 +27,7 @@ STAY = {
 """Times, codes and words of our own tables, what kind of server it is, and from where which run looked."""
 
 ALSO_WITHOUT_ALL = {
-    *("*.ip", "*.exposure_id", "*.finding_id", "*.event_id", "*.last_event_id", "*.change_id"),
+    *("*.ip", "*.exposure_id", "*.finding_id", "*.event_id", "*.last_event_id", "*.observation_id"),
     *("*.related", "*.former_ids", "*.line_sha256", "*.head"),
 }
 
