@@ -43,6 +43,7 @@ KINDS = {
 WORDS = {
     "states": "the state of an exposure",
     "changes": "what happened to an exposure",
+    "events": "what an event tells",
 }
 """Sections of words that stand in no list of codes, and what a word of each is."""
 

@@ -31,6 +31,7 @@ MOST_BYTES = {
     "checkpoint.json": 256 << 20,
     "marks": 256 << 20,
     "actions.jsonl": 1 << 30,
+    "events.jsonl": 1 << 40,
     "segment": 1 << 31,
 }
 """How large a run's file may be, by kind. What writes a segment or a manifest keeps to it, too."""

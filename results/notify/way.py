@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from results.files import explain
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from results.notify.letter import Letter
-
-
-def unfit_certificates(file: str) -> str:
-    """Why a file cannot say which authorities to trust; "" when it can."""
-    import ssl
-
-    try:
-        ssl.create_default_context(cafile=file)
-    except ssl.SSLError:
-        return "it holds no certificate"
-    except OSError as error:
-        return explain(error)
-    return ""
 
 
 class NotSentError(Exception):

@@ -7,9 +7,6 @@ An answer of 429 or 5xx says that it was not taken, and is tried again after a w
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import ssl
 from typing import TYPE_CHECKING
 
@@ -20,6 +17,7 @@ from msgspec import Struct
 from results.durations import instant
 from results.notify.way import NotSentError, Said, UnclearError
 from results.text import visible
+from results.webhook_signature import signed_headers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -121,21 +119,12 @@ def body_of(letter: Letter) -> bytes:
 
 
 def headers_of(letter: Letter, body: bytes, secret: str) -> dict[str, str]:
-    """Standard Webhooks: HMAC-SHA256 of `id.timestamp.body`. A secret that begins with `whsec_` is base64,
-    any other is taken as its bytes."""
-    stamp = str(int(instant(letter.at).timestamp()))
-    headers = {
+    """What is sent beside it, signed where there is a secret."""
+    return {
         "Content-Type": "application/json",
         "User-Agent": "mongosweep",
-        "webhook-id": letter.message_id,
-        "webhook-timestamp": stamp,
+        **signed_headers(letter.message_id, int(instant(letter.at).timestamp()), body, secret),
     }
-    if secret:
-        key = base64.b64decode(secret[6:]) if secret.startswith("whsec_") else secret.encode()
-        signed = f"{letter.message_id}.{stamp}.".encode() + body
-        digest = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-        headers["webhook-signature"] = f"v1,{digest}"
-    return headers
 
 
 def _short(error: BaseException) -> str:

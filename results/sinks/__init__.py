@@ -1,1 +1,1 @@
-"""Readers of a journal that pass it on to somewhere else, each from where it stood."""
+"""What passes events on to their receivers, and lines to standard output, each from where it stood."""

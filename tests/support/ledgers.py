@@ -34,6 +34,7 @@ class RunOnDisk:
     purpose: str = ""
     directory: str = ""
     covers: tuple[str, ...] = ("192.0.2.0-192.0.2.255:27017",)
+    outcomes: dict[str, int] = field(default_factory=dict)
     covered: CoveredFile | None = None
     lock: Lock | None = field(default=None, repr=False)
 
@@ -91,6 +92,7 @@ class RunOnDisk:
             planned=Planned(targets=256, addresses=256, ports=[27017]),
             state=state,
             ended_at=ended_at,
+            outcomes=self.outcomes if ended_at else {},
             coverage=Coverage(planned=256, outcomes=256) if ended_at else None,
         )
         temporary = self.path / "manifest.json.tmp"

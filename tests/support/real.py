@@ -116,14 +116,14 @@ class RealServer:
             finish(process)
 
 
-def launch(command: list[str | Path], home: Path) -> subprocess.Popen[bytes]:
+def launch(command: list[str | Path], home: Path, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     """Start a server in its home; it dies with us whatever happens to us (Linux)."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "log").open("ab") as log:
         return subprocess.Popen(
             [str(word) for word in command],
             cwd=home,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
