@@ -1,11 +1,18 @@
-"""`mongosweep doctor`: what this machine allows, and fences around the process. It sends nothing."""
+"""`mongosweep doctor`: what this machine allows, fences around the process, and whether sinks take events."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from scanner.cli.options import config_option, json_option, output_option, scope_option
 from scanner.setup.firewall import KINDS, fence_text
+
+if TYPE_CHECKING:
+    from results.sinks.trial import Trial
+
+TRIAL_PATIENCE = 60.0  # seconds; an indexer may take its time to acknowledge
 
 
 @click.command("doctor")
@@ -20,6 +27,9 @@ from scanner.setup.firewall import KINDS, fence_text
 @click.option(
     "--user", metavar="NAME|UID", help="For --fence: the account that runs sweeps. Default: this one."
 )
+@click.option(
+    "--sinks", is_flag=True, help="Send one event that says it is a test to each [[sink]]; nothing else."
+)
 @json_option
 def command(
     config: str | None,
@@ -27,13 +37,20 @@ def command(
     output: str,
     fence: str | None,
     user: str | None,
+    sinks: bool,
     as_json: bool,
 ) -> int:
     """Say what this machine allows a sweep: descriptors, ports, raw sockets, time-outs, clock, disk.
 
     --fence prints a second fence outside the process, generated from the scope, so that not even a bug of
-    mongosweep can reach an address outside it. Exit code 0, or 2 when a sweep would be refused here.
+    mongosweep can reach an address outside it. --sinks tries each sink and says what came back. Both leave
+    the rest out; all else sends nothing. Exit code 0; 2 when a sweep would be refused here; 3 when a sink
+    did not take its test event.
     """
+    if fence is not None and sinks:
+        raise click.UsageError("--fence and --sinks are two things; write one of them")
+    if sinks:
+        return _try_sinks(config, output, as_json=as_json)
     if fence is not None:
         click.echo(fence_text(fence, config, scope_file, user), nl=False)
         return 0
@@ -42,3 +59,43 @@ def command(
     diagnosis = diagnose(config, scope_file, output)
     click.echo(diagnosis.json() if as_json else "\n".join(diagnosis.lines()))
     return diagnosis.exit_code
+
+
+def _try_sinks(config: str | None, output: str, *, as_json: bool) -> int:
+    """A test event to each sink, all at once, and a line for each."""
+    import asyncio
+    import json
+    import os
+    import platform
+    from pathlib import Path
+
+    from results.sinks.trial import made_up_event, try_sink
+    from results.text import visible
+    from scanner import __version__
+    from scanner.clock import SystemClock, timestamp
+    from scanner.errors import ExitCode
+    from scanner.setup.sink_request import config_with_sinks, plans_of
+
+    found = config_with_sinks(config, os.environ)
+    plans = plans_of(found, found.settings.sink, os.environ, Path(output))
+    organisation = found.settings.organisation.name
+
+    async def try_all() -> list[Trial]:
+        at = timestamp(SystemClock.wall())
+        events = [
+            made_up_event(at, version=__version__, host=platform.node(), organisation=organisation)
+            for _ in plans
+        ]
+        return await asyncio.gather(
+            *(try_sink(plan.sink, event, TRIAL_PATIENCE) for plan, event in zip(plans, events, strict=True))
+        )
+
+    trials = asyncio.run(try_all())
+    if as_json:
+        click.echo(json.dumps([trial._asdict() for trial in trials], indent=1))
+    else:
+        for trial in trials:
+            place = visible(trial.place, 200)
+            click.echo(f"{trial.result:<8}{trial.name} ({trial.kind} {place}): {visible(trial.said, 500)}")
+    failed = any(trial.result == "failed" for trial in trials)
+    return ExitCode.INCOMPLETE if failed else ExitCode.CLEAN

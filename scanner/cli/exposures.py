@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scanner.cli.options import Age, config_option, option, output_option
+from scanner.cli.options import Age, FormatName, config_option, option, output_option
 
 if TYPE_CHECKING:
     from results.ledger.tracked import TrackedExposure
@@ -39,10 +39,11 @@ SEVERITIES = ("critical", "high", "medium", "low", "info")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "jsonl", "csv", "md"]),
+    type=FormatName("table", "jsonl", "csv", "md", but=frozenset({"native"})),
     default="table",
+    metavar="FORMAT",
     show_default=True,
-    help="For people, for programs, for a spreadsheet, for a ticket.",
+    help="table, jsonl (for programs), csv, md (for a ticket), or what `convert --to` writes.",
 )
 @option(
     "--fail-on",
@@ -70,6 +71,7 @@ def command(
     Examples:
       mongosweep exposures --state open --state reopened --older-than 7d
       mongosweep exposures --overdue --format md
+      mongosweep exposures --format cef
     """
     from results.ledger.choose import Choice, by_gravity
     from results.verdict import Severity
@@ -103,6 +105,25 @@ def _show(shown: list[TrackedExposure], form: str, known: int) -> None:
         click.echo(exposures.exposures_csv(shown), nl=False)
     elif form == "md":
         click.echo(exposures.exposures_markdown(shown, known), nl=False)
-    else:
+    elif form == "jsonl":
         for line in exposures.exposures_jsonl(shown):
             click.echo(line, nl=False)
+    else:
+        _convert(shown, form)
+
+
+def _convert(shown: list[TrackedExposure], form: str) -> None:
+    import platform
+
+    from results.formats.fields import Sender
+    from results.formats.format import UnfitError
+    from results.formats.registry import format_named
+    from results.formats.writing import written
+    from scanner import __version__
+    from scanner.errors import RefusedError
+
+    try:
+        for piece in written(shown, format_named(form), Sender(version=__version__, host=platform.node())):
+            click.echo(piece, nl=False)
+    except UnfitError as error:
+        raise RefusedError(f"--format {form}: {error}; --format jsonl has every exposure") from error

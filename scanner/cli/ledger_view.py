@@ -30,7 +30,7 @@ def opened(output: str, config: str | None, now: str = "") -> Iterator[View]:
     from scanner.clock import SystemClock, timestamp
 
     folder = Path(output)
-    _refuse_without_runs(folder)
+    refuse_without_runs(folder)
     if os.access(folder, os.W_OK) or not folder.is_dir():
         report = catch_up(folder)
         if report.set_aside:
@@ -52,7 +52,7 @@ def opened(output: str, config: str | None, now: str = "") -> Iterator[View]:
         view.ledger.close()
 
 
-def _refuse_without_runs(folder: Path) -> None:
+def refuse_without_runs(folder: Path) -> None:
     """A directory of something else, named by mistake, is left as it is: no ledger is made in it. Raises
     `NotARunError`."""
     from results.files import NotARunError

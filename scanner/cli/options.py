@@ -12,6 +12,8 @@ from scanner.setup.choices import DEPTHS, ENGINES, MAX_RATE, MAX_WORKERS, VANTAG
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from click.shell_completion import CompletionItem
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
@@ -79,6 +81,41 @@ class Age(click.ParamType[int]):
             return seconds_of(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class FormatName(click.ParamType[str]):
+    """A format of events, or one of a command's own forms. `but`: formats that the command has not."""
+
+    name = "format"
+
+    def __init__(self, *own: str, but: frozenset[str] = frozenset()) -> None:
+        super().__init__()
+        self._own = own
+        self._but = but
+
+    @property
+    def names(self) -> list[str]:
+        """All that can be written."""
+        from results.formats.registry import FORMATS
+
+        return [*self._own, *(name for name in FORMATS if name not in {*self._own, *self._but})]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, or a usage error that says which was meant."""
+        from results.formats.registry import UnknownFormatError, known
+
+        try:
+            return known(str(value), self.names)
+        except UnknownFormatError as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Names that begin so."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in self.names if name.startswith(incomplete)]
 
 
 class Moment(click.ParamType[str]):

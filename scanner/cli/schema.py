@@ -1,4 +1,4 @@
-"""`mongosweep schema`: the JSON Schema of a record."""
+"""`mongosweep schema`: the JSON Schema of a record, or of an event."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ import click
 
 
 @click.command("schema")
-def command() -> None:
-    """Print the JSON Schema (draft 2020-12) of a journal's line: an observation, or a database of one."""
-    from results.schema import text
+@click.option(
+    "--of",
+    type=click.Choice(["line", "event"]),
+    default="line",
+    show_default=True,
+    help="A line of a journal (an observation, or a database of one), or an event.",
+)
+def command(of: str) -> None:
+    """Print a JSON Schema (draft 2020-12)."""
+    if of == "event":
+        from results.events.schema import text
+    else:
+        from results.schema import text
 
     click.echo(text(), nl=False)

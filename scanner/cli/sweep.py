@@ -6,11 +6,12 @@ import sys
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 
 from scanner.cli.options import (
+    FormatName,
     Workers,
     json_option,
     log_option,
@@ -22,6 +23,10 @@ from scanner.cli.options import (
 )
 from scanner.errors import exit_code_table
 from scanner.setup.choices import LOOPS
+
+if TYPE_CHECKING:
+    from scanner.setup.config_file import ConfigFile
+    from scanner.setup.settings import SweepOptions
 
 _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
 
@@ -54,7 +59,15 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
     "--no-ledger",
     is_flag=True,
     envvar="MONGOSWEEP_NO_LEDGER",
-    help="Neither ask the ledger what to watch nor let it take in this run.",
+    help="Neither ask the ledger what to watch nor let it take in this run, and tell no events.",
+)
+@click.option("--forward", is_flag=True, help="Send what is found to every [[sink]] meanwhile.")
+@click.option(
+    "--format",
+    "form",
+    type=FormatName(),
+    metavar="FORMAT",
+    help="What stdout gets instead, as `convert --to`.",
 )
 @json_option
 @log_option
@@ -68,6 +81,8 @@ def command(
     resume: str | None,
     fail_on: str,
     no_ledger: bool,
+    forward: bool,
+    form: str | None,
     as_json: bool,
     log_level: str,
     quiet: bool,
@@ -79,6 +94,7 @@ def command(
     the output of nmap, masscan, naabu or zmap. It narrows the scope and never widens it. JSONL goes to stdout
     when that is piped, a table when it is a terminal, and always into a run directory.
     """
+    from results.formats.registry import format_named
     from scanner.cli.log import configure
     from scanner.cli.screen import screen_for
     from scanner.cli.streams import is_terminal, may_reach_terminal, patient_stderr
@@ -86,9 +102,11 @@ def command(
     from scanner.setup.clock_check import require_clock, witnesses
     from scanner.setup.doctor import require_descriptors, require_engine
     from scanner.setup.request import SweepRequest, load
-    from scanner.sweep.remembered import take_in, watched
+    from scanner.sweep.remembered import take_in, tell, watched
     from scanner.sweep.sweep import run
 
+    if forward and no_ledger:
+        raise click.UsageError("--forward sends what changed, which the ledger says; leave --no-ledger out")
     require_descriptors()
     request = SweepRequest.of(targets, asked)
     seen = witnesses(request.config, request.scope_file, output, resume)
@@ -96,7 +114,9 @@ def command(
     require_engine(loaded.options.engine)
     for notice in loaded.notices:
         click.echo(notice, err=True)
-    lines = as_json or not is_terminal(sys.stdout)
+    if form is not None:
+        format_named(form)
+    lines = as_json or form is not None or not is_terminal(sys.stdout)
     options = replace(
         loaded.options,
         output=Path(output),
@@ -106,8 +126,12 @@ def command(
         resume=resume,
         fail_on="never" if fail_on == "never" else "open",
         stdout_lines=lines,
+        stdout_format=form or "native",
         quiet=quiet,
+        events=not no_ledger,
     )
+    if forward:
+        _forward_beside(loaded.config, options)
     alone = not (lines and may_reach_terminal(sys.stdout))
     with (
         patient_stderr(_without_raw_sockets) as stderr,
@@ -125,9 +149,26 @@ def command(
         from scanner.cli.ending import say
 
         changed = take_in(options.output, result, say)
+        tell(options.output, loaded.settings, say)
         if changed and not (lines or quiet):
             say(changed)
     return result.exit_code
+
+
+def _forward_beside(config: ConfigFile | None, options: SweepOptions) -> None:
+    """Have it all forwarded until the command is over. Raises `RefusedError` for sinks that cannot work."""
+    import os
+
+    from scanner.cli.ending import say
+    from scanner.cli.forwarding import forwarding
+    from scanner.errors import RefusedError
+    from scanner.setup.sink_request import require_usable_sinks
+
+    if config is None:
+        raise RefusedError("--forward needs a configuration that names a sink; name one with -c FILE")
+    require_usable_sinks(config, os.environ, options.output)
+    beside = forwarding(config.path, options.output, say, quiet=options.quiet)
+    click.get_current_context().with_resource(beside)
 
 
 def _without_raw_sockets() -> None:

@@ -7,6 +7,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -15,6 +16,7 @@ from results.verdict import Verdict
 from scanner.errors import RefusedError
 from scanner.setup.notify_settings import notify_problems
 from scanner.setup.settings import LimitSettings, Settings, Table
+from scanner.setup.sink_settings import secret_variable, sink_problems
 from targets.errors import did_you_mean
 from targets.files import decode, read_bytes
 from targets.toml_lines import Path as Place
@@ -105,6 +107,8 @@ def _syntax(path: str, text: str, message: str) -> str:
 
 _AT = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
+_LOGIN = re.compile(r"//[^/]*@")  # it is not shown: a password may stand in it
+_SECRET = r"(?i)secret|token|password|key"  # noqa: S105 - names of keys
 
 
 def _explain(path: str, lines: TomlLines, document: Table, message: str) -> str:
@@ -119,30 +123,53 @@ def _explain(path: str, lines: TomlLines, document: Table, message: str) -> str:
     reason = match["reason"]
     unknown = re.match(r"Object contains unknown field `(.*)`", reason)
     if unknown:
-        return _unknown_key(path, lines, place, unknown[1])
+        return _unknown_key(path, lines, document, place, unknown[1])
     missing = re.match(r"Object missing required field `(.*)`", reason)
     if missing:
-        hint = _hint((*place, missing[1]))
+        hint = _hint(document, (*place, missing[1]))
         return f"{path}:{lines.line(place)}: {_table(place)} has no {missing[1]}; write {hint}"
     value = _lookup(document, place)
-    shown = "a table" if isinstance(value, dict) else _toml(value)
-    return f"{path}:{lines.line(place)}: {_name(place)} = {shown} is refused; write {_hint(place)}"
+    shown = "a table" if isinstance(value, dict) else _LOGIN.sub("//...@", _toml(value))
+    at = f"{path}:{lines.line(place)}: {_name(place)} = {shown}"
+    if reason.startswith("Invalid value") and (kinds := _kinds_at(place[:-1])):
+        return f"{at} is unknown; {did_you_mean(str(value), list(kinds))}"
+    return f"{at} is refused; write {_hint(document, place)}"
 
 
-def _unknown_key(path: str, lines: TomlLines, place: Place, key: str) -> str:
-    remedy = did_you_mean(key, sorted(_fields(place)))
+def _unknown_key(path: str, lines: TomlLines, document: Table, place: Place, key: str) -> str:
+    table = _lookup(document, place)
+    kind = _kinds_at(place).get(table["kind"]) if _kinds_at(place) else None
     where = f" in {_table(place)}" if place else ""
-    return f"{path}:{lines.line((*place, key))}: unknown key {key!r}{where}; {remedy}"
+    known = sorted(_fields(document, place))
+    if kind is not None:
+        where += f' of kind "{table["kind"]}"'
+        if "secret_file" in known and re.search(_SECRET, key):
+            variable = secret_variable(str(table.get("name") or table["kind"]))
+            remedy = f"a secret does not stand here; set {variable}, or name a secret_file"
+            return f"{path}:{lines.line((*place, key))}: unknown key {key!r}{where}; {remedy}"
+    return f"{path}:{lines.line((*place, key))}: unknown key {key!r}{where}; {did_you_mean(key, known)}"
 
 
-def _type_at(place: Place) -> Any:
+def _kinds_at(place: Place) -> dict[str, type[msgspec.Struct]]:
+    """The types of a table whose keys depend on its `kind`; none of other places."""
+    if len(place) != 2:
+        return {}
+    many = _fields_of(Settings).get(str(place[0]))
+    union = get_args(many)[0] if get_origin(many) is tuple else None
+    return {each.__struct_config__.tag: each for each in get_args(union) if get_origin(union) is UnionType}
+
+
+def _type_at(document: Table, place: Place) -> Any:
     """The type that `Settings` declares for a place; None where it declares none."""
     current: Any = Settings
-    for step in place:
+    for number, step in enumerate(place):
         while get_origin(current) is Annotated:
             current = get_args(current)[0]
         if isinstance(step, int):
             current = get_args(current)[0] if get_origin(current) is tuple else None
+            if kinds := _kinds_at(place[: number + 1]):
+                table = _lookup(document, place[: number + 1])
+                current = kinds.get(str(table.get("kind"))) if isinstance(table, dict) else None
         elif isinstance(current, type) and issubclass(current, msgspec.Struct):
             current = _fields_of(current).get(step)
         else:
@@ -155,17 +182,19 @@ def _fields_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
     return {f.encode_name: hints[f.name] for f in msgspec.structs.fields(struct)}
 
 
-def _fields(place: Place) -> dict[str, Any]:
-    kind = _type_at(place)
+def _fields(document: Table, place: Place) -> dict[str, Any]:
+    kind = _type_at(document, place)
     return _fields_of(kind) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else {}
 
 
-def _hint(place: Place) -> str:
+def _hint(document: Table, place: Place) -> str:
     """What may be written at a place, with an example."""
     key = [step for step in place if isinstance(step, str)][-1]
+    if key == "kind" and (kinds := _kinds_at(place[:-1])):
+        return f'one of {", ".join(kinds)}, such as kind = "{next(iter(kinds))}"'
     while place and isinstance(place[-1], int):
         place = place[:-1]
-    kind = _type_at(place)
+    kind = _type_at(document, place)
     for meta in get_args(kind)[1:] if get_origin(kind) is Annotated else ():
         if isinstance(meta, msgspec.Meta) and meta.examples:
             return f"{meta.description}, such as {key} = {_toml(meta.examples[0])}"
@@ -223,6 +252,7 @@ def cross_checks(settings: Settings) -> Iterator[tuple[Place, str]]:
             reason = f'[[canary]] expect = "{canary.expect}" is not an answer, so its silence would not show'
             yield ("canary", number, "expect"), f'{reason}; write a verdict such as "auth_required" or "open"'
     yield from notify_problems(settings.notify, settings.smtp, settings.webhook, settings.recipient)
+    yield from sink_problems(settings.sink)
     if settings.blackout:
         from scanner.setup.blackout import problems  # needs the time zones: only when there is one
 

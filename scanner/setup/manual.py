@@ -10,6 +10,7 @@ import json
 import sys
 from datetime import date
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -30,32 +31,44 @@ def settings_page() -> str:
     """The page as Markdown: a section for each table, a row for each key."""
     parts = [_HEAD]
     for field in msgspec.structs.fields(Settings):
-        struct, many = _struct_of(field.type)
-        if struct is not None:
-            parts.append(_section(field.encode_name, struct, many=many))
+        structs, many = _structs_of(field.type)
+        if len(structs) == 1:
+            parts.append(_section(field.encode_name, structs[0], many=many))
+        elif structs:
+            parts += _sections_by_kind(field.encode_name, structs)
     return "\n".join(parts)
 
 
-def _struct_of(kind: Any) -> tuple[type[msgspec.Struct] | None, bool]:
-    """The table's type, and whether it may be written several times."""
+def _structs_of(kind: Any) -> tuple[list[type[msgspec.Struct]], bool]:
+    """The table's type, or one for each of its kinds; and whether it may be written several times."""
     many = get_origin(kind) is tuple
     kind = get_args(kind)[0] if many else kind
-    is_struct = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-    return (kind if is_struct else None), many
+    kinds = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+    return [each for each in kinds if isinstance(each, type) and issubclass(each, msgspec.Struct)], many
+
+
+def _sections_by_kind(name: str, structs: list[type[msgspec.Struct]]) -> list[str]:
+    """What all kinds of a table have, and then what each has besides."""
+    shared = next(above for above in structs[0].__mro__ if all(issubclass(each, above) for each in structs))
+    told = frozenset(field.name for field in msgspec.structs.fields(shared))
+    parts = [_table(f"`[[{name}]]`", shared)]
+    return parts + [
+        _table(f'`[[{name}]] kind = "{each.__struct_config__.tag}"`', each, told) for each in structs
+    ]
 
 
 def _section(name: str, struct: type[msgspec.Struct], *, many: bool) -> str:
+    return _table(f"`{f'[[{name}]]' if many else f'[{name}]'}`", struct)
+
+
+def _table(header: str, struct: type[msgspec.Struct], told: frozenset[str] = frozenset()) -> str:
+    """A header, what the type says of itself, and a row for each key that is not told elsewhere."""
     about = " ".join((inspect.getdoc(struct) or "").split())
-    lines = [
-        f"## `{f'[[{name}]]' if many else f'[{name}]'}`",
-        "",
-        about,
-        "",
-        "| key | what | default |",
-        "|---|---|---|",
-    ]
+    lines = [f"## {header}", "", about, "", "| key | what | default |", "|---|---|---|"]
     hints = get_type_hints(struct, include_extras=True)
     for field in msgspec.structs.fields(struct):
+        if field.name in told:
+            continue
         default = "required" if field.required else f"`{_shown(field.default)}`"
         what = _what(hints[field.name], default)
         lines.append(f"| `{field.encode_name}` | {what} | {default} |")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +9,8 @@ from results.durations import seconds_of
 from results.notify.folder import FolderWay
 from results.notify.rules import Recipient, Rules
 from results.notify.send import NOTICES_FOLDER
-from results.notify.way import unfit_certificates
 from scanner.errors import RefusedError
+from scanner.setup.secret import require_certificates, require_signing_key, secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from scanner.setup.settings import Settings
 
 SMTP_PASSWORD, WEBHOOK_SECRET = "MONGOSWEEP_SMTP_PASSWORD", "MONGOSWEEP_WEBHOOK_SECRET"
-_MOST_SECRET = 4096  # bytes
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -67,7 +64,7 @@ def _smtp(settings: Settings, environment: Mapping[str, str]) -> Way:
         raise RefusedError(f"[smtp] user has no password; set {SMTP_PASSWORD}, or name a password_file")
     if smtp.user and smtp.tls == "none":
         raise RefusedError('[smtp] tls = "none" and a login do not go together; write tls = "starttls"')
-    _check_readable(smtp.ca_file, "[smtp] ca_file")
+    require_certificates(smtp.ca_file, "[smtp] ca_file")
     return SmtpWay(
         SmtpServer(
             host=smtp.host,
@@ -83,23 +80,14 @@ def _smtp(settings: Settings, environment: Mapping[str, str]) -> Way:
 
 
 def _webhook(settings: Settings, environment: Mapping[str, str]) -> Way:
-    import base64
-    import binascii
-
     from results.notify.webhook import Hook, WebhookWay
 
     webhook = settings.webhook
     if not webhook.url:
         raise RefusedError("[webhook] has no url; write one, or use --to folder")
     key = secret(environment, WEBHOOK_SECRET, webhook.secret_file)
-    if key.startswith("whsec_"):
-        try:
-            base64.b64decode(key[6:], validate=True)
-        except binascii.Error:
-            raise RefusedError(
-                "the webhook's secret begins with whsec_ and is no base64 from there"
-            ) from None
-    _check_readable(webhook.ca_file, "[webhook] ca_file")
+    require_signing_key(key, "the webhook's secret")
+    require_certificates(webhook.ca_file, "[webhook] ca_file")
     return WebhookWay(
         Hook(
             url=webhook.url,
@@ -109,38 +97,3 @@ def _webhook(settings: Settings, environment: Mapping[str, str]) -> Way:
             attempts=webhook.attempts,
         )
     )
-
-
-def secret(environment: Mapping[str, str], variable: str, file: str) -> str:
-    """A secret from its variable, or else the first line of its file, which only its owner reads; "" for
-    none.
-
-    Raises RefusedError; no message holds the secret.
-    """
-    if environment.get(variable):
-        return environment[variable]
-    if not file:
-        return ""
-    try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise RefusedError(f"{file} cannot be read: {error.strerror}; or set {variable}") from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise RefusedError(f"{file} is no plain file; write the secret into one, or set {variable}")
-        if status.st_mode & 0o077:
-            raise RefusedError(f"{file} can be read by others; run: chmod 600 {file}")
-        text = os.read(descriptor, _MOST_SECRET)
-    finally:
-        os.close(descriptor)
-    line = text.decode("utf-8", "replace").partition("\n")[0].strip("\r")
-    if not line:
-        raise RefusedError(f"{file} is empty; its first line is the secret")
-    return line
-
-
-def _check_readable(file: str, name: str) -> None:
-    """A file of certificates that cannot be used is refused before anything is sent."""
-    if file and (reason := unfit_certificates(file)):
-        raise RefusedError(f"{name} = {file!r} cannot be used: {reason}; name a file of PEM certificates")

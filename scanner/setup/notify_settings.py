@@ -237,7 +237,7 @@ def notify_problems(
         yield ("smtp", "tls"), f'{reason}; write tls = "starttls"'
     if notify.to == "webhook" and not webhook.url:
         yield ("notify", "to"), '[notify] to = "webhook" needs an address; write url under [webhook]'
-    if webhook.url.startswith("http://") and not on_this_machine(_host_of(webhook.url)):
+    if webhook.url.startswith("http://") and not on_this_machine(host_of(webhook.url)):
         yield (
             ("webhook", "url"),
             "[webhook] url is not encrypted and leads to another machine; write https://",
@@ -263,7 +263,7 @@ def on_this_machine(host: str) -> bool:
         return False
 
 
-def _host_of(url: str) -> str:
+def host_of(url: str) -> str:
     """The host of an address; user names in it count for what they are."""
     authority = (
         url.partition("://")[2].partition("/")[0].partition("?")[0].partition("#")[0].rpartition("@")[2]

@@ -22,6 +22,7 @@ from scanner.setup.notify_settings import (
     SmtpSettings,
     WebhookSettings,
 )
+from scanner.setup.sink_settings import AnySink, ForwardSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -331,6 +332,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     recipient: tuple[RecipientSettings, ...] = ()
     smtp: SmtpSettings = field(default_factory=SmtpSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    forward: ForwardSettings = field(default_factory=ForwardSettings)
+    sink: tuple[AnySink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,9 +352,11 @@ class SweepOptions:
     resume: str | None = None
     fail_on: Literal["open", "never"] = "open"
     stdout_lines: bool = False
+    stdout_format: str = "native"
     quiet: bool = False
     watched: frozenset[tuple[str, int]] = frozenset()  # places of which a line is wanted, whatever it says
     purpose: Literal["", "verify"] = ""  # why, where it is no sweep
+    events: bool = False  # whether it tells the log of events that it goes on
     stop_after: float | None = None  # seconds after which it is stopped, as by a signal
     whole_scope: Scope | None = None  # of which TARGETs name a part; canaries are held against it
     reload_scope: Callable[[float, bool], Scope] | None = None  # reads the files again: when, with names

@@ -150,6 +150,24 @@ ca_file = ""
 secret_file = ""
 timeout = 15.0                     # seconds for one attempt
 attempts = 4
+
+[forward]
+# `mongosweep forward` sends changes and run events to each sink, and remembers what was delivered.
+remind_every = "7d"                # an exposure that stays open is told again; "" for never
+patience = 30.0                    # seconds that a receiver which is not there is tried
+
+# Where events go: splunk, elastic, sentinel, webhook, syslog, kafka, journald or file. The secret comes from
+# MONGOSWEEP_SINK_SPLUNK_SECRET (the sink's name in capitals), or from secret_file.
+#
+# [[sink]]
+# kind = "splunk"
+# url = "https://splunk.example.com:8088"
+# index = "security"
+#
+# [[sink]]
+# kind = "file"
+# path = "/var/log/mongosweep/findings.jsonl"
+# group = "adm"
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -380,5 +381,6 @@ async def _opinions(
 def _follower(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> Follower | None:
     if not given.options.stdout_lines:
         return None
-    directory = prepared.begun.directory.path
-    return stack.enter_context(follow_journal(directory, prepared.journal.path))
+    directory, form = prepared.begun.directory.path, given.options.stdout_format
+    convert = () if form == "native" else (sys.executable, "-P", "-m", "scanner", "convert", "--to", form)
+    return stack.enter_context(follow_journal(directory, prepared.journal.path, convert))

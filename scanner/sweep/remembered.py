@@ -1,7 +1,7 @@
-"""What a sweep takes from the ledger before it starts, and gives to it at its end.
+"""What a sweep takes from the ledger before it starts, gives to it at its end, and tells in the event log.
 
-The ledger is made of the runs, and never the other way round: whatever is wrong with it is said in one line,
-and changes nothing of a sweep.
+Both are made of the runs, and never the other way round: whatever is wrong with them is said in one line, and
+changes nothing of a sweep.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from results.ledger.tracked import Change
+    from scanner.setup.settings import Settings
     from scanner.sweep.progress import RunSummary
 
     Say = Callable[[str], None]
@@ -63,6 +64,24 @@ def take_in(output: Path, run: RunSummary, say: Say) -> str:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the sweep is over, and what it says stands
         say(f"the ledger could not be brought up, the next sweep does it: {_words(error)}")
         return ""
+
+
+def tell(output: Path, settings: Settings, say: Say) -> None:
+    """Let the log of events hold all that runs and the ledger say. What went wrong is told to `say`, and is
+    told after the next sweep."""
+    try:
+        from results.durations import seconds_of
+        from results.events.publish import bring_up
+
+        every = settings.forward.remind_every
+        bring_up(
+            output,
+            remind_every=seconds_of(every) if every else None,
+            organisation=settings.organisation.name,
+            take_in=False,
+        )
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the sweep is over, and what it says stands
+        say(f"events could not be written, the next sweep does it: {_words(error)}")
 
 
 def _line(changes: list[Change], since: str) -> str:

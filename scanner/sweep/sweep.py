@@ -21,6 +21,7 @@ from results.verdict import Verdict
 from scanner.clock import SystemClock, timestamp
 from scanner.mongo.tables import load_tables
 from scanner.network.connect.choose import loop_factory
+from scanner.sweep.announce import announce
 from scanner.sweep.assemble import Inputs, Parts, assemble, prepare
 from scanner.sweep.judgement import exit_code, with_stdout
 from scanner.sweep.plan import make_plan
@@ -126,7 +127,10 @@ class Sweep:
         gc.freeze()
         chores = [
             loop.create_task(chore())
-            for chore in (control.run, self.persistence.keep, self._show_progress, self._ask_canaries)
+            for chore in (
+                *(control.run, self.persistence.keep),
+                *(self._show_progress, self._ask_canaries, self._tell),
+            )
         ]
         feeding = []
         if stage is not None:
@@ -179,6 +183,11 @@ class Sweep:
             await asyncio.sleep(CANARY_INTERVAL)
             if not self.engine.pause_reasons:
                 await self.parts.canaries.check("during the sweep")
+
+    async def _tell(self) -> None:
+        given, parts = self.given, self.parts
+        if given.options.events:
+            await announce(parts.prepared.begun.directory, parts.lasting, given.clock, given.screen.notice)
 
     def _unexpected(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A callback of ours raised: a bug, and going on would be a guess."""

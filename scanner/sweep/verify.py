@@ -25,6 +25,7 @@ from results.verdict import Verdict
 from scanner.clock import timestamp
 from scanner.errors import ExitCode, RefusedError
 from scanner.sweep.again import is_near, named, plan_round
+from scanner.sweep.remembered import tell
 from scanner.sweep.sweep import run
 from targets.errors import ScopeError
 from targets.grammar import GrammarError
@@ -196,6 +197,7 @@ class Verify:
             self.run_ids.append(summary.run_id)
             self.patience.hold()
             catch_up(output)
+            tell(output, loaded.settings, self.screen.notice)
         except DirectoryBusyError as error:
             if not self.options.until_closed:
                 raise
@@ -215,6 +217,7 @@ class Verify:
             workers=1,
             confirm=True,
             purpose="verify",
+            events=True,
             watched=asking.watched,
             stop_after=None if deadline is None else max(_SOON, deadline - self.clock.boottime()),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,8 +20,6 @@ from targets import special
 from tests.cli.programs import CONFIGURATION, mongosweep, on_a_free_port
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from scanner.setup.settings import Settings, SweepOptions
     from targets.scope import Scope
 
@@ -217,6 +216,11 @@ def test_plan_for_people_and_for_programs(here: Path, capsys: pytest.CaptureFixt
 def test_schema_is_that_of_the_record(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(json_schema()))
+
+
+def test_schema_of_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", "--of", "event"]) == 0
+    assert capsys.readouterr().out == (Path(__file__).parents[2] / "docs" / "event.schema.json").read_text()
 
 
 def test_data_says_how_old_it_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,6 +80,7 @@ def hold(port: int) -> socket.socket:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_takes_another_port_and_folder_where_its_own_are_taken(tmp_path: Path) -> None:
     """MongoDB's port is held and another run is at work in the folder: it says what it takes instead."""
     output = tmp_path / "runs"

@@ -16,6 +16,7 @@ from results.verdict import Severity, Verdict
 from scanner.cli import main
 from tests.results.examples import database
 from tests.support.ledgers import RunOnDisk
+from tests.support.text_formats import read_cef
 from tests.support.two_runs import NEW_RUN, OLD_RUN, TwoRuns, new, old, shut
 
 if TYPE_CHECKING:
@@ -194,6 +195,19 @@ def test_a_table_csv_and_markdown(
     assert [row["ip"] for row in rows] == [f"192.0.2.{n}" for n in (3, 1, 4, 2)]
     assert main(["exposures", "--format", "md"]) == 1
     assert "| 192.0.2.3:27017 |" in capsys.readouterr().out
+
+
+def test_formats_of_events_are_formats_of_exposures(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    two_weeks(here)
+    assert main(["exposures", "--format", "cef"]) == 1
+    read = [read_cef(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each.extension["dst"].rpartition(".")[2] for each in read] == ["3", "1", "4", "2"]
+    assert [each.labelled("state") for each in read] == ["unreachable", "changed", "new", "closed"]
+    assert main(["exposures", "--format", "shadowserver"]) == 1
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["ip"] for row in rows] == ["192.0.2.1", "192.0.2.4"]
+    assert main(["exposures", "--format", "native"]) == 2
+    assert "did you mean jsonl?" in capsys.readouterr().err
 
 
 def test_show_tells_everything_of_one_exposure(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,8 @@ from results.record import Owner
 from results.verdict import Severity, Verdict
 from scanner.cli import main
 from scanner.errors import RefusedError
-from scanner.setup.notify_request import SMTP_PASSWORD, secret
+from scanner.setup.notify_request import SMTP_PASSWORD
+from scanner.setup.secret import secret
 from tests.results.examples import database, exposure, observation
 from tests.support.ledgers import RunOnDisk
 from tests.support.mail import LOGIN, Authority, MailServer

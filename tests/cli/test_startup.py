@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HEAVY = (
     *("rich", "aiohttp", "motor", "pymongo", "uvloop", "cryptography", "numpy", "netaddr"),
-    *("asyncio", "ssl"),
+    *("asyncio", "ssl", "prometheus_client"),
 )
 
 IMPORTED = """
@@ -57,10 +57,11 @@ def test_help_imports_click_and_nothing_else_of_weight(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["plan", "plan --json", "init new.toml", "doctor", "data", "ledger rebuild -o ."]
+    "command", ["plan", "plan --json", "init new.toml", "doctor", "data", "ledger rebuild -o .", "sinks -o ."]
 )
 def test_small_commands_import_nothing_heavy(command: str, tmp_path: Path) -> None:
-    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
+    sink = '[[sink]]\nkind = "splunk"\nurl = "https://splunk.example.com:8088"\n'
+    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION + sink, encoding="utf-8")
     assert not imported_by(*command.split(), cwd=tmp_path) & set(HEAVY)
 
 

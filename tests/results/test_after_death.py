@@ -131,3 +131,13 @@ def test_the_name_of_a_directory_that_a_dead_process_made_becomes_durable(tmp_pa
     fs = Wrapping(REAL)
     make_directory(fs, tmp_path / "a" / "b")
     assert [(call.method, call.path) for call in fs.calls] == [("fsync_dir", tmp_path / "a")]
+
+
+def test_a_directory_that_somebody_else_makes_meanwhile_is_as_good(tmp_path: Path) -> None:
+    class Overtaken(Wrapping):
+        def mkdir(self, path: Path) -> None:
+            path.mkdir()
+            super().mkdir(path)
+
+    make_directory(Overtaken(REAL), tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()

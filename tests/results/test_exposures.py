@@ -11,9 +11,10 @@ import unicodedata
 import msgspec
 import pytest
 
+from results.formats.csv_cells import csv_cell
 from results.ledger.tracked import Acceptance, AtVantage, Place, TrackedExposure
 from results.record import Owner, Reason
-from results.report.cells import csv_cell, markdown_cell
+from results.report.cells import markdown_cell
 from results.report.exposures import (
     exposure_row,
     exposures_csv,
