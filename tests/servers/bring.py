@@ -1,4 +1,7 @@
-"""Brings the real servers that tests talk to into `.servers/`: SecantusDB from PyPI, FerretDB from Go source.
+"""Brings the real programs that tests talk to into `.servers/`, each from its registry and by its lock.
+
+SecantusDB and FerretDB are swept; OpenSearch, VictoriaLogs and Kafka receive events; Microsoft's parser reads
+KQL.
 
 Needs nothing but the standard library, because it runs before anything is installed. Safe to repeat: what is
 there already, made from the same locked input, is left alone.
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,8 +25,16 @@ FERRETDB_MODULE = "github.com/FerretDB/FerretDB"
 FERRETDB_COMMAND = f"{FERRETDB_MODULE}/cmd/ferretdb"
 
 
+SYSLOG_NG_PACKAGES = ("syslog-ng-core", "libivykis0", "libjson-c5", "libnet1", "libpcre3", "libwrap0")
+VICTORIALOGS_COMMAND = "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs"
+
+
 class NotBroughtError(Exception):
     """A server could not be brought; the message says why and what would help."""
+
+
+class NoToolError(NotBroughtError):
+    """What would bring it is not installed here: its tests are skipped, and say so."""
 
 
 def say(text: str) -> None:
@@ -51,16 +63,29 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
     return done.stdout
 
 
+def tool(name: str, product: str, what: str) -> str:
+    """Where the tool is that brings a product. Raises `NoToolError`."""
+    found = shutil.which(name)
+    if found is None:
+        raise NoToolError(f"{product} is brought by {what}: install it (`{name}` is not on the PATH)")
+    return found
+
+
+def is_there(product: str, program: Path, stamp: Path, wanted: str) -> bool:
+    """Whether the product was made from this very input; says so."""
+    there = program.exists() and stamp.is_file() and stamp.read_text() == wanted
+    say(f"{product} is there" if there else f"bringing {product}")
+    return there
+
+
 def bring_secantusdb() -> None:
     """A virtual environment of its own, so that the server's dependencies never meet ours."""
     lock = HERE / "secantus.lock"
     home = SERVERS / "secantus"
     stamp = home / "made-from"
     wanted = digest(lock, sys.version)
-    if stamp.is_file() and stamp.read_text() == wanted and (home / "bin" / "secantusd-py").exists():
-        say("SecantusDB is there")
+    if is_there("SecantusDB", home / "bin" / "secantusd-py", stamp, wanted):
         return
-    say("installing SecantusDB")
     shutil.rmtree(home, ignore_errors=True)
     venv.create(home, with_pip=True)
     run(home / "bin" / "python", "-m", "pip", "install", "-q", "--require-hashes", "-r", lock)
@@ -72,15 +97,9 @@ def bring_ferretdb() -> None:
     binary = SERVERS / "ferretdb"
     stamp = SERVERS / "ferretdb.made-from"
     wanted = digest(HERE / "go.mod", HERE / "go.sum", Path(__file__))
-    if binary.exists() and stamp.is_file() and stamp.read_text() == wanted:
-        say("FerretDB is there")
+    if is_there("FerretDB", binary, stamp, wanted):
         return
-    go = shutil.which("go")
-    if go is None:
-        raise NotBroughtError(
-            "FerretDB is built from source: install Go 1.24 or newer (`go` is not on the PATH)"
-        )
-    say("building FerretDB (about a minute the first time)")
+    go = tool("go", "FerretDB", "Go 1.24 or newer")
     with tempfile.TemporaryDirectory(dir=SERVERS) as scratch:
         build_ferretdb(go, Path(scratch), binary)
     stamp.write_text(wanted)
@@ -109,16 +128,143 @@ def build_ferretdb(go: str, scratch: Path, binary: Path) -> None:
     built.replace(binary)
 
 
+def bring_victorialogs() -> None:
+    """It takes what Splunk, Elasticsearch and syslog take. Built from what `go.mod` pins."""
+    lock, binary, stamp = (
+        HERE / "victorialogs",
+        SERVERS / "victoria-logs",
+        SERVERS / "victoria-logs.made-from",
+    )
+    wanted = digest(lock / "go.mod", lock / "go.sum", Path(__file__))
+    if is_there("VictoriaLogs", binary, stamp, wanted):
+        return
+    go = tool("go", "VictoriaLogs", "Go 1.26.5 or newer")
+    with tempfile.TemporaryDirectory(dir=SERVERS) as scratch:
+        for name in ("go.mod", "go.sum"):
+            shutil.copy(lock / name, scratch)
+        found = re.search(r"go1\.(\d+)(?:\.(\d+))?", run(go, "version", cwd=Path("/")))
+        if found is None or (int(found[1]), int(found[2] or 0)) < (26, 5):
+            raise NoToolError("VictoriaLogs is built from source: install Go 1.26.5 or newer")
+        built = Path(scratch) / "victoria-logs"
+        run(go, "build", "-buildvcs=false", "-trimpath", "-o", built, VICTORIALOGS_COMMAND, cwd=Path(scratch))
+        run(built, "-version")
+        built.replace(binary)
+    stamp.write_text(wanted)
+
+
+def bring_opensearch() -> None:
+    """Its jars, as `pom.xml` names and `jars.lock` digests them, and the one class that starts it."""
+    source, home = HERE / "opensearch", SERVERS / "opensearch"
+    stamp = home / "made-from"
+    wanted = digest(*(source / name for name in ("pom.xml", "jars.lock", "Receiver.java")), Path(__file__))
+    if is_there("OpenSearch", home / "Receiver.class", stamp, wanted):
+        return
+    compiler = tool("javac", "OpenSearch", "a JDK, 17 or newer")
+    jars = bring_jars("OpenSearch", source, home)
+    run(compiler, "-cp", f"{jars}/*", "-d", home, source / "Receiver.java")
+    stamp.write_text(wanted)
+
+
+def bring_kafka() -> None:
+    """The broker's jars, as `pom.xml` names and `jars.lock` digests them; it starts itself."""
+    source, home = HERE / "kafka", SERVERS / "kafka"
+    stamp = home / "made-from"
+    wanted = digest(source / "pom.xml", source / "jars.lock", Path(__file__))
+    if not is_there("Kafka", home / "jars", stamp, wanted):
+        bring_jars("Kafka", source, home)
+        stamp.write_text(wanted)
+
+
+def bring_jars(product: str, source: Path, home: Path) -> Path:
+    """What Maven brings for `pom.xml`, each file of which is the one that `jars.lock` knows."""
+    maven = tool("mvn", product, "Maven")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    shutil.copy(source / "pom.xml", home)
+    jars = home / "jars"
+    run(maven, "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={jars}", cwd=home)
+    if (came := jar_digests(jars)) != (source / "jars.lock").read_text():
+        raise NotBroughtError(
+            f"the jars of {product} are not those of {source / 'jars.lock'}; they are\n{came}"
+        )
+    return jars
+
+
+def jar_digests(folder: Path) -> str:
+    """A line for each jar, as `sha256sum` writes it."""
+    return "".join(
+        f"{hashlib.sha256(jar.read_bytes()).hexdigest()}  {jar.name}\n"
+        for jar in sorted(folder.glob("*.jar"))
+    )
+
+
+def bring_syslog_ng() -> None:
+    """It cannot be installed beside rsyslog; so it is unpacked, with its libraries."""
+    unpack("syslog-ng", "usr/sbin/syslog-ng", SYSLOG_NG_PACKAGES)
+
+
+def bring_promtool() -> None:
+    """One program of Debian's prometheus, whose server nobody needs here."""
+    unpack("promtool", "usr/bin/promtool", ("prometheus",))
+
+
+def unpack(product: str, program: str, packages: tuple[str, ...]) -> None:
+    """Debian's packages into a folder of the product's name: nothing is installed, and nothing started."""
+    home = SERVERS / product
+    stamp = home / "made-from"
+    wanted = digest(Path(__file__))
+    if is_there(product, home / program, stamp, wanted):
+        return
+    apt = tool("apt-get", product, "Debian's apt-get")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    with tempfile.TemporaryDirectory(dir=SERVERS) as scratch:
+        run(apt, "-qq", "download", *packages, cwd=Path(scratch))
+        for package in Path(scratch).glob("*.deb"):
+            run("dpkg-deb", "-x", package, home)
+    stamp.write_text(wanted)
+
+
+def bring_kusto() -> None:
+    """The parser of KQL that Microsoft publishes on npm, by the hash in `package-lock.json`."""
+    source, home = HERE / "kusto", SERVERS / "kusto"
+    stamp = home / "made-from"
+    wanted = digest(source / "package-lock.json")
+    if is_there("the parser of KQL", home / "node_modules", stamp, wanted):
+        return
+    npm = tool("npm", "the parser of KQL", "Node.js")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(source / name, home)
+    run(npm, "ci", "--silent", "--ignore-scripts", cwd=home)
+    stamp.write_text(wanted)
+
+
+SWEPT = (bring_secantusdb, bring_ferretdb)
+RECEIVERS = (
+    bring_victorialogs,
+    bring_opensearch,
+    bring_kafka,
+    bring_syslog_ng,
+    bring_promtool,
+    bring_kusto,
+)
+
+
 def main() -> int:
-    """Bring what can be brought; exit 0 when a missing Go is all that is wrong, 1 when an install failed."""
+    """Bring what can be; exit 0 when missing tools are all that is wrong, 1 when a server to be swept could
+    not be installed. A receiver that could not be is named, and its tests are skipped."""
     SERVERS.mkdir(exist_ok=True)
     failed = 0
-    for bring in (bring_secantusdb, bring_ferretdb):
+    for bring in (*SWEPT, *RECEIVERS):
         try:
             bring()
+        except NoToolError as why:
+            say(str(why))
         except NotBroughtError as why:
             say(str(why))
-            failed |= bring is not bring_ferretdb or shutil.which("go") is not None
+            failed |= bring in SWEPT
     mongods = os.environ.get("MONGOSWEEP_MONGOD_DIR", "")
     say(
         f"mongod and mongos are looked for in {mongods}"

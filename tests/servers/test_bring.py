@@ -1,4 +1,4 @@
-"""Bringing real servers: left alone when they are there, and a clear word where Go is missing."""
+"""Bringing real servers: left alone when they are there, and a clear word where a tool is missing."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "servers"
 
 
-def test_without_go_it_says_so_and_goes_on(
+def test_without_a_tool_it_says_so_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """FerretDB is left out, and that is no failure."""
-    monkeypatch.setattr(bring, "bring_secantusdb", lambda: None)
+    """What it would bring is left out, and that is no failure."""
+    monkeypatch.setattr(bring, "SWEPT", (bring.bring_ferretdb,))
     monkeypatch.setattr("shutil.which", lambda _: None)
     assert bring.main() == 0
-    assert "install Go" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    for name in ("go", "mvn", "apt-get", "npm"):
+        assert f"`{name}` is not on the PATH" in said
 
 
 def test_what_is_there_is_left_alone(
@@ -45,15 +47,33 @@ def test_what_is_there_is_left_alone(
 def test_a_failed_install_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command, and the end of what it said."""
+    """Of what is swept: the command, and the end of what it said. A receiver is named, and left out."""
 
     def fails() -> None:
         bring.run("sh", "-c", "echo no room >&2; exit 3")
 
-    monkeypatch.setattr(bring, "bring_secantusdb", fails)
-    monkeypatch.setattr(bring, "bring_ferretdb", lambda: None)
-    assert bring.main() == 1
-    assert "no room" in capsys.readouterr().err
+    for swept, receivers in (((fails,), ()), ((), (fails,))):
+        monkeypatch.setattr(bring, "SWEPT", swept)
+        monkeypatch.setattr(bring, "RECEIVERS", receivers)
+        assert bring.main() == len(swept)
+        assert "no room" in capsys.readouterr().err
+
+
+def test_a_jar_that_is_not_the_locked_one_is_refused(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is compiled against it, let alone started."""
+    elsewhere.mkdir()
+
+    def brings_something_else(*command: object, cwd: Path) -> None:
+        assert "copy-dependencies" in str(command), "compiled"
+        (cwd / "jars").mkdir()
+        (cwd / "jars" / "opensearch-2.19.6.jar").write_bytes(b"another")
+
+    monkeypatch.setattr("shutil.which", str)
+    monkeypatch.setattr(bring, "run", brings_something_else)
+    with pytest.raises(bring.NotBroughtError, match=r"not those of .*jars\.lock"):
+        bring.bring_opensearch()
 
 
 def test_a_changed_pin_is_noticed(tmp_path: Path) -> None:
