@@ -50,7 +50,7 @@ types: $(DEV) ## mypy, strict, on code and tests
 
 check: lint types test ## what to run before every commit; CI runs test-all besides
 
-servers: ## bring real servers for tests into .servers: SecantusDB, and FerretDB where Go is
+servers: ## bring real servers and receivers for tests into .servers, as far as what brings them is here
 	@$(call need_python)
 	$(PYTHON) tests/servers/bring.py
 
@@ -74,8 +74,8 @@ soak: $(DEV) ## sweep for MINUTES (30) among good and hostile servers, SOAK="--w
 
 lock: $(DEV) ## resolve the locks anew: names, versions and hashes, and no index address
 	$(BIN)/python -m pip install --quiet uv
-	$(UV_LOCK) --extra lab --extra notify --extra syn --extra build pyproject.toml -o requirements.lock
-	$(UV_LOCK) -c requirements.lock --extra lab --extra notify --extra syn --extra build --extra test --extra dev --extra fuzz \
+	$(UV_LOCK) --extra kafka --extra lab --extra notify --extra syn --extra build pyproject.toml -o requirements.lock
+	$(UV_LOCK) -c requirements.lock --extra kafka --extra lab --extra notify --extra syn --extra build --extra test --extra dev --extra fuzz \
 	  pyproject.toml -o requirements-dev.lock
 	$(UV_LOCK) tests/servers/secantus.in -o tests/servers/secantus.lock
 

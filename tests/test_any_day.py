@@ -63,6 +63,7 @@ def where(name: str) -> str:
     return f"{path}{colons}{test}"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(300)  # for two thousand tests on a machine that is busy
 def test_the_dated_tests_pass_on_another_day_elsewhere(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "pytest", "-q", "-p", other_day.__name__, "-p", "no:cacheprovider"]

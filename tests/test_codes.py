@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import get_args
 
-from results.codes import KINDS, codes, methods
+from results.codes import KINDS, codes, methods, words
+from results.events.event import RunKind
+from results.ledger.tracked import ChangeKind
 from results.verdict import Verdict
 from scanner.cli.explain_text import explained, known_codes, meanings
 from scanner.contact import Refusal
@@ -116,3 +119,10 @@ def test_everything_that_is_known_has_a_text_of_its_own() -> None:
             assert len(explained(meaning)) >= 2, code
     assert {verdict.value for verdict in Verdict} <= set(known_codes())
     assert "CVE-2025-14847" in known_codes()
+
+
+def test_every_kind_of_event_is_explained() -> None:
+    explained_as = {"what an event tells": RunKind, "what happened to an exposure": ChangeKind}
+    for what, kinds in explained_as.items():
+        assert set(get_args(kinds)) <= {word for word, meaning in words() if meaning.kind == what}
+    assert "reminder" in dict(words())

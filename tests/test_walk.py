@@ -142,9 +142,10 @@ def section_of(title: str) -> str:
     return section
 
 
-def test_the_walk_in_the_architecture_page_names_files_that_do_it() -> None:
-    """The table of hops in docs/architecture.md: each file exists and defines what the table says."""
-    section = section_of("One target's way")
+@pytest.mark.parametrize("title", ["One target's way", "One finding's way"])
+def test_the_walks_in_the_architecture_page_name_files_that_do_it(title: str) -> None:
+    """The tables of hops in docs/architecture.md: each file exists and defines what the table says."""
+    section = section_of(title)
     hops = re.findall(r"^\| (\d) \| `([\w/.]+)` \| `([\w.]+)` \|", section, re.MULTILINE)
     assert [int(number) for number, _, _ in hops] == list(range(1, len(hops) + 1))
     assert 5 <= len(hops) <= 7

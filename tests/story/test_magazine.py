@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from results.events.event import ChangeEvent, RunEvent
+from results.events.publish import bring_up
 from results.ledger.intake import rebuild
 from results.ledger.store import Ledger
 from results.ledger.view import read
@@ -15,6 +17,7 @@ from scanner.cli.demo_story import NETWORK, play
 from scanner.lab.story import MAGAZINE, NEW_PLACE, NOTE, RANSOMS, chapters
 from scanner.setup.settings import Settings
 from tests.support.ports import free_port
+from tests.support.published import told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,18 +57,18 @@ class Played:
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    told = Played(tmp_path_factory.mktemp("story"))
-    for chapter, _ in play(START, told.output, free_port()):
-        view = read(told.output, text(chapter.at + timedelta(hours=3)), DEADLINES)
-        told.states[chapter.title] = ",".join(exposure.state for exposure in view.exposures)
-        told.warned[chapter.title] = ",".join(exposure.warned_at for exposure in view.exposures)
-    view = read(told.output, text(CHAPTERS[-1].at + timedelta(days=1)), DEADLINES)
-    told.exposures = list(view.exposures)
-    told.changes = list(view.ledger.changes())
-    return told
+    story = Played(tmp_path_factory.mktemp("story"))
+    for chapter, _ in play(START, story.output, free_port()):
+        view = read(story.output, text(chapter.at + timedelta(hours=3)), DEADLINES)
+        story.states[chapter.title] = ",".join(exposure.state for exposure in view.exposures)
+        story.warned[chapter.title] = ",".join(exposure.warned_at for exposure in view.exposures)
+    view = read(story.output, text(CHAPTERS[-1].at + timedelta(days=1)), DEADLINES)
+    story.exposures = list(view.exposures)
+    story.changes = list(view.ledger.changes())
+    return story
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("magazine")]  # one worker lives through it
 
 
 def test_one_exposure_from_first_to_last(played: Played) -> None:
@@ -151,3 +154,27 @@ def test_the_same_again_when_it_is_made_anew(played: Played) -> None:
     with Ledger.open(played.output) as ledger:
         assert list(ledger.changes()) == played.changes
         assert [each.exposure_id for each in ledger.exposures()] == [played.exposure.exposure_id]
+
+
+def test_it_is_told_to_a_siem_in_order_and_as_it_stood(played: Played) -> None:
+    bring_up(played.output, remind_every=3 * 86_400)
+    events = told(played.output)
+    assert events[0].kind == "started"
+    assert events[-1].kind == "ended"
+    changes = [event for event in events if isinstance(event, ChangeEvent)]
+    derived = [event.event_id for event in changes if event.kind != "reminder"]
+    assert derived == [change.event_id for change in played.changes]
+    stood = {(event.kind, event.at): event.snapshot for event in changes}
+    for (kind, at), snapshot in stood.items():
+        closed = kind == "closed"
+        assert (snapshot.state == "closed", bool(snapshot.closed_before)) == (closed, closed)
+        assert snapshot.first_seen_open <= snapshot.last_seen_open <= at
+        assert snapshot.owner.owner == "the magazine"
+    moved = [snapshot.place.ip for (kind, _), snapshot in stood.items() if kind == "moved"]
+    assert moved == [f"{NETWORK}{NEW_PLACE}"]
+    for kind in ("wiped", "restored"):
+        held = [snapshot.databases for (each, _), snapshot in stood.items() if each == kind]
+        assert ["magazine" in names for names in held] == [kind == "restored"] * RANSOMS
+    ends = {event.run_id: event for event in events if isinstance(event, RunEvent) and event.kind == "ended"}
+    assert [end.exposures_open for end in ends.values()][-1] == 0
+    assert bring_up(played.output, remind_every=3 * 86_400).appended == 0

@@ -24,6 +24,7 @@ def test_the_sound_sweep_passes(place: Path) -> None:
     assert tally.duplicates > 0
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [mutant.name for mutant in MUTANTS])
 def test_a_mutant_is_caught(place: Path, name: str) -> None:
     with applied(name):
