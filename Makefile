@@ -9,13 +9,14 @@ RUNTIME := $(VENV)/.runtime
 DEV     := $(VENV)/.dev
 TESTS   ?=
 WORKERS ?= auto
+WAITING ?= 6
 PYTEST  := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup
 COVER   := --cov --cov-report=term:skip-covered --cov-fail-under=90
 UV_LOCK := $(BIN)/python -m uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
            --no-emit-index-url --no-emit-find-links --no-strip-extras --prerelease=if-necessary-or-explicit
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format types check servers fuzz mutants accuracy bench torture soak lock clean
+.PHONY: help setup demo test test-all test-long lint format types check servers fuzz mutants accuracy bench torture soak lock clean
 .SILENT: help
 
 help: ## list the verbs
@@ -31,10 +32,17 @@ demo: $(RUNTIME) ## sweep a simulated estate on this machine and show what is fo
 test: $(DEV) ## run what guards behaviour, in parallel, with coverage (TESTS=tests/cli, WORKERS=2)
 	$(PYTEST) -m "not exhaustive" $(or $(TESTS),$(COVER))
 
+# Rows over real packets wait for the network more than they compute, so more of them go on at a time, with the
+# minute of fuzz beside them.
 test-all: test ## run everything: test, then the exhaustive rows, mutants, and a minute of fuzz
-	$(PYTEST) -m exhaustive
+	$(PYTEST) -m "exhaustive and not netns and not long"
 	$(MAKE) mutants
-	$(MAKE) fuzz SECONDS=60
+	$(BIN)/python -m tests.fuzz --seconds 60 & fuzz=$$!; code=0; \
+	$(PYTEST) --numprocesses=$(WAITING) -m "exhaustive and netns and not long" || code=$$?; \
+	wait $$fuzz || code=$$?; exit $$code
+
+test-long: $(DEV) ## run the rows that take minutes each, which neither of the two runs
+	$(PYTEST) -m long
 
 lint: $(DEV) ## style, formatting, and the direction of imports
 	$(BIN)/ruff check .

@@ -134,6 +134,7 @@ LONE = Estate.drawn(80, 30, 30, lone=True, seed=1)
 FEW = Estate.drawn(5, 136, 0, lone=False, seed=1)
 
 slow = pytest.mark.exhaustive
+long = pytest.mark.long
 
 
 @netns.required
@@ -243,8 +244,13 @@ class TestLoss:
             assert ending.found == made.servers
 
     @slow
-    @pytest.mark.parametrize("engine", ["connect", "syn"])
-    @pytest.mark.parametrize("percent", [10, 30])
+    @pytest.mark.parametrize(
+        ("percent", "engine"),
+        [
+            (10, "connect"),
+            *(pytest.param(*row, marks=long) for row in ((10, "syn"), (30, "connect"), (30, "syn"))),
+        ],
+    )
     def test_many_lone_servers(self, tmp_path: Path, percent: int, engine: str) -> None:
         made = Estate.drawn(1500, 100, 100, lone=True, seed=percent)
         ending = swept(
@@ -270,7 +276,9 @@ class TestMany:
         with ThreadPoolExecutor(self.AT_ONCE) as pool:
             return list(pool.map(one, range(len(rows))))
 
-    @pytest.mark.parametrize("batch", range(10))
+    @pytest.mark.parametrize(
+        "batch", [*range(5), *(pytest.param(batch, marks=long) for batch in range(5, 10))]
+    )
     def test_seeded_weathers_are_never_falsely_complete(self, tmp_path: Path, batch: int) -> None:
         """20 of 200 combinations. What nothing can show is left out: a reset that a firewall sends for a host
         from before any server was heard, as docs/reliability.md says."""
