@@ -7,7 +7,6 @@ The context here verifies; the one that asks targets does not, and stands in `sc
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 import urllib.request
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ import aiohttp
 from msgspec import Struct
 
 from results.certificates import unfit_certificates, unfit_own_certificate
-from results.sinks.sink import StoppedError, UnavailableError
+from results.sinks.sink import StoppedError, UnavailableError, in_system_words
 from results.text import visible
 
 if TYPE_CHECKING:
@@ -162,9 +161,8 @@ class HttpClient:
             return UnavailableError(f"the proxy does not lead to {where}: it answered {error.status}")
         if isinstance(error, aiohttp.ClientConnectorError):
             through = "the proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else where
-            number = error.os_error.errno or 0  # asyncio has words of its own: "Connect call failed"
-            reason = os.strerror(number) if number > 0 else error.os_error.strerror or str(error.os_error)
-            return UnavailableError(f"no connection to {through}: {visible(reason, _SAID)}")
+            reason = visible(in_system_words(error.os_error), _SAID)
+            return UnavailableError(f"no connection to {through}: {reason}")
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return UnavailableError(f"no connection to {where} within {self.endpoint.timeout:g} seconds")
         if isinstance(error, asyncio.TimeoutError):

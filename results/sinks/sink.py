@@ -6,6 +6,7 @@ sent again, when, and what is set aside, is `delivery.py`'s business.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ class StoppedError(Exception):
 
 class UnfitEventError(ValueError):
     """This event can never be sent here; says why. It is set aside."""
+
+
+def in_system_words(error: OSError) -> str:
+    """What happened to a connection: asyncio puts words of its own, with the address, into the error."""
+    known = error.errno is not None and error.errno > 0  # a name that does not resolve has others
+    return os.strerror(error.errno or 0) if known else error.strerror or str(error)
 
 
 class Sink(Protocol):

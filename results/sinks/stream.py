@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from results.sinks.sink import StoppedError, UnavailableError
+from results.sinks.sink import StoppedError, UnavailableError, in_system_words
 from results.text import visible
 
 if TYPE_CHECKING:
@@ -289,9 +289,8 @@ def _remedy(code: int) -> str:
 
 
 def words(error: OSError) -> str:
-    """What happened, in the system's own words: asyncio puts its own, with the address, into the error."""
-    known = error.errno is not None and error.errno > 0  # a name that does not resolve has others
-    return (os.strerror(error.errno or 0) if known else error.strerror or str(error)).lower()
+    """What happened, in the system's own words."""
+    return in_system_words(error).lower()
 
 
 def _words(reason: str) -> str:
