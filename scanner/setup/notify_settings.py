@@ -17,6 +17,15 @@ _ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 _ADDRESS = r"^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}$"
 _Address = Annotated[str, Meta(pattern=_ADDRESS, description="an e-mail address", examples=["a@example.com"])]
 _Length = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,4}[mhdw]$")]
+CaFile = Annotated[
+    str,
+    Meta(
+        max_length=4096,
+        pattern=_ONE_LINE,
+        description="certificates (PEM) to trust in place of the system's",
+        examples=["/etc/ssl/example-ca.pem"],
+    ),
+]
 Language = Literal["en", "fr"]
 Way = Literal["folder", "smtp", "webhook"]
 
@@ -133,15 +142,7 @@ class SmtpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             examples=["starttls"],
         ),
     ] = "starttls"
-    ca_file: Annotated[
-        str,
-        Meta(
-            max_length=4096,
-            pattern=_ONE_LINE,
-            description="certificates (PEM) to trust in place of the system's",
-            examples=["/etc/ssl/example-ca.pem"],
-        ),
-    ] = ""
+    ca_file: CaFile = ""
     sender: Annotated[
         str,
         Meta(pattern=f"{_ADDRESS}|^$", description="who writes", examples=["mongosweep@example.com"]),
@@ -182,15 +183,7 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             examples=["https://hooks.example.com/mongosweep"],
         ),
     ] = ""
-    ca_file: Annotated[
-        str,
-        Meta(
-            max_length=4096,
-            pattern=_ONE_LINE,
-            description="certificates (PEM) to trust in place of the system's",
-            examples=["/etc/ssl/example-ca.pem"],
-        ),
-    ] = ""
+    ca_file: CaFile = ""
     secret_file: Annotated[
         str,
         Meta(

@@ -6,18 +6,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from scanner.setup.notify_settings import CaFile
+
 _ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 _URL = r"^https?://[^\s\x00-\x1f\x7f/?#]+[^\s\x00-\x1f\x7f]*$"
 
-_CaFile = Annotated[
-    str,
-    Meta(
-        max_length=4096,
-        pattern=_ONE_LINE,
-        description="certificates (PEM) to trust in place of the system's",
-        examples=["/etc/ssl/example-ca.pem"],
-    ),
-]
 _Certificate = Annotated[
     str,
     Meta(
@@ -110,7 +103,7 @@ class HttpSinkSettings(SinkSettings, frozen=True, kw_only=True, forbid_unknown_f
         ),
     ]
     secret_file: _SecretFile = ""
-    ca_file: _CaFile = ""
+    ca_file: CaFile = ""
     certificate: _Certificate = ""
     key: _Key = ""
     insecure: _Insecure = False
@@ -266,7 +259,7 @@ class SyslogSettings(SinkSettings, frozen=True, kw_only=True, tag="syslog"):
             examples=["rfc5424"],
         ),
     ] = "rfc5424"
-    ca_file: _CaFile = ""
+    ca_file: CaFile = ""
     certificate: _Certificate = ""
     key: _Key = ""
     server_name: Annotated[
@@ -331,7 +324,7 @@ class KafkaSettings(SinkSettings, frozen=True, kw_only=True, tag="kafka"):
     ] = "SCRAM-SHA-512"
     tls: Annotated[bool, Meta(description="`false`, with `insecure = true`, leaves TLS out")] = True
     secret_file: _SecretFile = ""
-    ca_file: _CaFile = ""
+    ca_file: CaFile = ""
     certificate: _Certificate = ""
     key: _Key = ""
     insecure: _Insecure = False
