@@ -387,10 +387,10 @@ class Probe:
         self._memory.forget(talk)
 
     def broke(self, target: Target, token: Token, error: Exception, talk: Any) -> None:
-        """See `Prober.broke`. Memory that cannot be had is no bug: less is taken from now on."""
+        """See `Prober.broke`. Memory that cannot be had is no bug; what alone is too much is given up."""
         if isinstance(error, MemoryError):
             self._memory.shrink()
-            self.fault(target, token, LocalFault.MEMORY, "out of memory", talk)
+            self.fault(target, token, LocalFault.OTHER, "out of memory", talk)
             return
         self._drop(talk)
         self._outcomes.on_bug(target, token, error)

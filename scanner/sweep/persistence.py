@@ -69,6 +69,8 @@ class Persistence:
         self._durable = resumed  # the same, if the run goes on from it
         self._writing: Future[None] | None = None  # the last job given to the disk's thread
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        # The thread is there from the beginning: to start one where memory has run out waits for ever.
+        self._disk.submit(lambda: None)
 
     def checkpoint(self) -> Checkpoint:
         """The run as it stands. Taken on the loop, before the fsync that covers all it counts."""

@@ -82,12 +82,15 @@ def test_a_process_without_memory_ends_and_its_run_is_resumed(tmp_path: Path, po
     )
     places = dict.fromkeys([(ip, port) for ip in LOCKED if ip != big], find("auth_7_1"))
     with LabThread(places | {(big, port): find("long_names")}):
-        process = subprocess.Popen(
+        with subprocess.Popen(
             command(config, "--seed", str(seed)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        run_dir = wait_for_run(process, config, 1.0)
-        resource.prlimit(process.pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
-        assert process.wait(timeout=30) not in (0, 1)
+        ) as process:
+            try:
+                run_dir = wait_for_run(process, config, 1.0)
+                resource.prlimit(process.pid, resource.RLIMIT_AS, (1 << 20, 1 << 20))
+                assert process.wait(timeout=60) not in (0, 1)
+            finally:
+                process.kill()  # nothing, once it has ended
         assert big not in found(str(run_dir))
         assert load_manifest(run_dir)[0].state != "complete"
         again = subprocess.run(
