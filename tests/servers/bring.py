@@ -1,7 +1,7 @@
 """Brings the real programs that tests talk to into `.servers/`, each from its registry and by its lock.
 
 SecantusDB and FerretDB are swept; OpenSearch, VictoriaLogs and Kafka receive events; Microsoft's parser reads
-KQL.
+KQL; others check what is in `deploy/`, and the page.
 
 Needs nothing but the standard library, because it runs before anything is installed. Safe to repeat: what is
 there already, made from the same locked input, is left alone.
@@ -80,11 +80,15 @@ def is_there(product: str, program: Path, stamp: Path, wanted: str) -> bool:
 
 def bring_secantusdb() -> None:
     """A virtual environment of its own, so that the server's dependencies never meet ours."""
-    lock = HERE / "secantus.lock"
-    home = SERVERS / "secantus"
+    bring_environment("SecantusDB", "secantus", "secantusd-py")
+
+
+def bring_environment(product: str, name: str, program: str) -> None:
+    """What pip brings by the lock of this name."""
+    lock, home = HERE / f"{name}.lock", SERVERS / name
     stamp = home / "made-from"
     wanted = digest(lock, sys.version)
-    if is_there("SecantusDB", home / "bin" / "secantusd-py", stamp, wanted):
+    if is_there(product, home / "bin" / program, stamp, wanted):
         return
     shutil.rmtree(home, ignore_errors=True)
     venv.create(home, with_pip=True)
@@ -226,19 +230,34 @@ def unpack(product: str, program: str, packages: tuple[str, ...]) -> None:
 
 
 def bring_kusto() -> None:
-    """The parser of KQL that Microsoft publishes on npm, by the hash in `package-lock.json`."""
-    source, home = HERE / "kusto", SERVERS / "kusto"
+    """The parser of KQL that Microsoft publishes on npm."""
+    bring_node_modules("the parser of KQL", "kusto")
+
+
+def bring_node_modules(product: str, name: str) -> None:
+    """What npm brings by the hashes in the `package-lock.json` of this folder."""
+    source, home = HERE / name, SERVERS / name
     stamp = home / "made-from"
     wanted = digest(source / "package-lock.json")
-    if is_there("the parser of KQL", home / "node_modules", stamp, wanted):
+    if is_there(product, home / "node_modules", stamp, wanted):
         return
-    npm = tool("npm", "the parser of KQL", "Node.js")
+    npm = tool("npm", product, "Node.js")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(source / name, home)
+    for each in ("package.json", "package-lock.json"):
+        shutil.copy(source / each, home)
     run(npm, "ci", "--silent", "--ignore-scripts", cwd=home)
     stamp.write_text(wanted)
+
+
+def bring_deploy_checkers() -> None:
+    """What reads Kubernetes' manifests by its own schemas, and what reads a Dockerfile."""
+    bring_environment("checkers of deploy/", "deploy", "kubernetes-validate")
+
+
+def bring_axe() -> None:
+    """The accessibility checker that tests of the page run in the browser, by `package-lock.json`."""
+    bring_node_modules("axe-core", "axe")
 
 
 SWEPT = (bring_secantusdb, bring_ferretdb)
@@ -250,6 +269,7 @@ RECEIVERS = (
     bring_promtool,
     bring_kusto,
 )
+CHECKERS = (bring_deploy_checkers, bring_axe)
 
 
 def main() -> int:
@@ -257,7 +277,7 @@ def main() -> int:
     not be installed. A receiver that could not be is named, and its tests are skipped."""
     SERVERS.mkdir(exist_ok=True)
     failed = 0
-    for bring in (*SWEPT, *RECEIVERS):
+    for bring in (*SWEPT, *RECEIVERS, *CHECKERS):
         try:
             bring()
         except NoToolError as why:

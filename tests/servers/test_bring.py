@@ -24,6 +24,7 @@ def test_without_a_tool_it_says_so_and_goes_on(
 ) -> None:
     """What it would bring is left out, and that is no failure."""
     monkeypatch.setattr(bring, "SWEPT", (bring.bring_ferretdb,))
+    monkeypatch.setattr(bring, "CHECKERS", (bring.bring_axe,))
     monkeypatch.setattr("shutil.which", lambda _: None)
     assert bring.main() == 0
     said = capsys.readouterr().err
@@ -52,6 +53,7 @@ def test_a_failed_install_is_a_failure(
     def fails() -> None:
         bring.run("sh", "-c", "echo no room >&2; exit 3")
 
+    monkeypatch.setattr(bring, "CHECKERS", ())
     for swept, receivers in (((fails,), ()), ((), (fails,))):
         monkeypatch.setattr(bring, "SWEPT", swept)
         monkeypatch.setattr(bring, "RECEIVERS", receivers)
