@@ -62,16 +62,23 @@ class Lock:
                 os.close(descriptor)
                 raise StorageRefusedError(path, "it is no plain file", "remove it, when no sweep runs there")
             if _locked(descriptor) and _is_named(descriptor, path):
-                with contextlib.suppress(OSError):  # a full disk: the note is for people only
-                    os.ftruncate(descriptor, 0)
-                    os.pwrite(descriptor, note.encode("ascii", "backslashreplace")[:200], 0)
-                return cls(path, descriptor)
+                lock = cls(path, descriptor)
+                if note:
+                    lock.leave(note)
+                return lock
             os.close(descriptor)
+        by_whom = holder(directory, name)
         raise DirectoryBusyError(
             directory,
-            f"another {by} holds this directory" + _holder(path),
+            f"another {by} holds this directory" + (f" ({by_whom})" if by_whom else ""),
             "wait for it or use another --output",
         )
+
+    def leave(self, note: str) -> None:
+        """Leave a note for whoever finds the lock."""
+        with contextlib.suppress(OSError):  # a full disk: the note is for people only
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, note.encode("ascii", "backslashreplace")[:200], 0)
 
     def still_held(self) -> bool:
         """False when the lock file was removed or replaced, so that it keeps nobody out any more."""
@@ -121,9 +128,10 @@ def _is_named(descriptor: int, path: Path) -> bool:
     return (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)
 
 
-def _holder(path: Path) -> str:
+def holder(directory: Path, name: str = LOCK_FILE) -> str:
+    """The note that whoever took a lock last left in it, "" where there is none."""
     try:
-        descriptor = os.open(path, _LOOK)
+        descriptor = os.open(directory / name, _LOOK)
     except OSError:
         return ""
     try:
@@ -132,5 +140,4 @@ def _holder(path: Path) -> str:
         return ""
     finally:
         os.close(descriptor)
-    printable = "".join(character for character in note if character.isprintable())
-    return f" ({printable})" if printable else ""
+    return "".join(character for character in note if character.isprintable())

@@ -1,14 +1,15 @@
 """A run directory: made for a new run, taken up again for a resumed one, and closed with how it ended.
 
-    DIR/lock                            one run writes under DIR at a time
+    DIR/lock                            held while a run begins, so that two which must not meet do not
     DIR/RUN_ID/lock                     held by the process that works on this run; tells living from dead
     DIR/RUN_ID/manifest.json            who, when, what, how it ended
     DIR/RUN_ID/covered.json             exactly the targets that it set out to ask
     DIR/RUN_ID/observations-0001.jsonl  the journal, one segment a start
     DIR/RUN_ID/chain.json               the hash chain over manifest and segments
     DIR/RUN_ID/checkpoint.json          how far the sweep came
+    DIR/RUN_ID/progress.json            the same for whoever looks while it goes on
 
-Both locks are held from the first to the last byte. Two sweeps at a time need two directories.
+Who begins a run says beside which others it may go on; a run that says nothing is alone in its directory.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from results.files import (
     read_newest_valid,
     write_durably,
 )
+from results.going_on import note_of, require_room
 from results.journal import ROTATE_BYTES, JournalWriter
 from results.lock import Lock
 from results.manifest import COVERED_FILE, MANIFEST_FILE, Manifest, Start
@@ -43,29 +45,29 @@ from results.seals import checked_chain, is_as_sealed, new_chain, seal_crashed, 
 from results.summary import AccountingError, Loss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from results.chain import ChainFile
+    from results.going_on import WhyNot
     from results.manifest import State
     from results.summary import Coverage
 
 CHECKPOINT_FILE = "checkpoint.json"
 RESERVE_FILE = "reserve"
 NEED_BYTES = 1 << 20
+_BEGINNING = 40  # looks, two seconds: another run writes down what it covers, durably
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class RunDirectory:
     """One run on disk, locked for this process. Use it as a context manager, or call `close`."""
 
-    def __init__(
-        self, path: Path, manifest: Manifest, chain: ChainFile, locks: tuple[Lock, Lock], fs: FileSystem
-    ) -> None:
+    def __init__(self, path: Path, manifest: Manifest, chain: ChainFile, lock: Lock, fs: FileSystem) -> None:
         self.path = path
         self.manifest = manifest
         self._chain = chain
-        self._locks = locks
+        self._lock = lock
         self._fs = fs
         self._journal: JournalWriter | None = None
 
@@ -79,9 +81,10 @@ class RunDirectory:
         *,
         covered: bytes = b"",
         need_bytes: int = NEED_BYTES,
+        why_not: WhyNot | None = None,
     ) -> RunDirectory:
         """Make `output/run_id` with its manifest, durably, before anything is sent; `covered` is the content
-        of the file that the manifest vouches for.
+        of the file that the manifest vouches for. `why_not` is asked of each run that goes on there.
 
         Proves first that the place takes a write and an fsync and has `need_bytes` free. Raises
         `StorageRefusedError` (with place and remedy) or `DirectoryBusyError`; nothing is left behind then
@@ -94,23 +97,24 @@ class RunDirectory:
         path = output / run_id
         with refusing(output), contextlib.ExitStack() as undo:
             make_directory(fs, output)
-            outer = Lock.acquire(output, _note(run_id))
-            undo.callback(outer.release)
+            beginning = undo.enter_context(_beginning(output, run_id, why_not))
             prove_writable(fs, output, need_bytes + len(covered))
             fs.mkdir(path)
             undo.callback(_remove_empty_run, path)
             fs.fsync_dir(output)
-            inner = Lock.acquire(path, _note(run_id))
-            undo.callback(inner.release)
+            lock = Lock.acquire(path, note_of(run_id))
+            undo.callback(lock.release)
             data = manifests.encode(manifest)
             _require_size(path, data)
             if covered:
                 write_durably(fs, path / COVERED_FILE, covered, keep_previous=False)
             write_durably(fs, path / MANIFEST_FILE, data, keep_previous=False)
             chain = new_chain(path, run_id, data, fs)
-            run = cls(path, manifest, chain, (outer, inner), fs)
+            run = cls(path, manifest, chain, lock, fs)
             run._set_reserve(len(data))
             undo.pop_all()
+            beginning.leave(note_of(run_id))
+            beginning.release()
         return run
 
     @classmethod
@@ -123,6 +127,7 @@ class RunDirectory:
         warn: Callable[[TornTail], None] = log_warning,
         expect: Manifest | None = None,
         need_bytes: int = NEED_BYTES,
+        why_not: WhyNot | None = None,
     ) -> RunDirectory:
         """Take up a run again: lock it, check every segment, seal those that a crash left, note the start.
 
@@ -132,10 +137,9 @@ class RunDirectory:
         """
         with refusing(path), contextlib.ExitStack() as undo:
             load_manifest(path)
-            outer = Lock.acquire(path.parent, _note(path.name))
-            undo.callback(outer.release)
-            inner = Lock.acquire(path, _note(path.name))
-            undo.callback(inner.release)
+            beginning = undo.enter_context(_beginning(path.parent, path.name, why_not))
+            lock = Lock.acquire(path, note_of(path.name))
+            undo.callback(lock.release)
             prove_writable(fs, path, need_bytes)
             manifest, data = load_manifest(path)
             _require_unchanged(path, manifest, expect)
@@ -146,10 +150,12 @@ class RunDirectory:
                 seal_end(path, chain, manifest)
                 raise AlreadyCompleteError(path, "this run is complete", "start a new one without --resume")
             seal_crashed(path, chain, fs, warn)
-            run = cls(path, manifest, chain, (outer, inner), fs)
+            run = cls(path, manifest, chain, lock, fs)
             run._set_reserve(len(manifests.encode(manifest)))
             run.update(state="running", starts=[*manifest.starts, start], ended_at="", chain_head="")
             undo.pop_all()
+            beginning.leave(note_of(path.name))
+            beginning.release()
         return run
 
     @property
@@ -193,10 +199,9 @@ class RunDirectory:
         self.manifest = changed
 
     def check_in_place(self) -> None:
-        """Raise `StorageError` when a lock or the open segment was removed or replaced under this run."""
-        for lock in self._locks:
-            if not lock.still_held():
-                raise StorageError(lock.path, "the lock file was removed or replaced during the run")
+        """Raise `StorageError` when the lock or the open segment was removed or replaced under this run."""
+        if not self._lock.still_held():
+            raise StorageError(self._lock.path, "the lock file was removed or replaced during the run")
         if self._journal is not None:
             self._journal.check_in_place()
 
@@ -257,13 +262,12 @@ class RunDirectory:
         return True
 
     def close(self) -> None:
-        """Close the journal and let go of the locks. Safe to repeat. Raises `StorageError`."""
+        """Close the journal and let go of the lock. Safe to repeat. Raises `StorageError`."""
         try:
             if self._journal is not None:
                 self._journal.close()
         finally:
-            for lock in self._locks:
-                lock.release()
+            self._lock.release()
 
     def __enter__(self) -> RunDirectory:
         return self
@@ -325,5 +329,12 @@ def _remove_empty_run(path: Path) -> None:
         path.rmdir()
 
 
-def _note(run_id: str) -> str:
-    return f"run {run_id}, process {os.getpid()}"
+@contextlib.contextmanager
+def _beginning(output: Path, run_id: str, why_not: WhyNot | None) -> Iterator[Lock]:
+    """Hold the lock of the output directory, once it is known that this run may begin beside the others."""
+    lock = Lock.acquire(output, tries=_BEGINNING, by="run that begins")
+    try:
+        require_room(output, run_id, why_not)
+        yield lock
+    finally:
+        lock.release()

@@ -10,6 +10,7 @@ from msgspec import Struct
 from results.files import ResultsError, not_listed
 from results.lock import is_held
 from results.manifest import MANIFEST_FILE, CoveredFile, Manifest
+from results.progress import Progress, read_progress
 from results.run import load_manifest
 from results.verdict import Verdict
 
@@ -24,6 +25,7 @@ class RunInfo(Struct, frozen=True, kw_only=True):
 
     `organisation`: the name in its configuration. `scope`: the digest; parts of one sweep (`shard`) have the
     same one, and the same seed. `covered`: what `results.covered.load_coverage` reads; None: not known.
+    `progress`: of one that goes on, or was aborted, how far it is, as it said last.
     """
 
     run_id: str
@@ -42,6 +44,7 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     shard: str = ""
     covered: CoveredFile | None = None
     reasons: list[str] = []
+    progress: Progress | None = None
 
     @property
     def can_resume(self) -> bool:
@@ -70,11 +73,12 @@ def run_info(path: Path) -> RunInfo:
         manifest, _ = load_manifest(path)
     except ResultsError as error:
         return RunInfo(run_id=path.name, path=str(path), state="unreadable", reasons=[error.reason])
+    state = state_of(manifest, held=held)
     counted = bool(manifest.ended_at) and manifest.state not in ("running", "failed")
     return RunInfo(
         run_id=manifest.run_id,
         path=str(path),
-        state=state_of(manifest, held=held),
+        state=state,
         created_at=manifest.created_at,
         ended_at=manifest.ended_at,
         planned=manifest.planned.targets,
@@ -90,7 +94,14 @@ def run_info(path: Path) -> RunInfo:
         shard=manifest.shard,
         covered=manifest.covered,
         reasons=manifest.reasons,
+        progress=progress_of(path, manifest) if state in ("running", "aborted") else None,
     )
+
+
+def progress_of(path: Path, manifest: Manifest) -> Progress | None:
+    """What the run in a directory said last of how far it is, if that is its own."""
+    found = read_progress(path)
+    return found if found is not None and found.run_id == manifest.run_id else None
 
 
 def organisation_of(manifest: Manifest) -> str:

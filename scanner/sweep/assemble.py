@@ -37,7 +37,7 @@ from scanner.sweep.evidence import ALWAYS_LINES
 from scanner.sweep.judgement import LastingFacts, RunFacts, lasting_faults, no_route
 from scanner.sweep.open_source import open_source
 from scanner.sweep.persistence import Persistence
-from scanner.sweep.progress import ProgressMeter
+from scanner.sweep.progress import ProgressMeter, Walked
 from scanner.sweep.withdrawal import Withdrawal
 from targets.scope import OutOfScope
 
@@ -81,7 +81,14 @@ class Prepared:
     source: Source
     stage: SynFeeder | None
     resumed: Checkpoint | None  # where an earlier start of the run was left
+    order: Order
     accounts: Accounts
+
+    def walked(self) -> Walked:
+        """How far the walk through the order is, whoever walks it."""
+        if self.stage is not None:
+            return Walked(*self.stage.walked, self.order.positions)
+        return Walked(self.source.taken, self.source.after + 1, self.order.positions, by_engine=True)
 
 
 async def prepare(given: Inputs, stack: AsyncExitStack) -> Prepared:
@@ -109,6 +116,7 @@ async def prepare(given: Inputs, stack: AsyncExitStack) -> Prepared:
         source=opened.source,
         stage=opened.stage,
         resumed=resumed,
+        order=order,
         accounts=accounts,
     )
 
@@ -333,7 +341,9 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         repetition=repetition,
         canaries=Canaries(engine, [own, *known]),
         control=control,
-        meter=ProgressMeter(engine, recorder, loop.time, resumed.elapsed if resumed is not None else 0.0),
+        meter=ProgressMeter(
+            engine, recorder, prepared.walked, loop.time, resumed.elapsed if resumed is not None else 0.0
+        ),
         follower=_follower(given, prepared, stack),
         unrouted=missing,
     )

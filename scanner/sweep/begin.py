@@ -20,6 +20,7 @@ from scanner import __version__
 from scanner.clock import timestamp
 from scanner.engine.order import Order, shared_seed
 from scanner.setup.optout import opted_out_addresses
+from scanner.sweep.beside import why_not
 from scanner.sweep.checkpoint import Checkpoint, PreviousStage, decode, load_marks
 from scanner.sweep.evidence import contradiction
 from scanner.sweep.withdrawal import rows_of
@@ -52,7 +53,8 @@ def begin(settings: Settings, scope: Scope, options: SweepOptions, clock: Clock,
     run_id = f"{datetime.fromtimestamp(clock.wall(), UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     manifest = make_manifest(run_id, seed, settings, scope, options, clock)
     manifest.covered, covered = encode(rows_of(scope))
-    directory = RunDirectory.create(options.output, run_id, manifest, fs, covered=covered)
+    beside = why_not(scope.ranges(), options.purpose, settings.sweep)
+    directory = RunDirectory.create(options.output, run_id, manifest, fs, covered=covered, why_not=beside)
     return Beginning(directory, seed, _digest(manifest), None)
 
 
@@ -79,7 +81,8 @@ def _resume(
     expect = make_manifest(old.run_id, seed, settings, scope, options, clock)
     expect.vantage = settings.sweep.vantage or old.vantage
     start = Start(at=timestamp(clock.wall()), who=Who.current(), tool_version=__version__)
-    directory = RunDirectory.open(path, start, fs, expect=expect)
+    beside = why_not(scope.ranges(), options.purpose, settings.sweep)
+    directory = RunDirectory.open(path, start, fs, expect=expect, why_not=beside)
     try:
         number, shards = options.shard
         order = Order(len(scope), seed, number - 1, shards)

@@ -100,6 +100,12 @@ class RunControl:
         self.interrupted.set()
         self._engine.stop("interrupted")
 
+    def time_over(self) -> None:
+        """Stop because it took as long as it may; whoever stopped it before is not hurried."""
+        if not self.interrupted.is_set():
+            self.interrupted.set()
+            self._engine.stop("its time was over")
+
     def _toggle(self) -> None:
         if SIGNAL in self._engine.pause_reasons:
             self._engine.pause_reasons.discard(SIGNAL)

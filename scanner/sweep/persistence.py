@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from results.progress import remove_progress, write_progress
 from results.summary import Coverage
 from scanner.sweep.checkpoint import PendingCheckpoint, forget_others, with_marks
 from scanner.sweep.judgement import judge_run, lasting_faults
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from results.files import FileSystem
     from results.journal import JournalWriter
     from results.manifest import State
+    from results.progress import Progress
     from results.run import RunDirectory
     from results.summary import Loss
     from scanner.engine.accounts import Accounts
@@ -90,6 +92,11 @@ class Persistence:
             except Exception as error:  # noqa: BLE001 - reported as the sweep's own failure
                 self._failure.report(error)
                 return
+
+    async def note_progress(self, progress: Progress) -> None:
+        """Write down how far the run is, for whoever looks, when the disk's thread comes to it."""
+        writing = self._disk.submit(write_progress, self._directory.path, progress)
+        await asyncio.wrap_future(writing)
 
     async def settle(self) -> None:
         """Let the disk finish: whoever closes the accounts must be alone with the files, and know how the
@@ -170,6 +177,7 @@ class Persistence:
             outcomes=accounts.by_name,
             reasons=reasons,
         )
+        remove_progress(self._directory.path)
         if state == "complete":
             forget_others(self._fs, self._directory.path, ())  # nobody goes on from here
         return state, reasons

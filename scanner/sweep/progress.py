@@ -1,14 +1,15 @@
 """What a running sweep tells whoever watches it: counts and rates, read four times a second, and its end.
 
-The watchers themselves are in `cli/screen.py`.
+The watchers themselves are in `cli/screen.py`; those in other processes read `results/progress.py`.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from results.progress import Progress
 from scanner.engine.launch_queue import MAX_HELD
 from scanner.engine.pace import BUSY
 
@@ -37,6 +38,38 @@ class ProgressSnapshot:
     remaining: float | None = None  # seconds, None while nobody can say
     slowed_by: str = ""  # why it goes slower than the rate set, in a few words
     paused_by: str = ""  # why nothing new is sent at the moment
+    asked: int = 0  # targets to whom a packet has gone
+    position: int = 0  # about the targets whose step of the order lies before it were asked
+    positions: int = 0  # steps of the whole order
+
+    def of_run(self, run_id: str, at: str) -> Progress:
+        """The same, as others may read it: of this run, written at `at`."""
+        return Progress(
+            run_id=run_id,
+            at=at,
+            planned=self.planned,
+            asked=self.asked,
+            done=self.done,
+            open=self.open_found,
+            answered=self.answered,
+            in_flight=self.in_flight,
+            elapsed=round(self.elapsed, 3),
+            rate=round(self.rate, 1),
+            remaining=None if self.remaining is None else round(self.remaining, 1),
+            slowed_by=self.slowed_by,
+            paused_by=self.paused_by,
+            position=self.position,
+            positions=self.positions,
+        )
+
+
+class Walked(NamedTuple):
+    """How far the walk through the order is; see `ProgressSnapshot`."""
+
+    asked: int
+    position: int
+    positions: int
+    by_engine: bool = False  # asked by the engine, which may make them wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +123,17 @@ class Screen(Protocol):
 class ProgressMeter:
     """Turns the engine's counters into snapshots."""
 
-    def __init__(self, engine: Engine, recorder: Recorder, now: Callable[[], float], before: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        recorder: Recorder,
+        walked: Callable[[], Walked],
+        now: Callable[[], float],
+        before: float,
+    ) -> None:
         self._engine = engine
         self._recorder = recorder
+        self._walked = walked
         self._now = now
         self._start = now() - before
         self._readings: deque[tuple[float, int, int]] = deque(maxlen=WINDOW)
@@ -113,6 +154,12 @@ class ProgressMeter:
         rate = (engine.started_connects - first_started) / span if span else 0.0
         finishing = (done - first_done) / span if span else 0.0
         left = engine.accounts.planned - done - engine.accounts.excluded
+        walked = self._walked()
+        asked, way = walked.asked, walked.position
+        if walked.by_engine and asked:
+            # Those that wait for the turn of their prefix were not asked: their part is taken off the way.
+            asked = min(asked, done + engine.connector.busy)
+            way = way * asked // walked.asked
         return ProgressSnapshot(
             done=done,
             planned=engine.accounts.planned,
@@ -124,6 +171,9 @@ class ProgressMeter:
             remaining=left / finishing if finishing > 0 and not again.number else None,
             slowed_by=self._slowed_by(),
             paused_by=self._paused_by(),
+            asked=asked,
+            position=way,
+            positions=walked.positions,
         )
 
     def _slowed_by(self) -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from scanner.setup.choices import EngineName
     from scanner.setup.settings import Settings, SweepOptions
     from scanner.sweep.plan import Plan
-    from scanner.sweep.progress import Screen
+    from scanner.sweep.progress import ProgressSnapshot, Screen
     from targets.scope import Scope
 
 GRACE = 1.5  # seconds that conversations under way get when a sweep is told to stop
@@ -41,6 +41,7 @@ STAGE_GRACE = 3.0  # seconds in which the SYN stage says where it was stopped
 STDOUT_PATIENCE = 1.5  # seconds; a reader of stdout that takes longer does not keep the run from its end
 CANARY_INTERVAL = 60.0
 PROGRESS_INTERVAL = 0.25
+NOTE_INTERVAL = 1.0  # between two writings of `progress.json`
 
 
 def run(
@@ -89,6 +90,7 @@ class Sweep:
         self.engine = parts.engine
         self.failure = parts.failure
         self.persistence = parts.make_persistence()
+        self.latest: ProgressSnapshot | None = None  # what was shown last
 
     async def story(self) -> RunSummary:
         """Prove that it sees, ask every target, prove it again, close the accounts."""
@@ -123,13 +125,13 @@ class Sweep:
         control, stage = self.parts.control, self.parts.prepared.stage
         control.look()
         if self.given.options.stop_after is not None:
-            loop.call_later(self.given.options.stop_after, control.interrupt)
+            loop.call_later(self.given.options.stop_after, control.time_over)
         gc.freeze()
         chores = [
             loop.create_task(chore())
             for chore in (
                 *(control.run, self.persistence.keep),
-                *(self._show_progress, self._ask_canaries, self._tell),
+                *(self._show_progress, self._note_progress, self._ask_canaries, self._tell),
             )
         ]
         feeding = []
@@ -175,8 +177,17 @@ class Sweep:
 
     async def _show_progress(self) -> None:
         while True:
-            self.given.screen.progress(self.parts.meter.read())
+            self.latest = self.parts.meter.read()
+            self.given.screen.progress(self.latest)
             await asyncio.sleep(PROGRESS_INTERVAL)
+
+    async def _note_progress(self) -> None:
+        run_id = self.parts.prepared.begun.directory.run_id
+        while True:
+            if self.latest is not None:
+                at = timestamp(self.given.clock.wall())
+                await self.persistence.note_progress(self.latest.of_run(run_id, at))
+            await asyncio.sleep(NOTE_INTERVAL)
 
     async def _ask_canaries(self) -> None:
         while True:

@@ -90,6 +90,7 @@ class SynFeeder:
         self._source = source
         self._direct: list[tuple[int, int]] = []
         self._fed = 0  # of the direct targets, how many the engine has got
+        self._all_fed = False
         self._coming: tuple[Checkpoint, int, bool] | None = None  # at the beginning of a snapshot
         self._progress: Progress | None = None
         self._marks = b""
@@ -154,6 +155,15 @@ class SynFeeder:
     def ran(self) -> bool:
         """Whether the stage runs in this start of the run, so that its answers could be lost."""
         return self._stage is not None
+
+    @property
+    def walked(self) -> tuple[int, int]:
+        """How many were asked, and the step of the order before which all were. Those that no lane reaches
+        are handed over in another order: until all of them were, no step is claimed."""
+        stats = self._stage.stats if self._stage is not None else self._stats
+        later = self._before is not None and self._before.point.progress.attempt > 0
+        position = self._order.positions if later or stats.ended == "complete" else stats.position
+        return stats.targets + self._fed, position if self._all_fed else 0
 
     @property
     def notes(self) -> list[str]:
@@ -229,6 +239,7 @@ class SynFeeder:
             self._source.add(chunk)
             self._fed += len(chunk)
             await self._room(engine)
+        self._all_fed = not engine.stop_reason
 
     async def _room(self, engine: Engine) -> None:
         """Wait until the engine has caught up: a stage that is not read sends slower."""
