@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-PATTERN = r"^[1-9][0-9]{0,4}[mhdw]$"
-"""Minutes, hours, days or weeks."""
-_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+PATTERN = r"^[1-9][0-9]{0,4}[smhdw]$"
+"""Seconds, minutes, hours, days or weeks."""
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def seconds_of(text: str) -> int:
@@ -27,8 +27,7 @@ def instant(text: str) -> datetime:
 
 def as_text(moment: datetime) -> str:
     """A moment as records write it: UTC with milliseconds, so that text order is time order."""
-    moment = moment.astimezone(UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def plus(at: str, seconds: int) -> str:

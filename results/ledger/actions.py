@@ -14,7 +14,7 @@ import fcntl
 import hashlib
 import os
 import time
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -33,58 +33,40 @@ from results.files import (
     write_durably,
     write_whole,
 )
-from results.ledger.tracked import Action
+from results.ledger.action import (
+    ACTION,
+    GENESIS,
+    MAX_LINE,
+    TOLD,
+    ActionKind,
+    ActionRecord,
+    Stage,
+    read_line,
+    sealed,
+    shown,
+    slimmed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-ACTIONS_FILE, HEAD_FILE, ACTION = "actions.jsonl", "actions.head", "mongosweep.action/1"
-MAX_LINE = 4 << 20  # bytes; a message that names 100,000 exposures is shorter
-_TRIES, _PAUSE = 100, 0.05  # a writer holds the file for two fsyncs
-_SEAL = b',"hash":"'
-
-ActionKind = Literal[
-    "warned",
-    "reminded",
-    "escalated",
-    "closure-told",
-    "acknowledged",
-    "accepted",
-    "acceptance-withdrawn",
-    "noted",
-    "aware",
-    "vouched",
+__all__ = [
+    "ACTION",
+    "ACTIONS_FILE",
+    "GENESIS",
+    "HEAD_FILE",
+    "MAX_LINE",
+    "TOLD",
+    "ActionKind",
+    "ActionRecord",
+    "Actions",
+    "ChainBreak",
+    "Stage",
+    "shown",
 ]
-"""The first four are messages, which have a `stage`; the others people did. `aware`: the organisation knew of
-it at `since`. `vouched`: a person looked at a broken chain, and stands for the lines as they are."""
-
-TOLD: frozenset[str] = frozenset({"warned", "reminded", "escalated", "closure-told"})
-
-Stage = Literal["", "intended", "handing-over", "done", "failed", "unclear"]
-"""How far a message came. `intended`: nothing was sent yet. `handing-over`: from here on the other side may
-have it. `done`: it said that it has it. `failed`: it cannot have it. `unclear`: nobody knows, and it is not
-sent again unless a person says so."""
-
-
-class ActionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=ACTION):
-    """One line. `exposure_ids` are those that it is about; of a message, `reminds` are those among them that
-    `to` had been told of before. Later stages of a message name it by `message_id` alone."""
-
-    at: str
-    kind: ActionKind
-    exposure_ids: list[str] = []
-    by: str = ""
-    to: list[str] = []
-    detail: str = ""
-    until: str = ""
-    since: str = ""
-    message_id: str = ""
-    transport: str = ""
-    stage: Stage = ""
-    reminds: list[str] = []
-    previous: str = ""
-    hash: str = ""
+ACTIONS_FILE, HEAD_FILE = "actions.jsonl", "actions.head"
+_TRIES, _PAUSE = 100, 0.05  # a writer holds the file for two fsyncs
 
 
 class ChainBreak(NamedTuple):
@@ -105,19 +87,18 @@ class _Head(Struct, frozen=True):
     hash: str
 
 
-GENESIS = hashlib.sha256(ACTION.encode()).hexdigest()
-
-
 class Actions:
     """The file as it is now. A writer takes in what others wrote before it adds a line of its own.
 
     `proven` are the actions up to the first break of the chain, or all; `unproven` those behind it, which are
-    shown and not acted upon. Lines that cannot be read at all are counted in `broken`, too.
+    shown and not acted upon. Lines that cannot be read at all are counted in `broken`, too. `slim`: records
+    are kept without their hashes, in half the memory, for a reader that stays.
     """
 
-    def __init__(self, output: Path, fs: FileSystem) -> None:
+    def __init__(self, output: Path, fs: FileSystem = REAL, *, slim: bool = False) -> None:
         self.path = output / ACTIONS_FILE
         self._fs = fs
+        self._slim = slim
         self._reset()
 
     def _reset(self) -> None:
@@ -125,6 +106,7 @@ class Actions:
         self.unproven: list[ActionRecord] = []
         self.broken: ChainBreak | None = None
         self._lines = self._end = 0
+        self._seen: tuple[int, int, int] | None = None
         self._last = GENESIS
         self._whole = hashlib.sha256()
 
@@ -144,14 +126,43 @@ class Actions:
     def refresh(self) -> None:
         """Read the whole file again. Raises `StorageRefusedError`."""
         self._reset()
+        self._read_on()
+
+    def follow(self) -> bool:
+        """Read what was added since the last look. False: it is not the same file any more, only longer, so
+        all of it was read again. What is edited while lines are added is found by `refresh` alone. Raises
+        `StorageRefusedError`."""
+        try:
+            now = _signature(self.path.stat())
+        except OSError:
+            now = None  # reading it says why
+        seen, whole = self._seen, self.broken is None or not self.broken.unproven
+        if now is not None and now == seen:
+            return True
+        if now is not None and whole and (seen is None or (now[0] == seen[0] and now[1] > seen[1])):
+            self._read_on()
+            return True
+        had_none = self._lines == 0
+        self.refresh()
+        return had_none
+
+    def _read_on(self) -> None:
+        """From where reading ended. The head comes first: what was durable then must be there."""
+        head = self._read_head()
+        self._seen = None
         try:
             with open_to_read(self.path, ACTIONS_FILE) as file:
-                self._take_in(file.read())
+                signature = _signature(os.fstat(file.fileno()))
+                file.seek(self._end)
+                for line in file:
+                    if line.endswith(b"\n"):
+                        self._take_in(line)
+                self._seen = signature
         except FileNotFoundError:
             pass
         except OSError as error:
             raise StorageRefusedError(self.path, explain(error), remedy_for(error)) from error
-        self._hold_against_head()
+        self._hold_against(head)
 
     def refuse_if_broken(self) -> None:
         """Raise `CorruptError` while lines are unproven."""
@@ -203,7 +214,7 @@ class Actions:
             stage=stage,
             reminds=list(reminds),
         )
-        return self._write(lambda: self._sealed(record, self._last))
+        return self._write(lambda: sealed(record, self._last))
 
     def vouch(self, by: str, at: str) -> ActionRecord:
         """Stand for the lines as they are: the chain goes on from the hash of all that is there now."""
@@ -211,20 +222,11 @@ class Actions:
         def line() -> tuple[ActionRecord, bytes]:
             assert self.broken is not None
             record = ActionRecord(at=at, kind="vouched", by=_one_line(by), detail=self.broken.reason)
-            return self._sealed(record, self._whole.hexdigest())
+            return sealed(record, self._whole.hexdigest())
 
         if self.broken is None:
             raise StorageRefusedError(self.path, "its chain is whole, so there is nothing to stand for")
         return self._write(line, despite_break=True)
-
-    def _sealed(self, record: ActionRecord, previous: str) -> tuple[ActionRecord, bytes]:
-        record = msgspec.structs.replace(record, previous=previous, hash="")
-        body = msgspec.json.encode(record)[:-1]
-        digest = hashlib.sha256(body).hexdigest()
-        line = body + _SEAL + digest.encode() + b'"}\n'
-        if len(line) > MAX_LINE:
-            raise StorageRefusedError(self.path, f"a line of {len(line):,} bytes is too long", "name fewer")
-        return msgspec.structs.replace(record, hash=digest), line
 
     def _write(
         self, line: Callable[[], tuple[ActionRecord, bytes]], *, despite_break: bool = False
@@ -238,6 +240,9 @@ class Actions:
             self._lock(descriptor)
             self._catch_up(descriptor, despite_break=despite_break)
             record, data = line()
+            if len(data) > MAX_LINE:
+                reason = f"a line of {len(data):,} bytes is too long"
+                raise StorageRefusedError(self.path, reason, "name fewer")
             write_whole(self._fs, descriptor, data)
             self._fs.fsync(descriptor)
             if is_new:
@@ -269,7 +274,7 @@ class Actions:
         with os.fdopen(os.dup(descriptor), "rb") as file:
             file.seek(self._end)
             self._take_in(file.read())
-        self._hold_against_head()
+        self._hold_against(self._read_head())
         if not despite_break:
             self.refuse_if_broken()
         if self._end == size:
@@ -291,7 +296,7 @@ class Actions:
             self._whole.update(line + b"\n")
 
     def _take_in_line(self, line: bytes) -> None:
-        record, problem = _read(line)
+        record, problem = read_line(line)
         if record is not None and record.kind == "vouched" and not problem:
             if record.previous == self._whole.hexdigest():  # all that stands before it, byte by byte
                 at = self.broken.line if self.broken is not None else self._lines
@@ -310,50 +315,27 @@ class Actions:
         elif problem:
             self.broken = ChainBreak(self._lines, problem, 1)
         if record is not None:
-            (self.unproven if problem or behind else self.proven).append(record)
             self._last = record.hash
+            kept = slimmed(record) if self._slim else record
+            (self.unproven if problem or behind else self.proven).append(kept)
 
-    def _hold_against_head(self) -> None:
-        """Lines that were durable and are not there are a break behind the last line."""
+    def _read_head(self) -> _Head | None:
         try:
-            head = msgspec.json.decode(read_whole(self.path.with_name(HEAD_FILE), HEAD_FILE), type=_Head)
-        except FileNotFoundError:
-            return
+            return msgspec.json.decode(read_whole(self.path.with_name(HEAD_FILE), HEAD_FILE), type=_Head)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-            head = _Head(0, "")  # a note on the file, and not the file: the chain itself is what proves
-        missing = head.lines - self._lines
+            return None  # a note on the file, and not the file: the chain itself is what proves
+
+    def _hold_against(self, head: _Head | None) -> None:
+        """Lines that were durable and are not there are a break behind the last line."""
+        missing = head.lines - self._lines if head is not None else 0
         if missing > 0 and (self.broken is None or not self.broken.unproven):
             reason = f"{missing} lines that were written are not there"
             self.broken = ChainBreak(self._lines + 1, reason, missing)
 
 
-def shown(record: ActionRecord, exposure_id: str = "") -> Action:
-    """An action as faces show it; of a message, what it was for this exposure."""
-    reminder = record.kind == "warned" and exposure_id in record.reminds
-    return Action(
-        at=record.at,
-        kind="reminded" if reminder else record.kind,
-        by=record.by,
-        to=record.to,
-        detail=record.detail,
-        until=record.until,
-    )
-
-
-_decoder = msgspec.json.Decoder(ActionRecord)
-
-
-def _read(line: bytes) -> tuple[ActionRecord | None, str]:
-    """What a line says, and what is wrong with it, if anything."""
-    try:
-        record = _decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None, "it does not read as an action"
-    body, seal, _ = line.rpartition(_SEAL)
-    expected = body + _SEAL + record.hash.encode() + b'"}'
-    if not seal or line != expected or hashlib.sha256(body).hexdigest() != record.hash:
-        return record, "it was changed after it was written"
-    return record, ""
+def _signature(status: os.stat_result) -> tuple[int, int, int]:
+    """Which file it is, how long, and when it was written to last."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _one_line(text: str) -> str:

@@ -91,6 +91,8 @@ def translating(path: Path) -> Iterator[None]:
         name = str(getattr(error, "sqlite_errorname", ""))
         if any(name.startswith(damage) for damage in _DAMAGE):
             raise damaged(path, str(error)) from error
+        if name == "SQLITE_INTERRUPT":
+            raise LedgerError(path, "reading took too long", "ask for less, or try again later") from error
         raise LedgerError(path, str(error), _ADVICE.get(name.partition("_IOERR")[0], "")) from error
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from results.durations import between, plus
 from results.ledger.actions import TOLD
-from results.ledger.told import messages
+from results.ledger.told import follow
 from results.ledger.tracked import Acceptance, Breach
 from results.record import Reason
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from results.ledger.actions import ActionRecord, Actions
+    from results.ledger.told import Message
     from results.ledger.tracked import TrackedExposure
 
 BREACH_SECONDS = 72 * 3600
@@ -41,20 +42,74 @@ def lay_over(
     exposures: Sequence[TrackedExposure], actions: Actions, now: str, deadlines: Deadlines
 ) -> list[TrackedExposure]:
     """The exposures in their order, with everything that depends on `now` and on people filled in."""
-    proven, unproven = _by_exposure(actions.proven), _by_exposure(actions.unproven)
-    laid = []
-    for exposure in exposures:
-        ids = ids_of(exposure)
-        done = [action for each in ids for action in proven.get(each, ())]
-        over = _over(exposure, sorted(done, key=lambda action: action.at), now, deadlines)
-        if any(each in unproven for each in ids):
-            caution = Reason(code="actions-unproven", detail=str(actions.broken))
-            over = replace(over, cautions=[*over.cautions, caution])
-        if exposure.last_look > now:
-            caution = Reason(code="look-in-the-future", detail=exposure.last_look)
-            over = replace(over, cautions=[*over.cautions, caution])
-        laid.append(over)
-    return laid
+    deeds = Deeds()
+    for record in actions.proven:
+        deeds.take(record)
+    unproven = {each for record in actions.unproven for each in record.exposure_ids}
+    doubt = str(actions.broken) if actions.broken is not None else ""
+    return [
+        lay_one(exposure, deeds, doubt if unproven.intersection(ids_of(exposure)) else "", now, deadlines)
+        for exposure in exposures
+    ]
+
+
+def lay_one(
+    exposure: TrackedExposure, deeds: Deeds, doubt: str, now: str, deadlines: Deadlines
+) -> TrackedExposure:
+    """One of them. `doubt`: why actions that are about it prove nothing, "" where none are."""
+    over = _over(exposure, deeds.of(exposure), now, deadlines)
+    if doubt:
+        over = replace(over, cautions=[*over.cautions, Reason(code="actions-unproven", detail=doubt)])
+    if exposure.last_look > now:
+        caution = Reason(code="look-in-the-future", detail=exposure.last_look)
+        over = replace(over, cautions=[*over.cautions, caution])
+    return over
+
+
+def next_turn(exposure: TrackedExposure, laid: TrackedExposure, now: str) -> str:
+    """The moment behind which what was laid over at `now` is no longer right, but for the upper bound of how
+    long it is open, which grows all the time; "" where there is none."""
+    until = laid.acceptance.until if laid.acceptance is not None else ""
+    moments = (laid.due_at if exposure.is_open else "", until, exposure.closed_before, exposure.last_look)
+    return min((moment for moment in moments if moment >= now), default="")
+
+
+class Deeds:
+    """Actions by the exposure that they are about, as they are written down one after the other; of messages
+    those that arrived, at that time."""
+
+    def __init__(self) -> None:
+        self._by_exposure: dict[str, list[ActionRecord]] = {}
+        self._messages: dict[str, Message] = {}
+        self._arrived: dict[str, ActionRecord] = {}
+
+    def take(self, record: ActionRecord) -> list[str]:
+        """The next one; the ids of the exposures of which something else holds now."""
+        if not record.message_id:
+            return self._add(record)
+        message = follow(self._messages.get(record.message_id), record)
+        if message is None:
+            return []
+        self._messages[record.message_id] = message
+        before = self._arrived.pop(record.message_id, None)
+        if before is not None:
+            for exposure_id in before.exposure_ids:
+                self._by_exposure[exposure_id].remove(before)
+        changed = before.exposure_ids if before is not None else []
+        if message.stage == "done":
+            arrived = self._arrived[record.message_id] = replace(message.intended, at=message.at)
+            changed = [*changed, *self._add(arrived)]
+        return changed
+
+    def _add(self, record: ActionRecord) -> list[str]:
+        for exposure_id in record.exposure_ids:
+            self._by_exposure.setdefault(exposure_id, []).append(record)
+        return record.exposure_ids
+
+    def of(self, exposure: TrackedExposure) -> list[ActionRecord]:
+        """Those about one, in time order."""
+        done = [record for each in ids_of(exposure) for record in self._by_exposure.get(each, ())]
+        return sorted(done, key=lambda record: record.at)
 
 
 def ids_of(exposure: TrackedExposure) -> list[str]:
@@ -67,20 +122,6 @@ def spell_began_after(exposure: TrackedExposure) -> str:
     if len(exposure.spells) < 2:
         return ""
     return exposure.spells[-2].closed_before
-
-
-def _by_exposure(records: Sequence[ActionRecord]) -> dict[str, list[ActionRecord]]:
-    """Actions by the exposure that they are about; of messages, those that arrived, at that time."""
-    arrived = [
-        replace(message.intended, at=message.at)
-        for message in messages(records).values()
-        if message.stage == "done"
-    ]
-    found: dict[str, list[ActionRecord]] = {}
-    for record in [*arrived, *(record for record in records if not record.message_id)]:
-        for exposure_id in record.exposure_ids:
-            found.setdefault(exposure_id, []).append(record)
-    return found
 
 
 def _over(
@@ -99,7 +140,7 @@ def _over(
         exposure,
         state="accepted" if accepted else exposure.state,
         open_at_least_seconds=between(exposure.first_seen_open, exposure.last_seen_open),
-        open_at_most_seconds=_at_most(exposure, now),
+        open_at_most_seconds=at_most(exposure, now),
         due_at=due_at,
         overdue=bool(due_at) and exposure.is_open and acceptance is None and now > due_at,
         warned_at=told[0] if told else "",
@@ -111,7 +152,8 @@ def _over(
     )
 
 
-def _at_most(exposure: TrackedExposure, now: str) -> int | None:
+def at_most(exposure: TrackedExposure, now: str) -> int | None:
+    """For how many seconds it has been open at the most, where that is known."""
     if not exposure.opened_after:
         return None
     least = between(exposure.first_seen_open, exposure.last_seen_open)

@@ -5,6 +5,7 @@ what `intake.py` derived and computes nothing.
 from __future__ import annotations
 
 import contextlib
+import time
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _exposure: Final = msgspec.json.Decoder(TrackedExposure).decode
 _change: Final = msgspec.json.Decoder(Change).decode
 _NEAREST: Final = 3
+_STEPS: Final = 50_000  # of SQLite's machine between two looks at the clock
 CLOSED_FOR_DAYS: Final = 90  # an exposure is watched after it was closed
 
 
@@ -107,18 +109,64 @@ class Ledger:
             )
             return self._beside_last_sweep([_exposure(row[0])])[0]
 
-    def _beside_last_sweep(self, exposures: list[TrackedExposure]) -> list[TrackedExposure]:
+    def bodies(self) -> list[tuple[str, bytes]]:
+        """Every exposure by its id, not read yet: what a reader that stays compares with what it has."""
+        with self._translating():
+            return self._rows("SELECT exposure_id, body FROM exposures")
+
+    def parsed(self, body: bytes) -> TrackedExposure:
+        """One of `bodies`."""
+        with self._translating():
+            return _exposure(body)
+
+    def newest_sweep(self) -> tuple[Any, ...]:
+        """What `covered_by_last_run` is told by: another one whenever that may be another. () of none."""
+        with self._translating():
+            rows = self._rows(
+                "SELECT run, created_at, ended_at, state, coverage, facts FROM runs WHERE ended_at != ''"
+                " AND purpose = '' ORDER BY created_at DESC, run_id DESC LIMIT 1"
+            )
+            return tuple(rows[0]) if rows else ()
+
+    def beside_last_sweep(self, exposures: Sequence[TrackedExposure]) -> list[TrackedExposure]:
         """With `covered_by_last_run`, which any run may change for every exposure."""
+        with self._translating():
+            return self._beside_last_sweep(exposures)
+
+    def version(self) -> int:
+        """Another number whenever another process has written since this ledger was opened."""
+        with self._translating():
+            return int(self._rows("PRAGMA data_version")[0][0])
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Everything that is read inside is of one moment."""
+        with self._translating():
+            self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with self._translating():
+                self._connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """What is read inside ends with a `LedgerError` when that time is over."""
+        over = time.monotonic() + seconds
+        self._connection.set_progress_handler(lambda: time.monotonic() > over, _STEPS)
+        try:
+            yield
+        finally:
+            self._connection.set_progress_handler(None, 0)
+
+    def _beside_last_sweep(self, exposures: Sequence[TrackedExposure]) -> list[TrackedExposure]:
         from results.ledger.reading import Coverages
         from results.ledger.visit import PlaceKey
 
-        newest = self._rows(
-            "SELECT run, created_at FROM runs WHERE ended_at != '' AND purpose = ''"
-            " ORDER BY created_at DESC, run_id DESC LIMIT 1"
-        )
+        newest = self.newest_sweep()
         if not newest:
-            return exposures
-        ((run, created_at),) = newest
+            return list(exposures)
+        run, created_at = newest[:2]
         coverages = Coverages(self._connection)
         found = []
         for exposure in exposures:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """One thing that happened. `at` sorts; `when` tells its moment, or its bounds, in words; `kind` is that
-    of the change, or of the action."""
+    """One thing that happened. `at` is its moment, or the latest that it can be; `when` tells that, or both
+    bounds, in words; `kind` is that of the change, or of the action."""
 
     at: str
     kind: str
@@ -34,9 +34,10 @@ def timeline(exposure: TrackedExposure, changes: Iterable[Change], actions: Iter
         if change.dated and change.observation_id:
             dated[change.observation_id] = min(change.dated, dated.get(change.observation_id, change.dated))
     events = [
-        # What one look shows stands together: a wipe that nothing dates before the note that something does.
+        # What one look shows stands together: a wipe that nothing dates before the note that something does,
+        # and an opening before what it let happen; but nothing before the look that it came after.
         (
-            change.dated or dated.get(change.observation_id, change.at),
+            change.dated or max(change.after, dated.get(change.observation_id, change.at)),
             0,
             KINDS.index(change.kind),
             _change(exposure, change),
@@ -57,8 +58,10 @@ def _change(exposure: TrackedExposure, change: Change) -> Event:
     if change.dated:
         method = f" ({how(change.dated_how)})" if change.dated_how else ""
         when = f"at {visible(change.dated[:19]).replace('T', ' ')} UTC{method}"
-    else:
+    elif change.after:
         when = bounds(change.after, change.at)
+    else:
+        when = f"at an unknown time before {minute(change.at)}"
     return Event(
         at=change.dated or change.at, kind=change.kind, when=when, sentence=happened(exposure, change)
     )
@@ -112,6 +115,7 @@ def _action(action: Action) -> Event:
         "warned": f"{names_in(action.to) or 'Somebody'} was told{by}",
         "acknowledged": f"It was acknowledged{by}",
         "accepted": f"The risk was accepted{by}{until}",
+        "acceptance-withdrawn": f"The acceptance was withdrawn{by}",
         "noted": f"A note was made{by}",
     }.get(action.kind, f"{visible(action.kind, 40)}{by}")
     detail = f": {visible(action.detail, 300)}" if action.detail else ""

@@ -28,11 +28,16 @@ def messages(records: Iterable[ActionRecord]) -> dict[str, Message]:
     """Every message by its id, in the order in which they were first intended."""
     found: dict[str, Message] = {}
     for record in records:
-        if not record.message_id:
-            continue
-        before = found.get(record.message_id)
-        if before is None and record.stage != "intended":
-            continue
-        intended = record if before is None or record.stage == "intended" else before.intended
-        found[record.message_id] = Message(intended, record.stage, record.at, record.detail)
+        if record.message_id:
+            message = follow(found.get(record.message_id), record)
+            if message is not None:
+                found[record.message_id] = message
     return found
+
+
+def follow(before: Message | None, record: ActionRecord) -> Message | None:
+    """A message after one more of its stages; None where it was never intended."""
+    if before is None and record.stage != "intended":
+        return None
+    intended = record if before is None or record.stage == "intended" else before.intended
+    return Message(intended, record.stage, record.at, record.detail)

@@ -3,8 +3,9 @@
 An exposure is one server at one place (an address and port within a site). Everything here is derived from
 what runs saw (`visit.py`), and from what people did (`actions.py`); nothing is entered by hand.
 
-Times are RFC 3339 text in UTC with milliseconds, as in a record, so that text order is time order; "" is not
-known. Durations are whole seconds. Names came from servers and are hostile text.
+Like a record it cannot hold itself (`gc=False`). Times are RFC 3339 text in UTC with milliseconds, as in a
+record, so that text order is time order; "" is not known. Durations are whole seconds. Names came from
+servers and are hostile text.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ ChangeKind = Literal[
 ]
 
 
-class Place(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Place(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Where a server was: an address and port within a site of the allow-list."""
 
     ip: str
@@ -48,7 +49,7 @@ class Place(Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_seen: str = ""
 
 
-class Spell(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Spell(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One stretch of being open. It began after `opened_after` and was seen first at `first_seen_open`; it
     was last seen at `last_seen_open` and ended before `closed_before`.
 
@@ -67,7 +68,7 @@ class Spell(Struct, frozen=True, kw_only=True, omit_defaults=True):
     closed_how: str = ""
 
 
-class AtVantage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class AtVantage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What it is from one point of view; `vantage` is "" where runs did not say from where they look."""
 
     vantage: str = ""
@@ -78,7 +79,7 @@ class AtVantage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     closed_how: str = ""
 
 
-class Lost(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Lost(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What was there at the look before and is not at this one. `databases` are names, at most 50; counts are
     of all."""
 
@@ -89,7 +90,7 @@ class Lost(Struct, frozen=True, kw_only=True, omit_defaults=True):
     bytes: Count | None = None
 
 
-class Grown(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Grown(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Differences between two looks; null where one of them did not tell. `inserted`, `updated` and `deleted`
     are documents by the server's own counters, within one life of its process."""
 
@@ -102,7 +103,7 @@ class Grown(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deleted: Count | None = None
 
 
-class Change(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=CHANGE):
+class Change(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="schema", tag=CHANGE):
     """One thing that happened to an exposure between two looks.
 
     It happened after `after` ("": nobody looked before) and not later than `at`, the look that shows it;
@@ -132,7 +133,7 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="s
     severity_number: SeverityNumber
 
 
-class Look(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Look(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One visit of a run to the exposure's place, for a timeline. `line_sha256` is that of the observation's
     line, which stands in segment `segment` of the run's journal, `offset` bytes from its beginning."""
 
@@ -155,7 +156,7 @@ class Look(Struct, frozen=True, kw_only=True, omit_defaults=True):
     line_sha256: str = ""
 
 
-class Liveness(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Liveness(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Whether it was written to between its last two looks, `after` and `until`.
 
     `written` is null where nothing that was asked can tell. `methods` are codes of what says so: with
@@ -169,7 +170,7 @@ class Liveness(Struct, frozen=True, kw_only=True, omit_defaults=True):
     grown: Grown | None = None
 
 
-class Breach(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Breach(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The 72 hours of GDPR article 33, as a fact: they run from `began`, when the organisation knew, to
     `ends`.
 
@@ -184,7 +185,7 @@ class Breach(Struct, frozen=True, kw_only=True, omit_defaults=True):
     hints: list[str] = []
 
 
-class Acceptance(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Acceptance(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Who took the risk upon themselves, when, until when (a time), and why."""
 
     by: str
@@ -193,7 +194,7 @@ class Acceptance(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
-class Action(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Action(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What a person did, or mongosweep did for them (`notify`). `to`: who was told; `by`: who did it."""
 
     at: str
@@ -205,7 +206,7 @@ class Action(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TrackedExposure(
-    Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=EXPOSURE
+    Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="schema", tag=EXPOSURE
 ):
     """One server at one place, and where it stands.
 
