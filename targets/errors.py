@@ -23,8 +23,12 @@ class ScopeError(Exception):
 
 
 def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
-    """A remedy for an unknown word: the nearest known one, or all of them."""
+    """A remedy for an unknown word: the nearest known one, or the known ones, a dozen at most."""
     from difflib import get_close_matches  # only when there is something to explain
 
-    close = get_close_matches(word.lower(), known, n=1)
-    return f"did you mean {close[0]}?" if close else f"write one of {', '.join(known)}"
+    by_small = {each.lower(): each for each in known}
+    close = get_close_matches(word.lower(), by_small, n=1)
+    if close:
+        return f"did you mean {by_small[close[0]]}?"
+    more = f" or {len(known) - 12:,} more" if len(known) > 12 else ""
+    return f"write one of {', '.join(known[:12])}{more}"

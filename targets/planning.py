@@ -13,7 +13,7 @@ from targets.ranges import subtract
 from targets.scope import OutOfScope, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from targets.claims import Claim
     from targets.ranges import Ranges
@@ -30,6 +30,22 @@ def prefixes_of(ranges: Ranges) -> list[str]:
             format_address(span.version, span.first), format_address(span.version, span.last)
         )
     ]
+
+
+def part_of(scope: Scope, sites: Collection[str], owners: Collection[str]) -> Scope:
+    """The addresses whose most specific allow entry is of one of these sites and of one of these owners; no
+    sites, or no owners: all of them."""
+    return scope.restrict(
+        (Span(version, segment.first, segment.last), None)
+        for version in (4, 6)
+        for segment in scope.segments(version)
+        if is_of_part(segment.entry.site, segment.entry.owner, sites, owners)
+    )
+
+
+def is_of_part(site: str, owner: str, sites: Collection[str], owners: Collection[str]) -> bool:
+    """Whether an entry's addresses belong to the part that `part_of` takes."""
+    return (not sites or site in sites) and (not owners or owner in owners)
 
 
 def narrow(scope: Scope, texts: Sequence[str], ports: Iterable[int] | None = None) -> Scope:

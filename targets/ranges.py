@@ -116,6 +116,14 @@ class Ranges:
         at = bisect_right(self._firsts[version], address) - 1
         return at >= 0 and address <= self._intervals[version][at][1]
 
+    def widened(self, length: int, length_v6: int) -> Ranges:
+        """All addresses of the prefixes of these lengths that hold one of the set."""
+        wide = {}
+        for version, bits, prefix in ((4, 32, length), (6, 128, length_v6)):
+            rest = (1 << (bits - prefix)) - 1
+            wide[version] = [(first & ~rest, last | rest) for first, last in self._intervals[version]]
+        return Ranges(wide[4], wide[6])
+
     def within(self, span: Span) -> list[Interval]:
         """The parts of `span` that are in the set, in O(log intervals + parts)."""
         intervals = self._intervals[span.version]

@@ -54,6 +54,10 @@ class TomlLines:
             path = path[:-1]
         return 1
 
+    def exact(self, path: Path) -> int | None:
+        """The line of `path` itself; None where no statement is of it."""
+        return self._lines.get(path)
+
     def _header(self, line: str, number: int) -> Path:
         many = line.startswith("[[")
         keys = _dotted(line[2:] if many else line[1:])[0]

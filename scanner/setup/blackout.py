@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from scanner.setup.settings import DAYS, Blackout
+from scanner.setup.zones import zone_named
 from targets.grammar import GrammarError, Span, parse_span
 from targets.ranges import Ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import tzinfo
 
     from targets.toml_lines import Path as Place
 
@@ -35,7 +36,7 @@ class Calendar:
     """All blackouts of a configuration. The configuration has passed `problems`."""
 
     def __init__(self, blackouts: Iterable[Blackout]) -> None:
-        self._entries = [(item, parse_span(item.cidr), ZoneInfo(item.zone)) for item in blackouts]
+        self._entries = [(item, parse_span(item.cidr), zone_named(item.zone)) for item in blackouts]
 
     def active(self, at: float) -> list[Window]:
         """The windows that are open at `at` (seconds since 1970, UTC)."""
@@ -83,13 +84,13 @@ class ActiveBlackouts:
         return True
 
 
-def _bounds(blackout: Blackout, zone: ZoneInfo, day: date) -> tuple[float, float]:
+def _bounds(blackout: Blackout, zone: tzinfo, day: date) -> tuple[float, float]:
     """Start and end of the occurrence that begins on `day`, in seconds since 1970."""
     end_day = day + timedelta(days=1) if _minutes(blackout.to) <= _minutes(blackout.start) else day
     return min(_instants(day, blackout.start, zone)), max(_instants(end_day, blackout.to, zone))
 
 
-def _instants(day: date, clock: str, zone: ZoneInfo) -> tuple[float, float]:
+def _instants(day: date, clock: str, zone: tzinfo) -> tuple[float, float]:
     """Both readings of a local time: they differ only where it is skipped or comes twice."""
     if clock == "24:00":
         day, clock = day + timedelta(days=1), "00:00"
@@ -104,7 +105,7 @@ def _minutes(clock: str) -> int:
 
 def describe(window: Window) -> str:
     """A window in one line, in its own zone and in UTC."""
-    zone = ZoneInfo(window.blackout.zone)
+    zone = zone_named(window.blackout.zone)
     start, end = (datetime.fromtimestamp(edge, zone) for edge in (window.start, window.end))
     reason = f" ({window.blackout.reason})" if window.blackout.reason else ""
     utc = datetime.fromtimestamp(window.start, UTC)
@@ -127,9 +128,9 @@ def _problems(item: Blackout, host_timeout: float) -> Iterator[tuple[str, str]]:
     except GrammarError as error:
         yield "cidr", str(error)
     try:
-        ZoneInfo(item.zone)
-    except (ValueError, OSError, KeyError):
-        yield "zone", f'{item.zone!r} is not a time zone; write its name, such as "Europe/Paris"'
+        zone_named(item.zone)
+    except ValueError as error:
+        yield "zone", str(error)
     length = (_minutes(item.to) - _minutes(item.start)) % 1440 * 60
     if item.start == item.to:
         yield "to", 'it begins and ends at the same time; for a whole day write from = "00:00", to = "24:00"'

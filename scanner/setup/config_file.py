@@ -15,6 +15,7 @@ import msgspec
 from results.verdict import Verdict
 from scanner.errors import RefusedError
 from scanner.setup.notify_settings import notify_problems
+from scanner.setup.service_settings import service_problems
 from scanner.setup.settings import LimitSettings, Settings, Table
 from scanner.setup.sink_settings import secret_variable, sink_problems
 from targets.errors import did_you_mean
@@ -253,6 +254,7 @@ def cross_checks(settings: Settings) -> Iterator[tuple[Place, str]]:
             yield ("canary", number, "expect"), f'{reason}; write a verdict such as "auth_required" or "open"'
     yield from notify_problems(settings.notify, settings.smtp, settings.webhook, settings.recipient)
     yield from sink_problems(settings.sink)
+    yield from service_problems(settings.service, settings.schedule)
     if settings.blackout:
         from scanner.setup.blackout import problems  # needs the time zones: only when there is one
 

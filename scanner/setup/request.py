@@ -16,10 +16,11 @@ from scanner.errors import RefusedError
 from scanner.setup.config_file import FILE_NAME, ConfigFile, find_config, read_config
 from scanner.setup.optout import without_opted_out
 from scanner.setup.settings import Settings, SweepOptions
+from targets.errors import did_you_mean
 from targets.grammar import GrammarError
 from targets.load import load_scope, require_targets, scope_from_tables
 from targets.names import leave_out, system_resolver
-from targets.planning import narrow
+from targets.planning import narrow, part_of
 from targets.scope import OutOfScope, Scope
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class SweepRequest:
     targets: tuple[str, ...] = ()
     config: str | None = None
     scope_file: str | None = None
+    sites: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     rate: float | None = None
     engine: str | None = None
@@ -70,7 +73,11 @@ def load(request: SweepRequest, now: float, environment: Mapping[str, str] | Non
     config, settings = load_settings(request, os.environ if environment is None else environment)
     whole, source = full_scope(request, config, settings, now)
     _check_canaries(whole, config, settings)
+    if config is not None and request.scope_file is None:
+        check_schedules(whole, config)
     scope, notices = narrow_scope(whole, source, request.targets, request.ports)
+    if request.sites or request.owners:
+        scope = _narrow_to_part(scope, source, request.sites, request.owners)
     sweep = settings.sweep
     options = SweepOptions(
         engine=sweep.engine,
@@ -190,6 +197,45 @@ def narrow_scope(
         narrowed, notices = narrow_by_list(narrow(scope, (), ports or None), source, standard_input(), given)
     require_targets(narrowed, source)
     return narrowed, notices
+
+
+def _narrow_to_part(scope: Scope, source: str, sites: tuple[str, ...], owners: tuple[str, ...]) -> Scope:
+    """The part of a scope that --site and --owner name. Raises RefusedError for a name that no allow entry
+    has, and when nothing is left."""
+    for option, names in (("site", sites), ("owner", owners)):
+        for name in names:
+            if reason := unknown_name(scope, option, name):
+                raise RefusedError(f"--{option}: in {source} {reason}")
+    part = part_of(scope, sites, owners)
+    if not len(part):
+        asked = " ".join(
+            [*(f"--site {site!r}" for site in sites), *(f"--owner {owner!r}" for owner in owners)]
+        )
+        raise RefusedError(
+            f"{asked}: no address that is asked belongs there; `mongosweep plan` shows whose they are"
+        )
+    return part
+
+
+def unknown_name(scope: Scope, key: str, name: str) -> str:
+    """Why no address can be meant by the site or owner (`key`) of that name, with what to write; "" for one
+    that an allow entry has."""
+    known = sorted({getattr(entry, key) for entry in scope.entries} - {""})
+    if name in known:
+        return ""
+    if not known:
+        return f"no [[allow]] entry has {key} = ...; write one there"
+    return f"no [[allow]] entry has {key} = {name!r}; {did_you_mean(name, known)}"
+
+
+def check_schedules(scope: Scope, config: ConfigFile) -> None:
+    """Refuse a [[schedule]] of a site or an owner that no allow entry has. Raises RefusedError."""
+    for number, schedule in enumerate(config.settings.schedule):
+        for key, names in (("site", schedule.sites), ("owner", schedule.owners)):
+            for at, name in enumerate(names):
+                if reason := unknown_name(scope, key, name):
+                    place = config.place(("schedule", number, key + "s", at))
+                    raise RefusedError(f"{place}: [[schedule]] {schedule.name!r} {key}s: {reason}")
 
 
 def _check_forgotten_list() -> None:

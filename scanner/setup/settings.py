@@ -22,6 +22,7 @@ from scanner.setup.notify_settings import (
     SmtpSettings,
     WebhookSettings,
 )
+from scanner.setup.service_settings import ScheduleSettings, ServiceSettings
 from scanner.setup.sink_settings import AnySink, ForwardSettings
 
 if TYPE_CHECKING:
@@ -334,6 +335,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     forward: ForwardSettings = field(default_factory=ForwardSettings)
     sink: tuple[AnySink, ...] = ()
+    service: ServiceSettings = field(default_factory=ServiceSettings)
+    schedule: tuple[ScheduleSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +360,6 @@ class SweepOptions:
     watched: frozenset[tuple[str, int]] = frozenset()  # places of which a line is wanted, whatever it says
     purpose: Literal["", "verify"] = ""  # why, where it is no sweep
     events: bool = False  # whether it tells the log of events that it goes on
-    stop_after: float | None = None  # seconds after which it is stopped, as by a signal
+    stop_after: float | None = None  # seconds after which it is stopped
     whole_scope: Scope | None = None  # of which TARGETs name a part; canaries are held against it
     reload_scope: Callable[[float, bool], Scope] | None = None  # reads the files again: when, with names

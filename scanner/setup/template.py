@@ -168,6 +168,30 @@ patience = 30.0                    # seconds that a receiver which is not there 
 # kind = "file"
 # path = "/var/log/mongosweep/findings.jsonl"
 # group = "adm"
+
+[service]
+# `mongosweep serve` starts sweeps by [[schedule]], asks open exposures again, and shows a page.
+listen = "127.0.0.1:8017"          # any but a loopback address needs certificate and key, or proxies
+names = []                         # by which browsers reach it, such as ["mongosweep.example.com"]
+certificate = ""
+key = ""
+proxies = []                       # whose identity_header is believed, such as ["127.0.0.1"]
+identity_header = "X-Forwarded-User"
+sweeps_at_once = 1                 # of different prefixes; each has [sweep] rate for itself
+verify_every = "15m"               # "" for never
+notify_every = "1h"
+keep_runs = ""                     # such as "90d"; for ever if empty
+
+# When a part of the scope is swept, by the sites and owners of its allow entries; none: all of it.
+#
+# [[schedule]]
+# name = "paris-nightly"
+# cron = "0 2 * * *"               # minute, hour, day of month, month, day of week
+# zone = "Europe/Paris"
+# sites = ["paris"]
+# jitter = "15m"                   # each start is put off by up to so long
+# catch_up = "12h"                 # a start that was missed is made up for within this time
+# stop_after = "6h"
 """
 
 
