@@ -92,6 +92,11 @@ def _empty_this_thread() -> None:
         raise StillPrivileged(f"PR_SET_NO_NEW_PRIVS: {os.strerror(ctypes.get_errno())}")
 
 
+def hide_memory() -> None:
+    """No core file, and no other process of this user may read our memory or environment."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
 def die_with_parent(parent: int) -> None:
     """End at once, by SIGKILL, when the thread that started this process ends; now if it has already."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -102,6 +107,14 @@ def die_with_parent(parent: int) -> None:
 def has_net_raw() -> bool:
     """Whether this thread may open a packet socket now."""
     return bool(_capabilities()[0] & (1 << CAP_NET_RAW))
+
+
+def lay_down_net_raw() -> None:
+    """Make CAP_NET_RAW ineffective in this thread, which can then open no raw socket, and leave it to the
+    programs that it runs: for a service whose children are sweeps."""
+    words = _capabilities()
+    words[0] &= ~(1 << CAP_NET_RAW) & 0xFFFFFFFF
+    _set_capabilities(words)
 
 
 def renounce_net_raw() -> None:
