@@ -12,7 +12,7 @@ from results.ledger.words import how
 from results.report.exposure_table import Axis, pressing, stretches
 from results.report.fact_sheet import fact_sheet
 from results.report.figures import Mark, strip
-from results.report.markup import Markup, Visible, joined, tag
+from results.report.markup import Markup, Visible, joined, tag, text
 from results.report.page import page
 from results.report.parts import foot, section, table_head
 from results.report.words import STATE_WORDS, open_for
@@ -35,14 +35,10 @@ MOST_LOOKS = 1000
 def dossier_page(content: Dossier) -> str:
     """The dossier as one HTML document."""
     exposure = content.exposure
-    told = dossiers.dossier(exposure, content.changes, content.looks, content.actions)
-    by_key = {each.key: each for each in told.sections}
-    order = [key for key in _FIRST if key in by_key]
-    order += [key for key in by_key if key not in (*_FIRST, *_ELSEWHERE)]
     where = address(exposure.place.ip, exposure.place.port)
     heading = [
         tag("h1", Visible(where)),
-        tag("p", Visible(told.headline)),
+        tag("p", Visible(dossiers.headline(exposure))),
         tag(
             "p",
             tag("span", exposure.exposure_id, class_="mono"),
@@ -50,19 +46,30 @@ def dossier_page(content: Dossier) -> str:
             class_="soft",
         ),
     ]
-    body = [
-        [tag("p", warning, class_="notice") for warning in content.warnings],
-        _tiles(exposure),
-        _story(content, told.events),
-        tag("div", [_section(by_key[key]) for key in order], class_="sheets"),
-        fact_sheet(content),
-        _looks(content),
-        _chain(content),
-    ]
+    warnings = [tag("p", warning, class_="notice") for warning in content.warnings]
+    body = [warnings, tiles(exposure), dossier_body(content)]
     return page(f"{where}: dossier of an exposure", heading, body, foot(content.redacted))
 
 
-def _tiles(exposure: TrackedExposure) -> Markup:
+def dossier_body(content: Dossier) -> Markup:
+    """Everything below the figures at the top: the story, what each face of it says, and the evidence."""
+    told = dossiers.dossier(content.exposure, content.changes, content.looks, content.actions)
+    by_key = {each.key: each for each in told.sections}
+    order = [key for key in _FIRST if key in by_key]
+    order += [key for key in by_key if key not in (*_FIRST, *_ELSEWHERE)]
+    return joined(
+        [
+            _story(content, told.events),
+            tag("div", [_section(by_key[key]) for key in order], class_="sheets"),
+            fact_sheet(content),
+            _looks(content),
+            _chain(content),
+        ]
+    )
+
+
+def tiles(exposure: TrackedExposure) -> Markup:
+    """The few figures at the top."""
     hits = pressing(exposure)
     entries = [
         (
@@ -71,7 +78,7 @@ def _tiles(exposure: TrackedExposure) -> Markup:
             {"critical": "bad", "high": "mid"}.get(exposure.severity.value),
         ),
         (
-            STATE_WORDS[exposure.state].partition(",")[0],
+            STATE_WORDS[exposure.state],
             "where it stands",
             "good" if not exposure.is_open else "mid",
         ),
@@ -129,9 +136,17 @@ def _section(told: Section) -> Markup:
         f"about-{told.key}",
         told.heading,
         tag(
-            "ul", [tag("li", Visible(sentence), class_="name") for sentence in told.sentences], class_="plain"
+            "ul",
+            [tag("li", _sentence(each, told), class_="name") for each in told.sentences],
+            class_="plain",
         ),
     )
+
+
+def _sentence(sentence: str, told: Section) -> list[Markup]:
+    """What to do next names commands between backticks; elsewhere a backtick may be a server's own."""
+    pieces = sentence.split("`") if told.key == "next" else [sentence]
+    return [tag("code", Visible(each)) if at % 2 else text(Visible(each)) for at, each in enumerate(pieces)]
 
 
 def _looks(content: Dossier) -> Markup:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from results.chain import load_chain
 from results.durations import instant
 from results.files import ResultsError
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from results.ledger.store import LedgerRun
+    from results.ledger.actions import ActionRecord
+    from results.ledger.store import Ledger, LedgerRun
     from results.ledger.tracked import Change, TrackedExposure
     from results.ledger.view import View
     from results.report.content import Interval
@@ -47,19 +50,27 @@ def gather(view: View, output: Path, now: str, *, retain_seconds: int | None = N
 
 def gather_dossier(view: View, output: Path, exposure: TrackedExposure, now: str) -> Dossier:
     """Everything for the page of one exposure."""
-    runs = view.ledger.runs()
+    actions = view.actions.of([exposure.exposure_id, *exposure.former_ids])
+    found = read_dossier(view.ledger, output, exposure, actions, now)
+    return replace(found, warnings=_warnings(view, []))
+
+
+def read_dossier(
+    ledger: Ledger, output: Path, exposure: TrackedExposure, actions: Iterable[ActionRecord], now: str
+) -> Dossier:
+    """The same of an exposure that was laid over already, with the actions about it."""
+    runs = ledger.runs()
     own = exposure.exposure_id
-    looks = view.ledger.looks(own)
+    looks = ledger.looks(own)
     wanted = {look.run_id for look in looks}
     return Dossier(
         now=now,
         organisation=_organisation(runs),
         exposure=exposure,
-        changes=list(view.ledger.changes(own)),
+        changes=list(ledger.changes(own)),
         looks=looks,
-        actions=[shown(record, own) for record in view.actions.of([own, *exposure.former_ids])],
+        actions=[shown(record, own) for record in actions],
         runs={run.run_id: _reported(run, output) for run in runs if run.run_id in wanted},
-        warnings=_warnings(view, []),
     )
 
 

@@ -18,6 +18,10 @@ class Markup(str):
 
     __slots__ = ()
 
+    def __html__(self) -> str:
+        """Itself, for a template that asks before it escapes."""
+        return str(self)
+
 
 class Visible(str):
     """Text whose hidden characters were made visible already: it is only escaped."""
