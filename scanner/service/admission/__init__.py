@@ -1,0 +1,1 @@
+"""Who is let in, and with which role: users, tokens, sessions and passwords."""
