@@ -1,0 +1,1 @@
+"""What programs read: the resources under /api/v1."""
