@@ -31,7 +31,7 @@ _SENTENCE = {
     ExitCode.REFUSED: "refused: bad usage, configuration or scope; nothing was sent",
     ExitCode.INCOMPLETE: "did not cover what it promised (degraded, interrupted); findings are kept",
     ExitCode.STORAGE: "storage failed",
-    ExitCode.BUSY: "another run holds the directory",
+    ExitCode.BUSY: "another run, service or forward has what this one needs",
     ExitCode.BUG: "a bug of ours",
 }
 

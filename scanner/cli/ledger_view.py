@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from results.ledger.tracked import TrackedExposure
     from results.ledger.view import View
 
+_OF_THE_DISK = ("lost+found",)  # a new file system is not empty
+
 
 @contextmanager
 def opened(output: str, config: str | None, now: str = "") -> Iterator[View]:
@@ -56,11 +58,18 @@ def refuse_without_runs(folder: Path) -> None:
     """A directory of something else, named by mistake, is left as it is: no ledger is made in it. Raises
     `NotARunError`."""
     from results.files import NotARunError
+    from results.ledger.actions import ACTIONS_FILE
     from results.ledger.database import LEDGER_FILE
     from results.manifest import MANIFEST_FILE
+    from scanner.service.admission.file import ACCESS_FILE
+    from scanner.service.store import LOCK_FILE, STORE_FILE
 
+    # The first user and the service may come before the first run.
+    ours = (LEDGER_FILE, ACTIONS_FILE, ACCESS_FILE, STORE_FILE, LOCK_FILE)
+    if any(os.path.lexists(folder / name) for name in ours):
+        return
     try:
-        entries = [] if os.path.lexists(folder / LEDGER_FILE) else list(folder.iterdir())
+        entries = [entry for entry in folder.iterdir() if entry.name not in _OF_THE_DISK]
     except OSError:
         return  # who reads it says why
     if entries and not any(os.path.lexists(entry / MANIFEST_FILE) for entry in entries):

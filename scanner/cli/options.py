@@ -196,16 +196,28 @@ vantage_option = option(
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed of the order."
 )
-log_option = option(
-    "--log",
-    "log_level",
-    type=click.Choice(["error", "warning", "info", "debug"]),
-    default="warning",
-    envvar="MONGOSWEEP_LOG",
-    show_default=True,
-    help="How much of the log goes to stderr.",
-)
+
+
+def log_option_at(level: str) -> Callable[[F], F]:
+    """`--log`, for a command that says so much where nothing else was asked for."""
+    return option(
+        "--log",
+        "log_level",
+        type=click.Choice(["error", "warning", "info", "debug"]),
+        default=level,
+        envvar="MONGOSWEEP_LOG",
+        show_default=True,
+        help="How much of the log goes to stderr.",
+    )
+
+
+log_option = log_option_at("warning")
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")
+textfile_option = click.option(
+    "--metrics-textfile",
+    metavar="PATH",
+    help="Write metrics to this file, replaced as a whole, for node_exporter's textfile collector.",
+)
 
 
 def pace_options(function: F) -> F:
@@ -214,6 +226,20 @@ def pace_options(function: F) -> F:
         (
             config_option,
             scope_option,
+            option(
+                "--site",
+                "sites",
+                multiple=True,
+                metavar="NAME",
+                help="Only the addresses of allow entries of this site; may be given several times.",
+            ),
+            option(
+                "--owner",
+                "owners",
+                multiple=True,
+                metavar="NAME",
+                help="Only those of allow entries of this owner; may be given several times.",
+            ),
             option(
                 "--port",
                 "ports",

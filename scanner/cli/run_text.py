@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from results.audit import AuditReport
+    from results.progress import Progress
     from results.runs import RunInfo
     from scanner.lab.estate import Place
 
@@ -75,8 +76,28 @@ def runs_lines(runs: Sequence[RunInfo]) -> list[str]:
         for run in runs
     ]
     lines = table_lines(("RUN", "STATE", "BEGAN (UTC)", "TOOK", "OPEN", "TARGETS"), rows)
-    lines += [f"{Path(run.path).name}: {visible(run.reasons[0], 200)}" for run in runs if run.reasons]
+    for run in runs:
+        if run.progress is not None:
+            lines.append(f"{Path(run.path).name}: {_stands(run.progress, goes_on=run.state == 'running')}")
+        if run.reasons:
+            lines.append(f"{Path(run.path).name}: {visible(run.reasons[0], 200)}")
     return lines
+
+
+def _stands(progress: Progress, *, goes_on: bool) -> str:
+    """How far a run is, or was when it said so last, in one line."""
+    share = 100 * progress.done / progress.planned if progress.planned else 100.0
+    words = [f"{progress.done:,} targets have an outcome ({share:.1f} %)", f"{progress.open:,} open"]
+    if not goes_on:
+        return f"when it was aborted, {', '.join(words)}"
+    words.append(f"{progress.rate:,.0f}/s")
+    if progress.remaining is not None:
+        words.append(f"{duration(progress.remaining)} left")
+    if progress.paused_by:
+        words.append(f"PAUSED: {visible(progress.paused_by, 200)}")
+    elif progress.slowed_by:
+        words.append(f"slower: {visible(progress.slowed_by, 200)}")
+    return f"{', '.join(words)} (at {_second(progress.at)})"
 
 
 def ended_lines(path: Path) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scanner.cli.options import config_option, json_option, output_option
+from scanner.cli.options import config_option, json_option, output_option, textfile_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 @output_option
 @json_option
 @click.option("--metrics", is_flag=True, help="Prometheus text on stdout.")
-@click.option(
-    "--metrics-textfile",
-    metavar="PATH",
-    help="Write it to this file, replaced as a whole, for node_exporter's textfile collector.",
-)
+@textfile_option
 def command(
     config: str | None, output: str, as_json: bool, metrics: bool, metrics_textfile: str | None
 ) -> None:

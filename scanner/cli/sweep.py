@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 import click
 
 from scanner.cli.options import (
+    Age,
     FormatName,
     Workers,
     json_option,
@@ -19,6 +20,7 @@ from scanner.cli.options import (
     output_option,
     pace_options,
     seed_option,
+    textfile_option,
     vantage_option,
 )
 from scanner.errors import exit_code_table
@@ -49,6 +51,12 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
 )
 @vantage_option
 @click.option(
+    "--stop-after",
+    type=Age(),
+    metavar="DURATION",
+    help="Stop after this time, such as 6h, with what is known by then; exit code 3.",
+)
+@click.option(
     "--fail-on",
     type=click.Choice(["open", "never"]),
     default="open",
@@ -69,6 +77,7 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
     metavar="FORMAT",
     help="What stdout gets instead, as `convert --to`.",
 )
+@textfile_option
 @json_option
 @log_option
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr, unless the sweep is not complete.")
@@ -79,10 +88,12 @@ def command(
     everything: bool,
     seed: int | None,
     resume: str | None,
+    stop_after: int | None,
     fail_on: str,
     no_ledger: bool,
     forward: bool,
     form: str | None,
+    metrics_textfile: str | None,
     as_json: bool,
     log_level: str,
     quiet: bool,
@@ -98,6 +109,7 @@ def command(
     from scanner.cli.log import configure
     from scanner.cli.screen import screen_for
     from scanner.cli.streams import is_terminal, may_reach_terminal, patient_stderr
+    from scanner.cli.textfile import code_with, require_place, write_run_metrics
     from scanner.clock import SystemClock
     from scanner.setup.clock_check import require_clock, witnesses
     from scanner.setup.doctor import require_descriptors, require_engine
@@ -107,6 +119,7 @@ def command(
 
     if forward and no_ledger:
         raise click.UsageError("--forward sends what changed, which the ledger says; leave --no-ledger out")
+    require_place(metrics_textfile)
     require_descriptors()
     request = SweepRequest.of(targets, asked)
     seen = witnesses(request.config, request.scope_file, output, resume)
@@ -124,6 +137,7 @@ def command(
         everything=everything,
         seed=seed,
         resume=resume,
+        stop_after=stop_after,
         fail_on="never" if fail_on == "never" else "open",
         stdout_lines=lines,
         stdout_format=form or "native",
@@ -152,7 +166,7 @@ def command(
         tell(options.output, loaded.settings, say)
         if changed and not (lines or quiet):
             say(changed)
-    return result.exit_code
+    return code_with(result.exit_code, written=write_run_metrics(metrics_textfile, Path(result.run_dir)))
 
 
 def _forward_beside(config: ConfigFile | None, options: SweepOptions) -> None:

@@ -16,6 +16,7 @@ from scanner.cli.options import (
     output_option,
     scope_option,
     seed_option,
+    textfile_option,
     vantage_option,
 )
 
@@ -51,6 +52,7 @@ _EPILOG = """Exit codes, as everywhere:
     help="Give up --until-closed after this time, such as 2h; exit code 3.",
 )
 @seed_option
+@textfile_option
 @json_option
 @log_option
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but what goes wrong.")
@@ -64,6 +66,7 @@ def command(
     interval: int,
     timeout: int | None,
     seed: int | None,
+    metrics_textfile: str | None,
     as_json: bool,
     log_level: str,
     quiet: bool,
@@ -77,6 +80,7 @@ def command(
     from scanner.cli.log import configure
     from scanner.cli.screen import RoundScreen
     from scanner.cli.streams import patient_stderr, patient_stdout
+    from scanner.cli.textfile import code_with, require_place, write_run_metrics
     from scanner.cli.verify_text import json_lines, text_lines
     from scanner.clock import SystemClock
     from scanner.setup.clock_check import require_clock, witnesses
@@ -87,6 +91,7 @@ def command(
 
     if timeout is not None and not until_closed:
         raise click.UsageError("--timeout goes with --until-closed")
+    require_place(metrics_textfile)
     require_descriptors()
     clock = SystemClock()
     request = SweepRequest(config=config, scope_file=scope_file, vantage=vantage)
@@ -109,4 +114,5 @@ def command(
     with patient_stdout() as stdout:
         for line in json_lines(found) if as_json else text_lines(found):
             stdout.write(line + "\n")
-    return found.exit_code
+    written = not found.run_ids or write_run_metrics(metrics_textfile, options.output / found.run_ids[-1])
+    return code_with(found.exit_code, written=written)

@@ -1,0 +1,94 @@
+"""`mongosweep tokens`: what programs show to read the API and the metrics."""
+
+from __future__ import annotations
+
+import click
+
+from scanner.cli.options import Age, json_option, output_option
+
+_ROLES = ("metrics", "view", "acknowledge", "operate")
+
+
+@click.group("tokens")
+def command() -> None:
+    """Make tokens for programs, list and revoke them. A token is shown once: only its hash is kept.
+
+    \b
+    Examples:
+      mongosweep tokens add prometheus --role metrics --expires 52w
+      mongosweep tokens revoke prometheus
+    """
+
+
+@command.command("add")
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(_ROLES),
+    default="view",
+    show_default=True,
+    help="metrics: read /metrics alone. view: read everything. acknowledge: acknowledge, "
+    "accept and note, too. operate: start, stop and pause, too.",
+)
+@click.option(
+    "--expires", type=Age(), metavar="AGE", default="90d", show_default=True, help="How long it is good for."
+)
+@output_option
+def add(name: str, role: str, expires: int, output: str) -> None:
+    """Make a token called NAME and write it to standard output, this once."""
+    from scanner.cli.users import opened, write_down
+    from scanner.clock import SystemClock, timestamp
+    from scanner.service.admission.roles import role_of
+
+    with opened(output) as access:
+        secret = access.add_token(name, role_of(role), expires)
+        write_down(output, f"token {name} made, role {role}")
+    click.echo(secret)
+    until = timestamp(SystemClock.wall() + expires)[:10]
+    click.echo(f"good until {until}; keep it now: it is not shown again", err=True)
+
+
+@command.command("list")
+@json_option
+@output_option
+def list_(as_json: bool, output: str) -> None:
+    """List all tokens: their roles, until when they are good, and when they were used last."""
+    from scanner.cli.users import opened
+    from scanner.clock import SystemClock, timestamp
+
+    with opened(output) as access:
+        rows = [
+            {
+                "name": each.name,
+                "role": each.role.word,
+                "made_at": timestamp(each.made_at),
+                "expires_at": timestamp(each.expires_at),
+                "used_at": timestamp(each.used_at) if each.used_at else "",
+            }
+            for each in access.tokens()
+        ]
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        return
+    now = timestamp(SystemClock.wall())
+    for row in rows:
+        used = f"used {row['used_at'][:10]}" if row["used_at"] else "never used"
+        until = "expired" if row["expires_at"] <= now else "until"
+        click.echo(f"{row['name']:<40} {row['role']:<12} {until} {row['expires_at'][:10]}  {used}")
+    if not rows:
+        click.echo("none yet; `mongosweep tokens add NAME` makes one", err=True)
+
+
+@command.command("revoke")
+@click.argument("name")
+@output_option
+def revoke(name: str, output: str) -> None:
+    """Make the token called NAME worth nothing, from the next request on."""
+    from scanner.cli.users import opened, write_down
+
+    with opened(output) as access:
+        access.revoke_token(name)
+        write_down(output, f"token {name} revoked")
+    click.echo(f"{name} is revoked", err=True)
