@@ -19,7 +19,7 @@ LONG = {"scanner/network/connect/epoll.py"}  # one object with one idea, written
 
 TOP = {
     *ROOMS,
-    *("tests", "docs", "bench", ".ci"),
+    *("tests", "docs", "bench", "deploy", ".ci"),
     *("pyproject.toml", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
     *("requirements.lock", "requirements-dev.lock", ".gitignore"),
 }

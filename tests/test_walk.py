@@ -142,7 +142,7 @@ def section_of(title: str) -> str:
     return section
 
 
-@pytest.mark.parametrize("title", ["One target's way", "One finding's way"])
+@pytest.mark.parametrize("title", ["One target's way", "One finding's way", "A job's way"])
 def test_the_walks_in_the_architecture_page_name_files_that_do_it(title: str) -> None:
     """The tables of hops in docs/architecture.md: each file exists and defines what the table says."""
     section = section_of(title)

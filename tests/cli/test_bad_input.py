@@ -286,6 +286,6 @@ def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     check(
         capsys,
         main(["xyz"]),
-        "no command 'xyz'; write one of init, plan, sweep, verify, lab",
+        "no command 'xyz'; write one of init, plan, sweep, verify, serve",
         "mongosweep --help",
     )

@@ -301,4 +301,5 @@ def test_completion_knows_the_commands(here: Path) -> None:
         cwd=here,
         env={"_MONGOSWEEP_COMPLETE": "bash_complete", "COMP_WORDS": "mongosweep s", "COMP_CWORD": "1"},
     )
-    assert {line.partition(",")[2] for line in done.stdout.split()} == {"sweep", "schema", "show", "sinks"}
+    found = {line.partition(",")[2] for line in done.stdout.split()}
+    assert found == {"sweep", "serve", "schedule", "schema", "show", "sinks"}

@@ -285,7 +285,7 @@ class TestDeniedMeansDenied:
     def test_an_expiry_freezes_the_counter_within_a_second(self, tmp_path: Path, engine: str) -> None:
         with estate() as (scan, corp):
             program = Program(scan, tmp_path)
-            ends = datetime.now(UTC) + timedelta(seconds=3 + seconds_to_start(program))
+            ends = datetime.now(UTC) + timedelta(seconds=3 + 2 * seconds_to_start(program))
             program.configure(
                 '[[allow]]\ncidr = "10.77.0.0/21"\nowner = "x"\n'
                 f'[[allow]]\ncidr = "{self.UPPER}"\nowner = "y"\nexpires = {ends:%Y-%m-%dT%H:%M:%S.%fZ}\n'

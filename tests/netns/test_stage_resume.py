@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from results.progress import read_progress
 from tests.netns.oracle import NOWHERE, Program, estate, outside, serving, until, watch
 from tests.support import netns
 from tests.torture.launch import LEAST_WAIT, SNAPSHOT_INTERVAL
 
 if TYPE_CHECKING:
+    from results.progress import Progress
     from tests.support.netns import Namespace
 
 pytestmark = pytest.mark.timeout(110)
@@ -143,13 +145,17 @@ class TestResume:
             program = Quick(scan, tmp_path)
             program.configure(SCOPE + ON_LINK + SWEEP)
             repeated = 0
+            told: list[Progress | None] = []
             for syns, settled in ((350, 1), (800, 500), (1250, 1030)):
                 resume = ("--resume", program.run_dir.name) if program.started_once else ()
                 before = program.kill_at(corp, syns + repeated, *resume, settled=settled)
+                told.append(read_progress(program.run_dir))
                 window = before - repeated - program.settled
                 assert window <= RATE * (WINDOW + 2.0), "of a disk that takes two seconds, at most"
                 repeated = before - program.settled
             assert program.checkpoint["stage"]["progress"]["attempt"] == 1
+            shares = [each.position / each.positions for each in told if each is not None]
+            assert 0 < shares[0] < shares[1] <= shares[2] == 1, "how far the stage's first round is"
             outcomes = sum(program.checkpoint["outcomes"].values())
             assert outcomes + len(program.checkpoint["in_flight"]) >= 4, "those on our own link"
             done = program.run("--resume", program.run_dir.name, *QUICKLY)

@@ -39,8 +39,7 @@ def crashed(tmp_path: Path, tail: bytes = b"") -> Path:
     for line in LINES[:3]:
         run.journal().append(line)
     run.journal().sync()
-    for lock in run._locks:
-        lock.release()
+    run._lock.release()
     path = run.path / "observations-0001.jsonl"
     path.write_bytes(path.read_bytes() + tail)
     (run.path / "checkpoint.json.tmp").write_text("half")

@@ -34,8 +34,7 @@ def finish(run: RunDirectory, state: State = "interrupted") -> None:
 
 def drop_locks(run: RunDirectory) -> None:
     """The kernel's part in the death of a process."""
-    for lock in run._locks:
-        lock.release()
+    run._lock.release()
 
 
 def test_a_seal_over_the_segment_of_a_killed_process_outlives_no_line_of_it(tmp_path: Path) -> None:

@@ -98,8 +98,7 @@ def sweep(
         coverage = Coverage(planned=TARGETS, outcomes=TARGETS)
         run.finish("complete", ended_at="now", coverage=coverage, outcomes={}, reasons=[])
     finally:
-        for lock in run._locks:
-            lock.release()
+        run._lock.release()
 
 
 def resume_point(run: RunDirectory) -> int:

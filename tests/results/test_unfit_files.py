@@ -88,8 +88,7 @@ def run(tmp_path: Path) -> Path:
     journal = second.journal()
     journal.append(line_of(observation("127.0.0.2")))
     journal._release(journal._current)
-    for lock in second._locks:
-        lock.release()
+    second._lock.release()
     return first.path
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 from results.sinks.metrics import metrics_text
 from results.sinks.status import SinkStatus
-from tests.support.receivers.installed import brought
+from tests.support.receivers.promtool import promtool
 from tests.support.siem import SIEM
 
 if TYPE_CHECKING:
@@ -22,15 +21,6 @@ STATUS = SinkStatus(
 )
 TEXT = metrics_text([STATUS], 1_795_511_800.0)
 NAME = re.compile(r"\bmongosweep_\w+")
-
-
-def promtool(*words: str | Path, stdin: bytes = b"") -> str:
-    """What it says; it fails where it finds anything."""
-    place = brought("promtool/usr/bin/promtool", "Debian's apt-get")
-    told = subprocess.run([place, *words], input=stdin, capture_output=True, check=False)
-    said = (told.stdout + told.stderr).decode()
-    assert told.returncode == 0, said
-    return said
 
 
 def names_of_metrics() -> set[str]:

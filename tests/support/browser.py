@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 PHONE = (390, 844)
 SCREEN = (1280, 900)
+TAB, ENTER = "\ue004", "\ue007"  # as WebDriver numbers keys
 
 
 def needed() -> None:
@@ -46,9 +47,16 @@ class Page:
         """Whoever came to the proxy: the first line of each connection."""
 
     def open(
-        self, path: Path, *, width: int = SCREEN[0], height: int = SCREEN[1], scheme: str = "light"
+        self,
+        place: Path | str,
+        *,
+        width: int = SCREEN[0],
+        height: int = SCREEN[1],
+        scheme: str = "light",
+        media: str = "",
     ) -> None:
-        """Load a file at a size of the window, for a reader who likes it light or dark."""
+        """Load a file, or the address that `browser` was given and below it, at a size of the window, for a
+        reader who likes it light or dark; `media` "print" shows what goes on paper."""
         self._command(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -57,9 +65,11 @@ class Page:
             mobile=width < 600,
         )
         self._command(
-            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
+            "Emulation.setEmulatedMedia",
+            media=media,
+            features=[{"name": "prefers-color-scheme", "value": scheme}],
         )
-        self.driver.get(path.as_uri())
+        self.driver.get(place if isinstance(place, str) else place.as_uri())
 
     def requests(self) -> list[str]:
         """Every address that was asked for since the last call, the file itself among them."""
@@ -77,6 +87,24 @@ class Page:
     def run(self, script: str, *arguments: object) -> Any:
         """The value of a script in the page: `return document.title`."""
         return self.driver.execute_script(script, *arguments)
+
+    def until(self, script: str) -> Any:
+        """The value of a script once it is none that counts as false: a page may be on its way."""
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        return WebDriverWait(self.driver, 60, poll_frequency=0.05).until(lambda _: self.run(script))
+
+    def sign_in(self, url: str, name: str, secret: str) -> None:
+        """From the next load on, with this cookie of a session for the page at `url`; it takes the place of
+        another one."""
+        self._command("Network.setCookie", name=name, value=secret, url=url, httpOnly=True, sameSite="Strict")
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other, wherever the focus is."""
+        from selenium.webdriver import ActionChains
+
+        for key in keys:
+            ActionChains(self.driver).send_keys(key).perform()
 
     def without_script(self, value: bool) -> None:
         """From the next load on, no script of a page runs; or again."""
@@ -101,14 +129,15 @@ class Page:
         found: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
         return found
 
-    def _command(self, name: str, **parameters: object) -> dict[str, Any]:
+    def _command(self, name: str, /, **parameters: object) -> dict[str, Any]:
         found: dict[str, Any] = self.driver.execute_cdp_cmd(name, parameters)
         return found
 
 
 @contextmanager
-def browser(folder: Path) -> Iterator[Page]:
-    """A browser that keeps everything it writes in `folder`."""
+def browser(folder: Path, reaches: str = "") -> Iterator[Page]:
+    """A browser that keeps everything it writes in `folder`. `reaches`: the one address and port of loopback
+    that it asks itself and not its proxy, such as "127.0.0.1:8017"."""
     from selenium.webdriver import Chrome, ChromeOptions
     from selenium.webdriver.chrome.service import Service
 
@@ -128,7 +157,7 @@ def browser(folder: Path) -> Iterator[Page]:
             "--disable-extensions",
             "--hide-scrollbars",
             f"--proxy-server=http://127.0.0.1:{port}",
-            "--proxy-bypass-list=<-loopback>",
+            f"--proxy-bypass-list=<-loopback>;{reaches}",
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
             f"--user-data-dir={folder / 'profile'}",
         ):

@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 from results.audit import audit
+from results.progress import read_progress
 from results.run import load_manifest
+from results.runs import run_info
 from scanner.lab.thread import LabThread
 from scanner.sweep.checkpoint import decode
 from tests.netns.oracle import until
@@ -75,8 +77,14 @@ def test_an_interrupt_stops_quickly_and_the_run_can_be_resumed(
 def test_a_killed_run_is_resumed_without_loss(config: Path, magazine: LabThread) -> None:
     process = subprocess.Popen(command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     run_dir = wait_for_run(process, config, 1.4)
+    until(lambda: (told := read_progress(run_dir)) is not None and told.done > 0)
     process.kill()
     process.wait()
+    left = run_info(run_dir)
+    assert left.state == "aborted"
+    assert left.progress is not None
+    assert (left.progress.planned, left.progress.positions) == (256, 256)
+    assert 0 < left.progress.done <= left.progress.asked == left.progress.position < 256
     again = subprocess.run(
         command(config, "--resume", run_dir.name), capture_output=True, timeout=60, check=False
     )
@@ -85,6 +93,7 @@ def test_a_killed_run_is_resumed_without_loss(config: Path, magazine: LabThread)
     manifest, _ = load_manifest(run_dir)
     assert manifest.coverage is not None
     assert manifest.coverage.outcomes == 256
+    assert not list(run_dir.glob("progress.json*"))
 
 
 @pytest.mark.parametrize("also_in_the_chain", [False, True])

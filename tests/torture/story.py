@@ -204,8 +204,7 @@ class Story:
 
     def let_go(self) -> None:
         """What the kernel does for a dead process: its locks are free, its files closed."""
-        for lock in self.directory._locks:
-            lock.release()
+        self.directory._lock.release()
         journal: JournalWriter | None = getattr(self, "journal", None)
         if journal is not None:
             journal._release(journal._current)

@@ -172,6 +172,6 @@ async def test_the_clock_is_looked_at_however_much_waits_to_be_served(
             await notes.until(lambda: time.thread_time() - began > 1.2)
             notes.on_data = lambda link, data: link.close()
             await notes.until(lambda: connector.busy == 0)
-    assert max(between) <= 6
+    assert max(between) <= 16  # 3 by itself; a busy machine takes the processor from us in between
     assert max(later - earlier for earlier, later in pairwise(ends)) < 0.3  # not 64 events
     assert {event[1] for event in notes.events if event[0] == "received"} == set(range(64))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -167,3 +167,41 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / ACTIONS_FILE).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StorageRefusedError, match="symbolic link"):
         Actions.open(tmp_path)
+
+
+def test_a_line_that_comes_while_the_file_is_read_is_no_break(tmp_path: Path) -> None:
+    filled(tmp_path)
+
+    class Interrupted(Actions):
+        """Another process writes at the moment when the head is looked at."""
+
+        def _read_head(self) -> Any:
+            Actions.open(tmp_path).append("noted", at=AT, by="soc")
+            return super()._read_head()
+
+    actions = Interrupted(tmp_path)
+    actions.refresh()
+    assert (actions.broken, len(actions.all())) == (None, 5)
+    Actions.open(tmp_path).append("noted", at=AT, by="soc")
+    assert actions.follow()
+    assert (actions.broken, len(actions.all())) == (None, 7)
+
+
+def test_following_reads_only_what_was_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = filled(tmp_path)
+    actions = Actions(tmp_path)
+    assert actions.follow()
+    first = actions.proven[0]
+    Actions.open(tmp_path).append("noted", at=AT, by="soc", detail="behind them")
+    with path.open("ab") as file:
+        file.write(b'{"half a line')
+    assert actions.follow()
+    assert [record.detail for record in actions.proven[-2:]] == ["note 3", "behind them"]
+    assert actions.proven[0] is first
+    with monkeypatch.context() as unread:
+        unread.setattr(Actions, "_read_on", lambda _: pytest.fail("nothing has changed"))
+        assert actions.follow()
+    path.write_bytes(path.read_bytes().replace(b"note 0", b"note 7"))  # no longer and no shorter
+    assert not actions.follow()
+    assert actions.broken is not None
+    assert actions.broken.line == 1

@@ -15,7 +15,7 @@ BETWEEN = "between 2026-03-01 08:30 UTC and 2026-03-08 08:30 UTC"
 @pytest.mark.parametrize(
     ("seen", "when", "what"),
     [
-        (change("opened", after=""), "before 2026-03-08 08:30 UTC", "It was opened."),
+        (change("opened", after=""), "at an unknown time before 2026-03-08 08:30 UTC", "It was opened."),
         (
             change(
                 "wiped", lost=Lost(database_count=1, documents=9), reasons=[Reason(code="databases-gone")]
@@ -67,6 +67,19 @@ def test_what_one_look_shows_stands_together() -> None:
     ]
     events = timeline(exposure(), seen, [])
     assert [event.kind for event in events] == ["wiped", "ransomed", "changed", "restored"]
+
+
+def test_what_nothing_dates_stands_after_the_look_that_it_came_after() -> None:
+    """Also where a note seen with it is dated, by the server's word, before that look."""
+    shown = {"observation_id": "e3", "after": later(FIRST_SEEN, days=2), "at": later(FIRST_SEEN, days=3)}
+    seen = [
+        change("ransomed", **shown, dated=later(FIRST_SEEN, days=1), dated_how="collection-made"),
+        change("wiped", **shown),
+        change("changed", observation_id="e2", at=later(FIRST_SEEN, days=2)),
+        change("opened", observation_id="e3", after="", at=later(FIRST_SEEN, days=3)),
+    ]
+    events = timeline(exposure(), seen, [])
+    assert [event.kind for event in events] == ["opened", "ransomed", "wiped", "changed"]
 
 
 def test_what_names_say_is_not_said_twice() -> None:

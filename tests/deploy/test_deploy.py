@@ -1,0 +1,223 @@
+"""What is in `deploy/`, each by the program that will read it, and every command line in it by our own."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from cronsim import CronSim
+
+from scanner.cli.group import root
+from scanner.service.web.api import health
+from scanner.setup.config_file import read_config
+from scanner.setup.listen import parse_listen, unprotected
+from tests.deploy.places import DEPLOY, ROOT
+from tests.support.receivers.installed import brought, installed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAM = "/opt/mongosweep/bin/mongosweep"
+UNITS = sorted((DEPLOY / "systemd").iterdir())
+MANIFESTS = sorted((DEPLOY / "kubernetes").iterdir())
+CRON = DEPLOY / "cron" / "mongosweep"
+DOCKERFILE = DEPLOY / "container" / "Dockerfile"
+BY_PIP = "pip"
+
+
+def unit_settings(path: Path) -> dict[str, list[str]]:
+    """Every setting of a unit; a line that ends in a backslash goes on in the next."""
+    found: dict[str, list[str]] = {}
+    for line in path.read_text().replace("\\\n", "").splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def documents() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in MANIFESTS:
+        for document in yaml.safe_load_all(path.read_text()):
+            yield f"{path.name} {document['kind']}", document
+
+
+def pods() -> dict[str, dict[str, Any]]:
+    found = {}
+    for name, document in documents():
+        if document["kind"] == "CronJob":
+            found[name] = document["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        if document["kind"] == "Deployment":
+            found[name] = document["spec"]["template"]["spec"]
+    return found
+
+
+def cron_fields() -> tuple[list[str], str, list[str]]:
+    """When, by whom, and what the one line of the crontab runs."""
+    lines = [line for line in CRON.read_text().splitlines() if line and line[0] in "0123456789*"]
+    (line,) = lines
+    *when, user, command = line.split(None, 6)
+    return when, user, shlex.split(command)
+
+
+def command_lines() -> dict[str, list[str]]:
+    """The words after the program, of everything that runs it."""
+    found = {}
+    for path in UNITS:
+        for line in unit_settings(path).get("ExecStart", []):
+            words = shlex.split(line)
+            assert words[0] == PROGRAM
+            found[path.name] = words[1:]
+    words = cron_fields()[2]
+    assert words[:3] == ["flock", "-n", "/var/lib/mongosweep/cron.lock"]
+    assert words[3] == PROGRAM
+    found["cron"] = words[4 : words.index(">")]
+    for name, pod in pods().items():
+        found[name] = pod["containers"][0]["args"]
+    return found
+
+
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    """Every setting and path in them, with a program in place of one that is installed."""
+    analyze = installed("systemd-analyze", "systemd")
+    copies = []
+    for unit in UNITS:
+        copy = tmp_path / unit.name
+        copy.write_text(unit.read_text().replace(PROGRAM, "/bin/true"))
+        copies.append(copy)
+    told = subprocess.run([analyze, "verify", *copies], capture_output=True, text=True, check=False)
+    assert (told.stdout + told.stderr, told.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if unit.suffix == ".service"], ids=lambda u: u.stem)
+def test_systemd_finds_little_that_a_unit_may_do(unit: Path) -> None:
+    """By its own scale from 0 to 10; above 2.0 something was opened."""
+    analyze = installed("systemd-analyze", "systemd")
+    told = subprocess.run(
+        [analyze, "security", "--offline=true", "--threshold=20", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout[-600:]
+    assert unit_settings(unit)["CapabilityBoundingSet"] == [""]
+    assert unit_settings(unit)["AmbientCapabilities"] == [""]
+
+
+def test_a_sweep_that_found_something_is_no_failed_unit() -> None:
+    """And one that is not complete is."""
+    assert unit_settings(DEPLOY / "systemd" / "mongosweep-sweep.service")["SuccessExitStatus"] == ["1"]
+
+
+def test_kubernetes_takes_the_manifests() -> None:
+    """By the schemas of Kubernetes' own API; a field that is misspelt is none."""
+    validate = brought("deploy/bin/kubernetes-validate", BY_PIP)
+    told = subprocess.run([validate, "--strict", *MANIFESTS], capture_output=True, text=True, check=False)
+    said = told.stdout + told.stderr
+    assert told.returncode == 0, said
+    assert said.count(" passed for resource ") == sum(1 for _ in documents())
+
+
+@pytest.mark.parametrize("name", pods())
+def test_a_pod_may_nothing_that_a_sweep_does_not_need(name: str) -> None:
+    """As the restricted standard of Kubernetes' pod security wants it, with all that it mounts there."""
+    pod = pods()[name]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not pod["automountServiceAccountToken"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {mount["name"] for mount in container["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
+
+
+def test_claims_and_configurations_that_pods_mount_are_there() -> None:
+    made = {(document["kind"], document["metadata"]["name"]) for _, document in documents()}
+    for pod in pods().values():
+        for volume in pod["volumes"]:
+            if "configMap" in volume:
+                assert ("ConfigMap", volume["configMap"]["name"]) in made
+            if "persistentVolumeClaim" in volume:
+                assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in made
+
+
+def test_configurations_in_manifests_are_read(tmp_path: Path) -> None:
+    """And a page that listens on more than loopback there has a certificate where it is mounted."""
+    seen = 0
+    for _, document in documents():
+        if document["kind"] != "ConfigMap":
+            continue
+        path = tmp_path / "mongosweep.toml"
+        path.write_text(document["data"]["mongosweep.toml"])
+        settings = read_config(path).settings
+        assert tomllib.loads(path.read_text())["allow"]
+        if settings.schedule:
+            seen += 1
+            pod = pods()["service.yaml Deployment"]
+            mounts = [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]]
+            assert str(Path(settings.service.certificate).parent) in mounts
+            assert str(Path(settings.service.key).parent) in mounts
+            assert not unprotected(parse_listen(settings.service.listen), settings.service)
+            for probe in ("livenessProbe", "readinessProbe"):
+                (header,) = pod["containers"][0][probe]["httpGet"]["httpHeaders"]
+                assert header == {"name": "Host", "value": settings.service.names[0]}
+    assert seen == 1
+
+
+def test_probes_ask_for_what_the_page_answers() -> None:
+    known = {route.path for route in health.routes()}
+    container = pods()["service.yaml Deployment"]["containers"][0]
+    assert {container[name]["httpGet"]["path"] for name in ("livenessProbe", "readinessProbe")} == known
+
+
+def test_the_crontab_is_one_that_cron_takes() -> None:
+    """Five fields, a user and a command, without the sign that cron takes for the end of a line."""
+    when, user, words = cron_fields()
+    assert next(CronSim(" ".join(when), datetime(2026, 3, 1, tzinfo=UTC))).hour == 2
+    assert user == "mongosweep"
+    assert words[-2:] == [">", "/dev/null"]
+    assert "%" not in CRON.read_text()
+    assert CRON.read_text().endswith("\n")
+
+
+@pytest.mark.parametrize("place", command_lines())
+def test_every_command_line_is_one_that_we_take(place: str) -> None:
+    """Its options exist, and their values are of their kind; nothing is run."""
+    name, *words = command_lines()[place]
+    with root.make_context("mongosweep", [name, *words]) as context:
+        command = root.get_command(context, name)
+        assert command is not None, name
+        with command.make_context(name, words, parent=context):
+            pass
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    hadolint = brought("deploy/bin/hadolint", BY_PIP)
+    told = subprocess.run([hadolint, DOCKERFILE], capture_output=True, text=True, check=False)
+    assert (told.stdout + told.stderr, told.returncode) == ("", 0)
+
+
+def test_the_image_is_made_of_files_that_are_there() -> None:
+    """All that a wheel is built from, by the locked versions."""
+    copied = {
+        word
+        for line in re.findall(r"^COPY (?!--)(.*) \S+$", DOCKERFILE.read_text(), re.MULTILINE)
+        for word in line.split()
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = {
+        *project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"],
+        project["project"]["readme"],
+    }
+    assert needed | {*project["project"]["license-files"], "requirements.lock", "pyproject.toml"} <= copied
+    assert all((ROOT / name).exists() for name in copied)
+    assert "--require-hashes" in DOCKERFILE.read_text()
