@@ -86,6 +86,7 @@ lock: $(DEV) ## resolve the locks anew: names, versions and hashes, and no index
 	$(UV_LOCK) -c requirements.lock --extra kafka --extra lab --extra notify --extra syn --extra build --extra test --extra dev --extra fuzz \
 	  pyproject.toml -o requirements-dev.lock
 	$(UV_LOCK) tests/servers/secantus.in -o tests/servers/secantus.lock
+	$(UV_LOCK) tests/servers/deploy.in -o tests/servers/deploy.lock
 
 clean: ## remove what the verbs made, but no run and no server
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
