@@ -155,7 +155,8 @@ class TestResume:
                 repeated = before - program.settled
             assert program.checkpoint["stage"]["progress"]["attempt"] == 1
             shares = [each.position / each.positions for each in told if each is not None]
-            assert 0 < shares[0] < shares[1] <= shares[2] == 1, "how far the stage's first round is"
+            # What was said last may be a second old when the kill comes: nothing yet, of the first start.
+            assert 0 <= shares[0] < shares[1] <= shares[2] <= 1, "how far the stage's first round is"
             outcomes = sum(program.checkpoint["outcomes"].values())
             assert outcomes + len(program.checkpoint["in_flight"]) >= 4, "those on our own link"
             done = program.run("--resume", program.run_dir.name, *QUICKLY)
