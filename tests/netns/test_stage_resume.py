@@ -73,10 +73,19 @@ class Quick(Program):
         stage = self.checkpoint.get("stage")
         return sum(stage["progress"]["sent_by_round"]) if stage else 0
 
-    def kill_at(self, corp: Namespace, syns: int, *arguments: str, settled: int = 1) -> int:
-        """Run until so many SYNs have come and so many are settled, and kill -9. How many had come."""
+    @property
+    def share(self) -> float:
+        """How far the run said last, once a second, that its first round is."""
+        told = read_progress(self.run_dir)
+        return told.position / told.positions if told is not None else 0.0
+
+    def kill_at(
+        self, corp: Namespace, syns: int, *arguments: str, settled: int = 1, share: float = 0.0
+    ) -> int:
+        """Run until so many SYNs have come, so many are settled and so much was said, and kill -9. How many
+        had come."""
         with self.running(*arguments) as process:
-            until(lambda: came(corp) >= syns and self.settled >= settled, 40)
+            until(lambda: came(corp) >= syns and self.settled >= settled and self.share >= share, 40)
             process.kill()
             process.wait()
         until(lambda: not self.stages(), 10)
@@ -146,17 +155,16 @@ class TestResume:
             program.configure(SCOPE + ON_LINK + SWEEP)
             repeated = 0
             told: list[Progress | None] = []
-            for syns, settled in ((350, 1), (800, 500), (1250, 1030)):
+            for syns, settled, share in ((350, 1, 0.01), (800, 500, 0.5), (1250, 1030, 1.0)):
                 resume = ("--resume", program.run_dir.name) if program.started_once else ()
-                before = program.kill_at(corp, syns + repeated, *resume, settled=settled)
+                before = program.kill_at(corp, syns + repeated, *resume, settled=settled, share=share)
                 told.append(read_progress(program.run_dir))
                 window = before - repeated - program.settled
                 assert window <= RATE * (WINDOW + 2.0), "of a disk that takes two seconds, at most"
                 repeated = before - program.settled
             assert program.checkpoint["stage"]["progress"]["attempt"] == 1
             shares = [each.position / each.positions for each in told if each is not None]
-            # What was said last may be a second old when the kill comes: nothing yet, of the first start.
-            assert 0 <= shares[0] < shares[1] <= shares[2] <= 1, "how far the stage's first round is"
+            assert 0 < shares[0] < shares[1] <= shares[2] == 1, "how far the stage's first round is"
             outcomes = sum(program.checkpoint["outcomes"].values())
             assert outcomes + len(program.checkpoint["in_flight"]) >= 4, "those on our own link"
             done = program.run("--resume", program.run_dir.name, *QUICKLY)
