@@ -156,7 +156,7 @@ class Dispatcher:
             return job.job_id, ""
         if not (self._output / LEDGER_FILE).exists():
             return "", "nothing was swept yet, so that no exposure is known"
-        return self._start("verify", ("verify", "--quiet"), asked_by=by).job_id, ""
+        return self._start("verify", self._command("verify", "--quiet"), asked_by=by).job_id, ""
 
     def _sweep_for(self, name: str, by: str) -> tuple[str, str]:
         if (job := self._workshop.find("sweep", name)) is not None:
@@ -181,7 +181,7 @@ class Dispatcher:
         """Go on with sweeps that were interrupted, before anything new."""
         while (resume := self._workshop.next_resume()) is not None:
             old = resume.job
-            self._begin(
+            self._start(
                 "sweep",
                 (*_without_resume(old.command), "--resume", resume.run_id),
                 schedule=old.schedule,
@@ -211,7 +211,7 @@ class Dispatcher:
         if not every or self._workshop.find(kind) is not None:
             return
         if next_turn(every, self._begun[kind], now) <= now:
-            self._start(kind, words)
+            self._start(kind, self._command(*words))
 
     def _ours(self) -> tuple[Running, ...]:
         """The sweeps that this service runs, or is about to go on with."""
@@ -257,25 +257,16 @@ class Dispatcher:
 
     def _start_sweep(self, name: str, due: float, *, by: str = "") -> Job:
         (schedule,) = (each for each in self.plans.config.settings.schedule if each.name == name)
-        words = ("sweep", "--quiet", *words_of(schedule))
-        return self._start("sweep", words, schedule=name, due_at=timestamp(due), asked_by=by)
+        command = self._command("sweep", "--quiet", *words_of(schedule))
+        return self._start("sweep", command, schedule=name, due_at=timestamp(due), asked_by=by)
 
-    def _start(
-        self,
-        kind: JobKind,
-        words: tuple[str, ...],
-        *,
-        schedule: str = "",
-        due_at: str = "",
-        asked_by: str = "",
-    ) -> Job:
-        """`words` without the files, which every command gets."""
+    def _command(self, *words: str) -> tuple[str, ...]:
+        """A command line: these words with the files, which every command gets."""
         files = ("-c", self.plans.config.path, "-o", str(self._output))
         place = 2 if words[0] == "ledger" else 1
-        command = ("mongosweep", *words[:place], *files, *words[place:])
-        return self._begin(kind, command, schedule=schedule, due_at=due_at, asked_by=asked_by)
+        return ("mongosweep", *words[:place], *files, *words[place:])
 
-    def _begin(
+    def _start(
         self,
         kind: JobKind,
         command: tuple[str, ...],
