@@ -1,5 +1,5 @@
 """Text for people: hostile names made visible, by the one function between them and a terminal; sizes,
-counts, addresses and times in words."""
+counts, addresses and times in words; JSON that is read."""
 
 from __future__ import annotations
 
@@ -113,3 +113,10 @@ def _unit(seconds: int) -> tuple[int, str]:
     """The largest of which there are enough to say something: days from two on."""
     units = ((2 * 86400, 86400, "day"), (3600, 3600, "hour"), (60, 60, "minute"))
     return next(((size, noun) for least, size, noun in units if seconds >= least), (1, "second"))
+
+
+def indented(value: object) -> str:
+    """A value as JSON for people and programs: several lines, without one at the end."""
+    import msgspec  # imported here: what only shows text needs none
+
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

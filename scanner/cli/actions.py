@@ -32,7 +32,7 @@ def command(output: str, vouch: str | None, as_json: bool) -> int:
 
     from results.files import not_listed
     from results.ledger.actions import Actions
-    from results.text import visible
+    from results.text import indented, visible
     from scanner.cli.ending import say
     from scanner.clock import SystemClock, timestamp
     from scanner.errors import ExitCode
@@ -51,7 +51,7 @@ def command(output: str, vouch: str | None, as_json: bool) -> int:
             {**msgspec.to_builtins(record), "proven": number < len(actions.proven)}
             for number, record in enumerate(actions.all())
         ]
-        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        click.echo(indented(rows))
     elif actions.all():
         _print(actions)
     else:

@@ -17,8 +17,7 @@ def command(as_json: bool) -> None:
     """
     from datetime import UTC, datetime
 
-    import msgspec
-
+    from results.text import indented
     from scanner.cli.plan_text import table_lines
     from scanner.clock import SystemClock
     from scanner.mongo.tables import DataAge, data_age
@@ -29,7 +28,7 @@ def command(as_json: bool) -> None:
     ages = [*data_age(today), DataAge.of(*space, special.STALE_AFTER_DAYS, today)]
     if as_json:
         rows = [age._asdict() for age in ages]
-        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        click.echo(indented(rows))
         return
     cells = [
         (

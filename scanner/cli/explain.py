@@ -22,9 +22,7 @@ def command(code: tuple[str, ...], as_json: bool) -> None:
     """
     from difflib import get_close_matches
 
-    import msgspec
-
-    from results.text import visible
+    from results.text import indented, visible
     from scanner.cli.explain_text import every_meaning, explained, known_codes, listing, meanings
 
     found = []
@@ -37,7 +35,7 @@ def command(code: tuple[str, ...], as_json: bool) -> None:
         found += means
     if as_json:
         rows = found if code else every_meaning()
-        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        click.echo(indented(rows))
     elif code:
         click.echo("\n\n".join("\n".join(explained(meaning)) for meaning in found))
     else:

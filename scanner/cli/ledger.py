@@ -133,6 +133,6 @@ def _say_troubles(report: IntakeReport) -> None:
 
 
 def _print_json(report: object) -> None:
-    import msgspec
+    from results.text import indented
 
-    click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    click.echo(indented(report))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from results.text import plural, visible
+from results.text import indented, plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ def plan_json(plan: Plan, holders: Sequence[object] | None = None) -> str:
     document = msgspec.to_builtins(plan)
     if holders is not None:
         document["holders"] = msgspec.to_builtins(holders)
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+    return indented(document)
 
 
 def plan_lines(plan: Plan, holders: Sequence[object] | None = None) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from results.text import visible
+from results.text import indented, visible
 from scanner.cli.plan_text import duration, table_lines
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def existing_run(run: str, output: str) -> Path:
 def runs_json(runs: Sequence[RunInfo]) -> str:
     """The runs as a JSON array; `can_resume` is among the fields."""
     rows = [{**msgspec.to_builtins(run), "can_resume": run.can_resume} for run in runs]
-    return msgspec.json.format(msgspec.json.encode(rows), indent=2).decode()
+    return indented(rows)
 
 
 def runs_lines(runs: Sequence[RunInfo]) -> list[str]:
@@ -169,7 +169,7 @@ def audit_lines(report: AuditReport) -> list[str]:
 def lab_text(places: Sequence[Place], *, as_json: bool) -> str:
     """What the lab would start: where each server stands and what must be found there."""
     if as_json:
-        return msgspec.json.format(msgspec.json.encode(places), indent=2).decode()
+        return indented(places)
     rows = [
         (each.personality, each.verdict.value, each.description, f"{each.ip}:{each.port}") for each in places
     ]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from results.text import minute, plural, visible
+from results.text import indented, minute, plural, visible
 
 if TYPE_CHECKING:
     from scanner.service.forecast import Clash, ComingStart, Forecast, Outlook
@@ -22,7 +20,7 @@ _NONE = """\
 
 def outlook_json(outlook: Outlook) -> str:
     """One JSON object."""
-    return msgspec.json.format(msgspec.json.encode(outlook), indent=2).decode()
+    return indented(outlook)
 
 
 def outlook_lines(outlook: Outlook, source: str, output: str) -> list[str]:

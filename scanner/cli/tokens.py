@@ -68,9 +68,9 @@ def list_(as_json: bool, output: str) -> None:
             for each in access.tokens()
         ]
     if as_json:
-        import msgspec
+        from results.text import indented
 
-        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        click.echo(indented(rows))
         return
     now = timestamp(SystemClock.wall())
     for row in rows:

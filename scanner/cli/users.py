@@ -70,12 +70,12 @@ def list_(as_json: bool, output: str) -> None:
     with opened(output) as access:
         users = access.users()
     if as_json:
-        import msgspec
+        from results.text import indented
 
         rows = [
             {"name": each.name, "role": each.role.word, "has_password": each.has_password} for each in users
         ]
-        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        click.echo(indented(rows))
         return
     for each in users:
         click.echo(f"{each.name:<40} {each.role.word}" + ("" if each.has_password else "  (no password)"))

@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
 from results.place import NEED_INODES
 from results.run import NEED_BYTES
-from results.text import human_bytes
+from results.text import human_bytes, indented
 from scanner.clock import SystemClock
 from scanner.errors import ExitCode, MongosweepError, RefusedError
 from scanner.network.connect.choose import RESERVED_DESCRIPTORS
@@ -100,7 +98,7 @@ class Diagnosis:
 
     def json(self) -> str:
         """The checks as a JSON array."""
-        return msgspec.json.format(msgspec.json.encode(self.checks), indent=2).decode()
+        return indented(self.checks)
 
 
 def diagnose(config: str | None, scope_file: str | None, output: str) -> Diagnosis:
