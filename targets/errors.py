@@ -19,7 +19,14 @@ class ScopeError(Exception):
 
     def __str__(self) -> str:
         place = self.path if self.line is None else f"{self.path}:{self.line}"
-        return f"{place}: {self.reason}; {self.remedy}"
+        return one_line(f"{place}: {self.reason}; {self.remedy}")
+
+
+def one_line(text: str) -> str:
+    """Text for a terminal, as one line: it may quote the name of a file, of a part of a mail, or a list."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES = 16 * 1024 * 1024
+_MISSING = "write the path of an allow-list, or let `mongosweep scope import` write it"
 
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
@@ -29,7 +30,7 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise ScopeError(name, None, "there is no such file", "write the path of an allow-list") from None
+        raise ScopeError(name, None, "there is no such file", _MISSING) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ScopeError(name, None, f"cannot be read: {reason}", "make it readable for this user") from None
@@ -42,7 +43,11 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
             raise ScopeError(
                 name, None, "can be written by everybody, so it proves nothing", f"run chmod o-w {name}"
             )
-        raw = file.read(max_bytes + 1)
+        try:
+            raw = file.read(max_bytes + 1)
+        except OSError as error:  # a network file system that has gone, a disk that fails
+            reason = f"cannot be read: {error.strerror or error}"
+            raise ScopeError(name, None, reason, "name a file that can be read") from None
     if len(raw) > max_bytes:
         raise ScopeError(name, None, f"is larger than {max_bytes:,} bytes", "split it, or write CIDRs in it")
     return raw

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 BITS = {4: 32, 6: 128}
@@ -18,6 +19,7 @@ MAX_TEXT = 256
 
 _QUAD = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}\Z")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f:.]+\Z")
+_OCTETS = {str(number): number for number in range(256)}  # each by its one spelling
 _DIGITS = re.compile(r"(?:0|[1-9][0-9]{0,4})\Z")
 _URI_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?\Z")
 _NAME = re.compile(
@@ -69,7 +71,12 @@ def format_span(span: Span) -> str:
 
 def parse_address(text: str) -> Span:
     """One address as a span of one. Raises GrammarError."""
-    _check_text(text)
+    try:  # nearly every address of a long list: 0.7 us; what follows takes 2.5, to explain what is none
+        one, two, three, four = text.split(".")
+        value = _OCTETS[one] << 24 | _OCTETS[two] << 16 | _OCTETS[three] << 8 | _OCTETS[four]
+        return Span(4, value, value)
+    except (ValueError, KeyError, AttributeError, TypeError):
+        _check_text(text)
     if ":" in text:
         return _parse_six(text)
     if _QUAD.match(text):
@@ -109,6 +116,7 @@ def parse_endpoint(text: str) -> tuple[Span, int | None]:
     return parse_span(text), None
 
 
+@lru_cache(4096)
 def parse_port(text: str) -> int:
     """A TCP port from 1 to 65535. Raises GrammarError."""
     if not _DIGITS.match(text) or not 1 <= int(text) <= 65535:

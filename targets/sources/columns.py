@@ -1,67 +1,118 @@
-"""CSV with a header, as zmap and naabu write it: columns in any order, headers again between the rows."""
+"""CSV with a header: rows under it, columns in any order, headers again between the rows, as zmap and naabu
+write it. What the columns of each program mean is known to its shape."""
 
 from __future__ import annotations
 
-import csv
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from targets.errors import ScopeError
-from targets.sources.records import ADDRESS_KEYS, PORT_KEYS, Place, claims_of
+from targets.grammar import GrammarError
+from targets.sources.json_stream import Record
+from targets.sources.reading import Format
+from targets.sources.records import ADDRESS_KEYS, PORT_KEYS, claims_of
+from targets.sources.rows import Rows, cells_of
+from targets.sources.shapes import ColumnShape, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from targets.claims import Claim
+    from targets.sources.reading import Reading, Trouble
+    from targets.sources.rows import Lines
 
+SEPARATOR: Final = re.compile(r'"?sep=([^"])"?\Z', re.IGNORECASE)  # the first line of Excel's CSV
 _KEYS = (*ADDRESS_KEYS, *PORT_KEYS)
 _DELIMITERS = ",;\t"
 
 
-def header_of(line: str) -> list[str]:
-    """The columns that a line names, in small letters; none unless one of them is an address."""
-    cells = _cells(line, max(_DELIMITERS, key=line.count))
-    names = [cell.lower() for cell in cells]
-    return names if any(name in ADDRESS_KEYS for name in names) else []
+class Header(NamedTuple):
+    """The columns of the rows that follow, in small letters, whose they are, and what stands between them."""
+
+    columns: list[str]
+    shape: ColumnShape
+    delimiter: str
 
 
-def read_csv(lines: Iterable[tuple[int, str, bool]], name: str) -> Iterator[Claim]:
-    """The claims of rows below a header. A header may come again, as from several files, and change."""
-    header: list[str] = []
-    delimiter = ","
-    for number, line, _ in lines:
+def header_of(line: str, shapes: Sequence[ColumnShape], delimiter: str = "") -> Header | None:
+    """The columns that a line names, by the first of the shapes that knows them; None where none does."""
+    delimiter = delimiter or max(_DELIMITERS, key=line.count)
+    names = [cell.lower() for cell in cells_of(line, delimiter) or ()]
+    shape = next((shape for shape in shapes if shape.fits(names)), None)
+    return None if shape is None else Header(names, shape, delimiter)
+
+
+def read_csv(
+    lines: Lines, trouble: Trouble, shapes: Sequence[ColumnShape], reading: Reading
+) -> Iterator[Claim]:
+    """The claims of rows below a header. A header may come again, as from several files, and change.
+
+    A row is told by its first line; quoted cells may hold more of them, MAX_LINE characters in all.
+    """
+    rows = Rows(lines)
+    header: Header | None = None
+    separator = ""
+    for number, line in rows:
         if line.startswith("#"):
             continue
-        again = header_of(line)
-        if again:
-            header, delimiter = _checked(again, name, number), max(_DELIMITERS, key=line.count)
+        fault = GrammarError("stands under no header", "write a header such as ip,port above the rows")
+        usable = False
+        if header is not None:
+            try:
+                # A line that gives a claim is no header, so that most are not looked at for one: 4 us each.
+                row = _row_of(number, rows.cells(line, header.delimiter), header)
+                claimed = False
+                for claim in header.shape.read(row, trouble.name):
+                    claimed = True
+                    yield claim
+                usable = trouble.usable = True
+                if claimed:
+                    continue
+            except GrammarError as error:
+                fault = error
+        excel = SEPARATOR.match(line)
+        if excel is not None:
+            separator = excel[1]
             continue
-        cells = _cells(line, delimiter)
-        if not _fits(cells, header):
-            reason = f"{len(cells)} cells under {len(header)} columns"
-            raise ScopeError(name, number, reason, "write one cell for each column")
-        yield from claims_of(dict(zip(header, cells, strict=False)), Place(name, number))
+        again = header_of(line, shapes, separator) or header_of(line, shapes)
+        if again is not None:
+            twice = next((key for key in _KEYS if again.columns.count(key) > 1), None)
+            if twice is not None:
+                trouble.skip(number, f"two columns are called {twice}", "name each column once")
+                continue
+            header = again
+            version = header.shape.version(header.columns)
+            reading.format = reading.format or Format(header.shape.format, version)
+        elif not usable:
+            trouble.skip(number, fault.reason, fault.remedy)
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
-    try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
-    except csv.Error:  # a cell of more than 128 KiB: none of ours
-        return []
+def _row_of(number: int, cells: list[str] | None, header: Header) -> Row:
+    """The row that cells make under a header. Raises GrammarError where they do not fit."""
+    columns = header.columns
+    if cells is None:
+        raise GrammarError("a quoted cell has no end", "close its quote")
+    if len(cells) != len(columns) and not _fit(cells, columns):
+        raise GrammarError(
+            f"{len(cells)} cells under {len(columns)} columns", "write one cell for each column"
+        )
+    return Row(number, dict(zip(columns, cells, strict=False)))
 
 
-def _checked(header: list[str], name: str, number: int) -> list[str]:
-    for key in _KEYS:
-        if header.count(key) > 1:
-            raise ScopeError(name, number, f"two columns are called {key}", "name each column once")
-    return header
-
-
-def _fits(cells: list[str], header: list[str]) -> bool:
-    """Whether each cell that counts stands under its column.
+def _fit(cells: list[str], columns: list[str]) -> bool:
+    """Whether each of more cells than there are columns stands under its own, where it counts.
 
     naabu names only the first of the columns that have no name, and leaves cells for all of them.
     """
-    if len(cells) == len(header) or (len(cells) > len(header) and not any(cells[len(header) :])):
+    if len(cells) < len(columns):
+        return False
+    if not any(cells[len(columns) :]):
         return True
-    nameless = header.index("") if "" in header else 0
-    return len(cells) > len(header) and not any(key in header[nameless:] for key in _KEYS) and nameless > 0
+    nameless = columns.index("") if "" in columns else 0
+    return nameless > 0 and not any(key in columns[nameless:] for key in _KEYS)
+
+
+def _any(row: Row, name: str) -> Iterator[Claim]:
+    return claims_of(Record(row.line, row.cells), name)
+
+
+ANY_COLUMNS = ColumnShape("CSV", lambda header: any(name in ADDRESS_KEYS for name in header), _any)

@@ -8,57 +8,56 @@ from __future__ import annotations
 import codecs
 import re
 from collections import deque
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, NoReturn
 from xml.parsers import expat
 
 from targets.claims import Claim
 from targets.errors import ScopeError
 from targets.grammar import GrammarError, parse_address, parse_port
 from targets.sources.lines import BUFFER, MAX_LINE
-from targets.sources.records import host_names
+from targets.sources.moments import moment
+from targets.sources.reading import Format
+from targets.sources.records import finding_of, host_names, said_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from targets.grammar import Span
+    from targets.sources.reading import Reading, Trouble
 
 MAX_TAG = MAX_LINE  # bytes without the end of a tag: the parser begins such a tag again at each buffer
 MAX_DEPTH = 64
 MAX_WORDS = 1024  # names of tags and attributes; nmap.dtd has 120
 MAX_ADDRESSES = 16  # of one host
-WARNINGS = 3  # damaged places that are told one by one
 
 # What XML 1.0 forbids: control characters, halves of surrogates (here: bytes that are no UTF-8), references
 # to such characters, and an ampersand that is none. nmap has written each of them into names of services.
-_UNFIT = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
-    "|&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,8}|#x[0-9A-Fa-f]{1,8});)"
-    "|&#(x?)([0-9A-Fa-f]+);"
+_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_REFERENCES = re.compile(
+    "&(?:(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,8}|#x[0-9A-Fa-f]{1,8});)|#(x?)([0-9A-Fa-f]+);)"
 )
+_ALLOWED = bytes((9, 10, 13, *range(0x20, 0x80)))
 _DOCUMENT = re.compile(rb"(?=<\?xml\s)")
 _HOST = re.compile(rb"<host[\s>]")
 _LONGEST = 16  # characters of a reference or of the beginning of a tag that are looked for
 
 
-def read_nmap(stream: BinaryIO, name: str, warn: Callable[[str], None]) -> Iterator[Claim]:
+def read_nmap(stream: BinaryIO, trouble: Trouble, reading: Reading) -> Iterator[Claim]:
     """The claims of nmap reports, one or several behind each other.
 
     A report that breaks off or is damaged gives what comes before and after, with a warning that names the
     line. Raises ScopeError for XML of another kind, and where damage is all there is.
     """
     text = _Fit(stream)
-    reports = _Reports(name, warn)
-    claimed = False
+    reports = _Reports(trouble, reading)
     while piece := text.read():
-        for part in _DOCUMENT.split(piece):
+        for part in _DOCUMENT.split(piece) if b"<?xml" in piece else (piece,):
             reports.feed(part)
-            for claim in reports.claims():
-                claimed = True
-                yield claim
-    reports.finish(claimed)
+            yield from reports.claims()
+    reports.finish()
     if text.unfit:
         count = "a character" if text.unfit == 1 else f"{text.unfit:,} characters"
-        warn(f"{name}:{text.place}: {count} that XML forbids, here first; the rest of the report is used")
+        trouble.warn(text.place, f"{count} that XML forbids, here first; the rest of the report is used")
 
 
 class _Fit:
@@ -67,6 +66,7 @@ class _Fit:
     def __init__(self, stream: BinaryIO) -> None:
         self.unfit = 0  # how many places
         self.place = 0  # line of the first
+        self._first = 0  # where it stands in its piece
         self._stream = stream
         self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
         self._line = 1
@@ -85,17 +85,24 @@ class _Fit:
                 end = begun if begun >= 0 else end
             text, self._held = text[:end], text[end:]
             if text:
-                fit = _UNFIT.sub(self._mend, text)
+                fit = text
+                # A look at each character takes as long as all the rest; most text is plain.
+                if not text.isascii() or text.encode().translate(None, _ALLOWED):
+                    fit = _CHARACTERS.sub(self._mend, fit)
+                if "&" in fit:
+                    fit = _REFERENCES.sub(self._mend, fit)
                 self._line += text.count("\n")
                 return fit.encode()
         return b""
 
     def _mend(self, found: re.Match[str]) -> str:
-        if found[2] is not None and _is_allowed(int(found[2], 16 if found[1] else 10)):
+        if found.lastindex and _is_allowed(int(found[2], 16 if found[1] else 10)):
             return found[0]
+        # A count of lines for each of a million ampersands would take 10 s.
+        if not self.unfit or (self._line <= self.place and found.start() < self._first):
+            self._first = found.start()
+            self.place = self._line + found.string.count("\n", 0, self._first)
         self.unfit += 1
-        if self.unfit == 1:
-            self.place = self._line + found.string.count("\n", 0, found.start())
         return "\ufffd"
 
 
@@ -109,15 +116,14 @@ def _is_allowed(number: int) -> bool:
 class _Reports:
     """Parses one report after the other, and goes on at the next host behind a damaged place."""
 
-    def __init__(self, name: str, warn: Callable[[str], None]) -> None:
-        self._name = name
-        self._warn = warn
+    def __init__(self, trouble: Trouble, reading: Reading) -> None:
+        self._name = trouble.name
+        self._trouble = trouble
+        self._reading = reading
         self._line = 1  # of the next bytes
         self._ready: deque[_Host] = deque()
         self._report: _Report | None = None
         self._lost = False  # behind damage, and no host has come yet
-        self._damaged = 0  # places
-        self._fault: ScopeError | None = None  # the first of them
 
     def feed(self, data: bytes) -> None:
         """Take bytes that belong to one report. Raises ScopeError."""
@@ -137,28 +143,25 @@ class _Reports:
                 report.parse(data[at:])
                 break
             except expat.ExpatError as error:
-                self._lose(report, error)
+                self._lose(report, f"not valid XML: {expat.ErrorString(error.code)}")
                 at += max(report.parser.ErrorByteIndex - before, 0) + 1
+            except _TooLongError:
+                self._lose(report, f"a tag is longer than {MAX_TAG:,} bytes")
+                break
         self._line += data.count(b"\n")
 
     def _begin(self, data: bytes, at: int) -> _Report:
         hosts = self._report.hosts if self._report else 0
         line = self._line + data.count(b"\n", 0, at)
-        self._report = _Report(self._name, self._ready, line, hosts)
+        self._report = _Report(self._trouble, self._reading, self._ready, line, hosts)
         self._lost = False
         return self._report
 
-    def _lose(self, report: _Report, error: expat.ExpatError) -> None:
-        reason = f"not valid XML: {expat.ErrorString(error.code)}"
-        line = report.line
+    def _lose(self, report: _Report, reason: str) -> None:
         if not report.root:
-            raise ScopeError(self._name, line, reason, "name the file that nmap -oX wrote") from None
+            raise ScopeError(self._name, report.line, reason, "name the file that nmap -oX wrote") from None
         self._lost = True
-        self._damaged += 1
-        if self._fault is None:
-            self._fault = ScopeError(self._name, line, reason, "correct this place, or scan again")
-        if self._damaged <= WARNINGS:
-            self._warn(f"{self._name}:{line}: {reason}; what comes before it and the next hosts are used")
+        self._trouble.skip(report.line, reason, "correct this place, or scan again")
 
     def _close(self) -> None:
         """The report ends here, or breaks off."""
@@ -170,10 +173,9 @@ class _Reports:
             report.parser.Parse(b"", True)
         except expat.ExpatError as error:
             if not report.root:
-                self._lose(report, error)
-            self._warn(
-                f"{self._name}: the report breaks off at line {report.line}; what comes before it is used"
-            )
+                self._lose(report, f"not valid XML: {expat.ErrorString(error.code)}")
+            text = f"the report breaks off at line {report.line}; what comes before it is used"
+            self._trouble.warn(None, text)
         self._report = None
 
     def claims(self) -> Iterator[Claim]:
@@ -181,35 +183,40 @@ class _Reports:
         while self._ready:
             host = self._ready.popleft()
             for span in host.spans:
-                for port in host.ports or (None,):
-                    yield Claim(span, port, host.place, host.names)
+                for port, finding in host.ports.items():
+                    yield Claim(span, port, host.place, host.names, said_at(host.seen_at, finding))
 
-    def finish(self, claimed: bool) -> None:
-        """The stream has ended. Raises ScopeError when damage kept everything from being read."""
+    def finish(self) -> None:
+        """The stream has ended."""
         self._close()
-        if self._fault is not None and not claimed:
-            raise self._fault
-        if self._damaged > WARNINGS:
-            self._warn(f"{self._name}: {self._damaged:,} places of it are not valid XML")
+
+
+class _TooLongError(Exception):
+    """A tag has no end, and hosts have been read before it."""
 
 
 class _Host(NamedTuple):
     """One host that is up or has open ports."""
 
     spans: tuple[Span, ...]
-    ports: tuple[int, ...]  # none: every port of the scope
+    ports: dict[int | None, str]  # what serves there, where nmap asked; None: every port of the scope
     place: str
     names: tuple[str, ...]
+    seen_at: str
 
 
 class _Report:
     """Collects the hosts of one report as its elements go by; holds one at a time."""
 
-    def __init__(self, name: str, ready: deque[_Host], line: int, hosts: int) -> None:
+    def __init__(
+        self, trouble: Trouble, reading: Reading, ready: deque[_Host], line: int, hosts: int
+    ) -> None:
         self.root = ""
         self.fed = 0  # bytes
         self.hosts = hosts
-        self._name = name
+        self._trouble = trouble
+        self._name = trouble.name
+        self._reading = reading
         self._ready = ready
         self._first_line = line
         self._depth = 0
@@ -235,67 +242,95 @@ class _Report:
         self.fed += len(data)
         self.parser.Parse(data, False)
         if self.fed - self._tagged > MAX_TAG:
+            if self._trouble.usable:
+                raise _TooLongError
             self.fail(f"a tag is longer than {MAX_TAG:,} bytes", "take that host out, or scan again")
 
     def _forget(self) -> None:
         self._inside = False
         self._addresses: dict[Span, None] = {}
-        self._open: dict[int, None] = {}
+        self._open: dict[int | None, str] = {}
         self._names: tuple[str, ...] = ()
-        self._port = ""
+        self._port = ""  # of TCP, as it is written
         self._listed = False
         self._up = False
+        self._seen = ""
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._tagged = self.fed
         self._depth += 1
+        if tag not in self._known or not self._known.issuperset(attributes) or self._depth > MAX_DEPTH:
+            self._learn(tag, attributes)
+        if tag == "host":
+            self.hosts += 1
+            self._forget()
+            self._inside = True
+            self._seen = attributes.get("endtime") or attributes.get("starttime", "")
+        elif self._inside and tag in _OF_HOST:
+            try:
+                _OF_HOST[tag](self, attributes)
+            except GrammarError as error:
+                self._trouble.skip(self.line, error.reason, error.remedy)
+                self._inside = False
+
+    def _learn(self, tag: str, attributes: dict[str, str]) -> None:
+        """A name that has not come before, the root's at first."""
         self._known.add(tag)
         self._known.update(attributes)
         if self._depth > MAX_DEPTH or len(self._known) > MAX_WORDS:
             self.fail("has tags that nmap does not write", "name the file that nmap -oX wrote")
-        if not self.root:
-            self.root = tag
-            if tag != "nmaprun":
-                self.fail(f"is XML of another kind (<{tag[:40]}>)", "name the file that nmap -oX wrote")
-        elif tag == "host":
-            self.hosts += 1
-            self._forget()
-            self._inside = True
-        elif self._inside:
-            try:
-                self._of_host(tag, attributes)
-            except GrammarError as error:
-                self.fail(error.reason, error.remedy)
+        if self.root:
+            return
+        self.root = tag
+        if tag != "nmaprun":
+            self.fail(f"is XML of another kind (<{tag[:40]}>)", "name the file that nmap -oX wrote")
+        scanner = attributes.get("scanner", "nmap")
+        version = attributes.get("version", "")
+        known = scanner if scanner in ("nmap", "masscan") else "nmap"
+        self._reading.format = self._reading.format or Format(f"{known} XML", version[:40])
 
-    def _of_host(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag == "address":
-            if attributes.get("addrtype") in ("ipv4", "ipv6"):
-                self._addresses[parse_address(attributes.get("addr", ""))] = None
-                if len(self._addresses) > MAX_ADDRESSES:
-                    self.fail(f"a host has more than {MAX_ADDRESSES} addresses", "correct this host")
-        elif tag == "status":
-            self._up = attributes.get("state") == "up"
-        elif tag == "hostname":
-            self._names = host_names([*self._names, attributes.get("name")])
-        elif tag in ("ports", "extraports"):
-            self._listed = True
-        elif tag == "port":
-            self._listed = True
-            self._port = attributes.get("portid", "") if attributes.get("protocol") == "tcp" else ""
-        elif tag == "state" and self._port and attributes.get("state") == "open":
-            self._open[parse_port(self._port)] = None
+    def _address(self, attributes: dict[str, str]) -> None:
+        if attributes.get("addrtype") in ("ipv4", "ipv6"):
+            self._addresses[parse_address(attributes.get("addr", ""))] = None
+            if len(self._addresses) > MAX_ADDRESSES:
+                raise GrammarError(f"a host has more than {MAX_ADDRESSES} addresses", "correct this host")
+
+    def _status(self, attributes: dict[str, str]) -> None:
+        self._up = attributes.get("state") == "up"
+
+    def _hostname(self, attributes: dict[str, str]) -> None:
+        self._names = host_names([*self._names, attributes.get("name")])
+
+    def _ports(self, _: dict[str, str]) -> None:
+        self._listed = True
+
+    def _a_port(self, attributes: dict[str, str]) -> None:
+        self._listed = True
+        self._port = attributes.get("portid", "") if attributes.get("protocol") == "tcp" else ""
+
+    def _state(self, attributes: dict[str, str]) -> None:
+        if self._port and attributes.get("state") == "open":
+            self._open[parse_port(self._port)] = ""
+
+    def _service(self, attributes: dict[str, str]) -> None:
+        if attributes.get("method") == "probed" and self._port:  # else it is what is usual on that port
+            number = parse_port(self._port)
+            if number in self._open:
+                said = (attributes.get(key) for key in ("name", "product", "version"))
+                self._open[number] = finding_of(*said)
 
     def _end(self, tag: str) -> None:
         self._tagged = self.fed
         self._depth -= 1
-        if tag == "port":
-            self._port = ""
         if tag != "host" or not self._inside:
             return
         self._inside = False
-        if self._open or (self._up and not self._listed):
-            place = f"{self._name} (host {self.hosts})"
-            self._ready.append(_Host(tuple(self._addresses), tuple(self._open), place, self._names))
+        self._trouble.usable = True
+        if self._up and not self._listed:
+            self._open[None] = ""
+        if self._open:
+            place, seen = f"{self._name} (host {self.hosts})", moment(self._seen)
+            self._ready.append(_Host(tuple(self._addresses), self._open, place, self._names, seen))
 
     def _refuse_entity(self, entity: str, *_: object) -> None:
         self.fail(f"declares the entity {entity[:40]!r}, which no scanner does", "name a file of nmap's own")
@@ -306,3 +341,16 @@ class _Report:
     def fail(self, reason: str, remedy: str) -> NoReturn:
         """Stop the parser with a refusal that names the line."""
         raise ScopeError(self._name, self.line, reason, remedy)
+
+
+_OF_HOST: Final = {
+    "address": _Report._address,
+    "status": _Report._status,
+    "hostname": _Report._hostname,
+    "ports": _Report._ports,
+    "extraports": _Report._ports,
+    "port": _Report._a_port,
+    "state": _Report._state,
+    "service": _Report._service,
+}
+"""What the tags of a host say; those of scripts, routes and systems say nothing of its ports."""

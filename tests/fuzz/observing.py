@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from scanner.engine.conversation import Conversation
 from scanner.engine.observe import RunContext, observe
-from targets.load import scope_from_tables
+from tests.support.tables import scope_from_tables
 
 if TYPE_CHECKING:
     from results.record import Observation

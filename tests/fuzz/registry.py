@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.fuzz import edges, frames, metadata, openings, shapes, structured, talk
+from tests.fuzz import edges, frames, lists, metadata, openings, shapes, structured, talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +15,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "plan": metadata.run,
     "structured": structured.run,
     "edges": edges.run,
+    "lists": lists.run,
     "shapes": shapes.run,
     "openings": openings.run,
 }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_SEED = 1500
+GOLDEN = Path(__file__).resolve().parents[1] / "targets" / "sources" / "golden"
 
 
 def replies() -> Iterator[bytes]:
@@ -95,6 +96,15 @@ def edges() -> Iterator[bytes]:
             yield bytes([0, legacy, 255]) + record
 
 
+def lists() -> Iterator[bytes]:
+    """The golden files of every format, read in pieces of two sizes."""
+    for path in sorted(GOLDEN.rglob("*.*")):
+        if not path.name.endswith((".expected.json", ".claims")):
+            raw = path.read_bytes()[:MAX_SEED]
+            yield b"\xff" + raw
+            yield b"\x02" + raw
+
+
 def noise() -> Iterator[bytes]:
     """What chooses replies and bends them."""
     for number in range(160):
@@ -107,6 +117,7 @@ MAKERS = {
     "plan": plan,
     "structured": structured,
     "edges": edges,
+    "lists": lists,
     "shapes": noise,
     "openings": noise,
 }

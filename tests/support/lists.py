@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import pytest
 
 from targets.errors import ScopeError
 from targets.grammar import format_span
 from targets.sources.read import read_claims
+
+if TYPE_CHECKING:
+    from targets.sources.reading import Reading
 
 
 def claims(text: str | bytes, warnings: list[str] | None = None) -> list[tuple[str, int | None]]:
@@ -18,6 +22,12 @@ def claims(text: str | bytes, warnings: list[str] | None = None) -> list[tuple[s
     found = [(format_span(c.span), c.port) for c in read_claims(io.BytesIO(raw), "in", heard.append)]
     assert warnings is not None or not heard
     return found
+
+
+def told(text: str | bytes) -> Reading:
+    """The reading of a list, for who wants more of it; warnings are printed."""
+    raw = text.encode() if isinstance(text, str) else text
+    return read_claims(io.BytesIO(raw), "in", print)
 
 
 def refused(text: str | bytes) -> str:

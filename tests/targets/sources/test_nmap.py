@@ -131,14 +131,39 @@ def test_a_damaged_host_is_left_out_and_named(broken: str, reason: str) -> None:
         ("10.1.2.1", None),
         ("10.1.2.3", None),
     ]
-    assert warnings == [f"in:4: not valid XML: {reason}; what comes before it and the next hosts are used"]
+    assert warnings == [f"in:4: not valid XML: {reason}; correct this place, or scan again (left out)"]
 
 
 def test_many_damaged_places_are_counted() -> None:
     warnings: list[str] = []
     assert len(claims(report(*[host("10.1.2.1"), "<host></ports></host>\n"] * 20), warnings)) == 20
-    assert len(warnings) == 4
-    assert warnings[-1] == "in: 20 places of it are not valid XML"
+    assert len(warnings) == 11
+    assert warnings[-1] == "in: 20 lines or records in all cannot be used and are left out"
+
+
+def test_a_host_that_cannot_be_used_costs_no_other() -> None:
+    many = "".join(f'<address addr="10.0.0.{n}" addrtype="ipv4"/>' for n in range(1, 30))
+    port = '<ports><port protocol="tcp" portid="70000"><state state="open"/></port></ports>'
+    bad = [host("10.1"), host("10.1.2.9", many), host("10.1.2.8", port)]
+    warnings: list[str] = []
+    assert claims(report(host("10.1.2.1"), *bad, host("10.1.2.3")), warnings) == [
+        ("10.1.2.1", None),
+        ("10.1.2.3", None),
+    ]
+    assert [warning.partition(";")[0] for warning in warnings] == [
+        "in:4: '10.1' is a shortened or numeric form of an address",
+        "in:5: a host has more than 16 addresses",
+        "in:6: '70000' is not a port",
+    ]
+
+
+def test_a_tag_that_is_too_long_costs_no_other_host() -> None:
+    long = host("10.1.2.2", f'<script output="{"x" * 2**21}"/>')
+    warnings: list[str] = []
+    assert claims(report(host("10.1.2.1"), long, *[host("10.1.2.3")] * 1000), warnings)[-1][0] == "10.1.2.3"
+    assert warnings == [
+        "in:4: a tag is longer than 1,048,576 bytes; correct this place, or scan again (left out)"
+    ]
 
 
 def test_reports_behind_each_other() -> None:
@@ -219,3 +244,10 @@ def test_names_of_tags_without_end_are_refused() -> None:
     assert "has tags that nmap does not write" in refused(
         "<nmaprun>" + "".join(f"<a{n}/>" for n in range(2000)) + "</nmaprun>"
     )
+
+
+def test_what_is_told_of_many_reports_is_counted() -> None:
+    told: list[str] = []
+    assert claims('<?xml version="1.0"?><nmaprun><host>' * 200, told) == []
+    assert len(told) == 51
+    assert told[-1] == "in: and 150 more of this kind"

@@ -7,8 +7,10 @@ import io
 import pytest
 
 from targets.errors import ScopeError
+from targets.grammar import format_span
 from targets.sources.lines import read_lines
 from targets.sources.read import read_claims
+from targets.sources.reading import Trouble
 from tests.support.lists import Counting, claims, refused
 
 
@@ -117,12 +119,12 @@ def test_naabu() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("10.0.0.1\n10.1\n", "in:2: '10.1' is a shortened or numeric form of an address; "),
+        ("10.1\n", "in:1: '10.1' is a shortened or numeric form of an address; "),
         ("db.example.com\n", "in:1: 'db.example.com' is a name, not an address; write its addresses"),
         ("db.example.com:27017\n", "in:1: 'db.example.com' is a name, not an address; write its addresses"),
-        (b"10.0.0.1\n\xff\n", "in:2: byte 0xff is not UTF-8; save the file as UTF-8"),
-        (b"\xff\xfe1\x00\x00\xd8\n\x00", "in: begins as UTF-16 and is none; save the list as UTF-8"),
-        (b"1\x000\x00\n\x00", "in:1: holds a NUL character, so it is no text"),
+        (b"\xff\n", "in:1: '\ufffd' has characters outside ASCII"),
+        (b"\xff\xfe1\x00\x00\xd8\n\x00", "in:1: '1\ufffd' has characters outside ASCII"),
+        (b"10.0.0.1\x00\n", "in:1: holds a NUL character, so it is no text"),
         (
             "10.0.0.1 [10.0.0.2]\n",
             "in:1: '10.0.0.1 [10.0.0.2]' has blanks inside; write one address, CIDR or ",
@@ -131,6 +133,7 @@ def test_naabu() -> None:
             "10.0.0.1 10.0.0.2\n",
             "in:1: '10.0.0.1 10.0.0.2' has blanks inside; write one address, CIDR or range a ",
         ),
+        ("10.0.0.1\x07 27017\n", "in:1: '10.0.0.1\\x07 27017' has blanks inside; write one address"),
         ("10.0.0.1 27017\n", "in:1: '10.0.0.1 27017' has a blank before its port; write 10.0.0.1:27017"),
         ("fd00::1 27017\n", "in:1: 'fd00::1 27017' has a blank before its port; write [fd00::1]:27017"),
         ("10.20.0.0 255.255.255.0\n", "in:1: '10.20.0.0/255.255.255.0' has no prefix length from 0 to 32 "),
@@ -153,7 +156,8 @@ def test_naabu() -> None:
             "mongodb://u:secret@10.0.0.1:27017/x\n",
             "in:1: a mongodb:// URI is no target; write 10.0.0.1:27017 al",
         ),
-        ("http://10.0.0.1:27017 [200]\n", "in:1: a http:// URI is no target; write 10.0.0.1:27017 alone"),
+        ("ftp://10.0.0.1:27017 [200]\n", "in:1: a ftp:// URI is no target; write 10.0.0.1:27017 alone"),
+        ("http://u:secret@10.0.0.1:27017\n", "in:1: a http:// URI is no target; write 10.0.0.1:27017 alone"),
         (
             "Starting Nmap 7.93 ( https://nmap.org )\n",
             "in:1: 'Starting Nmap 7.93 ( https://nmap.org )' is nmap",
@@ -186,11 +190,65 @@ def test_lines_that_are_none(text: str | bytes, message: str) -> None:
     assert "secret" not in told
 
 
+def test_a_line_that_cannot_be_used_costs_no_other() -> None:
+    told: list[str] = []
+    text = f"10.1.2.3\n10.1\n\0\n{'x' * 3_000_000}\n10.1.2.4\nfd00::1:9001\n10.1.2.5\n"
+    assert [address for address, _ in claims(text, told)] == ["10.1.2.3", "10.1.2.4", "10.1.2.5"]
+    assert [line.partition(" ")[0] for line in told] == ["in:2:", "in:3:", "in:4:", "in:6:"]
+    assert "the line is longer than 1,048,576 characters; take it out (left out)" in told[2]
+
+
+def test_a_note_in_another_encoding_costs_no_line() -> None:
+    told: list[str] = []
+    assert claims(b"10.1.2.3 # M\xfcnchen\n10.1.2.4 # K\xf6ln\n", told) == [
+        ("10.1.2.3", None),
+        ("10.1.2.4", None),
+    ]
+    assert told == ["in:1: byte 0xfc is not UTF-8, here first; save the list as UTF-8"]
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["10.1.2.3:27017\r\n", "ip,port\r\n10.1.2.3,27017", "1.2.3.4\r\n# é\r\n"])
+def test_utf_16_without_a_mark(codec: str, text: str) -> None:
+    assert claims(text.encode(codec)) == claims(text)
+
+
+def test_urls_of_httpx() -> None:
+    reading = read_claims(
+        io.BytesIO(
+            b"https://10.1.2.3:27017 [200] [It looks like you are trying to access MongoDB]\n"
+            b"http://10.1.2.4\nhttps://[fd00::1]/x?y#z\nhttp://[fd00::1]:27017/ [404]\n"
+        ),
+        "in",
+        print,
+    )
+    assert [(format_span(claim.span), claim.port) for claim in reading] == [
+        ("10.1.2.3", 27017),
+        ("10.1.2.4", 80),
+        ("fd00::1", 443),
+        ("fd00::1", 27017),
+    ]
+    assert str(reading.format) == "httpx URLs"
+    assert refused("https://db.example.com:27017 [200]\n").startswith("in:1: 'db.example.com' is a name")
+
+
 def test_lines_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Counting(b"# ", b"#")
-    with pytest.raises(ScopeError, match="in:1: the line is longer than 1,048,576 bytes; name a list"):
+    with pytest.raises(ScopeError, match="in:1: the line is longer than 1,048,576 characters; name a list"):
         list(read_claims(stream, "in", print))  # type: ignore[arg-type]  # it can be read
     assert stream.count <= 2 * 1024 * 1024
     monkeypatch.setattr("targets.sources.lines.MAX_LINES", 2)
     with pytest.raises(ScopeError, match="more than 2 lines; split the list"):
-        list(read_lines(io.BytesIO(b"a\nb\nc\n"), "in"))
+        list(read_lines(io.BytesIO(b"a\nb\nc\n"), Trouble("in", print)))
+
+
+def test_a_place_that_is_no_utf_16_costs_its_line_alone() -> None:
+    pieces = [
+        "10.1.2.3\r\n".encode("utf-16"),
+        b"\x00\xd8A\x00",
+        "\r\n10.1.2.4\r\n".encode("utf-16-le"),
+        b"\x00",
+    ]
+    told: list[str] = []
+    assert claims(b"".join(pieces), told) == [("10.1.2.3", None), ("10.1.2.4", None)]
+    assert [text.partition(" ")[0] for text in told] == ["in:2:", "in:4:"]
