@@ -34,6 +34,7 @@ class Entry:
     expires: float = math.inf
     kind: Kind = "estate"
     ports: tuple[int, ...] | None = None  # None: the ports of the scope
+    inventory: str = ""  # whose newest answer must list an address that is asked; "": none
     hostnames: tuple[str, ...] = ()  # the names that resolved to this address
     source: str = ""
     line: int | None = None
@@ -55,6 +56,7 @@ class Entry:
             self.expires,
             self.kind,
             self.ports,
+            self.inventory,
         )
 
 
@@ -67,6 +69,7 @@ class Deny:
     reason: str = ""
     expires: float = math.inf
     opt_out: bool = False  # an owner asked for it
+    inventory: str = ""  # that does not confirm a part of the run; only that part is taken away
     source: str = ""
     line: int | None = None
 

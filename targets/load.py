@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from targets.errors import ScopeError, did_you_mean
-from targets.files import read_text
+from targets.files import decode, read_bytes
 from targets.names import Resolver, leave_out, on_ports_of, resolve_entry
 from targets.policy import check_allow, check_deny
 from targets.scope import Scope
@@ -37,64 +37,67 @@ def load_scope(
     resolver: Resolver | None = None,
     allow_empty: bool = False,
 ) -> Scope:
-    """The scope that a file describes: `.toml`, `.csv` or `.tsv` by its ending, otherwise plain text.
+    """The scope that a file describes: what `file_rows` and `scope_of` do, in that order."""
+    rows = file_rows(Path(path), allow_empty=allow_empty)
+    return scope_of(
+        rows,
+        source=str(path),
+        ports=ports,
+        now=now,
+        max_targets=max_targets,
+        resolver=resolver,
+        allow_empty=allow_empty,
+    )
 
-    `now` is seconds since the epoch; `max_targets` counts addresses, each of which is asked on every port.
-    Without a `resolver` a host name in the file is refused. Raises ScopeError.
+
+def file_rows(
+    path: Path, *, allow_empty: bool = False, checked: Callable[[Path, bytes], None] | None = None
+) -> list[TableRow]:
+    """The rows of an allow-list: `.toml`, `.csv` or `.tsv` by its ending, otherwise plain text.
+
+    `checked` may refuse the bytes that are about to be read, by raising ScopeError. Raises ScopeError.
     """
-    path = Path(path)
-    text = read_text(path)
+    raw = read_bytes(path)
+    if checked is not None:
+        checked(path, raw)
+    text = decode(raw, str(path))
     if not text.strip() and not allow_empty:
         raise ScopeError(str(path), None, "is empty", _EXAMPLE)
-    reader = {".toml": _toml_rows, ".csv": _csv_rows, ".tsv": _csv_rows}.get(path.suffix.lower(), _plain_rows)
-    rows = list(reader(text, str(path)))
-    return _build(rows, str(path), ports, now, max_targets, resolver, allow_empty)
+    reader = {".toml": toml_rows, ".csv": _csv_rows, ".tsv": _csv_rows}.get(path.suffix.lower(), _plain_rows)
+    return list(reader(text, str(path)))
 
 
-def scope_from_tables(
+def table_rows(
     allow: Sequence[Mapping[str, Any]],
     deny: Sequence[Mapping[str, Any]] = (),
     *,
     source: str,
     line_of: Callable[[tuple[str | int, ...]], int | None] = lambda place: None,
+) -> list[TableRow]:
+    """The rows of [[allow]] and [[deny]] tables that somebody else has parsed.
+
+    `line_of(("allow", 0, "cidr"))` gives the line of a key for the errors, as `TomlLines.line` does.
+    """
+    return [*_rows("allow", allow, source, line_of), *_rows("deny", deny, source, line_of)]
+
+
+def scope_of(
+    rows: Sequence[TableRow],
+    *,
+    source: str,
     ports: Sequence[int] = (27017,),
     now: float,
     max_targets: int = MAX_TARGETS,
     resolver: Resolver | None = None,
     allow_empty: bool = False,
+    wide: bool = False,
 ) -> Scope:
-    """The scope of [[allow]] and [[deny]] tables that somebody else has parsed.
+    """The scope of rows, from one file or several.
 
-    `line_of(("allow", 0, "cidr"))` gives the line of a key for the errors, as `TomlLines.line` does. The
-    rest is as in `load_scope`. Raises ScopeError.
+    `source` names them all; `now` is seconds since the epoch; `max_targets` counts addresses, each of which
+    is asked on every port. Without a `resolver` a host name is refused. `wide`: see `check_allow`; of such a
+    scope only `targets.candidates.only` may be asked. Raises ScopeError.
     """
-    rows = [*_rows("allow", allow, source, line_of), *_rows("deny", deny, source, line_of)]
-    return _build(rows, source, ports, now, max_targets, resolver, allow_empty)
-
-
-def require_targets(scope: Scope, source: str) -> None:
-    """Refuse a scope with nothing to probe, with the reason. Raises ScopeError."""
-    if len(scope):
-        return
-    if not scope.entries:
-        raise ScopeError(source, None, "the scope is empty: nothing may be probed", _EXAMPLE)
-    raise ScopeError(
-        source, None, "the deny entries take away every allowed address", "remove or narrow one of them"
-    )
-
-
-_EXAMPLE = 'write an [[allow]] entry for each range that is yours, as in cidr = "10.20.0.0/16"'
-
-
-def _build(
-    rows: Sequence[TableRow],
-    source: str,
-    ports: Sequence[int],
-    now: float,
-    max_targets: int,
-    resolver: Resolver | None,
-    allow_empty: bool,
-) -> Scope:
     entries: list[Entry] = []
     denies: list[Deny] = []
     names: list[Named] = []
@@ -106,16 +109,30 @@ def _build(
         else:
             denies += read_deny(row)
     check_deny(denies, now)
-    entries = check_allow(entries, now, max_targets)
+    entries = check_allow(entries, now, max_targets, wide=wide)
     if resolver is leave_out:
         entries = on_ports_of(names, entries, ports)
     elif names:
         resolved = [entry for named in names for entry in resolve_entry(named, resolver, entries)]
-        entries = check_allow([*entries, *resolved], now, max_targets)
+        entries = check_allow([*entries, *resolved], now, max_targets, wide=wide)
     scope = Scope(entries, denies, ports)
     if not allow_empty:
         require_targets(scope, source)
     return scope
+
+
+def require_targets(scope: Scope, source: str) -> None:
+    """Refuse a scope with nothing to probe, with the reason. Raises ScopeError."""
+    if scope:
+        return
+    if not scope.entries:
+        raise ScopeError(source, None, "the scope is empty: nothing may be probed", _EXAMPLE)
+    raise ScopeError(
+        source, None, "the deny entries take away every allowed address", "remove or narrow one of them"
+    )
+
+
+_EXAMPLE = 'write an [[allow]] entry for each range that is yours, as in cidr = "10.20.0.0/16"'
 
 
 def _rows(
@@ -140,7 +157,8 @@ def _same_line(line: int) -> Callable[[str], int | None]:
     return lambda key: line
 
 
-def _toml_rows(text: str, source: str) -> Iterator[TableRow]:
+def toml_rows(text: str, source: str) -> Iterator[TableRow]:
+    """The rows of an allow-list in TOML; `source` is what errors call it. Raises ScopeError."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

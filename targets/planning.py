@@ -11,6 +11,7 @@ from targets.claims import MAX_NAMES
 from targets.grammar import Span, format_address, format_span, parse_endpoint
 from targets.ranges import subtract
 from targets.scope import OutOfScope, Scope
+from targets.segments import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -68,7 +69,7 @@ def narrow(scope: Scope, texts: Sequence[str], ports: Iterable[int] | None = Non
             if port not in scope.ports:
                 raise OutOfScope(f"port {port}", f"it asks {_list(scope.ports)}")
     narrowed = scope.restrict(wanted, ports)
-    if texts and not len(narrowed):
+    if texts and not narrowed:
         raise OutOfScope(" ".join(texts), "no asked address has an asked port in the scope")
     return narrowed
 
@@ -99,20 +100,42 @@ class Narrowed(NamedTuple):
     examples: tuple[tuple[Claim, str], ...]  # at most ten claims outside, with the reason
 
 
+class _Within:
+    """Whether a claim names a target of a scope. The segment that held the last one is looked at first: lists
+    come in runs, and a look into it costs 0.2 us where a search costs 3."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._last = (0, 0, -1, frozenset[int]())
+
+    def holds(self, span: Span, port: int | None) -> bool:
+        version, first, last = span
+        at, low, high, ports = self._last
+        if version == at and low <= first and last <= high:
+            return port is None or port in ports
+        segments = self._scope.segments_over(span)
+        if len(segments) == 1:
+            only = segments[0]
+            self._last = version, only.first, only.last, frozenset(only.ports)
+        return bool(segments) and (port is None or any(port in segment.ports for segment in segments))
+
+
 def narrow_by_claims(scope: Scope, claims: Iterable[Claim]) -> Narrowed:
     """The targets that claims name. A claim that names no target of the scope is counted, never probed.
 
     A target that is claimed again costs no memory again.
     """
-    wanted: set[tuple[Span, int | None]] = set()
+    wanted = Wanted()
     names: dict[tuple[int, int], tuple[str, ...]] = {}
     inside = outside = 0
     examples: list[tuple[Claim, str]] = []
+    holds = _Within(scope).holds
+    add = wanted.add
     for claim in claims:
-        segments = scope.segments_over(claim.span)
-        if segments and (claim.port is None or any(claim.port in segment.ports for segment in segments)):
+        span, port = claim.span, claim.port
+        if holds(span, port):
             inside += 1
-            wanted.add((claim.span, claim.port))
+            add(span, port)
             if claim.names:
                 at = claim.span.version, claim.span.first
                 names[at] = tuple(dict.fromkeys((*names.get(at, ()), *claim.names)))[:MAX_NAMES]

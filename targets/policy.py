@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from targets.entries import Deny, Entry
+    from targets.ranges import Interval
 
 MAX_IPV6_PREFIX = 2**20  # addresses: a /108. Wider space is found by inventory, never by trying.
 
@@ -24,23 +25,41 @@ _PRIVATE = Ranges.of(row.span for row in TABLE if row.policy in (Policy.PRIVATE,
 _NATURAL = {version: _PRIVATE.intervals(version) for version in (4, 6)}
 
 
-def check_allow(entries: Sequence[Entry], now: float, max_targets: int) -> list[Entry]:
+def check_allow(entries: Sequence[Entry], now: float, max_targets: int, *, wide: bool = False) -> list[Entry]:
     """The entries without exact repetitions, or ScopeError at the first one that may not stand.
 
     `now` is seconds since the epoch; `max_targets` is the number of addresses, each asked on every port.
+    `wide`: IPv6 prefixes that are too wide to sweep may stand, because only candidates are asked there.
     """
     for entry in entries:
-        _check_expiry(entry, now)
-        _check_special(entry)
-        _check_authorisation(entry)
-        _check_width(entry, max_targets)
-        isatap = holds_isatap(entry.span)
-        if isatap is not None:
-            _refuse_embedded(entry, "ISATAP", isatap & 0xFFFFFFFF)
+        check_entry(entry, now, max_targets, wide=wide)
     kept = _without_duplicates(entries)
     _check_crossings(kept)
     _check_total(kept, max_targets)
     return kept
+
+
+def check_entry(entry: Entry, now: float, max_targets: int, *, wide: bool = False) -> None:
+    """Refuse one entry that may not stand whatever the others say; see `check_allow`. Raises ScopeError."""
+    _check_expiry(entry, now)
+    _check_special(entry)
+    _check_authorisation(entry)
+    if wide and not is_swept_whole(entry.span):
+        return
+    _check_width(entry, max_targets)
+    isatap = holds_isatap(entry.span)
+    if isatap is not None:
+        _refuse_embedded(entry, "ISATAP", isatap & 0xFFFFFFFF)
+
+
+def beyond_private(span: Span) -> list[Interval]:
+    """The parts of `span` that are not proven ours by being private: they need authorised_by and expires."""
+    return subtract([(span.first, span.last)], _NATURAL[span.version])
+
+
+def is_swept_whole(span: Span) -> bool:
+    """Whether every address of `span` may be tried: not so in IPv6 prefixes wider than a /108."""
+    return span.version == 4 or span.size <= MAX_IPV6_PREFIX
 
 
 def check_deny(denies: Sequence[Deny], now: float) -> None:
@@ -49,7 +68,7 @@ def check_deny(denies: Sequence[Deny], now: float) -> None:
         if deny.expires <= now:
             _refuse(
                 deny,
-                f"the deny of {deny.text} expired on {_day(deny.expires)}",
+                f"the deny of {deny.text} expired on {day_of(deny.expires)}",
                 "write a later date, or remove the entry if the addresses may be probed again",
             )
         first, last = (_carried(deny.span.version, edge) for edge in (deny.span.first, deny.span.last))
@@ -66,7 +85,8 @@ def _refuse(entry: Entry | Deny, reason: str, remedy: str) -> NoReturn:
     raise ScopeError(entry.source, entry.line, reason, remedy)
 
 
-def _day(moment: float) -> str:
+def day_of(moment: float) -> str:
+    """A time in seconds since 1970, as refusals and findings write it."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
@@ -78,7 +98,7 @@ def _check_expiry(entry: Entry, now: float) -> None:
     if entry.expires <= now:
         _refuse(
             entry,
-            f"the entry {entry.text} expired on {_day(entry.expires)}",
+            f"the entry {entry.text} expired on {day_of(entry.expires)}",
             "write a later expires once it is authorised again, or remove the entry",
         )
 
@@ -133,8 +153,7 @@ def _inside(span: Span, outer: Span) -> bool:
 
 
 def _check_authorisation(entry: Entry) -> None:
-    version, first, last = entry.span
-    beyond = subtract([(first, last)], _NATURAL[version])
+    beyond = beyond_private(entry.span)
     if not beyond or (entry.authorised_by and entry.expires < math.inf):
         return
     missing = [
@@ -147,7 +166,7 @@ def _check_authorisation(entry: Entry) -> None:
     ]
     shared = [
         row
-        for row in overlaps(Span(version, *beyond[0]))
+        for row in overlaps(Span(entry.span.version, *beyond[0]))
         if row.policy is Policy.AUTHORISE and _inside(entry.span, row.span)
     ]
     kind = f"{shared[0].name} space ({shared[0].source})" if shared else "public address space"
@@ -155,11 +174,11 @@ def _check_authorisation(entry: Entry) -> None:
 
 
 def _check_width(entry: Entry, max_targets: int) -> None:
-    if entry.span.version == 6 and entry.span.size > MAX_IPV6_PREFIX:
+    if not is_swept_whole(entry.span):
         _refuse(
             entry,
             f"{entry.text} has 2**{entry.span.size.bit_length() - 1} addresses, too many to sweep",
-            "write the addresses in use, from inventory or neighbour tables, or prefixes up to /108",
+            "write prefixes up to /108, or name lists of the addresses in use in [ipv6] candidates",
         )
     if entry.span.size > max_targets:
         _refuse(
@@ -207,10 +226,11 @@ def _check_crossings(entries: Sequence[Entry]) -> None:
 
 
 def _check_total(entries: Sequence[Entry], max_targets: int) -> None:
-    total = Ranges.of(entry.span for entry in entries).size
+    swept = [entry for entry in entries if is_swept_whole(entry.span)]
+    total = Ranges.of(entry.span for entry in swept).size
     if total > max_targets:
         _refuse(
-            max(entries, key=lambda entry: entry.span.size),
+            max(swept, key=lambda entry: entry.span.size),
             f"the scope has {total:,} addresses, more than max_targets = {max_targets:,} "
             "(this entry is the largest)",
             f"write narrower prefixes, or max_targets = {total}",
@@ -222,7 +242,7 @@ def _where(entry: Entry, seen_from: Entry) -> str:
     return line if entry.source == seen_from.source else f"{entry.source}, {line}"
 
 
-_TERMS = ("owner", "contact", "site", "labels", "authorised_by", "expires", "kind", "ports")
+_TERMS = ("owner", "contact", "site", "labels", "authorised_by", "expires", "kind", "ports", "inventory")
 
 
 def _difference(before: Entry, entry: Entry) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from targets.entries import govern
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from targets.entries import Deny, Entry
     from targets.grammar import Span
+    from targets.learned import Learned
     from targets.ranges import Interval
 
 __all__ = ["Excluded", "OutOfScope", "Scope", "ScopeSegment", "Target"]
@@ -31,8 +33,8 @@ __all__ = ["Excluded", "OutOfScope", "Scope", "ScopeSegment", "Target"]
 Names = Mapping[tuple[int, int], tuple[str, ...]]
 """What a list calls the hosts at (version, address): labels, which nothing looks up."""
 
-_Interval = tuple[int, int, int, frozenset[int], float]
-_CLOSED: Final[_Interval] = (0, 0, -1, frozenset(), -math.inf)
+_Interval = tuple[int, int, int, tuple[int, ...], float]
+_CLOSED: Final[_Interval] = (0, 0, -1, (), -math.inf)
 
 
 class Scope:
@@ -40,39 +42,36 @@ class Scope:
 
     __slots__ = (
         "_allowed",
-        "_cells",
-        "_checked",
         "_count",
         "_denies",
         "_entries",
         "_excluded",
         "_firsts",
+        "_four",
         "_last_interval",
         "_names",
         "_offsets",
+        "_order",
         "_ports",
         "_segments",
     )
 
     _allowed: Ranges
-    _cells: list[tuple[int, int, int, tuple[int, ...], int]]  # offset, version, first, ports, len(ports)
     _count: int
     _denies: tuple[Deny, ...]
-    _checked: dict[int, list[_Interval]]
     _entries: tuple[Entry, ...]
     _excluded: tuple[Excluded, ...]
     _firsts: dict[int, list[int]]
+    _four: int  # how many of `_order` are IPv4
     _last_interval: list[_Interval]  # a cell of one: the interval that held the last target
     _names: Names
-    _offsets: list[int]
+    _offsets: list[int]  # the index of the first target of each of `_order`
+    _order: tuple[ScopeSegment, ...]  # all segments, IPv4 first
     _ports: tuple[int, ...]
     _segments: dict[int, tuple[ScopeSegment, ...]]
 
     def __init__(
-        self,
-        allow: Sequence[Entry] = (),
-        deny: Sequence[Deny] = (),
-        ports: Iterable[int] = (27017,),
+        self, allow: Sequence[Entry] = (), deny: Sequence[Deny] = (), ports: Iterable[int] = (27017,)
     ) -> None:
         """Build allow minus deny minus the space that no entry can allow. Checks of policy are in load.py."""
         default = check_ports(ports)
@@ -89,8 +88,8 @@ class Scope:
             denied = merge((first, last) for first, last, _ in pieces)
             segments[version] = [piece for segment in governed for piece in cut(version, segment, denied)]
         excluded = [Excluded(item, taken[id(item)][1] if id(item) in taken else 0) for item in deny]
-        allowed_ranges = Ranges.of(entry.span for entry in allow)
-        self._fill(tuple(allow), tuple(deny), segments, tuple(excluded), allowed_ranges)
+        ranges = Ranges.of(entry.span for entry in allow)
+        self._fill(tuple(allow), tuple(deny), segments, tuple(excluded), ranges)
 
     def _fill(
         self,
@@ -102,30 +101,22 @@ class Scope:
         names: Names | None = None,
     ) -> None:
         put = object.__setattr__
-        cells: list[tuple[int, int, int, tuple[int, ...], int]] = []
-        offset = 0
-        for version in (4, 6):
-            for segment in segments[version]:
-                cells.append((offset, version, segment.first, segment.ports, len(segment.ports)))
-                offset += (segment.last - segment.first + 1) * len(segment.ports)
+        order = (*segments[4], *segments[6])
+        sizes = ((segment.last - segment.first + 1) * len(segment.ports) for segment in order)
+        *offsets, count = accumulate(sizes, initial=0)
         put(self, "_entries", entries)
         put(self, "_denies", denies)
         put(self, "_excluded", excluded)
         put(self, "_allowed", allowed)
         put(self, "_segments", {version: tuple(segments[version]) for version in (4, 6)})
-        put(self, "_cells", cells)
-        put(self, "_offsets", [cell[0] for cell in cells])
-        put(self, "_count", offset)
+        put(self, "_order", order)
+        put(self, "_four", len(segments[4]))
+        put(self, "_offsets", offsets)
+        put(self, "_count", count)
         put(self, "_firsts", {v: [segment.first for segment in segments[v]] for v in (4, 6)})
-        put(
-            self,
-            "_checked",
-            {v: [(v, s.first, s.last, frozenset(s.ports), s.expires) for s in segments[v]] for v in (4, 6)},
-        )
         put(self, "_last_interval", [_CLOSED])
         put(self, "_names", names or {})
-        every = {port for v in (4, 6) for segment in segments[v] for port in segment.ports}
-        put(self, "_ports", tuple(sorted(every)))
+        put(self, "_ports", tuple(sorted(set().union(*{segment.ports for segment in order}))))
 
     @classmethod
     def _made(
@@ -146,7 +137,8 @@ class Scope:
 
     def __reduce__(self) -> tuple[object, ...]:
         segments = {version: list(self._segments[version]) for version in (4, 6)}
-        return _restore, (self._entries, self._denies, segments, self._excluded, self._allowed, self._names)
+        parts = self._entries, self._denies, segments, self._excluded, self._allowed, self._names
+        return Scope._made, parts
 
     def __repr__(self) -> str:
         return f"<Scope of {self._count} targets, {self.digest[:12]}>"
@@ -156,23 +148,30 @@ class Scope:
     def __len__(self) -> int:
         return self._count
 
+    def __bool__(self) -> bool:
+        return self._count > 0  # also of IPv6 space that has no length, because an index would not hold it
+
     def pick(self, index: int) -> Target:
         """The target at `index` in O(log segments). Raises IndexError outside 0 … len - 1."""
         if not 0 <= index < self._count:
             raise IndexError(f"index {index} is outside 0…{self._count - 1}")
-        offset, version, first, ports, width = self._cells[bisect_right(self._offsets, index) - 1]
-        if width == 1:
-            return tuple.__new__(Target, (version, first + index - offset, ports[0]))
-        step, port = divmod(index - offset, width)
+        offsets = self._offsets
+        at = bisect_right(offsets, index) - 1
+        first, _, ports, _, _ = self._order[at]
+        step, version = index - offsets[at], 4 if at < self._four else 6
+        if len(ports) == 1:
+            return tuple.__new__(Target, (version, first + step, ports[0]))
+        step, port = divmod(step, len(ports))
         return tuple.__new__(Target, (version, first + step, ports[port]))
 
     def pick_all(self, indices: Sequence[int]) -> list[Target]:
         """What `pick` gives for each of them; quick where the scope is one range with one port."""
-        if len(self._cells) != 1 or self._cells[0][4] > 1 or not indices:
+        if len(self._order) != 1 or len(self._order[0].ports) > 1 or not indices:
             return [self.pick(index) for index in indices]
         if min(indices) < 0 or max(indices) >= self._count:
             raise IndexError(f"an index is outside 0…{self._count - 1}")
-        _, version, first, (port,), _ = self._cells[0]
+        first, _, (port,), _, _ = self._order[0]
+        version = 4 if self._four else 6
         make = tuple.__new__
         return [make(Target, (version, first + index, port)) for index in indices]
 
@@ -192,10 +191,10 @@ class Scope:
             at = bisect_right(self._firsts[version], address) - 1
             if at < 0:
                 return False
-            interval = self._checked[version][at]
-            if address > interval[2]:
+            first, last, ports, expires, _ = self._segments[version][at]
+            if address > last:
                 return False
-            self._last_interval[0] = interval
+            self._last_interval[0] = interval = (version, first, last, ports, expires)
         return port in interval[3] and now < interval[4]
 
     def filter(self, now: float) -> Callable[[Target], bool]:
@@ -230,9 +229,8 @@ class Scope:
 
     def explain(self, version: int, address: int, port: int | None = None, now: float = -math.inf) -> str:
         """Why an address or port may not be probed, as a clause; empty when it may be."""
-        at = self._locate(version, address)
-        if at >= 0:
-            segment = self._segments[version][at]
+        segment = self.segment_at(version, address)
+        if segment is not None:
             if port is not None and port not in segment.ports:
                 return f"port {port} is not one of {', '.join(map(str, segment.ports))}"
             return "" if now < segment.expires else f"the entry {segment.entry.text} has expired"
@@ -243,10 +241,9 @@ class Scope:
 
     def owner_of(self, address: int, version: int = 4) -> Entry:
         """The most specific allow entry that holds an address of the scope. Raises OutOfScope."""
-        at = self._locate(version, address)
-        if at < 0:
-            raise OutOfScope(format_address(version, address), self.explain(version, address))
-        return self._segments[version][at].entry
+        if segment := self.segment_at(version, address):
+            return segment.entry
+        raise OutOfScope(format_address(version, address), self.explain(version, address))
 
     def hostnames_of(self, address: int, version: int = 4) -> tuple[str, ...]:
         """What an address of the scope is called: by its entry, then by the list that named it."""
@@ -258,9 +255,11 @@ class Scope:
         """What a list called the hosts of the scope, beside the names of their entries."""
         return self._names
 
-    def _locate(self, version: int, address: int) -> int:
+    def segment_at(self, version: int, address: int) -> ScopeSegment | None:
+        """The segment that holds an address; None where the scope has none."""
         at = bisect_right(self._firsts[version], address) - 1
-        return at if at >= 0 and address <= self._segments[version][at].last else -1
+        held = at >= 0 and address <= self._segments[version][at].last
+        return self._segments[version][at] if held else None
 
     # -- what it holds
 
@@ -340,7 +339,7 @@ class Scope:
         """The addresses after deny, as a set."""
         return Ranges(self.intervals(4), self.intervals(6))
 
-    # -- making it smaller
+    # -- making it smaller, or deeper
 
     def intersect(self, other: Scope) -> Scope:
         """The targets of both: what a reload may leave. Owners stay ours; the earlier expiry holds."""
@@ -362,35 +361,40 @@ class Scope:
                 piece for segment in self._segments[version] for piece in cut(version, segment, denied)
             ]
         more = tuple(Excluded(item, taken[id(item)][1] if id(item) in taken else 0) for item in denies)
-        excluded = self._excluded + more
-        return Scope._made(
-            self._entries, (*self._denies, *denies), segments, excluded, self._allowed, self._names
-        )
+        every, excluded = (*self._denies, *denies), self._excluded + more
+        return Scope._made(self._entries, every, segments, excluded, self._allowed, self._names)
 
     def restrict(
-        self, wanted: Iterable[tuple[Span, int | None]], ports: Iterable[int] | None = None
+        self,
+        wanted: Iterable[tuple[Span, int | None]] | Wanted,
+        ports: Iterable[int] | None = None,
+        left_out: Sequence[Excluded] = (),
     ) -> Scope:
-        """The targets whose address is in a wanted span, on that span's port (None: every port of ours)."""
+        """The targets in wanted spans, on a span's port (None: every port of ours). `left_out` is told."""
         only = None if ports is None else frozenset(check_ports(ports))
-        asked = Wanted(wanted)
+        asked = wanted if isinstance(wanted, Wanted) else Wanted(wanted)
         segments = {
             v: [piece for segment in self._segments[v] for piece in asked.cut(v, segment, only)]
             for v in (4, 6)
         }
+        denies, excluded = (*self._denies, *(item.deny for item in left_out)), (*self._excluded, *left_out)
+        return Scope._made(self._entries, denies, segments, excluded, self._allowed, self._names)
+
+    def with_learned(self, learned: Learned, only: Iterable[int] | None = None) -> Scope:
+        """The same addresses, each on its ports (of those `only`, where given) and on what is learned there.
+
+        The one thing that adds a port: to an address that is in the scope, and never to one whose entry has
+        `ports` that do not name it.
+        """
+        left = None if only is None else frozenset(check_ports(only))
+        segments = {v: list(learned.added(v, self._segments[v], left)) for v in (4, 6)}
         return Scope._made(self._entries, self._denies, segments, self._excluded, self._allowed, self._names)
 
     def named(self, names: Names) -> Scope:
         """The same scope, whose hosts have these names beside those of their entries."""
-        segments = {version: list(self._segments[version]) for version in (4, 6)}
-        return Scope._made(self._entries, self._denies, segments, self._excluded, self._allowed, names)
-
-
-def _restore(
-    entries: tuple[Entry, ...],
-    denies: tuple[Deny, ...],
-    segments: dict[int, list[ScopeSegment]],
-    excluded: tuple[Excluded, ...],
-    allowed: Ranges,
-    names: Names,
-) -> Scope:
-    return Scope._made(entries, denies, segments, excluded, allowed, names)
+        twin = object.__new__(Scope)
+        for slot in Scope.__slots__:
+            object.__setattr__(twin, slot, getattr(self, slot))
+        object.__setattr__(twin, "_last_interval", [_CLOSED])
+        object.__setattr__(twin, "_names", names)
+        return twin

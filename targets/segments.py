@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from heapq import merge as merge_sorted
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from targets.ranges import Interval, intersect, merge, overlapping, subtract
+from targets.runs import Runs
 from targets.special import TABLE, Policy
 
 if TYPE_CHECKING:
@@ -96,38 +99,55 @@ def meet(left: Sequence[ScopeSegment], right: Sequence[ScopeSegment]) -> Iterato
 
 
 class Wanted:
-    """Spans somebody asks for, each on one port or on every port, ready to cut segments with."""
+    """Spans somebody asks for, each on one port or on every port (None), ready to cut segments with."""
 
-    def __init__(self, spans: Iterable[tuple[Span, int | None]]) -> None:
-        grouped: dict[tuple[int, int | None], list[Interval]] = {}
+    def __init__(self, spans: Iterable[tuple[Span, int | None]] = ()) -> None:
+        self._groups: dict[tuple[int, int | None], Runs] = {}
         for span, port in spans:
-            grouped.setdefault((span.version, port), []).append((span.first, span.last))
-        self._groups = {key: merge(intervals) for key, intervals in grouped.items()}
+            self.add(span, port)
+
+    def add(self, span: Span, port: int | None) -> None:
+        """Ask for one more."""
+        version, first, last = span
+        runs = self._groups.get((version, port))
+        if runs is None:
+            runs = self._groups[version, port] = Runs(version)
+        runs.add(first, last)
 
     def cut(self, version: int, segment: ScopeSegment, only: frozenset[int] | None) -> Iterator[ScopeSegment]:
         """The pieces of a segment that are wanted, with the ports that are wanted there and in `only`."""
         ports = tuple(port for port in segment.ports if only is None or port in only)
-        changes: dict[int, list[tuple[int, int]]] = {}  # address -> [(port, +1 or -1)]
-        for (family, port), intervals in self._groups.items():
-            if family != version or (port is not None and port not in ports):
-                continue
-            affected = ports if port is None else (port,)
-            for first, last in overlapping(intervals, segment.first, segment.last):
-                start, stop = max(first, segment.first), min(last, segment.last) + 1
-                changes.setdefault(start, []).extend((each, 1) for each in affected)
-                changes.setdefault(stop, []).extend((each, -1) for each in affected)
+        groups = [
+            (ports if port is None else (port,), runs)
+            for (family, port), runs in self._groups.items()
+            if family == version and ports and (port is None or port in ports)
+        ]
+        if len(groups) == 1:  # as it is for nearly every list: 0.6 us a piece, where edges cost 4
+            asked, runs = groups[0]
+            expires, entry = segment.expires, segment.entry
+            for first, last in runs.over(segment.first, segment.last):
+                piece = max(first, segment.first), min(last, segment.last), asked, expires, entry
+                yield tuple.__new__(ScopeSegment, piece)
+            return
         depth = dict.fromkeys(ports, 0)
-        edges = sorted(changes)
         pending: ScopeSegment | None = None
-        for edge, following in pairwise(edges):
-            for port, step in changes[edge]:
-                depth[port] += step
+        edges = groupby(merge_sorted(*(_edges(segment, *group) for group in groups)), key=itemgetter(0))
+        for edge, changes in edges:
+            for _, step, affected in changes:
+                for port in affected:
+                    depth[port] += step
             asked = tuple(port for port in ports if depth[port])
-            if pending is not None and pending.ports == asked and pending.last == edge - 1:
-                pending = pending._replace(last=following - 1)
-                continue
             if pending is not None:
-                yield pending
-            pending = segment._replace(first=edge, last=following - 1, ports=asked) if asked else None
-        if pending is not None:
-            yield pending
+                if pending.ports == asked:
+                    continue
+                yield pending._replace(last=edge - 1)
+            pending = segment._replace(first=edge, ports=asked) if asked else None
+
+
+def _edges(
+    segment: ScopeSegment, ports: tuple[int, ...], runs: Runs
+) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    """Where runs begin (1) and end (-1) in a segment, and for which ports."""
+    for first, last in runs.over(segment.first, segment.last):
+        yield max(first, segment.first), 1, ports
+        yield min(last, segment.last) + 1, -1, ports

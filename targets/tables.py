@@ -24,6 +24,7 @@ ALLOW_KEYS = (
     "expires",
     "kind",
     "ports",
+    "inventory",
 )
 DENY_KEYS = ("cidr", "reason", "expires")
 MAX_PORTS = 64
@@ -56,8 +57,8 @@ class Named:
 def read_allow(row: TableRow) -> tuple[list[Entry], list[Named]]:
     """The entries of an allow row, one for each CIDR, and its host names. Raises ScopeError."""
     _check_keys(row, ALLOW_KEYS)
-    owner, contact, site, authorised_by = (
-        _string(row, key) for key in ("owner", "contact", "site", "authorised_by")
+    owner, contact, site, authorised_by, inventory = (
+        _string(row, key) for key in ("owner", "contact", "site", "authorised_by", "inventory")
     )
     labels, ports, kind, expires = _labels(row), _ports(row), _kind(row), _expires(row)
 
@@ -73,6 +74,7 @@ def read_allow(row: TableRow) -> tuple[list[Entry], list[Named]]:
             expires=expires,
             kind=kind,
             ports=ports,
+            inventory=inventory,
             source=row.source,
             line=row.line_of("cidr"),
         )

@@ -16,9 +16,9 @@ from scanner.mongo.commands import client_metadata
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Layer, Limits, Next
 from scanner.mongo.first_answers import facts_of
-from targets.load import scope_from_tables
 from tests.support.recordings import scenarios
 from tests.support.replay import Replay
+from tests.support.tables import scope_from_tables
 
 if TYPE_CHECKING:
     from scanner.mongo.facts import Own

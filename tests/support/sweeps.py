@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from targets.entries import Deny, Entry
 from targets.scope import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from results.record import Observation
     from scanner.lab.personality import Personality
     from scanner.sweep.plan import Plan
@@ -48,6 +51,28 @@ class Watcher:
 
     def finished(self, summary: RunSummary) -> None:
         pass
+
+
+class Timed(Watcher):
+    """Knows when each progress came, and calls `then` at the third."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        super().__init__()
+        self.acted_at = 0.0
+        self.times: list[float] = []
+        self._then = then
+
+    def progress(self, snapshot: ProgressSnapshot) -> None:
+        super().progress(snapshot)
+        self.times.append(time.monotonic())
+        if len(self.times) == 3:
+            self._then()
+            self.acted_at = time.monotonic()
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds."""
+        return max(later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False))
 
 
 def estate(wanted: set[str] | None = None) -> dict[str, Personality]:

@@ -20,7 +20,7 @@ from results.summary import Coverage, Loss
 from results.verdict import Severity, Verdict
 from scanner.service.view.reader import Snapshot
 from scanner.setup.config_file import read_config
-from scanner.setup.request import SweepRequest, full_scope
+from scanner.setup.scope_request import full_scope
 from tests.results.examples import database, observation, open_server, packed
 from tests.support.ledgers import RunOnDisk
 
@@ -95,7 +95,7 @@ def write_config(folder: Path, text: str = CONFIG) -> Path:
 def scope_of(config: ConfigFile) -> Scope:
     """The scope of a configuration, as it is at `AT`."""
     wall = instant(AT).timestamp()
-    return full_scope(SweepRequest(), config, config.settings, wall, names=False)[0]
+    return full_scope(None, config, config.settings, wall, names=False)[0]
 
 
 def swept(folder: Path, config_text: str = CONFIG, *, name: str = "") -> tuple[Path, ConfigFile]:

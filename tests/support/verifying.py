@@ -1,23 +1,29 @@
-"""Verifications inside a test: on loopback, on a clock that waiting moves, in a world that changes."""
+"""Verifications and confirmations inside a test: on loopback, on a clock that waiting moves, in a world that
+changes."""
 
 from __future__ import annotations
 
+import itertools
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from scanner.lab.thread import LabThread
 from scanner.setup.request import LoadedRequest
 from scanner.setup.settings import Settings, SweepOptions
+from scanner.sweep.confirm import Confirmation, Report, confirm
 from scanner.sweep.sweep import run
 from scanner.sweep.verify import Verification, VerifyOptions, verify
+from targets.reported import sort_rows
 from tests.support.sweeps import FAST, Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from scanner.lab.channel import ServerConnection
     from scanner.lab.personality import Personality
+    from targets.claims import Claim
     from targets.scope import Scope
 
 EPOCH = 1_772_424_000.0  # 2026-03-02T04:00:00Z
@@ -73,6 +79,14 @@ class World:
             given = VerifyOptions(output=self.output, names=names, seed=7, **options)
             return verify(self.look, given, self.watcher, clock=self.clock, patience=self)
 
+    def confirm(self, claims: Iterable[Claim]) -> Confirmation:
+        """Answer a report of these rows."""
+        rows = sort_rows(claims, self.scope, "report.csv", self.watcher.notice)
+        report = Report(name="report.csv", format="CSV", rows=rows, unusable=0)
+        with self:
+            loaded = self.look(self.clock.wall())
+            return confirm(loaded, report, self.output, self.watcher, clock=self.clock, patience=self)
+
     def look(self, now: float) -> LoadedRequest:
         """The allow-list as it is now."""
         options = SweepOptions(whole_scope=self.scope)
@@ -106,3 +120,13 @@ class World:
         assert self._lab is not None
         self._lab.__exit__(None, None, None)
         self._lab = None
+
+
+def two_faced(first: Personality, then: Personality) -> Personality:
+    """Talks like `first` to whoever comes first, and like `then` to all who come later."""
+    connections = itertools.count()
+
+    async def talk(channel: ServerConnection) -> None:
+        await (first if next(connections) == 0 else then).talk(channel)
+
+    return replace(first, name="two-faced", talk=talk)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from targets.errors import ScopeError
-from targets.load import load_scope, scope_from_tables
+from targets.load import load_scope
+from tests.support.tables import scope_from_tables
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from targets.errors import ScopeError
-from targets.load import scope_from_tables
 from targets.names import leave_out, system_resolver
+from tests.support.tables import scope_from_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ class FailedResolver:
 
 
 def load(*tables: Mapping[str, object], resolver: object) -> Scope:
-    return scope_from_tables(tables, source="a.toml", now=0.0, resolver=resolver)  # type: ignore[arg-type]  # fakes
+    return scope_from_tables(tables, source="a.toml", now=0.0, resolver=resolver)
 
 
 def test_a_name_adds_a_label_not_an_address() -> None:

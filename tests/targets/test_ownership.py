@@ -1,246 +1,174 @@
-"""RDAP evidence, asked of a server on 127.0.0.1: what proves, what does not, and what a bad server can do."""
+"""What proves that addresses are ours, what does not, and which questions it takes."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from typing import TYPE_CHECKING, Any
-
-import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
+from hypothesis import given
+from hypothesis import strategies as st
 
-from targets.grammar import parse_span
-from targets.ownership import Holding, Rdap, RdapError, prove
+from targets.grammar import Span, format_span, parse_span
+from targets.ownership import MOST_PARTS, Proof, find_proof, judge, public_parts, why_unprovable
+from targets.rdap import Entity, Holding, NoRegistrationError, RdapError
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-
-NETWORK: dict[str, Any] = {
-    "rdapConformance": ["rdap_level_0", "cidr0"],
-    "objectClassName": "ip network",
-    "handle": "NET-11-0-0-0-1",
-    "startAddress": "11.0.0.0",
-    "endAddress": "11.0.3.255",
-    "ipVersion": "v4",
-    "name": "EXAMPLE-NET",
-    "entities": [
-        {
-            "handle": "ORG-EXC1",
-            "roles": ["registrant"],
-            "entities": [{"handle": "ABUSE-EX", "roles": ["abuse"]}],
-        },
-        {"handle": "TECH-1", "roles": ["technical"]},
-    ],
-}
+OURS = {"ORG-1"}
 
 
-class Registry:
-    """An RDAP server with one answer, which remembers what it was asked."""
+def held(cidr: str, *registrants: str, name: str = "Example") -> Holding:
+    entities = tuple(Entity(handle=each, name=name, roles=("registrant",)) for each in registrants)
+    tech = Entity(handle="ORG-1", name="", roles=("technical",))
+    return Holding(span=parse_span(cidr), handle="NET-1", name="N", entities=(*entities, tech), url="u")
 
-    def __init__(self) -> None:
+
+class Book:
+    """A registry as a function: the smallest network that holds what is asked."""
+
+    def __init__(self, *holdings: Holding) -> None:
+        self.holdings = holdings
         self.asked: list[str] = []
-        self.reply: Callable[[web.Request], Awaitable[web.StreamResponse]] = self.network
-        self.server: TestServer = TestServer(self._application(), host="127.0.0.1")
 
-    def _application(self) -> web.Application:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            self.asked.append(request.path)
-            return await self.reply(request)
+    async def ask(self, span: Span) -> Holding:
+        self.asked.append(format_span(span))
+        around = [
+            each
+            for each in self.holdings
+            if each.span.version == span.version
+            and each.span.first <= span.first
+            and span.last <= each.span.last
+        ]
+        if not around:
+            raise NoRegistrationError("knows no registration")
+        return min(around, key=lambda each: each.span.size)
 
-        application = web.Application()
-        application.router.add_get("/{tail:.*}", handle)
-        return application
-
-    async def network(self, request: web.Request) -> web.StreamResponse:
-        assert "application/rdap+json" in request.headers["Accept"]
-        return web.Response(text=json.dumps(NETWORK), content_type="application/rdap+json")
-
-    def answer(self, status: int = 200, text: str = "", **headers: str) -> None:
-        async def reply(request: web.Request) -> web.StreamResponse:
-            return web.Response(status=status, text=text, headers=headers)
-
-        self.reply = reply
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.port}/rdap"
+    async def prove(self, text: str) -> Proof:
+        return await find_proof(parse_span(text), self.ask, OURS)
 
 
-@pytest.fixture
-async def registry() -> AsyncIterator[Registry]:
-    registry = Registry()
-    await registry.server.start_server()
-    yield registry
-    await registry.server.close()
-
-
-@pytest.fixture
-async def other() -> AsyncIterator[Registry]:
-    registry = Registry()
-    await registry.server.start_server()
-    yield registry
-    await registry.server.close()
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-async def failure(rdap: Rdap) -> str:
-    with pytest.raises(RdapError) as caught:
-        await rdap.holding(parse_span("11.0.1.0/24"))
-    return str(caught.value)
-
-
-async def test_a_registration_proves_what_is_inside_it(
-    registry: Registry, session: aiohttp.ClientSession
-) -> None:
-    span = parse_span("11.0.1.0/24")
-    holding = await Rdap(session, registry.url).holding(span)
-    assert registry.asked == ["/rdap/ip/11.0.1.0/24"]
-    assert (holding.handle, holding.name, holding.registrants) == (
-        "NET-11-0-0-0-1",
-        "EXAMPLE-NET",
-        ("ORG-EXC1",),
-    )
-    proof = prove(span, holding, {"ORG-EXC1"})
+async def test_one_registration_that_is_ours_takes_one_question() -> None:
+    book = Book(held("11.0.0.0/22", "ORG-1"), held("11.0.1.0/29", "ORG-CUSTOMER"))
+    proof = await book.prove("11.0.1.0/24")
     assert proof.proven
-    assert proof.detail == "11.0.1.0/24 is inside 11.0.0.0/22 (NET-11-0-0-0-1), registered to ORG-EXC1"
+    assert proof.detail == "inside 11.0.0.0/22 (NET-1), registered to ORG-1"
+    assert book.asked == ["11.0.1.0/24"]
 
 
-@pytest.mark.parametrize(
-    ("text", "asked"),
-    [
-        ("11.0.1.7", "/rdap/ip/11.0.1.7"),
-        ("11.0.1.7-11.0.1.9", "/rdap/ip/11.0.1.7"),
-        ("2606:4700::/120", "/rdap/ip/2606:4700::/120"),
-    ],
-)
-async def test_what_is_asked(
-    registry: Registry, session: aiohttp.ClientSession, text: str, asked: str
-) -> None:
-    await Rdap(session, registry.url).holding(parse_span(text))
-    assert registry.asked == [asked]
+async def test_a_prefix_over_several_registrations_is_walked() -> None:
+    book = Book(
+        held("11.0.0.0/8", "ARIN"),
+        held("11.0.0.0/24", "ORG-1"),
+        held("11.0.1.0-11.0.2.255", "ORG-1", "ORG-2"),
+        held("11.0.3.0/24", "ORG-1"),
+    )
+    proof = await book.prove("11.0.0.0/22")
+    assert proof.proven
+    assert proof.detail == "inside 3 registrations, to ORG-1"
+    assert book.asked == ["11.0.0.0/22", "11.0.0.0", "11.0.1.0", "11.0.3.0"]
 
 
-HOLDING = Holding(span=parse_span("11.0.0.0/22"), handle="NET-1", name="N", registrants=("ORG-1",), url="u")
+async def test_the_walk_ends_at_the_first_that_is_not_ours() -> None:
+    book = Book(
+        held("11.0.0.0/24", "ORG-1"),
+        held("11.0.1.0/24", "ORG-ISP1", name="Provider"),
+        held("11.0.2.0/23", "x"),
+    )
+    proof = await book.prove("11.0.0.0/22")
+    assert not proof.proven
+    assert proof.detail == "11.0.1.0/24 (NET-1) is registered to ORG-ISP1 Provider, not to us"
+    assert book.asked == ["11.0.0.0/22", "11.0.0.0", "11.0.1.0"]
 
 
-@pytest.mark.parametrize(
-    ("text", "handles", "detail"),
-    [
-        ("11.0.0.0/21", {"ORG-1"}, "11.0.0.0/21 reaches beyond 11.0.0.0/22 (NET-1)"),
-        ("fd00::1", {"ORG-1"}, "fd00::1 reaches beyond 11.0.0.0/22 (NET-1)"),
-        ("11.0.0.0/24", {"ORG-2", "N"}, "11.0.0.0/22 (NET-1) is registered to ORG-1, not to us"),
-        ("11.0.0.0/24", set(), "11.0.0.0/22 (NET-1) is registered to ORG-1, not to us"),
-    ],
-)
-def test_what_proves_nothing(text: str, handles: set[str], detail: str) -> None:
-    proof = prove(parse_span(text), HOLDING, handles)
-    assert (proof.proven, proof.detail) == (False, detail)
+async def test_a_hole_proves_nothing() -> None:
+    with pytest.raises(NoRegistrationError):
+        await Book(held("11.0.0.0/24", "ORG-1"), held("11.0.2.0/23", "ORG-1")).prove("11.0.0.0/22")
 
 
-async def test_redirects_stay_with_the_server(registry: Registry, session: aiohttp.ClientSession) -> None:
-    async def reply(request: web.Request) -> web.StreamResponse:
-        if request.path.startswith("/rdap/"):
-            return web.Response(status=301, headers={"Location": "/other/ip/11.0.1.0/24"})
-        return await registry.network(request)
-
-    registry.reply = reply
-    assert (await Rdap(session, registry.url).holding(parse_span("11.0.1.0/24"))).handle == "NET-11-0-0-0-1"
-    assert registry.asked == ["/rdap/ip/11.0.1.0/24", "/other/ip/11.0.1.0/24"]
-
-
-async def test_redirects_elsewhere_are_not_followed(
-    registry: Registry, other: Registry, session: aiohttp.ClientSession
-) -> None:
-    rdap = Rdap(session, registry.url)
-    for location in (
-        f"http://127.0.0.1:{other.server.port}/ip/11.0.1.0/24",
-        f"http://localhost:{registry.server.port}/ip",
-        "https://127.0.0.1/ip",
-        "file:///etc/passwd",
+async def test_the_walk_is_bounded() -> None:
+    book = Book(*(held(f"11.0.0.{number}", "ORG-1") for number in range(256)))
+    with pytest.raises(
+        RdapError, match=r"11\.0\.0\.0/24 reaches over more than 32 registrations; write narrower"
     ):
-        registry.answer(302, Location=location)
-        assert "which is not allowed" in await failure(rdap)
-    assert other.asked == []
-    registry.answer(302, Location=f"http://127.0.0.1:{other.server.port}/ip/x")
-    allowed = Rdap(session, registry.url, allowed_hosts=["127.0.0.1"])
-    assert (await allowed.holding(parse_span("11.0.1.0/24"))).name == "EXAMPLE-NET"
-    assert other.asked == ["/ip/x"]
+        await book.prove("11.0.0.0/24")
+    assert len(book.asked) == MOST_PARTS + 1
 
 
-async def test_redirects_end(registry: Registry, session: aiohttp.ClientSession) -> None:
-    registry.answer(302, Location="/again")
-    assert "comes after more than 3 redirects" in await failure(Rdap(session, registry.url))
-    assert len(registry.asked) == 4
+@pytest.mark.parametrize("text", ["11.0.0.7", "11.0.0.7-11.0.0.9"])
+async def test_what_is_no_prefix_is_walked_at_once(text: str) -> None:
+    book = Book(held("11.0.0.0/22", "ORG-1"))
+    assert (await book.prove(text)).proven
+    assert book.asked == ["11.0.0.7"]
 
 
-@pytest.mark.parametrize(
-    ("status", "headers", "message"),
-    [
-        (404, {}, "knows no registration"),
-        (429, {"Retry-After": "120"}, "asks to wait 120 s"),
-        (500, {}, "answered with status 500"),
-    ],
-)
-async def test_other_statuses(
-    registry: Registry, session: aiohttp.ClientSession, status: int, headers: dict[str, str], message: str
-) -> None:
-    registry.answer(status, **headers)
-    assert message in await failure(Rdap(session, registry.url))
+async def test_a_server_that_answers_with_too_little_is_walked() -> None:
+    async def ask(span: Span) -> Holding:
+        return held(f"11.0.0.{span.first & 255 & ~63}/26", "ORG-1")
+
+    assert (await find_proof(parse_span("11.0.0.0/24"), ask, OURS)).proven
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "holdings", "detail"),
     [
-        "",
-        "null",
-        "[" * 100_000,
-        '{"objectClassName": "domain"}',
-        json.dumps({**NETWORK, "objectClassName": "domain"}),
-        json.dumps({**NETWORK, "endAddress": "10.0.0.0"}),
-        json.dumps({**NETWORK, "endAddress": "fd00::1"}),
-        json.dumps({**NETWORK, "startAddress": "11.0"}),
-        json.dumps({**NETWORK, "entities": [{"roles": "registrant"}]}),
+        ("11.0.0.0/21", [held("11.0.0.0/22", "ORG-1")], "11.0.4.0/22 of 11.0.0.0/21 is in no registration"),
+        ("fd00::1", [held("11.0.0.0/22", "ORG-1")], "fd00::1 of fd00::1 is in no registration"),
+        ("11.0.0.0/24", [], "11.0.0.0/24 of 11.0.0.0/24 is in no registration"),
+        ("11.0.0.0/24", [held("11.0.0.0/22")], "registered to nobody: the answer names no registrant"),
+        ("11.0.0.0/24", [held("11.0.0.0/22", "")], "registered to (no handle) Example, not to us"),
+        ("11.0.0.0/24", [held("11.0.0.0/22", "ORG-2", name="ORG-1")], "ORG-2 ORG-1, not to us"),
+        ("11.0.0.0/24", [held("11.0.0.0/22", "org-1")], "org-1, and [ownership] handles has ORG-1: write it"),
     ],
 )
-async def test_answers_that_are_no_network(
-    registry: Registry, session: aiohttp.ClientSession, text: str
+def test_what_proves_nothing(text: str, holdings: list[Holding], detail: str) -> None:
+    proof = judge(parse_span(text), holdings, OURS)
+    assert not proof.proven
+    assert detail in proof.detail
+
+
+def test_no_handle_of_ours_proves_nothing() -> None:
+    assert not judge(parse_span("11.0.0.0/24"), [held("11.0.0.0/22", "", "ORG-1")], set()).proven
+    assert not judge(parse_span("11.0.0.0/24"), [held("11.0.0.0/22", "")], {""}).proven
+
+
+PARTS = st.lists(st.integers(1, 6), min_size=1, max_size=12)
+
+
+@given(PARTS, st.lists(st.booleans(), min_size=12, max_size=12), st.integers(0, 20), st.integers(1, 40))
+async def test_proven_is_exactly_what_is_ours_to_the_last_address(
+    sizes: list[int], ours: list[bool], first: int, size: int
 ) -> None:
-    registry.answer(text=text)
-    assert "answered with something else than a network" in await failure(Rdap(session, registry.url))
+    base, holdings, owned = parse_span("11.0.0.0").first, [], set()
+    position = 0
+    for length, own in zip(sizes, ours, strict=False):
+        span = Span(4, base + position, base + position + length - 1)
+        holdings.append(held(format_span(span), "ORG-1" if own else "ORG-2"))
+        owned |= set(range(position, position + length)) if own else set()
+        position += length
+    wanted = Span(4, base + first, base + first + size - 1)
+    try:
+        proven = (await find_proof(wanted, Book(*holdings).ask, OURS)).proven
+    except RdapError:
+        proven = False
+    assert proven == (set(range(first, first + size)) <= owned)
 
 
-async def test_an_answer_is_capped(registry: Registry, session: aiohttp.ClientSession) -> None:
-    registry.answer(text="x" * 5000)
-    assert "answered with more than 4,096 bytes" in await failure(Rdap(session, registry.url, max_bytes=4096))
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("11.0.0.0/24", ["11.0.0.0/24"]),
+        ("10.0.0.0/8", []),
+        ("100.64.0.0/16", []),
+        ("198.18.0.0/15", []),
+        ("fd00::/120", []),
+        ("::1", []),
+        ("9.255.255.0-10.0.0.255", ["9.255.255.0/24"]),
+        ("172.0.0.0/8", ["172.0.0.0/12", "172.32.0.0-172.255.255.255"]),
+    ],
+)
+def test_public_parts(text: str, parts: list[str]) -> None:
+    span = parse_span(text)
+    assert [format_span(part) for part in public_parts(span)] == parts
+    if not parts:
+        assert "which a registry cannot prove ours" in why_unprovable(span)
 
 
-async def test_an_answer_has_a_deadline(registry: Registry, session: aiohttp.ClientSession) -> None:
-    release = asyncio.Event()
-
-    async def reply(request: web.Request) -> web.StreamResponse:
-        await release.wait()
-        return web.Response()
-
-    registry.reply = reply
-    assert "did not answer within 0.1 s" in await failure(Rdap(session, registry.url, deadline=0.1))
-    release.set()
-
-
-async def test_a_server_that_is_not_there(registry: Registry, session: aiohttp.ClientSession) -> None:
-    url = registry.url
-    await registry.server.close()
-    assert "cannot be asked" in await failure(Rdap(session, url))
-
-
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "rdap.example", ""])
-async def test_a_base_url_that_is_none(session: aiohttp.ClientSession, url: str) -> None:
-    with pytest.raises(RdapError, match="is no address of an RDAP server"):
-        Rdap(session, url)
+def test_why_a_registry_knows_nothing() -> None:
+    said = why_unprovable(parse_span("100.64.0.0/16"))
+    assert said == "carrier-grade NAT (RFC 6598), which a registry cannot prove ours"

@@ -188,7 +188,7 @@ TABLES = {
     # too much
     '[[allow]]\ncidr = "fd00::/64"\n': (
         "a.toml:2: fd00::/64 has 2**64 addresses, too many to sweep; "
-        "write the addresses in use, from inventory or neighbour tables, or prefixes up to /108"
+        "write prefixes up to /108, or name lists of the addresses in use in [ipv6] candidates"
     ),
     f'[[allow]]\ncidr = "12.0.0.0/7"\n{PUBLIC}': (
         "a.toml:2: 12.0.0.0/7 has 33,554,432 addresses, more than max_targets = 16,777,216; "
@@ -293,7 +293,10 @@ def test_csv_and_plain_text(tmp_path: Path, case: tuple[str, str], message: str)
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     missing = tmp_path / "none.toml"
-    assert refused(missing) == "none.toml: there is no such file; write the path of an allow-list"
+    assert (
+        refused(missing) == "none.toml: there is no such file; write the path of an allow-list,"
+        " or let `mongosweep scope import` write it"
+    )
     assert refused(tmp_path / "a\0b.toml").endswith("make it readable for this user")
     folder = tmp_path / "folder"
     folder.mkdir()

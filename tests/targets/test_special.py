@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from targets.entries import Entry
 from targets.errors import ScopeError
 from targets.grammar import Span, format_address, parse_address, parse_span
-from targets.load import scope_from_tables
 from targets.scope import OutOfScope, Scope
 from targets.special import (
     TABLE,
@@ -21,6 +20,7 @@ from targets.special import (
     holds_isatap,
     special_of,
 )
+from tests.support.tables import scope_from_tables
 
 ipv4 = st.integers(1 << 24, 2**32 - 1)
 

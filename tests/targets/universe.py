@@ -20,6 +20,15 @@ def spans(draw: st.DrawFn) -> Span:
     return Span(version, BASE[version] + first, BASE[version] + last)
 
 
+@st.composite
+def crowded(draw: st.DrawFn) -> Span:
+    """A run in the first 24 addresses of the universe, where many touch, cross and coincide."""
+    version = draw(st.sampled_from((4, 6)))
+    first = draw(st.integers(0, 23))
+    size = draw(st.sampled_from((1, 1, 1, 2, 3, 4, 8)))
+    return Span(version, BASE[version] + first, BASE[version] + first + size - 1)
+
+
 def entry(span: Span, ports: tuple[int, ...] | None = None, owner: str = "") -> Entry:
     """An allow entry for a span."""
     return Entry(span=span, text=format_span(span), ports=ports, owner=owner)
