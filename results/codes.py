@@ -44,6 +44,7 @@ WORDS = {
     "states": "the state of an exposure",
     "changes": "what happened to an exposure",
     "events": "what an event tells",
+    "answers": "what a row of an outside report is answered",
 }
 """Sections of words that stand in no list of codes, and what a word of each is."""
 

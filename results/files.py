@@ -32,6 +32,7 @@ MOST_BYTES = {
     "marks": 256 << 20,
     "actions.jsonl": 1 << 30,
     "events.jsonl": 1 << 40,
+    "ownership.jsonl": 1 << 30,
     "segment": 1 << 31,
 }
 """How large a run's file may be, by kind. What writes a segment or a manifest keeps to it, too."""
@@ -218,7 +219,9 @@ def write_whole(fs: FileSystem, descriptor: int, data: bytes) -> None:
         written += taken
 
 
-def write_durably(fs: FileSystem, path: Path, data: bytes, *, keep_previous: bool = True) -> None:
+def write_durably(
+    fs: FileSystem, path: Path, data: bytes, *, keep_previous: bool = True, mode: int = FILE_MODE
+) -> None:
     """Replace `path` by a file holding `data`, so that after any crash it is the old one or the new one.
 
     The old content stays as `<name>.prev` when `keep_previous`. Raises `StorageError`; the old file is then
@@ -226,7 +229,7 @@ def write_durably(fs: FileSystem, path: Path, data: bytes, *, keep_previous: boo
     """
     temporary = path.with_name(path.name + _TEMPORARY)
     try:
-        _write_new(fs, temporary, data)
+        _write_new(fs, temporary, data, mode)
         if keep_previous:
             _keep(fs, path)
         fs.rename(temporary, path)
@@ -237,11 +240,11 @@ def write_durably(fs: FileSystem, path: Path, data: bytes, *, keep_previous: boo
         raise storage_error(path, error) from error
 
 
-def _write_new(fs: FileSystem, path: Path, data: bytes) -> None:
+def _write_new(fs: FileSystem, path: Path, data: bytes, mode: int = FILE_MODE) -> None:
     # A leftover of a crash is removed, not reused: it may be open elsewhere or linked.
     with contextlib.suppress(FileNotFoundError):
         fs.unlink(path)
-    descriptor = fs.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
+    descriptor = fs.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         write_whole(fs, descriptor, data)
         fs.fsync(descriptor)

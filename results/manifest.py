@@ -18,12 +18,16 @@ MANIFEST_FILE = "manifest.json"
 COVERED_FILE = "covered.json"
 MANIFEST_SCHEMA = "mongosweep.manifest/1"
 
+PURPOSES = {"": "sweep", "verify": "verification", "confirm": "confirmation"}
+"""What a run was made for, by `purpose`, in a word. A verification asks exposures again, a confirmation the
+rows of an outside report."""
+
 State = Literal["running", "complete", "degraded", "interrupted", "failed"]
 MUTABLE = frozenset(
     {"state", "reasons", "coverage", "withdrawn", "loss", "outcomes", "starts", "ended_at", "chain_head"}
 )
 """Fields that a run rewrites; the chain's genesis covers all the others."""
-_LATER: dict[str, Any] = {"covered": None, "purpose": "", "vantage": ""}
+_LATER: dict[str, Any] = {"covered": None, "purpose": "", "vantage": "", "signatures": []}
 """Fields that manifests of older versions lack, with what that means: left out again when one is rewritten,
 so that the genesis of its chain holds."""
 
@@ -61,6 +65,15 @@ class ScopeInUse(Struct, frozen=True, kw_only=True):
     digest: str
     entries: list[str] = []
     text: str = ""
+
+
+class ScopeSignature(Struct, frozen=True, kw_only=True):
+    """An allow-list of the scope whose signature was asked for: the file, who signed it, and the key's
+    fingerprint."""
+
+    file: str
+    signer: str
+    key: str
 
 
 class Planned(Struct, frozen=True, kw_only=True):
@@ -102,12 +115,13 @@ class Manifest(Struct, kw_only=True):
     who: Who
     authorisations: list[Authorisation] = []
     scope: ScopeInUse
+    signatures: list[ScopeSignature] = []  # empty where [scope] signers asks for none
     configuration: dict[str, Any] = {}
     seed: int
     shard: str = "1/1"
     vantage: str = ""
     planned: Planned
-    purpose: str = ""  # "verify": exposures were asked again; "": a sweep
+    purpose: str = ""  # a key of PURPOSES
     covered: CoveredFile | None = None  # None: nobody can tell
     state: State = "running"
     reasons: list[str] = []

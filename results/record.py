@@ -19,6 +19,8 @@ from results.verdict import Severity, Verdict
 
 OBSERVATION, DATABASE = "mongosweep.observation/1", "mongosweep.database/1"
 
+STATUS_PAGE = "status_page"  # the `topology` of what only shows one
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -119,8 +121,17 @@ class Build(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     storage_engines: list[str] = []
 
 
+class StatusPage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The page that servers up to 3.4 have by HTTP: whether it was shown, or wanted a login; and the host
+    that its title names."""
+
+    shown: bool
+    host: str = ""
+
+
 class Server(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What answered. `product` is `mongodb` unless something gave another product away.
+    """What answered. `product` is `mongodb` unless something gave another product away. `status_page`: only
+    that was asked, at a port that has nothing else.
 
     `shard` is true for a member of a shard that says so, as 3.6 and 4.0 do, and null where nothing tells.
     `started_at` is the time of the method `process_start` (ms where `counters` were told, else seconds).
@@ -153,6 +164,7 @@ class Server(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     honeypot_suspected: bool = False
     vulnerabilities: Vulnerabilities | None = None
     end_of_life: EndOfLife | None = None
+    status_page: StatusPage | None = None
 
 
 class LastWrite(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -32,11 +32,12 @@ class RunEvent(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     """One thing that happened to a run. `event_id` is the same whenever it is told again.
 
     `at`: when it started, ended, or was degraded; of an aborted run, its last start. `host` is the machine
-    that ran it, `purpose` "verify" where exposures were asked again. `outcomes` counts targets by verdict and
-    `changes` what changed with it by kind; `open` counts the servers that it saw open, `exposures_open` those
-    that the ledger holds for open after it; null where that is not known. "Swept, nothing open" is an `ended`
-    event of no `purpose` with the state `complete` and `open` 0: of the `planned` targets of its `scope`, and
-    where it is a part (`shard`, as "1/2"), of that part alone.
+    that ran it, `purpose` "verify" where exposures were asked again, "confirm" where the rows of an outside
+    report were. `outcomes` counts targets by verdict and `changes` what changed with it by kind; `open`
+    counts the servers that it saw open, `exposures_open` those that the ledger holds for open after it;
+    null where that is not known. "Swept, nothing open" is an `ended` event of no `purpose` with the state
+    `complete` and `open` 0: of the `planned` targets of its `scope`, and where it is a part (`shard`, as
+    "1/2"), of that part alone.
     `cut`: fields of which a part was left out, so that the line does not become too long.
     """
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from results.durations import as_text
 from results.events.event import ChangeEvent, RunEvent
+from results.manifest import PURPOSES
 from results.record import Observation
 from results.text import human_bytes, plural
 from results.verdict import Severity, Verdict
@@ -337,7 +338,7 @@ def _run_message(fields: Fields) -> str:
     assert run is not None
     if run.kind == "test":
         return "Test of a sink: nothing was swept, and nothing was found"
-    what = "Verification" if run.purpose else "Sweep"
+    what = PURPOSES.get(run.purpose, run.purpose).capitalize()
     if run.kind in ("started", "resumed"):
         return f"{what} {run.run_id} {run.kind}: {plural(run.planned, 'target')}"
     if run.kind == "degraded":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from results.codes import sentence
 from results.ledger.words import bounds, grown_in, how, lost_in, names_in, reasons_in, times
+from results.record import STATUS_PAGE
 from results.text import minute, visible
 from results.verdict import MEANING, Verdict
 
@@ -190,7 +191,12 @@ def next_steps(exposure: TrackedExposure) -> list[str]:
     if exposure.state == "accepted" and exposure.acceptance is not None:
         said.append(f"Nothing before {minute(exposure.acceptance.until)}; then it counts as open again.")
     said.append(MEANING[Verdict.OPEN].next_step)
-    if exposure.database_count == 0:
+    if exposure.topology == STATUS_PAGE:
+        said[-1] = (
+            "Close the port, and switch the page off: net.http.enabled: false, or nohttpinterface = true up "
+            "to 2.4. Then see whether the server's own port, 1000 below, asks for a login."
+        )
+    elif exposure.database_count == 0:
         said[-1] = MEANING[Verdict.OPEN_NO_DATA].next_step
     if not exposure.warned_at:
         said.append("Tell its owner, with the commands for this version: `mongosweep notify`.")

@@ -79,7 +79,7 @@ def missing(
         return [Reason(code="not-asked", detail="the run was stopped before it was asked")], ""
     if look.verdict.is_open:
         return [Reason(code="answers-without-a-password", detail="close the port, or demand a login")], ""
-    found = [*_of_the_run(looked), *_of_the_answer(look, looked)]
+    found = doubts(look, looked)
     again = "" if found else _again(look, earlier)
     if again:
         detail = f"{_words(look.verdict)} at {look.at}; once more at {again} or later"
@@ -89,6 +89,12 @@ def missing(
         detail = f"open as seen from {', '.join(elsewhere)}: look from there, or let it demand a login"
         found.append(Reason(code="open-from-elsewhere", detail=detail))
     return found, again
+
+
+def doubts(look: Look, looked: Round) -> list[Reason]:
+    """Why one look at a place proves nothing of it, by itself; none where it does, or may with a second one
+    like it."""
+    return [*_of_the_run(looked), *_of_the_answer(look, looked)]
 
 
 def _of_the_run(looked: Round) -> Iterable[Reason]:

@@ -21,8 +21,8 @@ from results.notify.marked import (
     plain,
 )
 from results.notify.remedy import Situation, checks, replies, situation, steps
-from results.notify.texts import texts
-from results.record import Reason
+from results.notify.texts import length, moment, texts
+from results.record import STATUS_PAGE, Reason
 from results.text import human_bytes, human_count
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ AT_MOST = 400
 NAMED = 12  # names of databases of one exposure
 CHECKED = 5  # exposures for which the commands that check are written out
 _TOLD_BY_NAMES = frozenset({"verdict", "telling-names"})  # the names themselves stand there
-_DAY, _HOUR = 86_400, 3_600
 
 
 class Letter(Struct, frozen=True, kw_only=True):
@@ -60,12 +59,16 @@ def compose(notice: Notice, at: str) -> Letter:
     """The letter of a notice, written at `at`."""
     say = texts(notice.language)
     owner: Value = notice.owner or Ours(say.word("opening.unowned"))
-    key = "closed" if notice.kind == "closure-told" else notice.kind
+    key: str = "closed" if notice.kind == "closure-told" else notice.kind
     count = len(notice.exposures)
+    subject = f"subject.{key}"
+    if notice.kind != "closure-told" and all(one.topology == STATUS_PAGE for one in notice.exposures):
+        subject = "subject.page" if key == "warned" else "subject.page_again"
+        key = "page"  # which is no open database
     opening = f"opening.{key}_one" if count == 1 else f"opening.{key}"
     blocks: list[Block] = [
-        Heading(1, say(f"subject.{key}", count=count, owner=owner)),
-        Paragraph(say(opening, count=count, owner=owner, warned=_time(notice.first_told))),
+        Heading(1, say(subject, count=count, owner=owner)),
+        Paragraph(say(opening, count=count, owner=owner, warned=moment(notice.first_told))),
     ]
     if notice.kind == "closure-told":
         blocks += _closed(notice.exposures, say)
@@ -76,7 +79,7 @@ def compose(notice: Notice, at: str) -> Letter:
         kind=notice.kind,
         at=at,
         to=notice.to,
-        subject=one_line(say(f"subject.{key}", count=count, owner=owner), 150),
+        subject=one_line(say(subject, count=count, owner=owner), 150),
         plain=plain(blocks),
         markdown=markdown(blocks),
         language=notice.language,
@@ -137,9 +140,9 @@ def _headline(one: TrackedExposure, say: Texts) -> Text:
 
 def _facts(one: TrackedExposure, say: Texts) -> list[Text]:
     """Everything that its owner wants to know, the most pressing first."""
-    facts = [_since(one, say), _holds(one, say)]
+    facts = [_since(one, say), *([] if one.topology == STATUS_PAGE else [_holds(one, say)])]
     if one.state == "unreachable":
-        facts.append(say("fact.unreachable", last=_time(one.last_seen_open)))
+        facts.append(say("fact.unreachable", last=moment(one.last_seen_open)))
     facts += [
         say("fact.reason", reason=_reason(reason.code, sentence(reason), say))
         for reason in one.severity_reasons[:6]
@@ -150,14 +153,14 @@ def _facts(one: TrackedExposure, say: Texts) -> list[Text]:
     if one.ransom_names:
         facts.append(say("fact.ransom", names=_list(one.ransom_names, say)))
     if hits := max(one.ransomed_count, one.wiped_count):
-        facts.append(say("fact.hit", count=hits, first=_time(one.first_hit), last=_time(one.last_hit)))
+        facts.append(say("fact.hit", count=hits, first=moment(one.first_hit), last=moment(one.last_hit)))
     if one.newest_write:
-        facts.append(say("fact.newest", at=_time(one.newest_write)))
+        facts.append(say("fact.newest", at=moment(one.newest_write)))
     facts.append(_how(one, say))
     if one.due_at:
-        facts.append(say("fact.overdue" if one.overdue else "fact.due", due=_time(one.due_at)))
+        facts.append(say("fact.overdue" if one.overdue else "fact.due", due=moment(one.due_at)))
     if one.breach is not None:
-        facts.append(say("fact.breach", began=_time(one.breach.began), ends=_time(one.breach.ends)))
+        facts.append(say("fact.breach", began=moment(one.breach.began), ends=moment(one.breach.ends)))
     if one.hostnames:
         facts.append(say("fact.hosts", names=_list(one.hostnames, say)))
     return [*facts, say("fact.id", id=Name(one.exposure_id))]
@@ -165,17 +168,17 @@ def _facts(one: TrackedExposure, say: Texts) -> list[Text]:
 
 def _since(one: TrackedExposure, say: Texts) -> Text:
     values: dict[str, Value] = {
-        "first": _time(one.first_seen_open),
-        "last": _time(one.last_seen_open),
-        "least": _length(one.open_at_least_seconds or 0, say),
+        "first": moment(one.first_seen_open),
+        "last": moment(one.last_seen_open),
+        "least": length(one.open_at_least_seconds or 0, say),
     }
     if one.open_at_most_seconds is None:
         once = one.first_seen_open == one.last_seen_open
         return say("fact.since_once", first=values["first"]) if once else say("fact.since", **values)
     known = say.word(f"how_before.{one.opened_after_how}")
     how = Ours(known) if known else sentence(Reason(code=one.opened_after_how))
-    most = _length(one.open_at_most_seconds, say)
-    return say("fact.since_most", most=most, after=_time(one.opened_after), how=how, **values)
+    most = length(one.open_at_most_seconds, say)
+    return say("fact.since_most", most=most, after=moment(one.opened_after), how=how, **values)
 
 
 def _holds(one: TrackedExposure, say: Texts) -> Text:
@@ -202,7 +205,8 @@ def _how(one: TrackedExposure, say: Texts) -> Text:
     seen = next((vantage.vantage for vantage in one.vantages if vantage.state == "open"), "")
     known = say.word(f"words.{seen}") if seen in ("internet", "office") else ""
     vantage = Name(seen) if seen and not known else Ours(known or say.word("words.somewhere"))
-    return say("fact.how", vantage=vantage, last=_time(one.last_seen_open), run=Name(one.last_run_id))
+    key = "fact.how_page" if one.topology == STATUS_PAGE else "fact.how"
+    return say(key, vantage=vantage, last=moment(one.last_seen_open), run=Name(one.last_run_id))
 
 
 def _closed(some: Sequence[TrackedExposure], say: Texts) -> list[Block]:
@@ -210,9 +214,9 @@ def _closed(some: Sequence[TrackedExposure], say: Texts) -> list[Block]:
         say(
             "fact.closed_at",
             place=Name(_place(one)),
-            at=_time(one.closed_before),
+            at=moment(one.closed_before),
             how=_how_closed(one.closed_how, say),
-            first=_time(one.first_seen_open),
+            first=moment(one.first_seen_open),
         )
         for one in some[:AT_MOST]
     ]
@@ -247,17 +251,3 @@ def _list(names: Sequence[str], say: Texts, most: int = NAMED) -> Value:
     rest = len(names) - most
     more = " " + say.word("fact.and_more").replace("{count}", str(rest)) if rest > 0 else ""
     return Names(tuple(names[:most]), more)
-
-
-def _length(seconds: int, say: Texts) -> Value:
-    for size, unit in ((_DAY, "days"), (_HOUR, "hours"), (60, "minutes")):
-        if seconds >= 2 * size or unit == "minutes":
-            count = seconds // size
-            word = unit if count != 1 else "minute"
-            return Ours(say.word(f"words.{word}").replace("{count}", str(count)))
-    raise AssertionError("minutes take every length")
-
-
-def _time(at: str) -> Value:
-    """A time for people: to the minute, in UTC."""
-    return Ours(f"{at[:10]} {at[11:16]} UTC") if len(at) >= 16 else Ours("?")

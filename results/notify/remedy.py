@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from results.notify.marked import Bullets, Code, Name, Ours, Paragraph
+from results.record import STATUS_PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,14 +41,19 @@ class Situation(NamedTuple):
 
 def situation(exposure: TrackedExposure) -> Situation:
     """The situation of one server; servers in the same are told how to close it once."""
-    number = re.match(r"(\d{1,3})\.(\d{1,3})", exposure.version)
     role = exposure.topology
+    if role == STATUS_PAGE:
+        return Situation(exposure.product, _version(exposure), role, exposure.place.port)
     if role in _SET or (exposure.set_name and role != "config_server"):
         role = "set"
     if role not in ("set", "mongos", "config_server"):
         role = "standalone"
-    version = (int(number[1]), int(number[2])) if number else (0, 0)
-    return Situation(exposure.product, version, role, exposure.place.port)
+    return Situation(exposure.product, _version(exposure), role, exposure.place.port)
+
+
+def _version(exposure: TrackedExposure) -> tuple[int, int]:
+    number = re.match(r"(\d{1,3})\.(\d{1,3})", exposure.version)
+    return (int(number[1]), int(number[2])) if number else (0, 0)
 
 
 def steps(at: Situation, texts: Texts, *, firewall: bool = True) -> list[Block]:
@@ -55,6 +61,8 @@ def steps(at: Situation, texts: Texts, *, firewall: bool = True) -> list[Block]:
     blocks = _firewall(at, texts) if firewall else []
     if at.product not in ("mongodb", ""):
         return [*blocks, Paragraph(texts("step.own_product", product=Name(at.product)))]
+    if at.role == STATUS_PAGE:
+        return [*blocks, *_status_page(at, texts), *_restart(at, texts)[:2]]
     blocks += _user(at, texts)
     blocks += _configuration(at, texts)
     blocks += _restart(at, texts)
@@ -77,6 +85,17 @@ def _firewall(at: Situation, texts: Texts) -> list[Block]:
         values = {"port": port} if platform == "cloud" else {}
         blocks.append(Paragraph(texts(f"step.firewall_{platform}", **values)))
         blocks.append(Code([line.replace("PORT", port.text) for line in lines]))
+    return blocks
+
+
+def _status_page(at: Situation, texts: Texts) -> list[Block]:
+    """Options of the manuals of 2.4 (`nohttpinterface`) and 2.6 to 3.4 (`net.http.enabled`)."""
+    old = (0, 0) < at.version < (2, 6)
+    lines = ["nohttpinterface = true"] if old else ["net:", "  http:", "    enabled: false"]
+    file = _INI_FILE if old else _YAML_FILE
+    blocks: list[Block] = [Paragraph(texts("step.status_page", file=Ours(file))), Code(lines)]
+    if not old:
+        blocks.append(Paragraph(texts("step.status_page_older")))
     return blocks
 
 
@@ -188,12 +207,17 @@ def checks(exposures: Sequence[TrackedExposure], texts: Texts) -> list[Block]:
         at, ip = situation(exposure), exposure.place.ip
         address = ip if re.fullmatch(r"[0-9A-Fa-f.:]+", ip) else "ADDRESS"
         shell = "mongo" if (0, 0) < at.version < (4, 2) else "mongosh"
+        if at.role == STATUS_PAGE:
+            lines += [f"mongosweep verify {_id(exposure)}", f"nc -vz -w 5 {address} {at.port}"]
+            continue
         lines += [
             f"mongosweep verify {_id(exposure)}",
             f"{shell} --host {address} --port {at.port} --eval 'db.adminCommand({{listDatabases: 1}})'",
             f"nc -vz -w 5 {address} {at.port}",
         ]
-    return [Paragraph(texts("step.check")), Code(lines), Paragraph(texts("step.check_says"))]
+    pages = all(situation(exposure).role == STATUS_PAGE for exposure in exposures)
+    says = "step.check_page_says" if pages else "step.check_says"
+    return [Paragraph(texts("step.check")), Code(lines), Paragraph(texts(says))]
 
 
 def replies(exposure: TrackedExposure, texts: Texts) -> list[Block]:

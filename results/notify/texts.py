@@ -1,4 +1,5 @@
-"""The texts of messages by language, from the files in `texts/`, with `{places}` to be filled."""
+"""The texts of messages by language, from the files of a folder such as `texts/`, with `{places}` to be
+filled; and the times and lengths that go there."""
 
 from __future__ import annotations
 
@@ -7,21 +8,22 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from results.notify.marked import Text
+from results.notify.marked import Ours, Text
 
 if TYPE_CHECKING:
     from results.notify.marked import Value
 
-_FOLDER = Path(__file__).parent / "texts"
+_FOLDER = Path(__file__).parent / "texts"  # those of messages to owners
+_DAY, _HOUR = 86_400, 3_600
 
 
 class Texts:
     """One language."""
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, folder: Path = _FOLDER) -> None:
         self.language = language
         self.table: dict[str, dict[str, str]] = tomllib.loads(
-            (_FOLDER / f"{language}.toml").read_text(encoding="utf-8")
+            (folder / f"{language}.toml").read_text(encoding="utf-8")
         )
 
     def __call__(self, key: str, **values: Value) -> Text:
@@ -36,14 +38,29 @@ class Texts:
 
 
 @cache
-def texts(language: str) -> Texts:
+def texts(language: str, folder: Path = _FOLDER) -> Texts:
     """The texts of a language; raises `KeyError` for one that there is none of."""
-    if language not in languages():
+    if language not in languages(folder):
         raise KeyError(language)
-    return Texts(language)
+    return Texts(language, folder)
 
 
 @cache
-def languages() -> tuple[str, ...]:
+def languages(folder: Path = _FOLDER) -> tuple[str, ...]:
     """The languages that there are texts in."""
-    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+    return tuple(sorted(path.stem for path in folder.glob("*.toml")))
+
+
+def length(seconds: int, say: Texts) -> Value:
+    """A length of time in whole units, rounded down, in the words of `[words]`."""
+    for size, unit in ((_DAY, "days"), (_HOUR, "hours"), (60, "minutes")):
+        if seconds >= 2 * size or unit == "minutes":
+            count = seconds // size
+            word = unit if count != 1 else "minute"
+            return Ours(say.word(f"words.{word}").replace("{count}", str(count)))
+    raise AssertionError("minutes take every length")
+
+
+def moment(at: str) -> Value:
+    """A time for people: to the minute, in UTC."""
+    return Ours(f"{at[:10]} {at[11:16]} UTC") if len(at) >= 16 else Ours("?")

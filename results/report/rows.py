@@ -97,7 +97,7 @@ def row(observation: Observation) -> ReportRow:
         owner=_owner(observation) or "-",
         verdict=observation.verdict.value,
         version=product or "-",
-        holds=_holds(open_now),
+        holds="status page" if server is not None and server.status_page is not None else _holds(open_now),
         size=human_bytes(open_now.total_size_bytes) if open_now else "-",
         newest=_when(open_now.last_write) if open_now else "-",
         ransom=_ransom(open_now),

@@ -35,7 +35,7 @@ _ALWAYS = 6  # these columns, or blocks of lines
 _WIDEST = {"owner": 32, "version": 24}  # a longer cell is cut in its column and whole in the lines below
 _RIGHT = frozenset({"holds", "size"})
 MOST_CALLS = 40
-__all__ = ["by_gravity", "print_table", "row", "totals_lines"]
+__all__ = ["by_gravity", "print_calls", "print_table", "row", "totals_lines"]
 
 
 def print_table(
@@ -66,7 +66,7 @@ def print_table(
         out.line(f"and {len(ordered) - limit:,} more, none of them graver")
     out.line("")
     out.line(totals_lines(totals_of(ordered))[-1], "bold")
-    out.calls(whom_to_call(ordered))
+    print_calls(out, whom_to_call(ordered))
 
 
 def _columns(rows: Sequence[ReportRow], width: int) -> tuple[str, ...]:
@@ -137,35 +137,36 @@ class _Servers(Printer):
         if cells.past:
             self.paragraph("past: " + "; ".join(cells.past))
 
-    def calls(self, calls: Sequence[Call]) -> None:
-        """Whom to call, the gravest first."""
-        if not calls:
-            return
-        texts = [
-            (
-                call.owner or "(no owner)",
-                call.contact or "-",
-                f"{call.open:,}",
-                human_bytes(call.size) if call.open else "-",
-                call.gravest.value,
-            )
-            for call in calls[:MOST_CALLS]
-        ]
-        head = ("whom to call", "contact", "open", "size", "gravest")
-        widths = [max(cells_of(each[place]) for each in (head, *texts)) for place in range(len(head))]
-        if sum(widths) + 2 * (len(head) - 1) > self.width:
-            self.line(head[0], "bold")
-            for owner, contact, count, size, gravest in texts:
-                self.paragraph(f"{owner}, {contact}: {count} open, {size}, {gravest}")
-        else:
-            for number, each in enumerate([head, *texts]):
-                cells = [
-                    padded(text, widths[place], right=head[place] in ("open", "size"))
-                    for place, text in enumerate(each)
-                ]
-                self.line("  ".join(cells).rstrip(), "" if number else "bold")
-        if len(calls) > MOST_CALLS:
-            self.line(f"and {len(calls) - MOST_CALLS:,} more owners")
+
+def print_calls(out: Printer, calls: Sequence[Call]) -> None:
+    """Whom to call, the gravest first."""
+    if not calls:
+        return
+    texts = [
+        (
+            call.owner or "(no owner)",
+            call.contact or "-",
+            f"{call.open:,}",
+            human_bytes(call.size) if call.open else "-",
+            call.gravest.value,
+        )
+        for call in calls[:MOST_CALLS]
+    ]
+    head = ("whom to call", "contact", "open", "size", "gravest")
+    widths = [max(cells_of(each[place]) for each in (head, *texts)) for place in range(len(head))]
+    if sum(widths) + 2 * (len(head) - 1) > out.width:
+        out.line(head[0], "bold")
+        for owner, contact, count, size, gravest in texts:
+            out.paragraph(f"{owner}, {contact}: {count} open, {size}, {gravest}")
+    else:
+        for number, each in enumerate([head, *texts]):
+            cells = [
+                padded(text, widths[place], right=head[place] in ("open", "size"))
+                for place, text in enumerate(each)
+            ]
+            out.line("  ".join(cells).rstrip(), "" if number else "bold")
+    if len(calls) > MOST_CALLS:
+        out.line(f"and {len(calls) - MOST_CALLS:,} more owners")
 
 
 def totals_lines(totals: Totals, coverage: Coverage | None = None) -> list[str]:

@@ -18,6 +18,7 @@ from results.notify.marked import Name, Paragraph, Text, code_span, markdown, on
 from results.notify.remedy import situation, steps
 from results.notify.rules import Notice
 from results.notify.texts import languages, texts
+from results.record import Reason
 from tests.support.exposures import FIRST_SEEN, NOW, SHOP, closed, exposure
 
 if TYPE_CHECKING:
@@ -111,6 +112,27 @@ def test_every_kind_in_every_language(language: str, kind: str, count: int) -> N
     assert max(len(line) for line in written.plain.splitlines() if not line.startswith("    ")) <= 78
 
 
+@pytest.mark.parametrize("kind", ["warned", "reminded", "escalated"])
+def test_a_status_page_is_not_told_as_an_open_database(kind: str) -> None:
+    reasons = [Reason(code="status-page-open", detail="db-a.example")]
+    page = exposure(
+        port=28017, topology="status_page", version="2.6.12", severity_reasons=reasons, databases=[]
+    )
+    written = letter(page, kind=kind, first_told=FIRST_SEEN)
+    text = " ".join(written.plain.split())
+    assert "status page" in written.subject
+    for said in (
+        "The status page of an old MongoDB server of web platform is shown",
+        "asked for the page by HTTP",
+    ):
+        assert said in text
+    for said in ("list of databases", "read what is in it", "createUser", "--eval"):
+        assert said not in text
+    both = letter(page, exposure(), kind=kind, first_told=FIRST_SEEN)
+    assert "status page" not in both.subject
+    assert "list of databases" in " ".join(both.plain.split())
+
+
 def test_it_says_what_since_when_how_large_and_how_we_know() -> None:
     one = exposure(ransom_names=["READ_ME"], ransomed_count=13, first_hit=FIRST_SEEN, last_hit=NOW)
     text = " ".join(letter(one).plain.split())
@@ -167,9 +189,34 @@ def test_it_says_what_since_when_how_large_and_how_we_know() -> None:
             ["authorization: enabled"],
         ),
         ({"product": "ferretdb"}, ["is not MongoDB's own server"], ["createUser", "authorization"]),
+        (
+            {"topology": "status_page", "version": "2.6.12", "port": 28017},
+            ["dport 28017", "enabled: false", "nohttpinterface = true", "service mongod restart"],
+            ["createUser", "authorization", "28017:27017"],
+        ),
+        (
+            {"topology": "status_page", "version": "2.4.9", "port": 28017},
+            ["/etc/mongodb.conf", "nohttpinterface = true", "service mongodb restart"],
+            ["createUser", "enabled: false"],
+        ),
         ({"port": 27018}, ["dport 27018", "127.0.0.1:27018:27017", "port: 27018"], ["dport 27017"]),
     ],
-    ids=["2.4", "2.2", "2.6", "4.0", "4.4", "7.0", "unknown", "set", "old-set", "mongos", "ferretdb", "port"],
+    ids=[
+        "2.4",
+        "2.2",
+        "2.6",
+        "4.0",
+        "4.4",
+        "7.0",
+        "unknown",
+        "set",
+        "old-set",
+        "mongos",
+        "ferretdb",
+        "page",
+        "old-page",
+        "port",
+    ],
 )
 def test_the_way_to_close_it_follows_version_and_role(
     changes: dict[str, Any], says: list[str], says_not: list[str]
