@@ -16,6 +16,7 @@ class Accounts:
     outcomes: Counter[str] = field(default_factory=Counter)
     excluded: int = 0  # refused by the guard while the sweep ran
     edges: int = 0  # of these, edges of our own links: no host has such an address
+    unlisted: int = 0  # of these, addresses that their inventory lists no longer: they are not ours any more
     faults: Counter[str] = field(default_factory=Counter)  # local faults met; none of them is an outcome
 
     @property

@@ -36,6 +36,8 @@ def confirm(
     agrees: bool | None = opinion.verdict in _SAME.get(verdict, frozenset({"no_answer", "garbled"}))
     if opinion.verdict in _NO_OPINION:
         agrees = None
+    elif server is not None and server.status_page is not None:
+        agrees, detail = None, "the driver does not speak to a status page"
     elif not agrees and opinion.verdict in ("no_answer", "garbled") and _too_old(server):
         agrees, detail = None, f"the driver does not speak to servers that old: {opinion.error}"
     elif not agrees:

@@ -182,7 +182,9 @@ class Engine:
             self._recorder.record_held(self.source.target(token), token, self._settle)
             return
         self.accounts.excluded += 1
-        self.accounts.edges += self.guard.is_edge(self.source.target(token))
+        target = self.source.target(token)
+        self.accounts.edges += self.guard.is_edge(target)
+        self.accounts.unlisted += self.guard.unlisted(target)
         self.queue.in_flight.discard(token)
         self.repetition.forget(token)
 

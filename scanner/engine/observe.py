@@ -16,7 +16,7 @@ from scanner.contact import Ending, Refusal
 from scanner.engine import response_cache
 from scanner.engine.certificate import read_certificate
 from scanner.engine.written import Written, said
-from scanner.mongo import by_kind
+from scanner.mongo import by_kind, console
 from scanner.mongo.activity import clock_of, process_start, start_of
 from scanner.mongo.exposure import of_list
 from scanner.mongo.facts import Layer, Limits
@@ -70,11 +70,12 @@ def _timing(talk: Conversation, messages: int, bytes_sent: int, bytes_received: 
 
 def owner_of(scope: Scope, target: Target) -> Owner:
     """Whose the target is, by the most specific entry of the allow-list."""
-    return _owner(scope.owner_of(target.address, target.version))
+    return owner_by(scope.owner_of(target.address, target.version))
 
 
 @lru_cache(1024)
-def _owner(entry: Entry) -> Owner:
+def owner_by(entry: Entry) -> Owner:
+    """Whose an address is, by its allow entry, as records say it."""
     return Owner(
         owner=entry.owner,
         contact=entry.contact,
@@ -116,6 +117,7 @@ def _judged(facts: Facts, now: datetime) -> tuple[Verdict, list[Reason], Server 
         return verdict, evidence, by_kind.server_of(like, own, there, started, facts.counters)
     verdict, evidence = judge(facts)
     speaks = verdict not in (Verdict.NOT_MONGODB, Verdict.UNKNOWN) or facts.hello is not None
+    speaks = speaks or console.recognise(facts.console_page) is not None
     return verdict, evidence, identify(facts, is_open=verdict.is_open) if speaks else None
 
 
@@ -257,7 +259,9 @@ def written_as(talk: Conversation, seen: Observation) -> Written:
     """What this observation of a conversation means for the journal and the accounts."""
     late = False
     if not talk.is_known and seen.verdict is Verdict.UNKNOWN:
-        late = any(attempt.ending is Ending.TIMEOUT for attempt in talk.dialogue.facts.attempts)
+        facts = talk.dialogue.facts  # a status page is silent to all but HTTP, and was not late with that
+        late = any(attempt.ending is Ending.TIMEOUT for attempt in facts.attempts)
+        late = late and console.recognise(facts.console_page) is None
     return Written(seen.verdict, said(seen), late, _spoken(talk), seen)
 
 

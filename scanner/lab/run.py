@@ -9,9 +9,10 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from scanner.lab import real
+from scanner.lab import real, status_page
 from scanner.lab.estate import DEFAULT_BASE, DEFAULT_PORT, Estate, LabError, TakenError
 from scanner.lab.personality import Group
+from scanner.lab.server import LabServer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PARENT_CHECK_SECONDS = 1.0
 PORTS = range(DEFAULT_PORT, DEFAULT_PORT + 100)  # tried in turn; below those that the kernel gives to clients
 IS_TAKEN = "is taken on this machine"  # `make demo` looks for it and passes it on
+OLD = "old_2_6"  # beside which a status page stands
 DEFAULT_GROUPS = (Group.MAIN, Group.OTHER)
 
 
@@ -91,11 +93,12 @@ async def _run(
         for each in servers:
             stack.push_async_callback(each.stop)
         await asyncio.gather(*(each.start() for each in servers))
+        page = await _status_page(estate, stack)
         if scope_path is not None:
             _write_scope(estate, scope_path)
         if estate.port != ports[0]:
             output.write(f"port {ports[0]} {IS_TAKEN}; the servers stand on port {estate.port}\n")
-        output.write(table(estate, scope_path))
+        output.write(table(estate, scope_path, page))
         output.flush()
         if ready is not None:
             called = ready(estate)
@@ -117,6 +120,20 @@ async def _start(on: Callable[[int], Estate], ports: Sequence[int]) -> Estate:
     return await on(ports[-1]).start()
 
 
+async def _status_page(estate: Estate, stack: contextlib.AsyncExitStack) -> str:
+    """Start the status page of the estate's 2.6 on its port; a line about it, "" where it cannot stand."""
+    if estate.port != DEFAULT_PORT or not any(
+        each.personality.name == OLD for each in estate.servers.values()
+    ):
+        return ""  # the page stands 1000 above the server, and a sweep knows one at 28017
+    server = LabServer(status_page.personality(), estate.at(OLD).ip, status_page.PORT)
+    try:
+        await stack.enter_async_context(server)
+    except OSError:
+        return f"port {status_page.PORT} {IS_TAKEN}: no status page"
+    return f"and at {server.host}:{server.port} the status page of its 2.6: sweep with --ports mongodb"
+
+
 def _write_scope(estate: Estate, path: Path) -> None:
     try:
         estate.write_scope(path)
@@ -130,7 +147,7 @@ async def _watch_parent(parent: int, stop: asyncio.Event) -> None:
     stop.set()
 
 
-def table(estate: Estate, scope_path: Path | None = None) -> str:
+def table(estate: Estate, scope_path: Path | None = None, page: str = "") -> str:
     """What stands where, one line a server, as plain text."""
     places = estate.truth()
     name_width = max(len(each.personality) for each in places)
@@ -146,6 +163,8 @@ def table(estate: Estate, scope_path: Path | None = None) -> str:
             f"{each.verdict.value:<{verdict_width}}  {each.description}"
         )
     lines.append(f"{len(places)} servers, all on loopback; off limits: {estate.denied_network()}")
+    if page:
+        lines.append(page)
     if scope_path is not None:
         lines.append(f"scope file: {scope_path}   try: mongosweep sweep -c {scope_path}")
     lines.append("running until Ctrl-C")

@@ -272,7 +272,7 @@ class Dialogue:
         else:
             self._ask_questions()
 
-    # The old HTTP console.
+    # The status page.
 
     def _ask_console(self) -> bytes:
         self._state.tried_console = True
@@ -281,9 +281,11 @@ class Dialogue:
         return http_console.REQUEST
 
     def _read_console(self, data: bytes) -> None:
-        """Keep the page's beginning; hang up as soon as it says enough."""
-        page = self.facts.console_page = (self.facts.console_page + data)[: http_console.KEPT]
-        if http_console.recognise(page) is not None or len(page) == http_console.KEPT:
+        """Keep the page's head; hang up as soon as it is there."""
+        page = (self.facts.console_page + data)[: http_console.KEPT]
+        end = http_console.head_end(page)
+        self.facts.console_page = page[:end] if end else page
+        if end or len(page) == http_console.KEPT:
             self._finish()
 
     # Requests.

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from results.record import Build, Server, Vulnerabilities
-from scanner.mongo import activity, advisories, lookalikes
+from results import record
+from results.record import STATUS_PAGE, Build, Server, Vulnerabilities
+from scanner.mongo import activity, advisories, console, lookalikes
 from scanner.mongo.builds import ByBuild
 from scanner.mongo.values import clean_name, count, number, sub, text
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from scanner.mongo.console import StatusPage
     from scanner.mongo.facts import Document, Facts
 
 VERSION_LENGTH = 64
@@ -28,6 +33,9 @@ def identify(facts: Facts, *, is_open: bool) -> Server:
     A look-alike's version is that of the MongoDB which it imitates; its own stands in `product_evidence`.
     Support and advisories are told of MongoDB alone, and advisories of a vendor's build with `check_vendor`.
     """
+    page = console.read(facts.console_page)
+    if page is not None:
+        return _of_status_page(facts, page)
     product = lookalikes.recognise(facts)
     hello = activity.hello_of(facts)
     there = activity.clock(facts)
@@ -66,6 +74,35 @@ def identify(facts: Facts, *, is_open: bool) -> Server:
         if product.name == lookalikes.MONGODB and series
         else None,
     )
+
+
+def _of_status_page(facts: Facts, page: StatusPage) -> Server:
+    """The server behind a status page, by the page's head; what its database says is not known."""
+    parsed = advisories.parse(page.version)
+    series, seen = parsed.series if parsed is not None else "", facts.observed_at
+    told = page.git_version or page.openssl
+    return Server(
+        product=lookalikes.MONGODB,
+        version=page.version,
+        version_source="status page" if page.version else "",
+        topology=STATUS_PAGE,
+        build=Build(git_version=page.git_version, openssl=page.openssl) if told else None,
+        started_at=_ago(seen, page.uptime),
+        vulnerabilities=_vulnerabilities(facts, lookalikes.MONGODB, parsed, series, is_open=False)
+        if series
+        else None,
+        end_of_life=advisories.end_of_life(series, seen.date() if seen else None) if series else None,
+        status_page=record.StatusPage(shown=page.shown, host=clean_name(page.host, console.HOST_LENGTH)[0]),
+    )
+
+
+def _ago(seen: datetime | None, seconds: int | None) -> datetime | None:
+    if seen is None or seconds is None:
+        return None
+    try:
+        return seen.replace(microsecond=0) - timedelta(seconds=seconds)
+    except OverflowError:
+        return None
 
 
 def own_fields(

@@ -33,6 +33,8 @@ def severity(
     if server is not None and server.honeypot_suspected:
         return Severity.LOW, [Reason(code="honeypot-suspected")]
     grounds = _of_exposure(exposure) if verdict is Verdict.OPEN else [(MEANING[verdict].severity, _VERDICT)]
+    if verdict.is_open and server is not None and server.status_page is not None:
+        grounds = [(Severity.MEDIUM, Reason(code="status-page-open", detail=server.status_page.host))]
     if verdict.is_open and vantage == INTERNET:
         rank = min(level.rank for level, _ in grounds)
         grounds.append((list(Severity)[max(0, rank - 1)], Reason(code="open-to-the-internet")))

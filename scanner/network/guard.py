@@ -1,6 +1,7 @@
 """The scope guard: every connect of every engine asks it, and nobody else asks the scope while a sweep runs.
 
-A reload may narrow the scope and never widen it; the narrowed scope holds for the very next connect.
+A reload may narrow the scope and never widen it; the narrowed scope holds for the very next connect. What is
+only ours while an inventory says so is held by a lease, and goes by itself when nobody renews it.
 """
 
 from __future__ import annotations
@@ -36,11 +37,14 @@ class ScopeGuard:
         "_clock",
         "_edges",
         "_expiries",
+        "_lapsed",
+        "_leases",
         "_now",
         "_scope",
         "_self_test",
         "_wall_start",
         "narrowed",
+        "unlisted",
     )
 
     def __init__(
@@ -61,9 +65,12 @@ class ScopeGuard:
         self._now = self._wall_start
         self._checked = self._boot_start
         self.narrowed = 0
+        self.unlisted: Callable[[Target], bool] = lambda target: False  # no longer, by its inventory
         scopes = [scope] if canaries is None else [scope, canaries]
         ends = {segment.expires for each in scopes for v in (4, 6) for segment in each.segments(v)}
         self._expiries = sorted(ends, reverse=True)
+        self._leases: dict[str, tuple[float, Scope]] = {}  # until when, and what is left then
+        self._lapsed = False
 
     @property
     def scope(self) -> Scope:
@@ -100,6 +107,10 @@ class ScopeGuard:
         self.narrowed += taken
         return taken
 
+    def lease(self, name: str, seconds: float, left: Scope) -> None:
+        """In so many seconds narrow to `left`, unless this is called for `name` again before."""
+        self._leases[name] = self.now() + seconds, left
+
     def permits(self, target: Target) -> bool:
         """Whether this target may be connected to now. Asked immediately before every connect."""
         now = self.now()
@@ -116,14 +127,16 @@ class ScopeGuard:
     def filter(self) -> Callable[[Target], bool]:
         """`permits` for one burst of connects to targets of the scope, with the clock read once. Whoever
         connects asks it immediately before each of them, and takes another for the next burst."""
-        return self._scope.filter(self.now())
+        now = self.now()  # first: a lease that ends makes the scope another one
+        return self._scope.filter(now)
 
     def expired(self) -> bool:
-        """Whether a part of the scope has expired since this was last asked."""
+        """Whether a part of the scope, or a lease, has expired since this was last asked."""
         before = len(self._expiries)
         while self._expiries and self._expiries[-1] <= self.now():
             self._expiries.pop()
-        return len(self._expiries) < before
+        lapsed, self._lapsed = self._lapsed, False
+        return lapsed or len(self._expiries) < before
 
     def now(self) -> float:
         """Wall time for judging expiry: the later (stricter) of the wall clock and the time that has passed
@@ -132,4 +145,13 @@ class ScopeGuard:
         if boot - self._checked > REFRESH:
             self._checked = boot
             self._now = max(self._clock.wall(), self._wall_start + boot - self._boot_start)
+            if self._leases:
+                self._end_leases()
         return self._now
+
+    def _end_leases(self) -> None:
+        for name, (until, left) in list(self._leases.items()):
+            if self._now >= until:
+                del self._leases[name]
+                self._lapsed = True
+                self.narrow(left)

@@ -1,15 +1,25 @@
-"""The old HTTP console: asked where it may be, only after silence, and told from other web servers."""
+"""The status page: asked where it may be, only after silence, told from other web servers; its head alone is
+read."""
 
 from __future__ import annotations
 
-import pytest
+from datetime import UTC, datetime
 
-from results.verdict import Verdict
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from results.record import Reason, StatusPage
+from results.verdict import Severity, Verdict
 from scanner.contact import Ending
+from scanner.lab.status_page import HOST, StatusPageTalk
+from scanner.lab.versions import V2_4, V2_6, V3_2, Release
 from scanner.mongo import console
 from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Layer, Limits, Next
+from scanner.mongo.identity import identify
 from scanner.mongo.judge import judge
+from scanner.mongo.severity import severity
 from tests.mongo.console_pages import LOCKED, SHOWN
 from tests.mongo.talks import CLIENT
 
@@ -70,6 +80,62 @@ def test_no_more_is_read_than_is_needed() -> None:
     assert len(dialogue.facts.console_page) == console.KEPT
     assert dialogue.bytes_received <= console.KEPT + 500
     assert dialogue.next is Next.DONE
+
+
+@pytest.mark.parametrize("chunk", [0, 1, 7])
+@pytest.mark.parametrize("release", [V2_4, V2_6, V3_2])
+def test_the_head_tells_host_version_and_uptime(release: Release, chunk: int) -> None:
+    dialogue = asked(StatusPageTalk(release, uptime=90_061).answer("/"), chunk=chunk)
+    dialogue.facts.observed_at = datetime(2026, 3, 4, 12, 0, 0, 250_000, UTC)
+    server = identify(dialogue.facts, is_open=True)
+    assert (server.product, server.version, server.version_source) == ("mongodb", release.text, "status page")
+    assert (server.topology, server.status_page) == ("status_page", StatusPage(shown=True, host=HOST))
+    assert server.started_at == datetime(2026, 3, 3, 10, 58, 59, tzinfo=UTC)
+    assert server.end_of_life is not None
+    assert server.end_of_life.ended
+
+
+@pytest.mark.parametrize("chunk", [0, 1, 7])
+def test_nothing_behind_the_head_is_kept(chunk: int) -> None:
+    """There are clients, collections and the log, in which values of documents may stand."""
+    whole = StatusPageTalk().answer("/")
+    dialogue = asked(whole, chunk=chunk)
+    assert b"A VALUE OF A DOCUMENT" in whole
+    assert dialogue.facts.console_page.endswith(b"uptime: 86400 seconds")
+    assert dialogue.next is Next.DONE
+    without = whole.replace(b"uptime: 86400 seconds\n", b"")
+    assert asked(without, chunk=chunk).facts.console_page.endswith(b"</pre><hr>")
+
+
+def test_what_a_page_shows_is_graver_than_an_empty_server() -> None:
+    """From the internet by one step more; the version's own dangers stand beside it, and a login ends it."""
+    facts = asked(SHOWN).facts
+    server = identify(facts, is_open=True)
+    found = severity(Verdict.OPEN_NO_DATA, server, None)
+    assert found == (Severity.MEDIUM, [Reason(code="status-page-open", detail="db-a.example")])
+    assert severity(Verdict.OPEN_NO_DATA, server, None, "internet")[0] is Severity.HIGH
+    locked = identify(asked(LOCKED).facts, is_open=False)
+    assert locked.status_page == StatusPage(shown=False)
+    assert severity(Verdict.AUTH_REQUIRED, locked, None)[0] is Severity.INFO
+
+
+@given(st.binary(max_size=300), st.binary(max_size=40), st.integers(1, 50))
+def test_a_hostile_page_is_read_without_harm(between: bytes, host: bytes, chunk: int) -> None:
+    page = (
+        b"HTTP/1.0 200 OK\r\n\r\n<title>mongod "
+        + host
+        + b"</title>"
+        + between
+        + b"uptime: 999999999999 seconds"
+    )
+    dialogue = asked(page, chunk=chunk)
+    dialogue.facts.observed_at = datetime(2026, 3, 4, tzinfo=UTC)
+    assert len(dialogue.facts.console_page) <= console.KEPT
+    if console.recognise(page) is not None:
+        server = identify(dialogue.facts, is_open=True)
+        assert server.started_at is None  # before the year 1
+        assert server.status_page is not None
+        assert len(server.status_page.host) <= console.HOST_LENGTH
 
 
 def test_elsewhere_no_page_is_asked_for() -> None:
