@@ -20,6 +20,7 @@ from scanner.setup.settings import LimitSettings, Settings, Table
 from scanner.setup.sink_settings import secret_variable, sink_problems
 from targets.errors import did_you_mean
 from targets.files import decode, read_bytes
+from targets.ports import MOST, numbers
 from targets.toml_lines import Path as Place
 from targets.toml_lines import TomlLines, syntax_error
 
@@ -248,10 +249,15 @@ def cross_checks(settings: Settings) -> Iterator[tuple[Place, str]]:
         yield ("sweep", "host_timeout"), f"[sweep] {reason}; write a longer one, such as host_timeout = 20"
     if len(set(sweep.ports)) != len(sweep.ports):
         yield ("sweep", "ports"), "[sweep] ports names a port twice; write each port once"
+    if len(numbers(sweep.ports)) > MOST:
+        yield ("sweep", "ports"), f"[sweep] ports are {len(numbers(sweep.ports))}; write at most {MOST}"
     for number, canary in enumerate(settings.canary):
         if canary.expect.is_connection_outcome or canary.expect is Verdict.UNKNOWN:
             reason = f'[[canary]] expect = "{canary.expect}" is not an answer, so its silence would not show'
             yield ("canary", number, "expect"), f'{reason}; write a verdict such as "auth_required" or "open"'
+    if settings.scope.signers and settings.allow:
+        reason = "[[allow]] here is signed by nobody, and [scope] signers asks for signatures"
+        yield ("allow", 0), f"{reason}; move it to a file, name that in [scope] files, and sign it"
     yield from notify_problems(settings.notify, settings.smtp, settings.webhook, settings.recipient)
     yield from sink_problems(settings.sink)
     yield from service_problems(settings.service, settings.schedule)

@@ -104,23 +104,40 @@ class Diagnosis:
 def diagnose(config: str | None, scope_file: str | None, output: str) -> Diagnosis:
     """Examine this machine for the settings found, or for the defaults when there are none."""
     sweep = SweepSettings()
+    inventories: list[Check] = []
     try:
         loaded = load(SweepRequest(config=config, scope_file=scope_file), SystemClock.wall())
         sweep = loaded.settings.sweep
         scope = _scope_check(loaded)
+        inventories = _inventories(loaded)
     except (MongosweepError, ScopeError) as error:
         scope = Check("scope", "failure", str(error).partition("; ")[0], str(error).partition("; ")[2])
     seen: tuple[Path, ...] = ()
     with contextlib.suppress(RefusedError):  # said by the check of the scope
         seen = tuple(witnesses(config, scope_file, output))
     checks = examine(Machine(clock=SystemClock(), seen=seen), sweep, Path(output))
-    return Diagnosis([platform_check(), *checks, scope])
+    return Diagnosis([platform_check(), *checks, scope, *inventories])
 
 
 def _scope_check(loaded: LoadedRequest) -> Check:
     count = f"{loaded.scope.address_count:,} addresses, deny takes away "
     count += f"{sum(item.addresses for item in loaded.scope.excluded):,}"
     return Check("scope", "ok", f"{count}; `doctor --fence iproute` prints a fence outside the process")
+
+
+def _inventories(loaded: LoadedRequest) -> list[Check]:
+    """Whether every inventory that the scope names answers."""
+    inventories = loaded.options.inventories
+    if inventories is None:
+        return []
+    checks = []
+    for name in inventories.asked:
+        why = inventories.why_not(name)
+        remedy = "run its command by hand, and correct it" if why else ""
+        checks.append(
+            Check(f"inventory {name}", "failure" if why else "ok", why or "lists addresses", remedy)
+        )
+    return checks
 
 
 def examine(machine: Machine, sweep: SweepSettings, output: Path) -> list[Check]:

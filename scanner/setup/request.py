@@ -8,25 +8,39 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from scanner.errors import RefusedError
 from scanner.setup.config_file import FILE_NAME, ConfigFile, find_config, read_config
-from scanner.setup.optout import without_opted_out
+from scanner.setup.inventory import Inventories, asked_anew, names_in, require_confirmed
+from scanner.setup.ipv6 import only_candidates
+from scanner.setup.learned_ports import learn_ports
+from scanner.setup.scope_request import full_scope
 from scanner.setup.settings import Settings, SweepOptions
 from targets.errors import did_you_mean
-from targets.grammar import GrammarError
-from targets.load import load_scope, require_targets, scope_from_tables
-from targets.names import leave_out, system_resolver
+from targets.grammar import GrammarError, parse_span
+from targets.load import require_targets
 from targets.planning import narrow, part_of
+from targets.ports import MONGODB, check_number, numbers
 from targets.scope import OutOfScope, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from scanner.setup.learned_ports import Taught
+    from targets.candidates import Considered
+    from targets.learned import Learned
+    from targets.ports import PortChoice
+    from targets.signatures import Signature
+
 LIST = "-"  # a TARGET that stands for a list on standard input
+_NO_PARTS = (
+    "--shard: entries of the scope are of an [[inventory]], whose answers may differ from part to part, so"
+    " that targets would be missed; sweep them in one part, or make the parts by TARGETs or --site"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +52,8 @@ class SweepRequest:
     scope_file: str | None = None
     sites: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
-    ports: tuple[int, ...] = ()
+    ports: tuple[PortChoice, ...] = ()
+    ports_from: tuple[str, ...] = ()
     rate: float | None = None
     engine: str | None = None
     depth: str | None = None
@@ -51,6 +66,7 @@ class SweepRequest:
     def of(cls, targets: Iterable[str], asked: Mapping[str, Any]) -> SweepRequest:
         """From the parsed options of a command; names that are none of ours are left out."""
         ours = {key: value for key, value in asked.items() if key in cls.__dataclass_fields__}
+        ours["ports"] = tuple(chain.from_iterable(ours.get("ports", ())))  # each option is several
         return cls(targets=tuple(targets), **ours)
 
 
@@ -62,22 +78,43 @@ class LoadedRequest:
     scope: Scope
     options: SweepOptions
     config: ConfigFile | None
-    notices: tuple[str, ...] = ()  # what the user should know of a list on standard input, one line each
+    notices: tuple[str, ...] = ()  # what the user should know of the lists that were read, one line each
+    considered: tuple[Considered, ...] = ()  # for IPv6 prefixes that are too wide to sweep
+    learned: Learned | None = None  # where else lists of open ports say to look, in the whole scope
 
 
 def load(request: SweepRequest, now: float, environment: Mapping[str, str] | None = None) -> LoadedRequest:
     """Read and check everything. `now` is wall time in seconds.
 
+    In this order: what the files allow (`full_scope`: signatures before their rows, then opt-outs), with the
+    ports that lists teach; of that what is named; of wide IPv6 prefixes only candidates, of which what was
+    named is one; and inventories last, as their answers age from then on. Only learned ports add anything,
+    and only at addresses that the files allow.
+
     Raises RefusedError, ScopeError, OutOfScope or GrammarError; each is one line with place and remedy.
     """
     config, settings = load_settings(request, os.environ if environment is None else environment)
-    whole, source = full_scope(request, config, settings, now)
-    _check_canaries(whole, config, settings)
+    signatures: list[Signature] = []
+    allowed, source = full_scope(
+        request.scope_file,
+        config,
+        settings,
+        now,
+        candidates=False,
+        confirmed=False,
+        signed=signatures.append,
+    )
+    _check_canaries(allowed, config, settings)
     if config is not None and request.scope_file is None:
-        check_schedules(whole, config)
-    scope, notices = narrow_scope(whole, source, request.targets, request.ports)
-    if request.sites or request.owners:
-        scope = _narrow_to_part(scope, source, request.sites, request.owners)
+        check_schedules(allowed, config)
+    only = () if MONGODB in request.ports else numbers(request.ports)  # the word adds to what entries say
+    taught = learn_ports(request.ports_from, config, settings, allowed, source, now, only or None)
+    named, notices = _named(request, allowed, source, taught, only)
+    candidates, considered, warnings = _candidates(request, named, config, settings)
+    inventories = Inventories(settings.inventory)
+    asked, whole, told = _confirmed(request, candidates, allowed, settings, inventories)
+    _check_canaries(whole, config, settings)
+    learned = taught.learned if taught is not None else None
     sweep = settings.sweep
     options = SweepOptions(
         engine=sweep.engine,
@@ -86,9 +123,58 @@ def load(request: SweepRequest, now: float, environment: Mapping[str, str] | Non
         workers=sweep.workers,
         shard=request.shard,
         whole_scope=whole,
-        reload_scope=lambda at, names: reload_scope(request, at, names=names),
+        signatures=tuple(signatures),
+        inventories=inventories if inventories.asked else None,
+        reload_scope=lambda at, names: reload_scope(request, at, inventories, names=names, learned=learned),
     )
-    return LoadedRequest(settings=settings, scope=scope, options=options, config=config, notices=notices)
+    return LoadedRequest(
+        settings=settings,
+        scope=asked,
+        options=options,
+        config=config,
+        notices=(*(taught.notices if taught is not None else ()), *notices, *warnings, *told),
+        considered=considered,
+        learned=learned,
+    )
+
+
+def _named(
+    request: SweepRequest, allowed: Scope, source: str, taught: Taught | None, only: tuple[int, ...]
+) -> tuple[Scope, tuple[str, ...]]:
+    """What TARGETs, --port, --site and --owner leave of what is allowed, and what to tell of a list."""
+    if taught is None:
+        scope, notices = narrow_scope(allowed, source, request.targets, only)
+    else:  # what was learned is asked beside the ports of --port
+        learned = allowed.with_learned(taught.learned, only or None)
+        scope, notices = narrow_scope(learned, source, request.targets, ())
+    if request.sites or request.owners:
+        scope = _narrow_to_part(scope, source, request.sites, request.owners)
+    return scope, notices
+
+
+def _candidates(
+    request: SweepRequest, named: Scope, config: ConfigFile | None, settings: Settings
+) -> tuple[Scope, tuple[Considered, ...], list[str]]:
+    """The scope without what is too wide to sweep, what was considered for that, and what to tell of it."""
+    if config is None:
+        return named, (), []
+    warnings: list[str] = []
+    scope, considered = only_candidates(
+        named, config, settings, named=bool(request.targets), warn=warnings.append
+    )
+    return scope, considered, warnings
+
+
+def _confirmed(
+    request: SweepRequest, scope: Scope, allowed: Scope, settings: Settings, inventories: Inventories
+) -> tuple[Scope, Scope, tuple[str, ...]]:
+    """What the inventories of its entries, asked now, leave of a scope and of all that is allowed, and what
+    they said. Those of canaries are asked, too."""
+    if names_in(scope) and request.shard[1] > 1:
+        raise RefusedError(_NO_PARTS)
+    confirmed, told = asked_anew(scope, inventories, names_in(_canaries(allowed, settings)))
+    require_confirmed(scope, confirmed, told)
+    return confirmed, inventories.confirmed(allowed), told
 
 
 def load_settings(
@@ -102,7 +188,7 @@ def load_settings(
     config = read_config(path) if path is not None else None
     settings = config.settings if config else Settings()
     asked = {
-        "ports": tuple(dict.fromkeys(request.ports)) or None,
+        "ports": _ports(request.ports) or None,
         "rate": request.rate,
         "engine": request.engine,
         "depth": request.depth,
@@ -128,42 +214,6 @@ def _check_metadata(config: ConfigFile | None, settings: Settings) -> None:
     except ValueError as error:
         place = config.place(("organisation", "contact")) if config else "the configuration"
         raise RefusedError(f"{place}: {error}") from None
-
-
-def full_scope(
-    request: SweepRequest,
-    config: ConfigFile | None,
-    settings: Settings,
-    now: float,
-    *,
-    allow_empty: bool = False,
-    names: bool = True,
-) -> tuple[Scope, str]:
-    """The scope of --scope or else of the configuration, and the file that it came from. Without `names`
-    nothing is resolved: see `leave_out`."""
-    sweep = settings.sweep
-    how: dict[str, Any] = {
-        "ports": sweep.ports,
-        "now": now,
-        "max_targets": sweep.max_targets,
-        "resolver": system_resolver() if names else leave_out,
-        "allow_empty": allow_empty,
-    }
-    if request.scope_file is not None:
-        scope, source = load_scope(request.scope_file, **how), request.scope_file
-    else:
-        assert config is not None
-        source = config.path
-        scope = scope_from_tables(
-            settings.allow, settings.deny, source=source, line_of=config.lines.line, **how
-        )
-    if config is not None and settings.optout:
-        scope = without_opted_out(
-            scope, settings.optout, lambda number, key: config.place(("optout", number, key)), now
-        )
-        if not allow_empty:
-            require_targets(scope, source)
-    return scope, source
 
 
 def narrow_scope(
@@ -207,7 +257,7 @@ def _narrow_to_part(scope: Scope, source: str, sites: tuple[str, ...], owners: t
             if reason := unknown_name(scope, option, name):
                 raise RefusedError(f"--{option}: in {source} {reason}")
     part = part_of(scope, sites, owners)
-    if not len(part):
+    if not part:
         asked = " ".join(
             [*(f"--site {site!r}" for site in sites), *(f"--owner {owner!r}" for owner in owners)]
         )
@@ -254,11 +304,42 @@ def _check_forgotten_list() -> None:
         )
 
 
-def reload_scope(request: SweepRequest, now: float, *, names: bool) -> Scope:
+def reload_scope(
+    request: SweepRequest,
+    now: float,
+    inventories: Inventories,
+    *,
+    names: bool,
+    learned: Learned | None = None,
+) -> Scope:
     """The whole scope as the files describe it now, for narrowing a running sweep; it may be empty. Only with
-    `names` may it have to wait for a resolver."""
+    `names` may it have to wait for a resolver. What was `learned` when the sweep began holds on, and no
+    command is run: the newest answers count."""
     config, settings = load_settings(request, os.environ)
-    return full_scope(request, config, settings, now, allow_empty=True, names=names)[0]
+    scope, _ = full_scope(
+        request.scope_file,
+        config,
+        settings,
+        now,
+        allow_empty=True,
+        names=names,
+        candidates=False,
+        confirmed=False,
+    )
+    return inventories.confirmed(scope if learned is None else scope.with_learned(learned))
+
+
+def _ports(asked: tuple[PortChoice, ...]) -> tuple[PortChoice, ...]:
+    """What was asked for, each once. Raises RefusedError for more than one scope has."""
+    try:
+        check_number(asked)
+    except GrammarError as error:
+        raise RefusedError(f"--port: {error}") from None
+    return tuple(dict.fromkeys(asked))
+
+
+def _canaries(scope: Scope, settings: Settings) -> Scope:
+    return scope.restrict((parse_span(canary.address), canary.port) for canary in settings.canary)
 
 
 def _check_canaries(scope: Scope, config: ConfigFile | None, settings: Settings) -> None:

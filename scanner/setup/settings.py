@@ -22,17 +22,28 @@ from scanner.setup.notify_settings import (
     SmtpSettings,
     WebhookSettings,
 )
+from scanner.setup.scope_settings import (
+    DnsSettings,
+    InventorySettings,
+    Ipv6Settings,
+    NetboxSettings,
+    Ownership,
+    ScopeSettings,
+)
 from scanner.setup.service_settings import ScheduleSettings, ServiceSettings
 from scanner.setup.sink_settings import AnySink, ForwardSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scanner.setup.inventory import Inventories
     from targets.scope import Scope
+    from targets.signatures import Signature
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Table = dict[str, Any]
 
+Purpose = Literal["", "verify", "confirm"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -60,14 +71,23 @@ class SweepSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How hard and how deep a sweep asks. Seconds, and new connections a second."""
 
     ports: Annotated[
-        tuple[_Port, ...],
+        tuple[_Port | Literal["mongodb"], ...],
         Meta(
             min_length=1,
             max_length=64,
-            description="port numbers from 1 to 65535, at most 64",
+            description='port numbers from 1 to 65535, at most 64, and the word "mongodb" for the usual ones',
             examples=[[27017]],
         ),
     ] = (27017,)
+    ports_from: Annotated[
+        tuple[str, ...],
+        Meta(
+            max_length=64,
+            description="lists of open ports that another scanner found: what of them is in the scope is "
+            "asked too; paths are relative to this file",
+            examples=[["open-ports.xml"]],
+        ),
+    ] = ()
     rate: Annotated[
         float,
         Meta(
@@ -293,33 +313,17 @@ class Audit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = ""
 
 
-class Ownership(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where `plan --ownership` asks who holds a public prefix, and which handles are ours."""
-
-    rdap: Annotated[
-        str,
-        Meta(
-            pattern=r"^(https?://\S+)?$",
-            description="the address of an RDAP server",
-            examples=["https://rdap.db.ripe.net/"],
-        ),
-    ] = ""
-    handles: Annotated[
-        tuple[str, ...],
-        Meta(description="our own handles in the registry's database", examples=[["ORG-EX1-RIPE"]]),
-    ] = ()
-    hosts: Annotated[
-        tuple[str, ...],
-        Meta(description="other RDAP hosts that it may redirect to", examples=[["rdap.arin.net"]]),
-    ] = ()
-
-
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole of mongosweep.toml. `allow` and `deny` are read by `targets.load`."""
 
     organisation: Organisation = field(default_factory=Organisation)
     allow: tuple[Table, ...] = ()
     deny: tuple[Table, ...] = ()
+    scope: ScopeSettings = field(default_factory=ScopeSettings)
+    netbox: NetboxSettings = field(default_factory=NetboxSettings)
+    inventory: tuple[InventorySettings, ...] = ()
+    ipv6: Ipv6Settings = field(default_factory=Ipv6Settings)
+    dns: DnsSettings = field(default_factory=DnsSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     canary: tuple[CanarySettings, ...] = ()
@@ -358,8 +362,10 @@ class SweepOptions:
     stdout_format: str = "native"
     quiet: bool = False
     watched: frozenset[tuple[str, int]] = frozenset()  # places of which a line is wanted, whatever it says
-    purpose: Literal["", "verify"] = ""  # why, where it is no sweep
+    purpose: Purpose = ""  # why, where it is no sweep
     events: bool = False  # whether it tells the log of events that it goes on
     stop_after: float | None = None  # seconds after which it is stopped
     whole_scope: Scope | None = None  # of which TARGETs name a part; canaries are held against it
+    signatures: tuple[Signature, ...] = ()  # of the allow-lists that it was read from, where asked for
+    inventories: Inventories | None = None  # are asked again while it goes on
     reload_scope: Callable[[float, bool], Scope] | None = None  # reads the files again: when, with names

@@ -5,18 +5,20 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from results.text import visible
+from results.text import plural, visible
 from scanner.errors import RefusedError
 from targets.claims import Claim
 from targets.grammar import format_span, parse_endpoint
 from targets.planning import Narrowed, narrow_by_claims
 from targets.sources.read import read_claims
+from targets.sources.text import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
     from targets.scope import Scope
+    from targets.sources.reading import Reading
 
 STANDARD_INPUT = "standard input"
 
@@ -44,9 +46,11 @@ def narrow_by_list(scope: Scope, source: str, stream: BinaryIO, targets: Sequenc
     warnings: list[str] = []
     named = [Claim(*parse_endpoint(text), "the command line") for text in targets]
 
+    reading = read_claims(stream, STANDARD_INPUT, warnings.append)
+
     def claims() -> Iterator[Claim]:
         yield from named
-        yield from read_claims(stream, STANDARD_INPUT, warnings.append)
+        yield from reading
 
     found = narrow_by_claims(scope, claims())
     inside = found.inside - len(named)
@@ -61,7 +65,16 @@ def narrow_by_list(scope: Scope, source: str, stream: BinaryIO, targets: Sequenc
             f"{STANDARD_INPUT} names nothing in the scope of {source}: {_all(found.outside)} outside, "
             f"such as {_example(found, 0)}; allow it there first, or name another list"
         )
-    return Listed(found.scope, (*warnings, *_outside(found, source)))
+    return Listed(found.scope, (*warnings, *_recognised(reading), *_outside(found, source)))
+
+
+def _recognised(reading: Reading) -> Iterator[str]:
+    """Which format a list was taken for, and how much of it is lost; none of a plain one without faults."""
+    if reading.format == PLAIN and not reading.unusable:
+        return
+    count = plural(reading.unusable, "line or record", "lines or records")
+    lost = f"; {count} of it cannot be used" if reading.unusable else ""
+    yield f"{STANDARD_INPUT} is read as {visible(str(reading.format), 100)}{lost}"
 
 
 def _outside(found: Narrowed, source: str) -> Iterator[str]:

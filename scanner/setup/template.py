@@ -48,8 +48,35 @@ contact = ""                       # such as "soc@example.com"
 # since = 2026-09-01
 # expires = 2026-11-30
 
+# --- or take the scope from what you already have: `mongosweep scope import` ---------------------
+[scope]
+files = []                         # allow-lists that count beside [[allow]], such as ["netbox.toml"]
+signers = ""                       # allowed signers, as of ssh-keygen: then only signed allow-lists count
+vrfs = [""]                        # VRFs that are reached from here, for imports; "" is the global table
+max_growth = 0.1                   # by how much an import may make an allow-list grow unasked
+
+[netbox]                           # the token: MONGOSWEEP_NETBOX_TOKEN, or token_file
+url = ""                           # such as "https://netbox.example.com"
+contact_role = ""                  # the role of the contact who answers for a prefix
+
+# Addresses of a cloud change hands in minutes: entries with inventory = "aws" are asked only while this lists
+# them.
+#
+# [[inventory]]
+# name = "aws"
+# command = ["aws", "ec2", "describe-network-interfaces", "--output", "json"]
+# max_age = "5m"
+
+[ipv6]
+candidates = []                    # files that name the addresses to ask in prefixes too wide to sweep
+low = 0                            # and so many of the lowest addresses of each of their /64s
+
+[dns]
+servers = []                       # whom `mongosweep leads` asks for names; the system's resolvers
+
 [sweep]
-ports = [27017]
+ports = [27017]                    # or ["mongodb"], the usual ones: 27017 to 27020 and 28017
+ports_from = []                    # files of another scanner: open ports of the scope that are asked, too
 rate = 1000                        # new connections a second
 per_prefix_rate = 20               # the same, into any one prefix of these lengths
 per_prefix_length = 24
@@ -101,8 +128,9 @@ authorisation = ""                 # such as "CHG-1234"
 operator = ""                      # who answers for it; the process's user if empty
 
 [ownership]
-# Where `plan --ownership` asks who holds public prefixes.
+# Where `scope prove` and `plan --ownership` ask who holds public prefixes.
 rdap = ""                          # such as "https://rdap.db.ripe.net/"
+bootstrap = []                     # or IANA's files, such as ["ipv4.json", "ipv6.json"]
 handles = []                       # our own, such as ["ORG-EX1-RIPE"]
 hosts = []                         # where it may redirect to, such as ["rdap.arin.net"]
 
