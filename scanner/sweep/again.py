@@ -1,42 +1,30 @@
-"""What one round of asking exposures again asks: those that the scope allows now, and some neighbours.
-
-A neighbour is a place near an exposure's that is known to answer. While one answers, a refusal beside it is
-the port's own, and not that of a network that is down.
-"""
+"""What one round of asking exposures again asks: those that the scope allows now, and some neighbours."""
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from scanner.errors import RefusedError
 from scanner.setup.blackout import Calendar
-from targets.grammar import GrammarError, Span, parse_address, parse_endpoint
+from scanner.sweep.near import Near, covers, neighbours, only
+from targets.grammar import GrammarError, parse_address, parse_endpoint
+from targets.learned import Learned
 from targets.scope import OutOfScope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from results.ledger.tracked import Place, TrackedExposure
-    from scanner.setup.blackout import Window
     from scanner.setup.settings import Settings
     from targets.scope import Scope, Target
 
-NEIGHBOURS = 3  # asked for each prefix
-_ENOUGH = 64  # places that are looked at for them
 
-
-class Known(Protocol):
+class Known(Near, Protocol):
     """Who knows the exposures, and which places answered: the ledger."""
 
     def exposure(self, exposure_id: str) -> TrackedExposure:
         """One by its id, also by a former one; an error that names the nearest."""
-        ...
-
-    def answering_near(self, place: Place, most: int) -> Sequence[tuple[str, int]]:
-        """Other places near one (the same /24, /64, or 127/8, and the same site) that answered as a server
-        does when they were last seen: not the open ones first, then the latest. At most `most`."""
         ...
 
 
@@ -46,6 +34,7 @@ class Asking:
     that a blackout window covers, with when it ends (seconds since 1970)."""
 
     scope: Scope | None = None
+    learned: Learned | None = None  # the places themselves: a port that was found open is known to the scope
     asked: dict[str, Target] = field(default_factory=dict)
     neighbours: list[Target] = field(default_factory=list)
     kept_out: dict[str, str] = field(default_factory=dict)
@@ -97,26 +86,34 @@ def plan_round(
 ) -> Asking:
     """Sort the exposures into what is asked and what is not; `now` is wall time in seconds.
 
+    An exposure is asked on its own port, also where the scope learned of that by a list which is not at hand
+    now; not where an entry has `ports` of its own without it.
+
     With `wait_for_windows` what a blackout window covers is part of the round all the same, and waits there.
     """
-    found = Asking()
+    learned = Learned.of(_known_ports(exposures))
+    found, scope = Asking(learned=learned), scope.with_learned(learned)
     windows = [] if wait_for_windows else Calendar(settings.blackout).active(now)
     for exposure in exposures:
         target = _target(exposure.place, scope, now)
         if isinstance(target, str):
             found.kept_out[exposure.exposure_id] = target
-        elif ends := [window.end for window in windows if _covers(window, target)]:
+        elif ends := [window.end for window in windows if covers(window, target)]:
             found.waiting[exposure.exposure_id] = max(ends)
         else:
             found.asked[exposure.exposure_id] = target
     places = [each.place for each in exposures if each.exposure_id in found.asked]
-    found.neighbours = _neighbours(places, scope, settings, known, now, windows)
+    found.neighbours = neighbours(places, scope, settings, known, now, windows)
     wanted = {*found.asked.values(), *found.neighbours}
     if wanted:
-        found.scope = scope.restrict(
-            [(Span(target.version, target.address, target.address), target.port) for target in wanted]
-        )
+        found.scope = only(scope, wanted)
     return found
+
+
+def _known_ports(exposures: Iterable[TrackedExposure]) -> Iterator[tuple[int, int, int]]:
+    for exposure in exposures:
+        version, address, _ = parse_address(exposure.place.ip)
+        yield version, address, exposure.place.port
 
 
 def _target(place: Place, scope: Scope, now: float) -> Target | str:
@@ -129,57 +126,3 @@ def _target(place: Place, scope: Scope, now: float) -> Target | str:
     if site != place.site:  # private addresses exist at every site
         return f"it is of site {place.site or '(none)'}, and the scope has site {site or '(none)'} there"
     return target
-
-
-def _covers(window: Window, target: Target) -> bool:
-    span = window.span
-    return span.version == target.version and span.first <= target.address <= span.last
-
-
-def _neighbours(
-    places: Sequence[Place],
-    scope: Scope,
-    settings: Settings,
-    known: Known,
-    now: float,
-    windows: Sequence[Window],
-) -> list[Target]:
-    """Up to `NEIGHBOURS` for each prefix, none of which is asked anyway; configured canaries come first."""
-    taken = {(place.ip, place.port) for place in places}
-    count: dict[tuple[str, str], int] = {}
-    found: list[Target] = []
-    for place in places:
-        near = place.site, prefix_of(place.ip)
-        canaries = [
-            (canary.address, canary.port)
-            for canary in settings.canary
-            if prefix_of(canary.address) == near[1] and not canary.expect.is_connection_outcome
-        ]
-        for ip, port in (*canaries, *known.answering_near(place, _ENOUGH)):
-            if count.get(near, 0) >= NEIGHBOURS:
-                break
-            if (ip, port) in taken:
-                continue
-            try:
-                target = scope.target(ip, port, now)
-            except OutOfScope:
-                continue
-            if scope.owner_of(target.address, target.version).site != place.site:
-                continue
-            taken.add((ip, port))
-            if not any(_covers(window, target) for window in windows):
-                count[near] = count.get(near, 0) + 1
-                found.append(target)
-    return found
-
-
-def prefix_of(ip: str) -> str:
-    """The prefix within which another place is near: /24, /64, or all of loopback."""
-    address = ipaddress.ip_address(ip)
-    length = (8 if address.is_loopback else 24) if address.version == 4 else 64
-    return str(ipaddress.ip_network((address, length), strict=False))
-
-
-def is_near(ip: str, other: str) -> bool:
-    """Whether two addresses are in one such prefix."""
-    return prefix_of(ip) == prefix_of(other)

@@ -12,7 +12,6 @@ from results.reading import read_records
 from results.record import Observation
 from results.sinks.stdout import Follower, follow_journal
 from results.verdict import Verdict
-from scanner.engine.accounts import Accounts
 from scanner.engine.dialogues import client_of
 from scanner.engine.engine import Engine
 from scanner.engine.failure import FirstFailure
@@ -30,11 +29,12 @@ from scanner.network.uplink import Uplink, spread, unrouted
 from scanner.setup.blackout import ActiveBlackouts
 from scanner.sweep.begin import begin
 from scanner.sweep.canary import Canaries, configured, own_server, scope_of_canaries
-from scanner.sweep.checkpoint import Checkpoint
+from scanner.sweep.checkpoint import Checkpoint, accounts_of
 from scanner.sweep.connecting import Connecting
 from scanner.sweep.control import UNSEEN, RunControl
 from scanner.sweep.evidence import ALWAYS_LINES
 from scanner.sweep.judgement import LastingFacts, RunFacts, lasting_faults, no_route
+from scanner.sweep.leases import Leases
 from scanner.sweep.open_source import open_source
 from scanner.sweep.persistence import Persistence
 from scanner.sweep.progress import ProgressMeter, Walked
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from results.journal import JournalWriter
     from results.summary import Loss
     from scanner.clock import Clock
+    from scanner.engine.accounts import Accounts
     from scanner.engine.sources import Source
     from scanner.network.driver.driver import SecondOpinion
     from scanner.setup.settings import Settings, SweepOptions
@@ -104,20 +105,14 @@ async def prepare(given: Inputs, stack: AsyncExitStack) -> Prepared:
         stack.push_async_callback(opened.stage.close)
     for notice in opened.notices:
         given.screen.notice(notice)
-    resumed = opened.checkpoint
-    accounts = Accounts(planned=order.count())
-    if resumed is not None:
-        accounts.outcomes.update(resumed.outcomes)
-        accounts.excluded = resumed.excluded_later
-        accounts.edges = resumed.link_edges
     return Prepared(
         begun=replace(begun, stage_before=None),  # megabytes that nobody needs again
         journal=journal,
         source=opened.source,
         stage=opened.stage,
-        resumed=resumed,
+        resumed=opened.checkpoint,
         order=order,
-        accounts=accounts,
+        accounts=accounts_of(opened.checkpoint, order.count()),
     )
 
 
@@ -133,6 +128,7 @@ class Parts:
     repetition: Repetition
     canaries: Canaries
     control: RunControl
+    leases: Leases
     meter: ProgressMeter
     follower: Follower | None  # copies the journal to stdout
     unrouted: str = ""  # where this machine has no route to, in words
@@ -161,8 +157,9 @@ class Parts:
             lasting=self.lasting(),
             not_reached=not_reached,
             given_up=len(engine.retries.given_up),
-            excluded=engine.accounts.excluded - engine.accounts.edges,
+            excluded=engine.accounts.excluded - engine.accounts.edges - engine.accounts.unlisted,
             edges=engine.accounts.edges,
+            unlisted=engine.accounts.unlisted,
             interrupted=self.control.interrupted.is_set(),
             stop_reason=engine.stop_reason,
             local_fault="; ".join(filter(None, (faults[0][0], self.unrouted))) if faults else "",
@@ -222,6 +219,7 @@ class Parts:
             outcomes=dict(engine.accounts.outcomes),
             excluded_later=engine.accounts.excluded,
             link_edges=engine.accounts.edges,
+            unlisted=engine.accounts.unlisted,
             elapsed=self.meter.elapsed,
             sequence=sequence,
             spoiled=lasting_faults(self.lasting()),
@@ -280,7 +278,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         cache,
         everything=given.options.everything,
         opinions=opinions,
-        doubting=given.options.purpose == "verify",
+        doubting=bool(given.options.purpose),
         found=given.screen.found,
         wants_found=lambda: given.screen.wants_found,
         failure=failure,
@@ -341,6 +339,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         repetition=repetition,
         canaries=Canaries(engine, [own, *known]),
         control=control,
+        leases=Leases(given.options.inventories, given.scope, whole, engine, given.screen.notice),
         meter=ProgressMeter(
             engine, recorder, prepared.walked, loop.time, resumed.elapsed if resumed is not None else 0.0
         ),

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from results.covered import encode
+from results.covered import encode, load_covered
 from results.files import CorruptError, StorageRefusedError, read_newest_valid
-from results.manifest import Authorisation, Manifest, Planned, ScopeInUse, Start, Who
+from results.manifest import Authorisation, Manifest, Planned, ScopeInUse, ScopeSignature, Start, Who
 from results.run import RunDirectory, load_manifest
 from scanner import __version__
 from scanner.clock import timestamp
@@ -24,11 +24,13 @@ from scanner.sweep.beside import why_not
 from scanner.sweep.checkpoint import Checkpoint, PreviousStage, decode, load_marks
 from scanner.sweep.evidence import contradiction
 from scanner.sweep.withdrawal import rows_of
+from targets.grammar import Span
 
 if TYPE_CHECKING:
     from results.files import FileSystem
     from scanner.clock import Clock
     from scanner.setup.settings import Settings, SweepOptions
+    from targets.entries import Deny
     from targets.scope import Scope
 
 MAX_SCOPE_ENTRIES = 100_000
@@ -58,6 +60,27 @@ def begin(settings: Settings, scope: Scope, options: SweepOptions, clock: Clock,
     return Beginning(directory, seed, _digest(manifest), None)
 
 
+def scope_of_run(scope: Scope, options: SweepOptions) -> Scope:
+    """What a run sets out to ask: `scope`, or for one that is taken up what it set out to ask at first, as
+    inventories may list less or more by now. What they list no longer is held back by the guard. Raises what
+    `results.run` raises."""
+    before = options.inventories.unconfirmed if options.inventories is not None else None
+    if options.resume is None or before is None:
+        return scope
+    path = _directory_of(options.resume, options)
+    covered = load_covered(path, load_manifest(path)[0])
+    if covered is None:
+        return scope
+    return before.restrict(
+        (Span(row.version, row.first, row.last), port) for row in covered.rows() for port in row.ports
+    )
+
+
+def _directory_of(run_id: str, options: SweepOptions) -> Path:
+    named = Path(run_id)
+    return named if named.is_dir() and len(named.parts) > 1 else options.output / named.name
+
+
 def seed_of(scope: Scope, options: SweepOptions) -> int:
     """The one that was asked for, or chance. Parts of one sweep are parts of the same order, wherever they
     run, so theirs follows from the scope."""
@@ -74,8 +97,7 @@ def _resume(
     clock: Clock,
     fs: FileSystem,
 ) -> Beginning:
-    named = Path(run_id)
-    path = named if named.is_dir() and len(named.parts) > 1 else options.output / named.name
+    path = _directory_of(run_id, options)
     old, _ = load_manifest(path)
     seed = options.seed if options.seed is not None else old.seed
     expect = make_manifest(old.run_id, seed, settings, scope, options, clock)
@@ -153,6 +175,9 @@ def make_manifest(
             for entry in scope.entries
         ],
         scope=ScopeInUse(digest=scope.digest, entries=_entries(scope)),
+        signatures=[
+            ScopeSignature(file=each.file, signer=each.signer, key=each.key) for each in options.signatures
+        ],
         configuration=_what_matters(settings, options),
         seed=seed,
         shard="{}/{}".format(*options.shard),
@@ -171,9 +196,7 @@ def make_manifest(
 
 def _entries(scope: Scope) -> list[str]:
     lines = [f"allow {entry.text} {entry.owner}".rstrip() for entry in scope.entries]
-    lines += [
-        f"{'optout' if deny.opt_out else 'deny'} {deny.text} {deny.reason}".rstrip() for deny in scope.denies
-    ]
+    lines += [f"{_word(deny)} {deny.text} {deny.reason}".rstrip() for deny in scope.denies]
     if len(lines) > MAX_SCOPE_ENTRIES:
         raise StorageRefusedError(
             "the scope",
@@ -181,6 +204,10 @@ def _entries(scope: Scope) -> list[str]:
             "merge neighbouring entries, or sweep in parts",
         )
     return lines
+
+
+def _word(deny: Deny) -> str:
+    return "optout" if deny.opt_out else "inventory" if deny.inventory else "deny"
 
 
 def _what_matters(settings: Settings, options: SweepOptions) -> dict[str, Any]:

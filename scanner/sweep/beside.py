@@ -1,5 +1,5 @@
-"""Which runs may go on beside each other in one output directory: never two sweeps over one prefix, and never
-two verifications; a verification, which asks a few places, may go on beside a sweep."""
+"""Which runs may go on beside each other in one output directory: never two sweeps over one prefix, two
+verifications or two confirmations; these, which ask a few places, may go on beside a sweep."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from results.covered import load_covered
 from results.files import ResultsError
+from results.manifest import PURPOSES
 from results.run import load_manifest
 from targets.grammar import Span, format_span
 from targets.ranges import Ranges
@@ -34,7 +35,8 @@ def why_not(ranges: Ranges, purpose: str, sweep: SweepSettings) -> WhyNot:
         try:
             manifest, _ = load_manifest(path)
             if purpose or manifest.purpose:
-                return "a verification goes on already" if purpose == manifest.purpose else ""
+                same = purpose == manifest.purpose
+                return f"a {PURPOSES.get(purpose, purpose)} goes on already" if same else ""
             theirs = ranges_of_run(path, manifest)
         except ResultsError as error:
             return f"nobody can tell what it asks: {error}"

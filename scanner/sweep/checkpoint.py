@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 from results.files import explain, read_whole, write_durably
 from results.journal import Position
+from scanner.engine.accounts import Accounts
 from scanner.engine.repetition import RepetitionMemory
 from scanner.network.syn.messages import Progress, Stats
 
@@ -69,6 +70,7 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
     outcomes: dict[str, int]
     excluded_later: int = 0  # refused by the guard while the sweep ran: expired, narrowed, or an edge
     link_edges: int = 0  # of these, edges of our own links
+    unlisted: int = 0  # of these, addresses that their inventory lists no longer
     journal: Position | None = None  # how far the evidence was durable when this was written
     elapsed: float = 0.0
     spoiled: list[str] = []  # what no resume can mend; see `scanner.sweep.judgement.lasting_faults`
@@ -105,6 +107,17 @@ def decode(data: bytes) -> Checkpoint:
     if read.format != FORMAT:
         raise ValueError(f"format {read.format!r} is not {FORMAT!r}")
     return read
+
+
+def accounts_of(checkpoint: Checkpoint | None, planned: int) -> Accounts:
+    """The accounts of a run from a checkpoint on, or of one that begins."""
+    accounts = Accounts(planned=planned)
+    if checkpoint is not None:
+        accounts.outcomes.update(checkpoint.outcomes)
+        accounts.excluded = checkpoint.excluded_later
+        accounts.edges = checkpoint.link_edges
+        accounts.unlisted = checkpoint.unlisted
+    return accounts
 
 
 class PreviousStage(NamedTuple):

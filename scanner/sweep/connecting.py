@@ -70,7 +70,7 @@ class Connecting:
         begin = dialogue_maker(self._settings, self._options, self._clock)
         workers = self._workers(engine) if self._count > 1 else None
         after_turn = engine.pump if workers is None else workers.turn
-        cache = None if self._options.purpose == "verify" else self._cache  # each is asked everything
+        cache = None if self._options.purpose else self._cache  # each is asked everything
         kinds = first_answers(self._settings, self._options)
         probe = Probe(engine, begin, loop.time, cache, self.memory, workers, kinds)
         own = make_connector(loop, probe, self._guard.permits, timeouts, capacity, after_turn, self._watched)

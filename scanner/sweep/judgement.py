@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from results.manifest import State
     from scanner.sweep.progress import RunSummary
 
+NOT_UNDERSTOOD = "servers accepted and did not answer in time: they are unknown"
 UNLOOKED = "packets were lost, and targets that were silent before the resume were not asked again"
 
 
@@ -44,6 +45,7 @@ class RunFacts:
     given_up: int = 0  # of these, how many this machine failed to ask again and again
     excluded: int = 0  # they left the scope while the run went on
     edges: int = 0  # network and broadcast addresses of this machine's own links, left out
+    unlisted: int = 0  # addresses that their inventories list no longer, left out
     interrupted: bool = False
     stop_reason: str = ""
     local_fault: str = ""  # the most frequent fault of this machine
@@ -123,7 +125,7 @@ def lasting_faults(facts: LastingFacts) -> list[str]:
             " own forbids a part of the scope, or its queues are full"
         )
     if facts.not_understood:
-        found.append(f"{facts.not_understood} servers accepted and did not answer in time: they are unknown")
+        found.append(f"{facts.not_understood} {NOT_UNDERSTOOD}")
     if facts.bugs:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in facts.bugs.most_common(3))
         found.append(f"{facts.bugs.total()} failures of our own code, please report them: {kinds}")
@@ -158,6 +160,10 @@ def _remarks(facts: RunFacts) -> list[str]:
         found.append(
             f"{facts.edges:,} of the targets, network and broadcast addresses of this machine's own links,"
             " were left out: no host has them"
+        )
+    if facts.unlisted:
+        found.append(
+            f"{facts.unlisted:,} of the targets were left out: their inventories list them no longer"
         )
     if facts.halvings:
         found.append(f"the pace was halved {facts.halvings} times under stress")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scanner.engine.sources import FeedSource, Source, WalkSource
 from scanner.network.syn.stage import StageTrouble
+from scanner.setup.inventory import names_in
 from scanner.sweep.syn_feeder import SynFeeder
 
 if TYPE_CHECKING:
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from scanner.sweep.begin import Beginning
     from scanner.sweep.checkpoint import Checkpoint
     from targets.scope import Scope
+
+_INVENTORY = (
+    "a part of the scope is of an inventory, which is asked again while the sweep goes on, and the SYN stage"
+    " cannot be told what it says: the connect engine asks everything itself"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,8 @@ async def _start(
     if options.everything or settings.blackout:
         asked = "--all wants a line for every target" if options.everything else "blackout windows are set"
         return None, [f"{asked}, which the SYN stage cannot do: the connect engine asks everything itself"]
+    if names_in(scope):
+        return None, [_INVENTORY]
     stage = SynFeeder(scope, order, settings.sweep, feed, begun.stage_before)
     try:
         await stage.start()

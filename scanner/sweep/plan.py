@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING
 
 from scanner.engine.order import Order, shared_seed
 from scanner.setup.optout import opted_out_addresses
+from scanner.sweep.duration import Stretch, course, estimate
+from targets.learning import count_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from scanner.setup.settings import Settings, SweepOptions, SweepSettings
+    from scanner.setup.settings import Settings, SweepOptions
+    from scanner.sweep.duration import Course
+    from targets.candidates import Considered
     from targets.entries import Deny
+    from targets.learned import Learned
     from targets.scope import Scope
+    from targets.signatures import Signature
 
 AHEAD = 7 * 86400.0  # blackout windows are shown for this many seconds, or for the sweep's length if longer
 MOST_WINDOWS = 50
-_BITS = {4: 32, 6: 128}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,14 @@ class BlackoutAhead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedPort:
+    """How many targets are asked on a port because a list of open ports named them."""
+
+    port: int
+    targets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A sweep before it begins. Durations are seconds."""
 
@@ -65,6 +78,7 @@ class Plan:
     scope_targets: int  # of all shards
     shard: tuple[int, int]
     scope_sha256: str
+    signatures: tuple[Signature, ...]  # of the allow-lists, where the configuration asks for them
     owners: tuple[OwnerShare, ...]
     excluded: tuple[Exclusion, ...]
     excluded_addresses: int
@@ -76,8 +90,15 @@ class Plan:
     rate: float
     seconds: float  # when nobody answers: connects as fast as every cap allows
     limited_by: str
+    begins: float  # now; seconds since 1970-01-01 UTC, as are those of `stretches`
+    ends: float | None  # with blackout windows waited for; None where they leave it no time to end
+    waiting: float  # of the time until then, in which nothing is asked
+    stretches: tuple[Stretch, ...]  # what happens from `begins` to `ends`
+    held_by: str  # the stop file, while it exists: then it begins when that is gone
+    considered: tuple[Considered, ...]  # where the addresses come from that are asked of wide IPv6 prefixes
     blackouts: tuple[BlackoutAhead, ...]
     warnings: tuple[str, ...]
+    learned: tuple[LearnedPort, ...] | None = None  # of `scope_targets`; None: no list of open ports
 
 
 def make_plan(
@@ -87,10 +108,13 @@ def make_plan(
     now: float,
     seed: int | None = None,
     edges: Sequence[Deny] = (),
+    learned: Learned | None = None,
+    considered: Sequence[Considered] = (),
 ) -> Plan:
     """Work out a plan. `now` is wall time in seconds; the settings already hold what the options override.
     `seed` is that of a run that has begun; without it, the one that a sweep with these options would take.
-    `edges` are those of this machine's own links.
+    `edges` are those of this machine's own links, `learned` where else lists of open ports said to look,
+    `considered` where candidates of IPv6 came from.
     """
     excluded = tuple(
         Exclusion(cidr=item.deny.text, reason=item.deny.reason, addresses=item.addresses)
@@ -102,6 +126,7 @@ def make_plan(
         seed = shared_seed(scope.digest) if options.seed is None else options.seed
     targets = Order(total, seed, index - 1, shards).count() if total else 0
     seconds, limited_by = estimate(settings.sweep, scope, targets, shards)
+    goes = course(scope, settings.blackout, now, targets, seconds)
     blackouts = tuple(_blackouts(settings, scope, now, max(AHEAD, seconds)))
     return Plan(
         addresses=scope.address_count,
@@ -110,6 +135,7 @@ def make_plan(
         scope_targets=total,
         shard=options.shard,
         scope_sha256=scope.digest,
+        signatures=options.signatures,
         owners=tuple(_owners(scope)),
         excluded=excluded,
         excluded_addresses=sum(item.addresses for item in excluded),
@@ -121,9 +147,23 @@ def make_plan(
         rate=settings.sweep.rate,
         seconds=seconds,
         limited_by=limited_by,
+        begins=now,
+        ends=None if math.isinf(goes.end) else goes.end,
+        waiting=goes.waiting,
+        stretches=goes.stretches,
+        held_by=_stop_file(settings),
+        considered=tuple(considered),
         blackouts=blackouts,
-        warnings=tuple(_warnings(settings, scope, now, seconds, blackouts)),
+        warnings=tuple(_warnings(settings, scope, goes, blackouts)),
+        learned=None if learned is None else learned_ports(learned, scope),
     )
+
+
+def learned_ports(learned: Learned, scope: Scope) -> tuple[LearnedPort, ...]:
+    """The targets of a scope that were learned, by port, most of them first."""
+    found = count_within(learned, scope)
+    ports = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(LearnedPort(port=port, targets=count) for port, count in ports)
 
 
 def _owners(scope: Scope) -> list[OwnerShare]:
@@ -142,45 +182,6 @@ def _owners(scope: Scope) -> list[OwnerShare]:
     return sorted(shares, key=lambda share: (-share.targets, share.owner, share.site))
 
 
-def estimate(sweep: SweepSettings, scope: Scope, targets: int, shards: int = 1) -> tuple[float, str]:
-    """Seconds for `targets` connects when nobody answers, and the cap that decides it.
-
-    Three caps compete: the rate, the rate into the densest prefix, and the slots that unanswered connects
-    hold for the connect timeout (which the SYN engine does not need).
-    """
-    if not targets:
-        return 0.0, "nothing to do"
-    caps = [(targets / sweep.rate, f"rate = {sweep.rate:g}")]
-    densest = densest_prefix(scope, sweep.per_prefix_length, sweep.per_prefix_length_v6) / shards
-    caps.append((densest / sweep.per_prefix_rate, f"per_prefix_rate = {sweep.per_prefix_rate:g}"))
-    if sweep.engine == "connect":
-        both = (sweep.half_open_limit, "half_open_limit"), (sweep.concurrency, "concurrency")
-        slots, name = min(both, key=lambda cap: cap[0])
-        caps.append((targets * sweep.connect_timeout / slots, f"{name} = {slots}"))
-    seconds, limited_by = max(caps, key=lambda cap: cap[0])
-    return seconds + sweep.connect_timeout, limited_by
-
-
-def densest_prefix(scope: Scope, length: int, length_v6: int) -> int:
-    """How many targets the fullest prefix of the given length holds."""
-    densest = 0
-    for version, bits in ((4, length), (6, length_v6)):
-        shift = _BITS[version] - bits
-        edges: dict[int, int] = defaultdict(int)
-        for segment in scope.segments(version):
-            ports = len(segment.ports)
-            low, high = segment.first >> shift, segment.last >> shift
-            if low == high:
-                edges[low] += (segment.last - segment.first + 1) * ports
-                continue
-            edges[low] += (((low + 1) << shift) - segment.first) * ports
-            edges[high] += (segment.last - (high << shift) + 1) * ports
-            if high - low > 1:
-                densest = max(densest, (1 << shift) * ports)
-        densest = max(densest, max(edges.values(), default=0))
-    return densest
-
-
 def _blackouts(settings: Settings, scope: Scope, now: float, ahead: float) -> Iterator[BlackoutAhead]:
     if not settings.blackout:
         return
@@ -195,20 +196,24 @@ def _blackouts(settings: Settings, scope: Scope, now: float, ahead: float) -> It
             yield BlackoutAhead(start=window.start, end=window.end, text=describe(window))
 
 
+def _stop_file(settings: Settings) -> str:
+    name = settings.pause.stop_file
+    return name if name and os.path.lexists(name) else ""
+
+
 def _warnings(
-    settings: Settings, scope: Scope, now: float, seconds: float, blackouts: Sequence[BlackoutAhead]
+    settings: Settings, scope: Scope, goes: Course, blackouts: Sequence[BlackoutAhead]
 ) -> Iterator[str]:
-    stop_file = settings.pause.stop_file
-    if stop_file and os.path.lexists(stop_file):
+    if stop_file := _stop_file(settings):
         yield f"the stop file {stop_file} exists: a sweep waits until it is gone"
-    touched = [window for window in blackouts if window.start < now + seconds]
-    if touched:
+    touched = [window for window in blackouts if window.start < goes.end]
+    if touched and (goes.waiting >= 1 or math.isinf(goes.end)):
         yield f"it takes longer than that: the sweep waits for the end of {touched[0].text}" + (
             f" and {len(touched) - 1} more windows" if len(touched) > 1 else ""
         )
     if not settings.organisation.contact:
         yield 'no contact is set, so no log can say who asked; write contact = "…" in [organisation]'
-    if scope.expires < now + seconds:
+    if scope.expires < goes.end:
         yield (
             "a part of the scope expires before the sweep would end; what has expired is not asked any more"
         )

@@ -23,6 +23,7 @@ from scanner.mongo.tables import load_tables
 from scanner.network.connect.choose import loop_factory
 from scanner.sweep.announce import announce
 from scanner.sweep.assemble import Inputs, Parts, assemble, prepare
+from scanner.sweep.begin import scope_of_run
 from scanner.sweep.judgement import exit_code, with_stdout
 from scanner.sweep.plan import make_plan
 from scanner.sweep.progress import RunSummary
@@ -59,6 +60,7 @@ def run(
     writing failed later (the sweep has stopped by then). Nothing is sent before the directory stands.
     """
     load_tables()
+    scope = scope_of_run(scope, options)
     given = Inputs(
         settings=settings, scope=scope, options=options, screen=screen, clock=clock or SystemClock(), fs=fs
     )
@@ -130,7 +132,7 @@ class Sweep:
         chores = [
             loop.create_task(chore())
             for chore in (
-                *(control.run, self.persistence.keep),
+                *(control.run, self.parts.leases.run, self.persistence.keep),
                 *(self._show_progress, self._note_progress, self._ask_canaries, self._tell),
             )
         ]

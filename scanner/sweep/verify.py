@@ -7,7 +7,7 @@ takes it in and derives what it proves by the rules for every run. The allow-lis
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,12 +21,12 @@ from results.ledger.store import Ledger
 from results.reading import read_run
 from results.record import Reason
 from results.summary import unique
-from results.verdict import Verdict
 from scanner.clock import timestamp
 from scanner.errors import ExitCode, RefusedError
-from scanner.sweep.again import is_near, named, plan_round
+from scanner.sweep.again import named, plan_round
+from scanner.sweep.near import answers_near
 from scanner.sweep.remembered import tell
-from scanner.sweep.sweep import run
+from scanner.sweep.spot_check import spot_check
 from targets.errors import ScopeError
 from targets.grammar import GrammarError
 from targets.scope import OutOfScope
@@ -34,7 +34,7 @@ from targets.scope import OutOfScope
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from results.ledger.tracked import Place, State, TrackedExposure
+    from results.ledger.tracked import State, TrackedExposure
     from results.record import Observation
     from scanner.clock import Clock
     from scanner.setup.request import LoadedRequest
@@ -209,21 +209,18 @@ class Verify:
 
     def _run(self, loaded: LoadedRequest, asking: Asking, deadline: float | None) -> RunSummary:
         assert asking.scope is not None
-        sweep = msgspec.structs.replace(loaded.settings.sweep, engine="connect")
-        options = replace(
-            loaded.options,
+        self._vantage = loaded.settings.sweep.vantage
+        return spot_check(
+            loaded,
+            asking.scope,
+            (*asking.asked.values(), *asking.neighbours),
+            "verify",
             output=self.options.output,
-            engine="connect",
-            workers=1,
-            confirm=True,
-            purpose="verify",
-            events=True,
-            watched=asking.watched,
+            screen=self.screen,
+            clock=self.clock,
+            learned=asking.learned,
             stop_after=None if deadline is None else max(_SOON, deadline - self.clock.boottime()),
         )
-        settings = msgspec.structs.replace(loaded.settings, sweep=sweep)
-        self._vantage = sweep.vantage
-        return run(settings, asking.scope, options, self.screen, clock=self.clock)
 
     def _note_not_asked(self, asking: Asking) -> None:
         for exposure_id, reason in asking.kept_out.items():
@@ -274,7 +271,7 @@ class Verify:
         seen = at_place[-1] if at_place else None
         ours = [look for look in looks if look.run_id == summary.run_id]
         look = ours[-1] if ours else None
-        near = sum(1 for each in observations if each is not seen and _answers_near(each, place))
+        near = sum(1 for each in observations if each is not seen and answers_near(each, place))
         looked = Round(summary.state, summary.reasons, self._vantage, near)
         earlier = [each for each in looks if look is not None and each.at < look.at]
         needs, not_before = missing(exposure, look, looked, earlier)
@@ -367,11 +364,3 @@ def _without(reasons: Iterable[Reason], code: str) -> list[Reason]:
 
 def _is_at(seen: Observation, ip: str, port: int) -> bool:
     return (seen.target.ip, seen.target.port) == (ip, port)
-
-
-def _answers_near(seen: Observation, place: Place) -> bool:
-    """Whether it answered as a server does, near a place."""
-    silent = seen.verdict.is_connection_outcome or seen.verdict is Verdict.UNKNOWN
-    masked = any(reason.code == "masked-prefix" for reason in seen.evidence)
-    here = seen.owner.site == place.site and is_near(seen.target.ip, place.ip)
-    return here and not silent and not masked

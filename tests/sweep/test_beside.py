@@ -17,14 +17,12 @@ from targets.load import load_scope
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Literal
 
     from results.run import RunDirectory
+    from scanner.setup.settings import Purpose
 
 
-def begun(
-    output: Path, cidr: str, purpose: Literal["", "verify"] = "", resume: str | None = None
-) -> RunDirectory:
+def begun(output: Path, cidr: str, purpose: Purpose = "", resume: str | None = None) -> RunDirectory:
     listed = output / f"{cidr.replace('/', '-')}.txt"
     listed.write_text(cidr + "\n")
     scope = load_scope(str(listed), ports=(27017,), now=0.0)
@@ -51,4 +49,15 @@ def test_a_verification_goes_on_beside_a_sweep_and_not_beside_another(tmp_path: 
     with begun(tmp_path, "10.1.1.0/24"), begun(tmp_path, "10.1.1.7/32", "verify"):
         with pytest.raises(DirectoryBusyError, match="a verification goes on already"):
             begun(tmp_path, "10.1.3.1/32", "verify")
+        begun(tmp_path, "10.1.4.0/24").close()
+
+
+def test_a_confirmation_goes_on_beside_a_sweep_and_a_verification_and_not_beside_another(
+    tmp_path: Path,
+) -> None:
+    with ExitStack() as stack:
+        for purpose in ("", "verify", "confirm"):
+            stack.enter_context(begun(tmp_path, "10.1.1.0/24", purpose))
+        with pytest.raises(DirectoryBusyError, match="a confirmation goes on already"):
+            begun(tmp_path, "10.1.3.1/32", "confirm")
         begun(tmp_path, "10.1.4.0/24").close()

@@ -15,7 +15,8 @@ from scanner.cli.plan_text import duration, plan_json, plan_lines
 from scanner.engine.order import Order
 from scanner.setup.settings import Blackout, Organisation, Pause, Settings, SweepOptions, SweepSettings
 from scanner.sweep.begin import seed_of
-from scanner.sweep.plan import densest_prefix, estimate, make_plan
+from scanner.sweep.duration import densest_prefix, estimate
+from scanner.sweep.plan import make_plan
 from targets.entries import Deny, Entry
 from targets.scope import Scope
 
@@ -186,3 +187,16 @@ def test_the_texts_say_the_same() -> None:
 )
 def test_durations_have_two_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_table_fits_its_terminal() -> None:
+    """Owners, sites and contacts are as long as people write them; the numbers stay whole."""
+    owner, contact = "department of long names and reading rooms", "web-oncall@subsidiary.example.com"
+    long = Entry.of("10.20.0.0/16", owner=owner, contact=contact, site="Saint-Denis, second hall")
+    plan = make_plan(SETTINGS, Scope([long]), SweepOptions(), NOW)
+    [head, row] = [line for line in plan_lines(plan, width=80)[3:6] if line]
+    assert len(head) == len(row) == 80
+    assert row.startswith("department of l")
+    assert row.endswith(" 65,536")
+    assert row.count("…") == 3
+    assert owner in "\n".join(plan_lines(plan))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,14 +19,12 @@ from scanner.setup.settings import Blackout, Settings
 from targets.entries import Entry
 from targets.scope import Scope
 from tests.support.sweeps import FAST
-from tests.support.verifying import World
+from tests.support.verifying import World, two_faced
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from results.ledger.proof import Verified
-    from scanner.lab.channel import ServerConnection
-    from scanner.lab.personality import Personality
 
 OPEN, NEAR = "127.91.0.5", "127.91.0.6"
 ANY = find("open_8_0")
@@ -187,18 +183,8 @@ def test_another_open_server_at_the_place_is_no_closure(world: World) -> None:
     assert any(told.state != "closed" for told in done.found)
 
 
-def two_faced() -> Personality:
-    """Demands a login of whoever comes first, and lists its databases to all who come later."""
-    connections = itertools.count()
-
-    async def talk(channel: ServerConnection) -> None:
-        await (LOCKED if next(connections) == 0 else ANY).talk(channel)
-
-    return replace(LOCKED, name="two-faced", talk=talk)
-
-
 def test_while_the_official_driver_is_given_the_list_nothing_is_closed(world: World) -> None:
-    world.servers = {OPEN: two_faced(), NEAR: LOCKED}
+    world.servers = {OPEN: two_faced(LOCKED, ANY), NEAR: LOCKED}
     done = world.verify()
     (told,) = done.found
     assert done.exit_code is ExitCode.OPEN
