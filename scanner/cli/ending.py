@@ -39,12 +39,11 @@ def describe_end(error: BaseException, arguments: Sequence[str]) -> int:
     if isinstance(error, KeyboardInterrupt | click.Abort):
         say("interrupted")
         return ExitCode.INCOMPLETE
-    if isinstance(error, MongosweepError):
-        say(f"error: {error}")
-        return error.exit_code
-    code = _code_of_family(error)
+    code = error.exit_code if isinstance(error, MongosweepError) else _code_of_family(error)
     if code is not None:
-        say(f"error: {error}")
+        from targets.errors import one_line  # an import that a good end can do without
+
+        say(f"error: {one_line(str(error))}")
         return code
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
         if error.filename is None and _stdout_is_stuck():
@@ -102,6 +101,8 @@ def say(text: str) -> None:
 
 
 def _usage(error: click.ClickException) -> str:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # a group without a command: its help
+        return error.format_message()
     lines = [f"error: {error.format_message()}"]
     context = getattr(error, "ctx", None)
     if context is not None:

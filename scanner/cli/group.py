@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 # name -> its one line in --help. The command is the attribute `command` of scanner.cli.<name>.
 COMMANDS = {
     "init": "Write a commented mongosweep.toml whose scope is empty.",
+    "scope": "Import the scope from what you have, check it, and prove that it is yours.",
     "plan": "Say what a sweep would do and how long it would take; send nothing.",
     "sweep": "Sweep the scope and write what is found.",
+    "confirm": "Ask what an outside report names, and say of each row what is true now.",
     "verify": "Ask what was found open again, until it is proved closed.",
     "serve": "Sweep by schedule as a service, with a page, an API and metrics.",
     "schedule": "List when the next sweeps start, in the zone of each schedule and in UTC.",
@@ -29,6 +31,7 @@ COMMANDS = {
     "tokens": "Make, list and revoke the tokens of programs that read the API and the metrics.",
     "doctor": "Say what this machine allows; print fences around the process; try the sinks.",
     "exposures": "List what is open, since when and whose it is, over all runs.",
+    "leads": "List the names and addresses that findings lead to, and whose they would be.",
     "show": "Show a run's table again, or everything that is known of one exposure.",
     "diff": "Say what changed between two runs or two dates, and what cannot be compared.",
     "notify": "Tell each owner what is open, how it is known and how to close it; remind, escalate.",
@@ -50,17 +53,26 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module only when that command is asked for."""
+    """A group that imports a command's module only when that command is asked for.
+
+    `table`: the names, in the order in which a newcomer needs them, with their lines; `prefix`: what stands
+    before a name in that of its module.
+    """
+
+    def __init__(self, *args: Any, table: dict[str, str], prefix: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._table = table
+        self._prefix = prefix
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in the order in which a newcomer needs them."""
-        return list(COMMANDS)
+        """All names."""
+        return list(self._table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self._table:
             return None
-        command = importlib.import_module(f"scanner.cli.{cmd_name}").command
+        command = importlib.import_module(self._prefix + cmd_name).command
         assert isinstance(command, click.Command)
         return command
 
@@ -68,18 +80,18 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it, with a guess at what a mistyped name was meant to be."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in self._table and not args[0].startswith("-"):
             from difflib import get_close_matches
 
-            close = get_close_matches(args[0], COMMANDS, n=1)
-            guess = f"did you mean {close[0]}?" if close else f"write one of {', '.join(COMMANDS)}"
+            close = get_close_matches(args[0], self._table, n=1)
+            guess = f"did you mean {close[0]}?" if close else f"write one of {', '.join(self._table)}"
             raise click.UsageError(f"there is no command {args[0]!r}; {guess}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands from the table: nothing is imported for it."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(self._table.items()))
 
     def main(  # the same signature as click's, so that its test runner drives the real way out
         self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **__: Any
@@ -90,6 +102,8 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
+    table=COMMANDS,
+    prefix="scanner.cli.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="`mongosweep COMMAND --help` says more. stdout carries data only; everything else goes to stderr.",
     no_args_is_help=False,

@@ -16,4 +16,8 @@ def command(file: str) -> None:
     from scanner.setup.template import write_template
 
     write_template(Path(file))
-    click.echo(f"wrote {file}; put your ranges into it as [[allow]] entries, then: mongosweep plan", err=True)
+    click.echo(
+        f"wrote {file}; put your ranges into it as [[allow]] entries, or let `mongosweep scope import` take"
+        " them from what you have; then: mongosweep plan",
+        err=True,
+    )

@@ -37,6 +37,26 @@ class Shard(click.ParamType[tuple[int, int]]):
         return int(index), int(count)
 
 
+class Ports(click.ParamType["tuple[int | str, ...]"]):
+    """Ports: `27017`, `27017,27018`, `27017-27020`, or `mongodb`."""
+
+    name = "ports"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int | str, ...]:
+        """The numbers and the word as they were written, or a usage error that says what to write."""
+        from targets.grammar import GrammarError
+        from targets.ports import read_ports
+
+        if isinstance(value, tuple):
+            return value
+        try:
+            return read_ports(str(value))
+        except GrammarError as error:
+            self.fail(str(error), param, ctx)
+
+
 class Rate(click.FloatRange):
     """A number of connections a second. click's own range lets `nan` pass, which compares with nothing."""
 
@@ -242,11 +262,21 @@ def pace_options(function: F) -> F:
             ),
             option(
                 "--port",
+                "--ports",
                 "ports",
-                type=click.IntRange(1, 65535),
+                type=Ports(),
                 multiple=True,
-                metavar="N",
-                help="Ask this port instead of the configuration's; may be given several times.",
+                metavar="PORTS",
+                help="Ask these instead of the configuration's: 27017,27018, or 27017-27020, or mongodb, the"
+                " usual ones; may be given several times.",
+            ),
+            option(
+                "--ports-from",
+                "ports_from",
+                multiple=True,
+                metavar="FILE",
+                help="Ask the open ports that another scanner found, too: its output, of which only what is"
+                " in the scope counts; may be given several times.",
             ),
             option(
                 "--rate",

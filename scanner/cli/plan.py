@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
-from scanner.cli.options import json_option, pace_options, seed_option
+from scanner.cli.options import json_option, output_option, pace_options, seed_option
 
 
 @click.command("plan")
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @pace_options
 @seed_option
+@output_option
+@click.option("--ownership", is_flag=True, help="Ask who holds the public prefixes, as `scope prove` does.")
 @click.option(
-    "--ownership", is_flag=True, help="Look up who holds the public prefixes (asks the RDAP registries)."
+    "--picture", metavar="FILE", help="Draw it into an SVG file: whose the space is, and when it is asked."
 )
 @json_option
 def command(
-    targets: tuple[str, ...], seed: int | None, ownership: bool, as_json: bool, **asked: object
+    targets: tuple[str, ...],
+    seed: int | None,
+    output: str,
+    ownership: bool,
+    picture: str | None,
+    as_json: bool,
+    **asked: object,
 ) -> None:
     """Say what a sweep of the scope, or of its part TARGET, would do; send nothing.
 
@@ -24,7 +34,10 @@ def command(
     is an address, a CIDR, a range a-b, address:port, or `-` for a list on standard input, which may be the
     output of nmap, masscan, naabu or zmap.
     """
-    from scanner.cli.plan_text import plan_json, plan_lines
+    from pathlib import Path
+
+    from scanner.cli.ending import say
+    from scanner.cli.plan_text import can_draw, plan_json, plan_lines, terminal_width
     from scanner.clock import SystemClock
     from scanner.network.link_edges import edges_of
     from scanner.setup.clock_check import require_clock, witnesses
@@ -32,15 +45,25 @@ def command(
     from scanner.sweep.plan import make_plan
 
     request = SweepRequest.of(targets, asked)
-    now = require_clock(SystemClock(), witnesses(request.config, request.scope_file))
+    clock = SystemClock()
+    now = require_clock(clock, witnesses(request.config, request.scope_file))
     loaded = load(request, now)
     for notice in loaded.notices:
         click.echo(notice, err=True)
     edges = edges_of(loaded.scope)
-    plan = make_plan(loaded.settings, loaded.scope, loaded.options, now, seed, edges)
-    holders = None
-    if ownership:
-        from scanner.setup.prefix_holders import look_up
+    plan = make_plan(
+        loaded.settings, loaded.scope, loaded.options, now, seed, edges, loaded.learned, loaded.considered
+    )
+    holders, proof = None, ""
+    if ownership or loaded.settings.ownership.handles:
+        from scanner.setup.ownership_request import ask_registries, known_by_now
 
-        holders = look_up(loaded.scope, loaded.settings.ownership)
-    click.echo(plan_json(plan, holders) if as_json else "\n".join(plan_lines(plan, holders)))
+        if ownership:
+            holders = ask_registries(loaded, Path(output), clock.wall, say)
+        proof = known_by_now(loaded, Path(output), now)
+    if picture is not None:
+        from scanner.cli.plan_picture import write_picture
+
+        write_picture(Path(picture), plan, loaded.scope)
+    lines = plan_lines(plan, holders, proof, drawn=can_draw(sys.stdout), width=terminal_width(sys.stdout))
+    click.echo(plan_json(plan, holders) if as_json else "\n".join(lines))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from results.manifest import PURPOSES
 from results.text import indented, visible
 from scanner.cli.plan_text import duration, table_lines
 
@@ -61,9 +62,11 @@ def runs_json(runs: Sequence[RunInfo]) -> str:
 
 
 def runs_lines(runs: Sequence[RunInfo]) -> list[str]:
-    """A table of runs, with the first reason of each below it."""
+    """A table of runs, with the first reason of each below it, and what each was made as where not all are
+    sweeps."""
     if not runs:
         return ["no runs here"]
+    told = any(run.purpose for run in runs)
     rows = [
         (
             Path(run.path).name,  # what --resume and audit take; a copy of a run has another
@@ -72,10 +75,12 @@ def runs_lines(runs: Sequence[RunInfo]) -> list[str]:
             _took(run),
             _count(run.open),
             _count(run.planned),
+            *([visible(PURPOSES.get(run.purpose, run.purpose), 20)] if told else []),
         )
         for run in runs
     ]
-    lines = table_lines(("RUN", "STATE", "BEGAN (UTC)", "TOOK", "OPEN", "TARGETS"), rows)
+    titles = ("RUN", "STATE", "BEGAN (UTC)", "TOOK", "OPEN", "TARGETS", "MADE AS")
+    lines = table_lines(titles if told else titles[:-1], rows)
     for run in runs:
         if run.progress is not None:
             lines.append(f"{Path(run.path).name}: {_stands(run.progress, goes_on=run.state == 'running')}")

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from results.text import address, human_bytes, plural, visible
-from scanner.cli.plan_text import duration
+from scanner.cli.plan_text import duration, ports_text
 from scanner.cli.streams import is_terminal
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class TerminalScreen(PlainScreen):
 
 def start_line(plan: Plan) -> str:
     """The plan in one line."""
-    ports = ", ".join(map(str, plan.ports))
+    ports = ports_text(plan.ports)
     return (
         f"{plural(plan.targets, 'target')} on port {ports}, at most {plan.rate:g} a second, "
         f"engine {plan.engine}: about {duration(plan.seconds)} if nobody answers ({plan.limited_by} decides)"

@@ -127,6 +127,11 @@ def command(
     require_engine(loaded.options.engine)
     for notice in loaded.notices:
         click.echo(notice, err=True)
+    if loaded.learned is not None and not quiet:
+        from scanner.cli.plan_text import learned_text
+        from scanner.sweep.plan import learned_ports
+
+        click.echo(learned_text(learned_ports(loaded.learned, loaded.scope)), err=True)
     if form is not None:
         format_named(form)
     lines = as_json or form is not None or not is_terminal(sys.stdout)

@@ -34,7 +34,8 @@ from scanner.service.store import LOCK_FILE
 from scanner.service.watch import ClockWatch, certificate_warning
 from scanner.service.working import Workshop
 from scanner.setup.config_file import find_config
-from scanner.setup.request import SweepRequest, full_scope, load_settings
+from scanner.setup.request import SweepRequest, load_settings
+from scanner.setup.scope_request import full_scope
 from targets.errors import ScopeError
 from targets.grammar import GrammarError
 from targets.scope import OutOfScope
@@ -72,7 +73,7 @@ def read_plans(path: Path, now: float) -> Plans:
     request = SweepRequest(config=str(path))
     config, settings = load_settings(request, os.environ)
     assert config is not None
-    scope, _ = full_scope(request, config, settings, now, allow_empty=True)
+    scope, _ = full_scope(request.scope_file, config, settings, now, allow_empty=True, confirmed=False)
     return Plans(config=config, planner=Planner(settings, scope))
 
 

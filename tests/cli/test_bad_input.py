@@ -54,9 +54,20 @@ BAD_FILES: dict[str, tuple[bytes, str, str]] = {
 }
 
 BAD_WORDS: list[tuple[list[str], str, str]] = [
-    (["--port", "0"], "0 is not in the range", "sweep --help"),
-    (["--port", "70000"], "70000 is not in the range", "sweep --help"),
-    (["--port", "mongo"], "'mongo'", "sweep --help"),
+    (["--port", "0"], "0 is not in the range", "or 27017-27020, or mongodb"),
+    (["--ports", "65536"], "65536 is not in the range", "write numbers from 1 to 65535"),
+    (["--port", "99999999999999999999"], "is not in the range", "write numbers from 1 to 65535"),
+    (["--ports", "27020-27017"], "27020-27017 runs backwards", "write 27017-27020"),
+    (["--ports", "27017-"], "'27017-' is no list of ports", "such as 27017,27018"),
+    (["--ports", "27017,,27018"], "'27017,,27018' is no list of ports", "such as 27017,27018"),
+    (["--port", "mongo"], "'mongo' is no list of ports", "or mongodb"),
+    (["--ports", "²7017"], "is no list of ports", "or mongodb"),
+    (["--ports", ""], "'' is no list of ports", "or mongodb"),
+    (["--ports", "1-10000"], "1-10000 is 10,000 ports, more than 64", "--ports-from"),
+    (["--ports", "1-40", "--ports", "41-80"], "80 ports are named, more than 64", "--ports-from"),
+    (["--ports-from", "nothing.xml"], "there is no nothing.xml", "write the path of a list"),
+    (["--ports-from", "."], ". is a directory", "write the path of a list"),
+    (["--ports-from", "mongosweep.toml"], "mongosweep.toml is TOML", "name an allow-list in [scope] files"),
     (["--rate", "0"], "0.0 is not in the range", "sweep --help"),
     (["--rate", "nan"], "--rate", "sweep --help"),
     (["--rate", "inf"], "--rate", "sweep --help"),
@@ -183,11 +194,11 @@ def test_a_bad_scope_file(
         ("127.94.0.1\n", "the one it lists lies outside, such as 127.94.0.1 (standard input:1): it is "),
         ("127.93.0.9\n127.94.0.1\n", "such as 127.93.0.9 (standard input:1): denied by 127.93.0.8/29"),
         ("127.93.0.1:22\n", "port 22 is not one of 27017"),
-        ("127.93.0.1\nключ\n", "standard input:2: "),
+        ("ключ\nключ\n", "standard input:1: "),
         ("x" * 300, "standard input:1: "),
         ("<html></html>", "XML of another kind"),
         (
-            "127.93.0.1\nfd00::1:9001\n",
+            "# one\nfd00::1:9001\n",
             "standard input:2: 'fd00::1:9001' may be an address, or fd00::1 with port ",
         ),
         ("Starting Nmap 7.93\nNmap scan report for 127.93.0.1\n", "nmap's normal output"),
@@ -205,6 +216,19 @@ def test_a_bad_list_on_standard_input(listed: str, place: str, tmp_path: Path) -
     assert done.stdout == ""
     assert place in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_bad_line_of_a_list_is_told_and_costs_no_other(tmp_path: Path) -> None:
+    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
+    listed = "127.93.0.1\nключ\n127.93.0.2\nfd00::1:9001\n"
+    done = mongosweep("plan", "--json", "-", cwd=tmp_path, input=listed)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["targets"] == 2
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("standard input:2: 'ключ' has characters outside ASCII; write ")
+    assert lines[1].startswith("standard input:4: 'fd00::1:9001' may be an address, or fd00::1 with port ")
+    assert lines[2] == "standard input is read as plain list; 2 lines or records of it cannot be used"
+    assert len(lines) == 3
 
 
 @pytest.mark.parametrize(
@@ -281,11 +305,22 @@ def test_a_file_is_no_target(
     )
 
 
+def test_the_name_of_a_file_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever stands in it: a list may come from whoever may write into a folder."""
+    monkeypatch.chdir(tmp_path)
+    name = "a\nerror: b\x1b[31m.toml"
+    (tmp_path / name).write_text("x", encoding="utf-8")
+    assert main(["plan", "--scope", name]) == 2
+    assert capsys.readouterr().err.startswith("error: a\\nerror: b\\x1b[31m.toml:1: ")
+
+
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     check(capsys, main(["swep"]), "no command 'swep'; did you mean sweep?", "mongosweep --help")
     check(
         capsys,
         main(["xyz"]),
-        "no command 'xyz'; write one of init, plan, sweep, verify, serve",
+        "no command 'xyz'; write one of init, scope, plan, sweep, confirm",
         "mongosweep --help",
     )

@@ -302,4 +302,4 @@ def test_completion_knows_the_commands(here: Path) -> None:
         env={"_MONGOSWEEP_COMPLETE": "bash_complete", "COMP_WORDS": "mongosweep s", "COMP_CWORD": "1"},
     )
     found = {line.partition(",")[2] for line in done.stdout.split()}
-    assert found == {"sweep", "serve", "schedule", "schema", "show", "sinks"}
+    assert found == {"scope", "sweep", "serve", "schedule", "schema", "show", "sinks"}

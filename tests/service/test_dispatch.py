@@ -22,7 +22,7 @@ from scanner.service.page_link import ServiceLink, take_orders
 from scanner.service.store import Store
 from scanner.service.supervisor import read_plans
 from scanner.service.working import Workshop
-from scanner.setup.request import SweepRequest, full_scope
+from scanner.setup.scope_request import full_scope
 from scanner.setup.settings import SweepOptions
 from scanner.sweep.begin import begin
 
@@ -95,7 +95,7 @@ class Desk:
         """A run over the scope that goes on in this process."""
         options = SweepOptions(output=self.output)
         settings = self.dispatcher.plans.config.settings
-        scope = full_scope(SweepRequest(), self.dispatcher.plans.config, settings, 0.0)[0]
+        scope = full_scope(None, self.dispatcher.plans.config, settings, 0.0)[0]
         with begin(settings, scope, options, SystemClock(), REAL).directory as run:
             yield run.run_id
 

@@ -37,10 +37,11 @@ PATIENCE: Final = 0.2  # seconds that a reader waits for a comparison
 class RunLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One run. Times are RFC 3339 in UTC, "" not yet. `state` is that of `results.runs.RunState`.
 
-    `purpose` is "verify" where exposures were asked again, "" for a sweep. Counts are of targets, and null
-    where they are not told: they stand in a manifest once the run was judged. `missed_at_most`: servers, with
-    99 % confidence; null also where no bound can be given. `here`: its directory still is; without it a run
-    can be read in the ledger, but not compared. `problem`: why the ledger could not take it in.
+    `purpose` is "verify" where exposures were asked again, "confirm" where the rows of an outside report
+    were, "" for a sweep. Counts are of targets, and null where they are not told: they stand in a manifest
+    once the run was judged. `missed_at_most`: servers, with 99 % confidence; null also where no bound can be
+    given. `here`: its directory still is; without it a run can be read in the ledger, but not compared.
+    `problem`: why the ledger could not take it in.
     """
 
     run_id: str

@@ -29,7 +29,8 @@ from scanner.service.web.connections import CONNECTIONS, Connections, most_conne
 from scanner.service.web.context import Context
 from scanner.setup.config_file import ConfigFile, find_config
 from scanner.setup.listen import Listen, host_and_port, parse_listen, unprotected
-from scanner.setup.request import SweepRequest, full_scope, load_settings
+from scanner.setup.request import SweepRequest, load_settings
+from scanner.setup.scope_request import full_scope
 from scanner.setup.settings import Settings
 from targets.errors import ScopeError
 from targets.grammar import GrammarError
@@ -73,13 +74,15 @@ class Loaded(Struct, frozen=True, kw_only=True):
 
 
 def load(options: Options) -> Loaded:
-    """Read the configuration and its scope; names in it are not looked up. Raises `RefusedError` and the
-    errors of `targets`."""
+    """Read the configuration and its scope; names in it are not looked up, and no inventory is asked. Raises
+    `RefusedError` and the errors of `targets`."""
     if find_config(options.config, os.environ) is None:
         return Loaded(config=None, settings=Settings(), scope=None)
     request = SweepRequest(config=options.config)
     config, settings = load_settings(request, os.environ)
-    scope, _ = full_scope(request, config, settings, time.time(), allow_empty=True, names=False)
+    scope, _ = full_scope(
+        request.scope_file, config, settings, time.time(), allow_empty=True, names=False, confirmed=False
+    )
     return Loaded(config=config, settings=settings, scope=scope)
 
 

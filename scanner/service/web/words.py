@@ -12,6 +12,7 @@ from markupsafe import Markup as SafeMarkup
 
 from results.durations import between
 from results.ledger.words import how, names_in
+from results.manifest import PURPOSES
 from results.report.markup import Markup, Visible
 from results.report.statistics import owner_name
 from results.report.words import CHANGE_WORDS, STATE_WORDS
@@ -142,6 +143,11 @@ def as_typed(text: str) -> AsTyped:
     return AsTyped(text.encode("utf-8", "replace").decode())
 
 
+def purpose(purpose: str) -> str:
+    """What a run was made for, in a word."""
+    return PURPOSES.get(purpose, purpose)
+
+
 FILTERS: dict[str, Callable[..., object]] = {
     "moment": moment,
     "day": day,
@@ -156,6 +162,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "holds": holds,
     "owner": owner,
     "state": state,
+    "purpose": purpose,
     "change": change,
     "clause": clause,
     "name": name,

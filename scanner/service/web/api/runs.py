@@ -31,7 +31,10 @@ class RunsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     state: Annotated[tuple[RunState, ...], Meta(description="any of these states")] = ()
     purpose: Annotated[
-        Literal["sweep", "verify"] | None, Meta(description="sweeps, or exposures that were asked again")
+        Literal["sweep", "verify", "confirm"] | None,
+        Meta(
+            description="sweeps, exposures that were asked again, or rows of outside reports that were asked"
+        ),
     ] = None
     limit: Limit = 100
     after: After = ""
@@ -59,7 +62,7 @@ class Run(Struct, frozen=True, kw_only=True):
 @reads("Runs, the newest first", RunsQuery, Runs, cached=False, fails=(422,))
 async def _list(request: web.Request, query: RunsQuery) -> Runs:
     snapshot = await snapshot_of(request)
-    purpose = {"sweep": "", "verify": "verify", None: None}[query.purpose]
+    purpose = "" if query.purpose == "sweep" else query.purpose
     runs = [
         run
         for run in await request.app[RUNS].current(snapshot.runs)

@@ -22,6 +22,7 @@ KINDS = {
     "": "all runs",
     "sweeps": "sweeps",
     "verifications": "verifications",
+    "confirmations": "confirmations",
     "doubtful": "not complete",
 }
 
@@ -52,8 +53,8 @@ async def page(request: web.Request) -> web.StreamResponse:
 def _is(run: RunLine, kind: str) -> bool:
     if kind == "sweeps":
         return not run.purpose
-    if kind == "verifications":
-        return bool(run.purpose)
+    if kind in ("verifications", "confirmations"):
+        return run.purpose == ("verify" if kind == "verifications" else "confirm")
     return kind != "doubtful" or run.state != "complete"
 
 
