@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from results.codes import KINDS, codes, methods, words
+from results.confirm.answer import Answer
 from results.events.event import RunKind
 from results.ledger.tracked import ChangeKind
 from results.verdict import Verdict
@@ -121,8 +122,12 @@ def test_everything_that_is_known_has_a_text_of_its_own() -> None:
     assert "CVE-2025-14847" in known_codes()
 
 
-def test_every_kind_of_event_is_explained() -> None:
-    explained_as = {"what an event tells": RunKind, "what happened to an exposure": ChangeKind}
+def test_every_kind_of_event_and_every_answer_is_explained() -> None:
+    explained_as = {
+        "what an event tells": RunKind,
+        "what happened to an exposure": ChangeKind,
+        "what a row of an outside report is answered": Answer,
+    }
     for what, kinds in explained_as.items():
         assert set(get_args(kinds)) <= {word for word, meaning in words() if meaning.kind == what}
     assert "reminder" in dict(words())

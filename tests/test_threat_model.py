@@ -9,7 +9,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
-WHO = ("database server", "browser tab", "colleague without the role", "stolen token", "network", "took over")
+WHO = (
+    *("database server", "browser tab", "colleague without the role", "stolen token", "network", "took over"),
+    "write the allow-list",
+)
 
 
 def rows() -> list[tuple[str, str, list[str]]]:

@@ -163,8 +163,11 @@ def test_the_map_names_every_file_of_every_room_and_no_other() -> None:
     for first, files in re.findall(
         r"^\| (?:`([\w/]+)`)? ?\|[^|]*\| (.*) \|$", section_of("Every room, every file"), re.MULTILINE
     ):
+        assert first not in told, "a room has its rows in one place"
         room = first or room
-        told.setdefault(room, set()).update(re.findall(r"`(\w+)`", files))
+        named = re.findall(r"`(\w+)`", files)
+        assert told.setdefault(room, set()).isdisjoint(named), "a file has one row"
+        told[room].update(named)
     there: dict[str, set[str]] = {}
     for top in ("scanner", "targets", "results"):
         for path in (ROOT / top).rglob("*.py"):

@@ -24,13 +24,12 @@ from scanner.sweep.sweep import run
 from targets.load import load_scope
 from tests.netns.oracle import until
 from tests.support.processes import command, only_run, wait_for_run
-from tests.support.sweeps import FAST, Watcher, scope_of
+from tests.support.sweeps import FAST, Timed, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from results.record import Observation
-    from scanner.sweep.progress import ProgressSnapshot
     from targets.scope import Scope
 
 HALF = "127.91.0.0/25"
@@ -104,25 +103,6 @@ def test_a_stopped_terminal_keeps_no_signal_away(config: Path, stopped_terminal:
 
 def seconds_of(line: Observation) -> float:
     return datetime.fromisoformat(line.observed_at).timestamp()
-
-
-class Timed(Watcher):
-    """Knows when each progress came, and calls `then` at the third."""
-
-    def __init__(self, then: Any) -> None:
-        super().__init__()
-        self.times: list[float] = []
-        self._then = then
-
-    def progress(self, snapshot: ProgressSnapshot) -> None:
-        super().progress(snapshot)
-        self.times.append(time.monotonic())
-        if len(self.times) == 3:
-            self._then()
-
-    @property
-    def longest_gap(self) -> float:
-        return max(later - earlier for earlier, later in zip(self.times, self.times[1:], strict=False))
 
 
 def hang_up_while(
