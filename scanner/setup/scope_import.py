@@ -265,7 +265,7 @@ def _refusal(request: ImportRequest, change: Difference, most: float, *, damaged
             " whole, or give --accept-loss if that is right"
         )
     for what, share, accepted, option, verb in (
-        ("added", change.growth, request.accept_growth, "--accept-growth", "grow"),
+        ("added", change.growth, request.accept_growth, "--accept-growth", "grow by"),
         ("gone", change.loss, request.accept_loss, "--accept-loss", "lose"),
     ):
         if share > most and not accepted:
@@ -277,7 +277,7 @@ def _refusal(request: ImportRequest, change: Difference, most: float, *, damaged
             count = change.added if what == "added" else change.gone
             return (
                 f"the allow-list would {verb} {plural(count, 'address', 'addresses')}"
-                f"{' more than' if verb == 'grow' else ' of'} its {change.before:,}"
+                f"{', and has' if what == 'added' else ' of its'} {change.before:,}"
                 f" ({share:.0%}, and [scope] max_growth is {most:.0%}): {visible(largest, 400)};"
                 f" nothing was written, give {option} if that is right"
             )

@@ -93,7 +93,7 @@ def test_a_refusal_shows_the_difference_and_says_what_to_give(
     assert main(["scope", "import", "list", "--owner", "web"]) == 2
     told = capsys.readouterr()
     assert "added: 256 addresses" in told.out
-    assert "error: the allow-list would grow 256 addresses more than its 256 (100%, and" in told.err
+    assert "error: the allow-list would grow by 256 addresses, and has 256 (100%, and" in told.err
     assert main(["scope", "import", "list", "--owner", "web", "--accept-growth"]) == 0
     assert "review it as you review code" in capsys.readouterr().out
 

@@ -94,7 +94,7 @@ def test_an_import_that_grows_by_too_much_is_refused_with_the_largest_additions(
     for dry_run in (True, False):
         grown = world.run("10.20.0.0/24", "10.30.0.0/20", dry_run=dry_run)
         assert grown.refusal.startswith(
-            "the allow-list would grow 4,096 addresses more than its 256 (1600%, and"
+            "the allow-list would grow by 4,096 addresses, and has 256 (1600%, and"
         )
         assert "10.30.0.0/20 (4,096, web)" in grown.refusal
         assert "--accept-growth" in grown.refusal
