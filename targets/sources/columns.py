@@ -4,6 +4,7 @@ write it. What the columns of each program mean is known to its shape."""
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from targets.grammar import GrammarError
@@ -59,7 +60,8 @@ def read_csv(
         if header is not None:
             try:
                 # A line that gives a claim is no header, so that most are not looked at for one: 4 us each.
-                row = _row_of(number, rows.cells(line, header.delimiter), header)
+                is_row = partial(_is_row, header=header)
+                row = _row_of(number, rows.cells(line, header.delimiter, is_row), header)
                 claimed = False
                 for claim in header.shape.read(row, trouble.name):
                     claimed = True
@@ -96,6 +98,15 @@ def _row_of(number: int, cells: list[str] | None, header: Header) -> Row:
             f"{len(cells)} cells under {len(columns)} columns", "write one cell for each column"
         )
     return Row(number, dict(zip(columns, cells, strict=False)))
+
+
+def _is_row(line: str, header: Header) -> bool:
+    """Whether a line gives claims as a row of its own, as no line of a comment does."""
+    try:
+        row = _row_of(0, cells_of(line, header.delimiter), header)
+        return any(True for _ in header.shape.read(row, ""))
+    except GrammarError:
+        return False
 
 
 def _fit(cells: list[str], columns: list[str]) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from targets.sources.lines import MAX_LINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 Lines = Iterable[tuple[int, str, bool]]  # of read_lines
 
@@ -26,7 +26,8 @@ class Rows:
     """The lines at which rows begin, and the cells of each.
 
     A quote without an end takes no row away: the lines behind it are read again. So are those up to a quote
-    behind which a cell goes on, which is the beginning of another one: rows of programs double it inside.
+    behind which a cell goes on, which is the beginning of another one: rows of programs double it inside. And
+    so are those of which one is a row by itself: two stray quotes are no cell.
     """
 
     def __init__(self, lines: Lines) -> None:
@@ -37,8 +38,9 @@ class Rows:
         while (line := self._next()) is not None:
             yield line[0], line[1]
 
-    def cells(self, line: str, delimiter: str) -> list[str] | None:
-        """The cells of the row that begins with a line, the last one given; None where a quote has no end."""
+    def cells(self, line: str, delimiter: str, is_row: Callable[[str], bool]) -> list[str] | None:
+        """The cells of the row that begins with a line, the last one given; None where a quote has no end.
+        `is_row`: whether a line without quotes is a row by itself."""
         if '"' not in line:
             return cells_of(line, delimiter)
         row = _Open([line], delimiter)
@@ -46,8 +48,9 @@ class Rows:
             return row.cells
         taken: list[tuple[int, str, bool]] = []
         row = _Open(self._more(line, taken), delimiter, strict=True)
-        if row.cells is None:
+        if row.cells is None or any('"' not in each[1] and is_row(each[1]) for each in taken):
             self._again.extendleft(reversed(taken))
+            return None
         return row.cells
 
     def _next(self) -> tuple[int, str, bool] | None:

@@ -150,3 +150,16 @@ def test_what_is_told_of_a_list_is_one_line_without_control_characters() -> None
         list(read_claims(io.BytesIO(b"header-net\x1b[31m,address*\nnet\x07,x\n"), "a\nb", told.append))
     assert str(refusal.value).startswith("a\\nb:2: ")
     assert all(text.isprintable() for text in [*told, str(refusal.value)])
+
+
+def test_two_stray_quotes_take_no_row_between_them() -> None:
+    """What they seem to enclose gives claims by itself: it is no comment."""
+    heard: list[str] = []
+    text = 'ip,port,note\n10.0.0.1,27017,"a\n10.0.0.2,27017,b\n10.0.0.3,27017,c"\n10.0.0.4,27017,d\n'
+    assert claims(text, heard) == [("10.0.0.2", 27017), ("10.0.0.3", 27017), ("10.0.0.4", 27017)]
+    assert heard == ["in:2: a quoted cell has no end; close its quote (left out)"]
+
+
+def test_a_comment_of_several_lines_is_one_cell() -> None:
+    text = 'ip,port,note\n10.0.0.1,27017,"one, two, three\nfour\n\nfive, six, seven"\n10.0.0.4,27017,d\n'
+    assert claims(text) == [("10.0.0.1", 27017), ("10.0.0.4", 27017)]
