@@ -15,7 +15,7 @@ from targets.sources.rows import Rows, cells_of
 from targets.sources.shapes import ColumnShape, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from targets.claims import Claim
     from targets.sources.reading import Reading, Trouble
@@ -51,6 +51,7 @@ def read_csv(
     """
     rows = Rows(lines)
     header: Header | None = None
+    is_row: Callable[[str], bool] = bool  # under that header
     separator = ""
     for number, line in rows:
         if line.startswith("#"):
@@ -60,7 +61,6 @@ def read_csv(
         if header is not None:
             try:
                 # A line that gives a claim is no header, so that most are not looked at for one: 4 us each.
-                is_row = partial(_is_row, header=header)
                 row = _row_of(number, rows.cells(line, header.delimiter, is_row), header)
                 claimed = False
                 for claim in header.shape.read(row, trouble.name):
@@ -81,7 +81,7 @@ def read_csv(
             if twice is not None:
                 trouble.skip(number, f"two columns are called {twice}", "name each column once")
                 continue
-            header = again
+            header, is_row = again, partial(_is_row, again)
             version = header.shape.version(header.columns)
             reading.format = reading.format or Format(header.shape.format, version)
         elif not usable:
@@ -100,7 +100,7 @@ def _row_of(number: int, cells: list[str] | None, header: Header) -> Row:
     return Row(number, dict(zip(columns, cells, strict=False)))
 
 
-def _is_row(line: str, header: Header) -> bool:
+def _is_row(header: Header, line: str) -> bool:
     """Whether a line gives claims as a row of its own, as no line of a comment does."""
     try:
         row = _row_of(0, cells_of(line, header.delimiter), header)
