@@ -120,7 +120,7 @@ def test_what_is_not_asked_is_kept_within_bounds_and_counted() -> None:
                 yield Claim(Span(4, base + number % 2500, base + number % 2500), 80, "report:1")
 
     scope = Scope([Entry.of("10.0.0.0/16", ports=(27017,))])
-    found = sort_rows(many(), scope, "report", pytest.fail)  # type: ignore[arg-type]
+    found = sort_rows(many(), scope, "report", pytest.fail)  # type: ignore[arg-type]  # it never returns
     for rows in (found.foreign, found.kept_out):
         assert (rows.count, len(rows)) == (3 * KEPT, KEPT)
         assert rows.left_out == 3 * KEPT - sum(row.times for row in rows) > 0
@@ -136,7 +136,7 @@ def test_a_report_that_names_too_much_of_the_scope_is_refused_as_it_is_read() ->
             yield Claim(Span(4, 0x0A00_0000 + read, 0x0A00_0000 + read), 27017, "report:1")
 
     with pytest.raises(ScopeError, match=r"more than 65,536 places of the scope.*sweep"):
-        sort_rows(many(), scope, "report", pytest.fail)  # type: ignore[arg-type]
+        sort_rows(many(), scope, "report", pytest.fail)  # type: ignore[arg-type]  # it never returns
     assert read <= MOST + 1
 
 
