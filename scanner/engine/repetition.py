@@ -9,17 +9,17 @@ a server may still have been missed, the run says so.
 
 from __future__ import annotations
 
+import math
 import random
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
-
-from msgspec import Struct
 
 from results.summary import Loss
 from results.verdict import Verdict
 from scanner.contact import is_witness, witness
 from scanner.engine.loss import LossEstimator, Recovered
 from scanner.engine.missed import DOUBT, at_most, sentences, still_missing
+from scanner.engine.repetition_memory import RepetitionMemory
 from scanner.engine.unanswered import (
     ACCEPTED,
     CLOSED,
@@ -44,6 +44,7 @@ FLOOR, MOST = 2_000, 65_536  # or so many where that is more; never more than th
 SAMPLES = 2  # rounds that ask a sample
 SLOWER = 4.0, 16.0, 64.0  # so much slower than the first asking are the rounds; the last holds for all later
 LEAST, QUICK = 2.0, 8.0  # a sample is asked so much slower at least, and in so many seconds where it can be
+SPREAD = 2.0  # seconds of a round, at least, where packets were lost: a limit meets a shorter one as a burst
 ROUNDS = 10  # rounds in all
 UNHEARD = 2  # more for targets that answered the SYN stage alone
 TIME, TIMES = 240.0, 2.0  # seconds for all rounds, or so many times as long as the first asking took
@@ -55,22 +56,6 @@ class Round(NamedTuple):
 
     slower: float
     patient: bool
-
-
-class RepetitionMemory(Struct, frozen=True, kw_only=True):
-    """What a checkpoint keeps: counts, and some of the targets."""
-
-    answered: int
-    late: int
-    asked: int
-    recovered: dict[str, int]
-    silent: list[int]
-    refused: list[int]
-    unreachable: list[int]
-    whole: bool  # no target that did not answer is missing in these lists
-    witnesses: list[tuple[int, str, bool]]
-    asked_again: list[tuple[int, int]]  # tokens in flight that had an outcome, and their mark
-    unheard: list[int]  # targets that answered the SYN stage alone
 
 
 class Repetition:
@@ -235,6 +220,8 @@ class Repetition:
             slower = min(slower, max(LEAST, rate * QUICK / max(1, count)))
         elif doubtful == ["silent"]:  # a limit that drops is waited out by repeated SYNs
             slower = SLOWER[0]
+        if self.loss.late or self._answered_again:
+            slower = max(slower, rate * SPREAD / max(1, count + self.witnesses.due))
         slower = 1.0 if self.ours else min(slower, max(1.0, rate * time / 4 / max(1, count)))
         return Round(slower, patient=self.number > SAMPLES)
 
@@ -306,11 +293,16 @@ class Repetition:
         return at_most(self.loss.unheard) or 0
 
     @property
+    def missed(self) -> float:
+        """How many servers were probably missed; infinite when nothing can be said."""
+        if not self.ended or self.witnesses.shut(self._expected) or (self.gaps and self.signs):
+            return math.inf
+        return sum(self._remaining(kind) for kind in KINDS) + len(self._unheard)
+
+    @property
     def missed_at_most(self) -> int | None:
         """How many servers were missed at most, with 99 %; None when nothing can be said."""
-        if not self.ended or self.witnesses.shut(self._expected) or (self.gaps and self.signs):
-            return None
-        most = at_most(sum(self._remaining(kind) for kind in KINDS) + len(self._unheard))
+        most = at_most(self.missed)
         return None if most is None else min(most, self.unanswered.count((SILENT, *CLOSED)))
 
     @property
@@ -323,8 +315,12 @@ class Repetition:
     @property
     def signs(self) -> bool:
         """Whether anything showed that packets are lost or refused on the way."""
-        lost = any(recovered.total for recovered in self._recovered.values())
-        return lost or self.doubtful or self.loss.unheard > DOUBT
+        return bool(self._answered_again) or self.doubtful or self.loss.unheard > DOUBT
+
+    @property
+    def _answered_again(self) -> int:
+        """How many answered only when they were asked again."""
+        return sum(recovered.total for recovered in self._recovered.values())
 
     def summary(self, left_out: int) -> Loss:
         """All of it, for the manifest; `left_out` lines of masked prefixes."""
@@ -333,7 +329,7 @@ class Repetition:
             answered=self.loss.answered,
             late=self.loss.late,
             asked_again=self.asked,
-            answered_again=sum(recovered.total for recovered in self._recovered.values()),
+            answered_again=self._answered_again,
             witnesses=self.witnesses.asked,
             witnesses_failed=self.witnesses.failed,
             lines_left_out=left_out,

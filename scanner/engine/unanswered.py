@@ -27,7 +27,7 @@ VERDICT_OF = {
 _BITS = 16
 _CHUNK = 1 << _BITS  # marks that are made room for at once
 _INSIDE = _CHUNK - 1
-_BLOCK = 256  # marks looked at together: the blocks of a chunk are visited in a random order
+_BLOCK = 256  # marks looked at together
 MOST_CHUNKS = 4096  # 256 MiB; beyond it marks are dropped, and `whole` says so
 _TRIES = 64  # draws for each token of a sample before all are counted instead
 
@@ -96,17 +96,21 @@ class Unanswered:
         return sum(self.counts[state] for state in states)
 
     def each(self, states: Sequence[int], chance: random.Random) -> Iterator[Token]:
-        """Every token with one of these marks when it is come to, by blocks in a random order. Marks may be
-        changed meanwhile."""
+        """Every token with one of these marks when its block is come to, by blocks in a random order, each in
+        a random order: what drops the last of a burst drops others each time. Marks may be changed
+        meanwhile."""
         blocks = [(number, at) for number in self._chunks for at in range(0, _CHUNK, _BLOCK)]
         chance.shuffle(blocks)
         for number, at in blocks:
             chunk, base = self._chunks[number], number << _BITS
+            found = []
             for state in states:
                 place = chunk.find(state, at, at + _BLOCK)
                 while place >= 0:
-                    yield base + place
+                    found.append(base + place)
                     place = chunk.find(state, place + 1, at + _BLOCK)
+            chance.shuffle(found)
+            yield from found
 
     def sample(self, states: Sequence[int], most: int, chance: random.Random) -> list[Token]:
         """At most `most` tokens with one of these marks, at random, in a random order."""

@@ -119,6 +119,11 @@ class Witnesses:
             for token, prefix in zip(tokens, prefixes, strict=True):
                 self.note(token, prefix, accepted=accepted)
 
+    @property
+    def due(self) -> int:
+        """How many a round asks."""
+        return min(ASKED, KEPT - self._room)
+
     def choose(self, chance: random.Random) -> list[Token]:
         """Some of them, of as many prefixes as may be; first those of prefixes that failed before."""
         order = list(self._kept)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ from scanner.engine.worker_messages import (
     Handed,
     Job,
     Report,
+    Until,
     decode_command,
     decode_job,
     encode,
@@ -61,6 +63,17 @@ REPORT_BYTES = 1024 * 1024  # of lines after which a report is sent before the t
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
+class _Wanted:
+    """The parent's word that the sweep is wanted; without it there is nothing to be done here any more."""
+
+    stopped = False  # the parent decides
+
+    until = math.inf  # nothing is handed on before it is told
+
+    def over(self) -> None:
+        os._exit(0)  # at once: a turn under way would send still
+
+
 class Worker:
     """Implements `Outcomes`: what becomes of each target goes up to the parent."""
 
@@ -71,6 +84,8 @@ class Worker:
         whole, permitted = unpack(job.scopes)
         self._context = RunContext(job.run_id, whole, job.vantage)
         self._guard = ScopeGuard(permitted, self._clock, began=job.began)
+        self._wanted = _Wanted()
+        self._guard.while_wanted(self._wanted)
         self._memory = MemoryBudget(job.memory)
         settings = msgspec.json.decode(job.settings, type=Settings)
         options = SweepOptions(depth=job.depth, confirm=job.confirm)  # type: ignore[arg-type]  # as the parent had it
@@ -100,6 +115,8 @@ class Worker:
                     self._take(handed, descriptor)
             case Extend():
                 self._connector.extend(command.seconds)
+            case Until():
+                self._wanted.until = command.boot
             case AskAgain():
                 self._connector.ask_again(command.detail, talking=command.talking)
             case _:
@@ -147,6 +164,7 @@ class Worker:
 
     def _beat(self) -> None:
         self._loop.call_later(BEAT, self._beat)
+        self._guard.now()
         if self._guard.expired():
             self._connector.drop_forbidden()
         self._report()

@@ -6,7 +6,9 @@ that comes back is ever unpickled.
 
 from __future__ import annotations
 
+import os
 import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -76,7 +78,14 @@ class AskAgain(Struct, frozen=True, array_like=True, tag="ask_again"):
     talking: bool
 
 
-Command = Batch | Narrow | Extend | AskAgain
+class Until(Struct, frozen=True, array_like=True, tag="until"):
+    """The sweep is wanted up to this boot time, in seconds: see `scanner.network.guard.Wanted`. Told before
+    anything is handed on. One that is read late says no more than it did when it was written."""
+
+    boot: float
+
+
+Command = Batch | Narrow | Extend | AskAgain | Until
 
 
 class Done(Struct, array_like=True):
@@ -106,6 +115,14 @@ class Report(Struct, array_like=True):
 
 
 BEAT = 0.25  # seconds between two reports at most
+
+
+def environment() -> dict[str, str]:
+    """What a worker may know: where the code is, and none of our secrets (`MONGOSWEEP_*`)."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("MONGOSWEEP_")}
+    places = [str(Path(__file__).resolve().parents[2]), ours.get("PYTHONPATH", "")]
+    return ours | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
+
 
 encode = msgspec.msgpack.Encoder().encode
 decode_job = msgspec.msgpack.Decoder(Job).decode

@@ -15,11 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import subprocess
 import sys
 from collections import Counter, deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from results.verdict import Verdict
@@ -34,8 +32,10 @@ from scanner.engine.worker_messages import (
     Handed,
     Job,
     Narrow,
+    Until,
     decode_report,
     encode,
+    environment,
     pack,
 )
 from scanner.engine.written import Written
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from scanner.engine.worker_messages import Done
     from scanner.network.connect.base import Link
     from scanner.network.connect.epoll import EpollConnector
+    from scanner.network.guard import Wanted
     from scanner.network.handover import Socket
     from targets.scope import Scope, Target
 
@@ -83,7 +84,7 @@ class _Process:
         with theirs:
             self.process = subprocess.Popen(
                 (sys.executable, "-P", "-m", "scanner.engine.worker"),
-                env=_environment(),
+                env=environment(),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -106,18 +107,15 @@ class _Process:
     def tell(self, command: Command) -> None:
         self.pipe.put(encode(command))
 
+    def renew(self, wanted: Wanted | None) -> None:
+        if wanted is not None and self.ready:  # until then it reads its job alone
+            self.tell(Until(wanted.until))
+
     def kill(self) -> None:
         """End it at once; what it had sent is still there to be read."""
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """What a worker may know: where the code is, and none of our secrets (`MONGOSWEEP_*`)."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("MONGOSWEEP_")}
-    places = [str(Path(__file__).resolve().parents[2]), ours.get("PYTHONPATH", "")]
-    return ours | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
 class Workers:
@@ -139,6 +137,7 @@ class Workers:
         after_turn: Callable[[], None],
         notice: Callable[[str], None],
         wait_for: int = 0,
+        wanted: Wanted | None = None,
     ) -> None:
         self._loop = loop
         self._count = count
@@ -149,7 +148,8 @@ class Workers:
         self._silence = max(SILENCE, host_timeout / 2)
         self._after_turn = after_turn
         self._notice = notice
-        self._wanted = wait_for  # conversations until the processes are started
+        self._wait_for = wait_for  # conversations until the processes are started
+        self._wanted = wanted
         self._connector: EpollConnector | None = None
         self._workers: list[_Process] = []
         self._narrowings = 0
@@ -160,13 +160,12 @@ class Workers:
         self._closed = False
         self._all_ready = asyncio.Event()
         self.handed = 0  # conversations that were handed on
-        self.died = 0
-        self.suspensions = 0  # of workers that are gone
+        self.died = self.suspensions = 0  # workers, and how often those that are gone were stopped
 
     def use(self, connector: EpollConnector) -> None:
         """Whose connections are handed on."""
         self._connector = connector
-        if not self._wanted:
+        if not self._wait_for:
             self._start_all()
 
     @property
@@ -251,6 +250,7 @@ class Workers:
         self._timer = self._loop.call_later(BEAT, self._look)
         now = self._loop.time()
         for worker in list(self._workers):
+            worker.renew(self._wanted)
             worker.looks += 1
             silent = worker.looks * BEAT
             if silent > (self._silence if worker.ready else START_SECONDS):
@@ -280,9 +280,9 @@ class Workers:
 
     def take(self, link: Link, talk: Conversation, data: bytes, ending: Ending | None) -> bool:
         """Whether a worker goes on with this connection, which is lent to it until then."""
-        if self._wanted:
-            self._wanted -= 1
-            if not self._wanted:
+        if self._wait_for:
+            self._wait_for -= 1
+            if not self._wait_for:
                 self._start_all()
             return False
         worker = min(
@@ -371,6 +371,7 @@ class Workers:
         worker.looks = 0
         if not worker.ready:
             worker.ready = True
+            worker.renew(self._wanted)
             if len(self.processes) == self._count:
                 self._all_ready.set()
         worker.half_open, worker.full = report.half_open, report.full

@@ -15,7 +15,7 @@ from scanner.engine.repetition import Repetition
 from scanner.engine.unanswered import SILENT, UNREACHABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 TRIES = 3
 SERVER, CLOSED, NOBODY = "server", "closed", "nobody"
@@ -58,8 +58,39 @@ class Network:
                 return self.hosts[token], attempt > 0
         return "silence", False
 
+    def on_the_way(self, tokens: Iterator[int], pace: float) -> Iterable[int]:
+        """The tokens of one asking of many, as they are to be asked."""
+        return tokens
+
     def prefix(self, token: int) -> int:
         return token if self.lone else token // 256
+
+
+@dataclass
+class Burst(Network):
+    """A limit that drops, by the clock: five SYNs pass at once. All that were dropped are repeated after a
+    second, in the same order."""
+
+    passed: Iterator[int] = field(default_factory=lambda: iter(()))
+
+    def on_the_way(self, tokens: Iterator[int], pace: float) -> Iterable[int]:
+        asked = list(tokens)
+        passed = [0] * len(asked)  # the number of the SYN that did
+        self.credit, before = 5.0, 0.0
+        for at, place, again in sorted((n / pace + a, n, a) for n in range(len(asked)) for a in range(2)):
+            if passed[place] and (is_witness(asked[place]) or self.hosts[asked[place]] != NOBODY):
+                continue
+            self.credit, before = min(5.0, self.credit + (at - before) * self.limit), at
+            if self.credit >= 1:
+                self.credit -= 1
+                passed[place] = passed[place] or 1 + again
+        self.passed = iter(passed)
+        return asked
+
+    def ask(self, token: int, pace: float) -> tuple[str, bool]:
+        passed = next(self.passed)
+        said = self.hosts[token] if passed else NOBODY
+        return ("silence" if said == NOBODY else said), passed > 1
 
 
 class Sweep:
@@ -98,7 +129,7 @@ class Sweep:
         """The first asking, in a random order."""
         order = list(range(len(self.network.hosts)) if tokens is None else tokens)
         random.Random(self.network.seed).shuffle(order)
-        for token in order:
+        for token in self.network.on_the_way(iter(order), self.rate):
             self.asking(token, self.rate)
         return self
 
@@ -106,8 +137,9 @@ class Sweep:
         """All rounds."""
         lasted = self.seconds
         while (asking := self.repetition.next_round(self.seconds, lasted, self.rate)) is not None:
-            while (token := self.repetition.take()) is not None:
-                self.asking(token, self.rate / asking.slower)
+            pace = self.rate / asking.slower
+            for token in self.network.on_the_way(iter(self.repetition.take, None), pace):
+                self.asking(token, pace)
             self.seconds += 3.5
         assert self.accounts.done == self.accounts.planned, "each target has one outcome"
         return self
@@ -160,6 +192,28 @@ def test_a_firewall_that_lets_few_pass_is_seen(limit: int, how: str) -> None:
         assert sweep.doubtful or not sweep.missed
         if limit >= 20:
             assert not sweep.missed
+
+
+@pytest.mark.parametrize("lone", [False, True])
+@pytest.mark.parametrize("limit", [20, 60, 200])
+def test_a_limit_does_not_meet_every_round_as_a_burst(limit: int, lone: bool) -> None:
+    """A few targets, of which the first asking and each round would be over within a tenth of a second."""
+    for servers, closed, nobody in ((5, 5, 10), (1, 20, 10), (20, 20, 0), (40, 40, 0)):
+        for seed in range(10):
+            made = hosts(servers, closed, nobody, seed)
+            sweep = swept(Burst(made, seed, limit=limit, lone=lone), rate=2400.0)
+            assert not sweep.missed
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_round_takes_two_seconds_at_least_where_packets_were_lost(lost: bool) -> None:
+    sweep = Sweep(Network(hosts(10, 10, 20)), rate=2400.0).first()
+    if lost:
+        sweep.repetition.answered(sweep.network.hosts.index(SERVER), 0, late=True)
+    asking = sweep.repetition.next_round(1.0, 1.0, 2400.0)
+    assert asking is not None
+    asked = len(list(sweep.network.on_the_way(iter(sweep.repetition.take, None), 1.0)))
+    assert (asked * asking.slower / 2400.0 >= 2.0) is lost
 
 
 @pytest.mark.parametrize("how", [DROP, PROHIBIT])

@@ -40,6 +40,14 @@ def test_marks_may_change_while_they_are_walked() -> None:
     assert marks.count((SILENT,)) == 500
 
 
+def test_each_walk_is_in_an_order_of_its_own() -> None:
+    """Twenty silent targets, which stand in one block: the last of them is not always the same."""
+    marks = Unanswered()
+    marks.mark_new(range(20), SILENT)
+    last = Counter(list(marks.each((SILENT,), CHANCE))[-1] for _ in range(400))
+    assert len(last) == 20
+
+
 @pytest.mark.parametrize("held", [3, 50, 40_000])
 def test_a_sample_holds_each_once_and_nobody_else(held: int) -> None:
     marks = Unanswered()
