@@ -15,8 +15,11 @@ COVER   := --cov --cov-report=term:skip-covered --cov-fail-under=90
 UV_LOCK := $(BIN)/python -m uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
            --no-emit-index-url --no-emit-find-links --no-strip-extras --prerelease=if-necessary-or-explicit
 
+# Workers of a parallel run, mutants and every program that a test starts read what was compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-long lint format types check servers fuzz mutants accuracy bench torture soak lock clean
+.PHONY: help setup demo test test-all test-long lint format types compiled check servers fuzz mutants accuracy bench torture soak lock clean
 .SILENT: help
 
 help: ## list the verbs
@@ -56,6 +59,9 @@ format: $(DEV) ## rewrite files as the formatter wants them
 types: $(DEV) ## mypy, strict, on code and tests
 	$(BIN)/mypy
 
+compiled: $(DEV) ## compile code and tests once; else each worker of a first parallel run does it for itself
+	$(BIN)/python -m pytest --collect-only -qq >/dev/null
+
 check: lint types test ## what to run before every commit; CI runs test-all besides
 
 servers: ## bring real servers and receivers for tests into .servers, as far as what brings them is here
@@ -82,8 +88,8 @@ soak: $(DEV) ## sweep for MINUTES (30) among good and hostile servers, SOAK="--w
 
 lock: $(DEV) ## resolve the locks anew: names, versions and hashes, and no index address
 	$(BIN)/python -m pip install --quiet uv
-	$(UV_LOCK) --extra kafka --extra lab --extra notify --extra syn --extra build pyproject.toml -o requirements.lock
-	$(UV_LOCK) -c requirements.lock --extra kafka --extra lab --extra notify --extra syn --extra build --extra test --extra dev --extra fuzz \
+	$(UV_LOCK) --extra fleet --extra kafka --extra lab --extra notify --extra syn --extra build pyproject.toml -o requirements.lock
+	$(UV_LOCK) -c requirements.lock --extra fleet --extra kafka --extra lab --extra notify --extra syn --extra build --extra test --extra dev --extra fuzz \
 	  pyproject.toml -o requirements-dev.lock
 	$(UV_LOCK) tests/servers/secantus.in -o tests/servers/secantus.lock
 	$(UV_LOCK) tests/servers/deploy.in -o tests/servers/deploy.lock

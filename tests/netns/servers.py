@@ -17,33 +17,11 @@ from typing import TYPE_CHECKING, Any, cast
 import bson
 import uvloop
 
-from scanner.lab.estate import find
-from scanner.lab.server import LabServer
-
 if TYPE_CHECKING:
-    from scanner.lab.personality import Personality
+    from scanner.lab.server import LabServer
 
 PORT = 27017
 BACKLOG = 16384
-
-
-class Everywhere(LabServer):
-    """One personality on every address, with room for many half-open connections."""
-
-    def __init__(self, personality: Personality, family: socket.AddressFamily, port: int) -> None:
-        super().__init__(personality, "::" if family == socket.AF_INET6 else "0.0.0.0", port)
-
-    def prepare(self, listening: socket.socket) -> None:
-        """Keep the two families apart."""
-        if listening.family == socket.AF_INET6:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-
-    async def start(self) -> Everywhere:
-        """Bind, with a longer queue than servers have."""
-        await super().start()
-        assert self._socket is not None
-        self._socket.listen(BACKLOG)
-        return self
 
 
 def _reply(document: dict[str, Any], *, message: bool) -> bytes:
@@ -113,10 +91,11 @@ async def main(places: list[str]) -> None:
             silent.append(mute(host, port))
         elif name == "quick":
             await loop.create_server(Quick, "0.0.0.0", port, backlog=BACKLOG)
-        elif host == "*":
-            servers += [Everywhere(find(name), family, port) for family in (socket.AF_INET, socket.AF_INET6)]
         else:
-            servers.append(LabServer(find(name), host, port))
+            # The lab takes longer to import than everything else here.
+            from tests.netns.personalities import personalities
+
+            servers += personalities(host, name, port, BACKLOG)
     for server in servers:
         await server.start()
     print("ready", flush=True)  # noqa: T201 - the parent waits for it
