@@ -117,6 +117,10 @@ def content_of(path: Path, *, first_bytes: int | None = None, kind: str = "segme
     return Content(lines, size, torn, digest.hexdigest())
 
 
+# Made here, before there are threads: msgspec 0.22.0 crashes where two meet a type for the first time.
+_decode = msgspec.json.Decoder(Chain).decode
+
+
 class ChainFile:
     """`chain.json` of one run, open for growing. The caller holds the run's lock."""
 
@@ -148,7 +152,7 @@ def load_chain(directory: Path) -> Chain | None:
 
     def parse(data: bytes) -> Chain:
         try:
-            return msgspec.json.decode(data, type=Chain)
+            return _decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(str(error)) from error
 

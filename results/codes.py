@@ -42,6 +42,7 @@ KINDS = {
 
 WORDS = {
     "states": "the state of an exposure",
+    "reaches": "from where an exposure is open",
     "changes": "what happened to an exposure",
     "events": "what an event tells",
     "answers": "what a row of an outside report is answered",

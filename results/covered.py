@@ -279,10 +279,25 @@ def load_coverage(path: Path, manifest: Manifest) -> RunCoverage | None:
         raise CorruptError(path / MANIFEST_FILE, str(error)) from error
 
 
+def _apart(rows: Iterable[Row]) -> Iterator[Row]:
+    """Ascending rows, those that overlap made one that holds them."""
+    before: Row | None = None
+    for row in rows:
+        if before is not None and row.version == before.version and row.first <= before.last:
+            ports = tuple(sorted({*before.ports, *row.ports}))
+            before = Row(row.version, before.first, max(before.last, row.last), ports)
+            continue
+        if before is not None:
+            yield before
+        before = row
+    if before is not None:
+        yield before
+
+
 def withdrawn_text(rows: Iterable[Row]) -> list[str]:
-    """Ranges that hold at least these rows (ascending, IPv4 first), `MOST_WITHDRAWN` at most: too much is
-    withdrawn rather than too little, for that only says less."""
-    kept = list(joined(rows))
+    """Ranges that hold at least these rows (ascending, IPv4 first; they may overlap), `MOST_WITHDRAWN` at
+    most: too much is withdrawn rather than too little, for that only says less."""
+    kept = list(joined(_apart(rows)))
     size = -(-len(kept) // (MOST_WITHDRAWN - 2)) or 1
     texts = []
     for version in (4, 6):

@@ -173,7 +173,9 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     for key in sorted(old.configuration.keys() | new.configuration.keys()):
         before, after = old.configuration.get(key), new.configuration.get(key)
         if before != after:
-            found.append(f"{key} was {before!r}, is {after!r}")
+            found.append(
+                _fleet_difference(before, after) if key == "fleet" else f"{key} was {before!r}, is {after!r}"
+            )
     found += [
         f"{name} was {getattr(old, name)!r}, is {getattr(new, name)!r}"
         for name in ("seed", "shard", "vantage")
@@ -182,6 +184,26 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     if old.planned.targets != new.planned.targets:
         found.append(f"planned targets were {old.planned.targets}, are {new.planned.targets}")
     return found
+
+
+def _fleet_difference(before: object, after: object) -> str:
+    """How a fleet divides what is swept: what was written at the run's start, and is not now."""
+    if not isinstance(before, dict):
+        return "it was begun without a fleet, so leave --fleet and --ssh out"
+    if not isinstance(after, dict):
+        return "it is a fleet's, so write --fleet or --ssh as at its start"
+    words = {
+        "from": "--from",
+        "default_site": "[fleet] default_site",
+        "per_prefix_lengths": "[sweep] per_prefix_length (IPv4, IPv6)",
+        "shard_targets": "the number of targets in a shard",
+    }
+    found = [
+        f"{word} was {before.get(key) or 'not set'}, is {after.get(key) or 'not set'}"
+        for key, word in words.items()
+        if before.get(key) != after.get(key)
+    ]
+    return "; ".join(found) or "the allow entries had other sites: each site's part is divided by itself"
 
 
 def _scope_difference(old: ScopeInUse, new: ScopeInUse) -> str:

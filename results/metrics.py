@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from results.durations import instant
-from results.ledger.tracked import State
+from results.ledger.tracked import ReachWord, State
 from results.verdict import Severity, Verdict
 
 if TYPE_CHECKING:
@@ -115,14 +115,19 @@ def run_families(runs: Sequence[tuple[str, Manifest, float | None]]) -> Iterator
 
 
 def exposure_families(exposures: Sequence[TrackedExposure]) -> Iterator[Metric]:
-    """How many exposures there are, by state and severity and by owner and state, zeros among them; what is
-    overdue, and how much lies open. Of owners the `MOST_OWNERS` with the most that is open."""
+    """How many exposures there are, by state and severity, those not closed by reach, and by owner and state,
+    zeros among them; what is overdue, and how much lies open. Of owners the `MOST_OWNERS` with the most that
+    is open."""
     counted = Counter((each.state, each.severity) for each in exposures)
     by_state = _gauge("exposures", "Exposures by state and severity.", "state", "severity")
     for state in get_args(State):
         for severity in Severity:
             by_state.add_metric([state, severity.value], counted[state, severity])
-    yield by_state
+    reached = Counter(each.reach for each in exposures if each.is_open)
+    by_reach = _gauge("exposures_open", "Exposures that are not closed, by their reach.", "reach")
+    for reach in get_args(ReachWord):
+        by_reach.add_metric([reach], reached[reach])
+    yield from (by_state, by_reach)
     yield from _owner_families(exposures)
 
 

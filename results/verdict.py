@@ -34,6 +34,10 @@ class Verdict(StrEnum):
         return self in (Verdict.REFUSED, Verdict.FILTERED, Verdict.UNREACHABLE)
 
 
+INTERNET = "internet"
+"""The one vantage that changes a severity: everybody is there."""
+
+
 class Severity(StrEnum):
     """How urgently somebody should act; the order of the members is the order of urgency."""
 

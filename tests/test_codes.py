@@ -9,7 +9,7 @@ from typing import get_args
 from results.codes import KINDS, codes, methods, words
 from results.confirm.answer import Answer
 from results.events.event import RunKind
-from results.ledger.tracked import ChangeKind
+from results.ledger.tracked import ChangeKind, ReachWord
 from results.verdict import Verdict
 from scanner.cli.explain_text import explained, known_codes, meanings
 from scanner.contact import Refusal
@@ -66,7 +66,9 @@ LEDGER = {  # what the ledger derives
     "newer-id",
     "no-line",
     "not-found",
+    "not-open-from",
     "note-left",
+    "open-from",
     "reachable-again",
     "refused",
     "refused-twice",
@@ -126,6 +128,7 @@ def test_every_kind_of_event_and_every_answer_is_explained() -> None:
     explained_as = {
         "what an event tells": RunKind,
         "what happened to an exposure": ChangeKind,
+        "from where an exposure is open": ReachWord,
         "what a row of an outside report is answered": Answer,
     }
     for what, kinds in explained_as.items():

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from results.ledger.reach import OPEN_FROM
 from results.ledger.tracked import Grown, Lost, Place
 from results.past import Count
 from results.record import Owner, Reason, SeverityNumber
@@ -21,6 +22,7 @@ Kind = Literal[
     "opened",
     "restored",
     "moved",
+    "reach_changed",
     "grew",
     "shrank",
     "changed",
@@ -76,9 +78,10 @@ class Difference(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fiel
 
     @property
     def is_graver(self) -> bool:
-        """Whether its severity rose."""
+        """Whether its severity rose, or it is open from where it was not before."""
         before, after = (side.severity if side is not None else None for side in (self.old, self.new))
-        return before is not None and after is not None and after.rank < before.rank
+        rose = before is not None and after is not None and after.rank < before.rank
+        return rose or any(reason.code == OPEN_FROM for reason in self.reasons)
 
 
 class RunSide(Struct, frozen=True, kw_only=True, omit_defaults=True):

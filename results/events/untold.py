@@ -138,7 +138,7 @@ class Untold:
         if change.observation_id:
             shows = self._ledger.visit_in(change.exposure_id, change.run_id, change.observation_id)
         seen = shows
-        if shows is None or change.kind in ("closed", "unreachable"):
+        if shows is None or not shows.verdict.is_open or change.kind in ("closed", "unreachable"):
             seen = self._ledger.last_open(exposure, change.at)
         return with_snapshot(change, exposure, seen, shows, organisation) if seen is not None else None
 

@@ -73,7 +73,7 @@ _RULES: Final = {
 }
 _OWN: Final = (
     *("state", "verdict", "run_id", "exposure_id", "finding_id", "observation_id", "site", "topology"),
-    *("reasons", "names", "hints", "ransom_names"),
+    *("reasons", "names", "hints", "ransom_names", "reach", "open_from", "not_open_from"),
 )
 _OWN_TIMES: Final = ("after", "dated", "due_at")
 _MAX_LONG: Final = 2**63 - 1

@@ -57,6 +57,7 @@ TITLES: Final[dict[str, str]] = {
     "ransomed": "Open MongoDB holds a ransom note",
     "restored": "Open MongoDB was restored after a wipe",
     "moved": "Open MongoDB moved to another place",
+    "reach_changed": "Open MongoDB is reached from elsewhere than before",
     "unreachable": "Open MongoDB is out of reach",
     "closed": "MongoDB is closed",
     "reminder": "MongoDB still answers without a password",
@@ -77,7 +78,8 @@ class Fields(Struct, frozen=True, kw_only=True):
     """The flat shape. `kind` is one of `TITLES`; "", null and empty lists are not known or do not apply.
 
     Times are RFC 3339 in UTC with milliseconds; `size` is in bytes. `state` is that of the exposure, or of
-    the run. `id` is the event's own id, which is the same at every delivery.
+    the run. `id` is the event's own id, which is the same at every delivery. `reach` is "" where it is
+    unknown.
     """
 
     id: str
@@ -91,6 +93,9 @@ class Fields(Struct, frozen=True, kw_only=True):
     host: str
     version: str
     vantage: str = ""
+    reach: str = ""
+    open_from: list[str] = []
+    not_open_from: list[str] = []
     run_id: str = ""
     exposure_id: str = ""
     finding_id: str = ""
@@ -177,6 +182,7 @@ def _of_change(change: ChangeEvent) -> dict[str, Any]:
         "severity": severity,
         "severity_number": severity.number,
         "vantage": change.vantage,
+        **_reach(change),
         "run_id": change.run_id,
         "exposure_id": change.exposure_id,
         "finding_id": change.finding_id,
@@ -212,6 +218,14 @@ def _of_change(change: ChangeEvent) -> dict[str, Any]:
     }
 
 
+def _reach(told: ChangeEvent | TrackedExposure) -> dict[str, Any]:
+    return {
+        "reach": "" if told.reach == "unknown" else told.reach,
+        "open_from": told.open_from,
+        "not_open_from": told.not_open_from,
+    }
+
+
 def _of_exposure(exposure: TrackedExposure) -> dict[str, Any]:
     return {
         "id": exposure.exposure_id,
@@ -220,6 +234,7 @@ def _of_exposure(exposure: TrackedExposure) -> dict[str, Any]:
         "severity": exposure.severity,
         "severity_number": exposure.severity_number,
         "state": exposure.state,
+        **_reach(exposure),
         "run_id": exposure.last_run_id,
         "exposure_id": exposure.exposure_id,
         "finding_id": exposure.finding_id,

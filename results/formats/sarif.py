@@ -148,6 +148,7 @@ def _properties(fields: Fields) -> dict[str, Any]:
             *("id", "kind", "at", "severity", "state", "organisation", "owner", "contact", "site", "vantage"),
             *("run_id", "hostnames", "labels", "reasons", "product", "server_version", "topology"),
             *("database_count", "databases", "documents", "names", "hints", "ransom_names"),
+            *("reach", "open_from", "not_open_from"),
         )
     }
     told["size_bytes"] = fields.size

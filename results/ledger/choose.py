@@ -23,7 +23,8 @@ class Choice(Struct, frozen=True, kw_only=True):
 
     `states` and `owners`: any of them, an owner by a part of its name, in any case. `severity`: at least as
     grave. `older_than`: seconds for which it is known to have been open. `vantage`: from there it is open or
-    may be, and of a closed one it was seen from there.
+    may be, and of a closed one it was seen from there. `reaches`: any of these words, as of its last look
+    that stood open.
     """
 
     states: frozenset[str] = frozenset()
@@ -31,6 +32,7 @@ class Choice(Struct, frozen=True, kw_only=True):
     severity: Severity | None = None
     older_than: int | None = None
     vantage: str | None = None
+    reaches: frozenset[str] = frozenset()
     overdue: bool = False
 
     def takes(self, exposure: TrackedExposure) -> bool:
@@ -40,7 +42,8 @@ class Choice(Struct, frozen=True, kw_only=True):
             and (not self.owners or self._is_theirs(exposure))
             and (self.severity is None or exposure.severity.rank <= self.severity.rank)
             and (self.older_than is None or (exposure.open_at_least_seconds or 0) >= self.older_than)
-            and (self.vantage is None or self._is_seen(exposure))
+            and (self.vantage is None or is_seen_from(exposure, self.vantage))
+            and (not self.reaches or exposure.reach in self.reaches)
             and (exposure.overdue or not self.overdue)
         )
 
@@ -48,11 +51,15 @@ class Choice(Struct, frozen=True, kw_only=True):
         owner = exposure.owner.owner.casefold()
         return any(wanted.casefold() in owner if wanted else not owner for wanted in self.owners)
 
-    def _is_seen(self, exposure: TrackedExposure) -> bool:
-        return any(
-            each.vantage == self.vantage and (each.state != "closed" or not exposure.is_open)
-            for each in exposure.vantages
-        )
+
+def is_seen_from(exposure: TrackedExposure, vantage: str) -> bool:
+    """Whether it is open from a vantage or may be; of a closed one, whether it was seen from there."""
+    return any(
+        each.vantage == vantage
+        and each.state != "not_open"
+        and (each.state != "closed" or not exposure.is_open)
+        for each in exposure.vantages
+    )
 
 
 def by_gravity(exposures: Iterable[TrackedExposure]) -> list[TrackedExposure]:

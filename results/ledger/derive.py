@@ -10,19 +10,24 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from results.ledger.compare import Holding
-from results.ledger.exposed import Story, exposure_of
+from results.ledger.exposed import Story, exposure_of, gravest_of
 from results.ledger.incidents import Incidents
 from results.ledger.liveness import liveness
-from results.ledger.states import ANOTHER_SERVER, REACHABLE, Look, Transition, course_of
+from results.ledger.reach import ANOTHER_SERVER
+from results.ledger.states import REACHABLE, Transition, course_of
 from results.ledger.stays import Chain, chains_of, in_order
 from results.ledger.tracked import Change, ChangeKind, Place, TrackedExposure
+from results.ledger.visit import Look
 from results.record import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from results.ledger.incidents import Incident
+    from results.ledger.reach import Reaching, Turn
     from results.ledger.stays import Stay
     from results.ledger.tracked import Liveness
     from results.ledger.visit import PlaceKey, RunFacts, Visit
@@ -112,7 +117,8 @@ def _story(chain: Chain, visits: dict[PlaceKey, list[Visit]], runs: dict[str, Ru
         for turn in course.transitions
         if not (turn.was == "unreachable" and turn.look.visit and turn.look.visit.event_id in moves)
     ]
-    changes.sort(key=_order)
+    changes += [_reach_changed(ids[0], chain, turn) for turn in course.reaching.turns]
+    changes = sorted((_with_reach(change, course.reaching) for change in changes), key=_order)
     return Story(ids[0], ids[1:], chain, looks, course, changes, alive, runs)
 
 
@@ -124,6 +130,7 @@ _ORDER_OF_KINDS: tuple[ChangeKind, ...] = (
     "ransomed",
     "restored",
     "changed",
+    "reach_changed",
     "unreachable",
     "closed",
 )
@@ -148,7 +155,7 @@ def _looks(chain: Chain, visits: dict[PlaceKey, list[Visit]], runs: dict[str, Ru
                 continue
             other = visit.verdict.is_open and visit.event_id not in own
             run = runs.get(visit.run_id)
-            found.append(Look(visit.at, run, visit.vantage, visit, other))
+            found.append(Look(visit.at, run, visit.vantage, visit, other, stay.place))
         found += _silences(stay.place, at_place, runs, begin, end, next_run)
     found.sort(key=lambda look: (look.at, look.run.run_id if look.run else "", look.visit is None))
     return iter(found)
@@ -173,7 +180,7 @@ def _silences(
             continue
         if run.created_at < begin or (end is not None and run.created_at >= end) or not run.covers(place):
             continue
-        yield Look(run.created_at, run, run.vantage)
+        yield Look(run.created_at, run, run.vantage, place=place)
 
 
 def change_id(kind: str, *parts: str) -> str:
@@ -252,4 +259,39 @@ def _turned(own: str, chain: Chain, turn: Transition) -> Change:
         reasons=[Reason(code=code)],
         severity=last.severity,
         severity_number=last.severity.number,
+    )
+
+
+def _reach_changed(own: str, chain: Chain, turn: Turn) -> Change:
+    """It is seen from elsewhere than before. Its severity is the gravest of those that see it open now."""
+    visit, look = turn.look.visit, turn.look
+    seen = [v for stay in chain.stays for v in stay.visits if v.at <= look.at]
+    gravest = gravest_of(seen, turn.reach.open_from)
+    here = [stay for stay in chain.stays if stay.first <= look.at]
+    run_id = visit.run_id if visit else (look.run.run_id if look.run else "")
+    event = visit.event_id if visit else ""
+    return Change(
+        event_id=change_id("reach_changed", event or run_id, _own_id(here[-1])),
+        exposure_id=own,
+        finding_id=visit.finding_id if visit else seen[-1].finding_id,
+        kind="reach_changed",
+        at=look.at,
+        after=turn.after,
+        run_id=run_id,
+        observation_id=event,
+        vantage=look.vantage,
+        reasons=[Reason(code=code, detail=vantage) for code, vantage in turn.reasons],
+        severity=gravest.severity,
+        severity_number=gravest.severity.number,
+    )
+
+
+def _with_reach(change: Change, reaching: Reaching) -> Change:
+    """The same with the reach of the exposure as it stood then."""
+    reach = reaching.at(change.at)
+    return replace(
+        change,
+        reach=reach.word,
+        open_from=list(reach.open_from),
+        not_open_from=list(reach.not_open_from),
     )

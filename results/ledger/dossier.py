@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from results.ledger import passages
 from results.ledger.timeline import Event, timeline
-from results.ledger.words import SEEN_ONCE, how, names_in, place_words, span, times
+from results.ledger.words import SEEN_ONCE, how, names_in, place_words, reach_words, span, times
 from results.text import address, human_bytes, minute, plural, visible
 
 if TYPE_CHECKING:
@@ -94,7 +94,10 @@ def headline(exposure: TrackedExposure) -> str:
     if exposure.state == "unreachable":
         seen = minute(exposure.last_seen_open)
         return f"{where}{whose} does not show itself; it was open at {seen}, and nothing proves it closed."
-    return f"{where}{whose} is open without a password{f', {lasted}' if lasted else ''}."
+    to = {"internet": " to the internet", "one_vantage": f" to {reach_words(exposure)}"}.get(
+        exposure.reach, ""
+    )
+    return f"{where}{whose} is open{to} without a password{f', {lasted}' if lasted else ''}."
 
 
 def open_for(exposure: TrackedExposure) -> str:

@@ -12,12 +12,14 @@ from results.ledger.tracked import Change, Liveness, Lost, Place, State, Tracked
 from results.record import Reason
 
 if TYPE_CHECKING:
-    from results.ledger.states import Course, Look
+    from collections.abc import Sequence
+
+    from results.ledger.states import Course
     from results.ledger.stays import Chain
-    from results.ledger.visit import RunFacts, Visit
+    from results.ledger.visit import Look, RunFacts, Visit
 
 DATABASES_TOLD = 20
-_NOTABLE = frozenset({"wiped", "ransomed", "restored", "moved", "changed"})
+_NOTABLE = frozenset({"wiped", "ransomed", "restored", "moved", "changed", "reach_changed"})
 
 
 class Story(NamedTuple):
@@ -39,6 +41,7 @@ def exposure_of(story: Story, related: list[str]) -> TrackedExposure:
     spell = course.spells[-1]
     last = chain.last.visits[-1]
     gravest = _gravest(story)
+    reach = course.reaching.reach
     counts = {kind: [change for change in story.changes if change.kind == kind] for kind in _NOTABLE}
     hits = sorted({change.at for kind in ("wiped", "ransomed") for change in counts[kind]})
     believed = [look for look in story.looks if look.visit is not None]
@@ -52,6 +55,10 @@ def exposure_of(story: Story, related: list[str]) -> TrackedExposure:
         place=_place(story, len(chain.stays) - 1),
         places=_places(story),
         vantages=course.vantages,
+        reach=reach.word,
+        reach_since=course.reaching.since,
+        open_from=list(reach.open_from),
+        not_open_from=list(reach.not_open_from),
         set_name=last.server.set_name if last.server else "",
         first_seen_open=spell.first_seen_open,
         last_seen_open=spell.last_seen_open,
@@ -123,14 +130,20 @@ def _is_return(change: Change) -> bool:
 
 
 def _gravest(story: Story) -> Visit:
-    """The last open visit of the vantage from which it is gravest; of its last look where none does."""
-    last = story.chain.last.visits[-1]
-    seeing = {vantage.vantage for vantage in story.course.vantages if vantage.state != "closed"}
-    latest: dict[str, Visit] = {}
-    for stay in story.chain.stays:
-        for visit in stay.visits:
-            latest[visit.vantage] = visit
-    found = [visit for name, visit in sorted(latest.items()) if name in seeing]
+    """The last open visit of the vantage from which it is gravest; of its last look where none does. One that
+    does not see it any more counts no longer while another one does."""
+    visits = [visit for stay in story.chain.stays for visit in stay.visits]
+    not_from = story.course.reaching.reach.not_open_from
+    standing = [each.vantage for each in story.course.vantages if each.state in ("open", "unreachable")]
+    return gravest_of(visits, [name for name in standing if name not in not_from] or standing)
+
+
+def gravest_of(visits: list[Visit], vantages: Sequence[str]) -> Visit:
+    """Of the last open visit of each of these vantages the gravest; of all the last where none is theirs.
+    `visits` in time order, at least one."""
+    last = visits[-1]
+    latest = {visit.vantage: visit for visit in visits}
+    found = [visit for name, visit in sorted(latest.items()) if name in vantages]
     return min(found, key=lambda visit: (visit.severity.rank, visit is not last), default=last)
 
 

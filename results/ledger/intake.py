@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LOCK_FILE: Final = "ledger.lock"
-DERIVATION: Final = "3"
+DERIVATION: Final = "4"
 """Raised when what is derived of the same visits changes: then all is derived anew."""
 _BATCH: Final = 4000  # observations of one transaction
 _CHECKED_ALWAYS: Final = 4 << 20
@@ -343,10 +343,13 @@ def _require_readable(path: Path, manifest: Manifest) -> None:
 
 def _bare(manifest: Manifest) -> Manifest:
     """Without what may be large and says nothing here."""
+    kept = {"organisation": manifest.configuration.get("organisation")}
+    if "fleet" in manifest.configuration:
+        kept["fleet"] = manifest.configuration["fleet"]
     return msgspec.structs.replace(
         manifest,
         authorisations=[],
-        configuration={"organisation": manifest.configuration.get("organisation")},
+        configuration=kept,
         scope=msgspec.structs.replace(manifest.scope, entries=[], text=""),
     )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from results.codes import sentence
-from results.ledger.words import bounds, grown_in, how, lost_in, names_in, reasons_in, times
+from results.ledger.reach import NO_LINE
+from results.ledger.words import bounds, grown_in, how, lost_in, names_in, reasons_in, times, vantage_words
 from results.record import STATUS_PAGE
 from results.text import minute, visible
-from results.verdict import MEANING, Verdict
+from results.verdict import INTERNET, MEANING, Verdict
 
 if TYPE_CHECKING:
     from results.ledger.tracked import AtVantage, TrackedExposure
@@ -104,11 +105,54 @@ def vantages(exposure: TrackedExposure) -> list[str]:
     """What it is from each point of view; nothing where no run said from where it looks."""
     if not any(each.vantage for each in exposure.vantages):
         return []
-    return [_at_vantage(each) for each in exposure.vantages]
+    said = [reach(exposure)] if exposure.open_from else []
+    return said + [_at_vantage(each) for each in exposure.vantages]
+
+
+def reach(exposure: TrackedExposure) -> str:
+    """From where it is open and from where not, in one sentence; "" where no vantage has a name."""
+    if not exposure.open_from:
+        return ""
+    seeing = _listed([vantage_words(name) for name in exposure.open_from])
+    told = {
+        "internet": f"open from the internet, since {minute(exposure.reach_since)} at the latest",
+        "all_vantages": f"open from every vantage that looked, {seeing}",
+        "differs": f"open from {seeing}",
+        "one_vantage": f"open from {seeing} only",
+        "unknown": f"open from {seeing}; no other vantage is known to have looked",
+    }[exposure.reach]
+    inside = [vantage_words(name) for name in exposure.open_from if name != INTERNET]
+    if exposure.reach == "internet" and inside:
+        told += f"; and from {_listed(inside)}"
+    asked = {each.vantage: each for each in exposure.vantages}
+    if exposure.not_open_from:
+        shut = [_not_open_from(name, asked.get(name)) for name in exposure.not_open_from]
+        told += f"; not from {_listed(shut)}"
+    over = exposure.state in ("closed", "unreachable")
+    compared = {"", *exposure.open_from, *exposure.not_open_from}
+    old = [each for each in exposure.vantages if each.asked_at and each.vantage not in compared]
+    if old and not over:
+        named = _listed([f"{vantage_words(each.vantage)} ({minute(each.asked_at)})" for each in old])
+        told += f"; asked too long ago to be compared: {named}"
+    return f"When it was last seen open, it was {told}." if over else f"{told[0].upper()}{told[1:]}."
+
+
+def _not_open_from(name: str, asked: AtVantage | None) -> str:
+    told = f" (asked {minute(asked.asked_at)}: {_found(asked.asked_how)})" if asked and asked.asked_at else ""
+    return vantage_words(name) + told
+
+
+def _found(code: str) -> str:
+    """What a look found, in a few words: a verdict, or that it heard nothing."""
+    if code == NO_LINE:
+        return "heard of nothing"
+    return visible(code.replace("_", " ").replace("-", " "), 40)
 
 
 def _at_vantage(each: AtVantage) -> str:
     name = f"From {visible(each.vantage, 40)}" if each.vantage else "From a place that the run did not name"
+    if each.state == "not_open":
+        return f"{name}: never seen open, last looked at {minute(each.asked_at)}: {_found(each.asked_how)}."
     last = f", last looked at {minute(each.last_look)}" if each.last_look else ""
     if each.state == "closed":
         why = f" ({how(each.closed_how)})" if each.closed_how else ""

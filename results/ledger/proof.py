@@ -16,7 +16,7 @@ from results.record import Owner, Reason
 from results.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from results.ledger.tracked import AtVantage, Look, TrackedExposure
 
@@ -84,11 +84,19 @@ def missing(
     if again:
         detail = f"{_words(look.verdict)} at {look.at}; once more at {again} or later"
         found.append(Reason(code="seen-once", detail=detail))
-    elsewhere = [seen.vantage or "(not said)" for seen in _open_elsewhere(exposure, looked.vantage)]
+    elsewhere = [seen.vantage or "(none named)" for seen in _open_elsewhere(exposure, looked.vantage)]
     if elsewhere:
         detail = f"open as seen from {', '.join(elsewhere)}: look from there, or let it demand a login"
         found.append(Reason(code="open-from-elsewhere", detail=detail))
     return found, again
+
+
+def seen_by_fleet(looks: Iterable[Look], vantage: str, by_fleet: Callable[[str], bool]) -> bool:
+    """Whether workers of a fleet were the last to see an exposure open, as far as a look from `vantage` could
+    close it: another machine is no proof then, as `states` has it. `by_fleet` says it of a run, by its id."""
+    last = {look.vantage: look.run_id for look in looks if look.verdict.is_open}
+    standing = (vantage, "") if vantage in last else ()
+    return any(name in last and by_fleet(last[name]) for name in standing)
 
 
 def doubts(look: Look, looked: Round) -> list[Reason]:
@@ -137,9 +145,11 @@ def _again(look: Look, earlier: Sequence[Look]) -> str:
 
 
 def _open_elsewhere(exposure: TrackedExposure, vantage: str) -> list[AtVantage]:
-    return [
-        seen for seen in exposure.vantages if seen.state != "closed" and seen.vantage not in (vantage, "")
-    ]
+    """Vantages from which it is to be proved closed, too. That of runs which named none is proved from any
+    that saw it open, as `states` has it."""
+    standing = [seen for seen in exposure.vantages if seen.state in ("open", "unreachable")]
+    saw_it = any(seen.vantage == vantage and seen.last_seen_open for seen in exposure.vantages)
+    return [seen for seen in standing if seen.vantage != vantage and not (seen.vantage == "" and saw_it)]
 
 
 def _words(verdict: Verdict) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
+from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import TYPE_CHECKING
 
@@ -125,6 +126,7 @@ def run_facts(connection: sqlite3.Connection) -> dict[str, RunFacts]:
             purpose=purpose,
             covers=partial(coverages.asked, run),
             companions=partial(neighbours.count, run),
+            by_fleet=cache(partial(_by_fleet, connection, run)),
         )
     return found
 
@@ -202,6 +204,8 @@ class Coverages:
         self._of_runs: dict[int, RunCoverage | None] = {}
         self._covered: dict[int, Covered] = {}
         self._namesakes: dict[PlaceKey, list[int]] = {}
+        self._sites: dict[int, set[str]] | None = None
+        self._scopes: dict[int, str] = {}
         self._ranges = 0
 
     def asked(self, run: int, place: PlaceKey) -> bool | None:
@@ -211,7 +215,42 @@ class Coverages:
         coverage = self._of_runs[run]
         if coverage is None:
             return None
-        return coverage.asked(place.ip, place.port) and not self._saw_elsewhere(run, place)
+        asked = coverage.asked(place.ip, place.port)
+        if not asked:
+            return asked
+        if self._saw_elsewhere(run, place):
+            return False
+        return True if self._asks_at(run, place) else None
+
+    def _asks_at(self, run: int, place: PlaceKey) -> bool:
+        """Whether a run asked the site of a place, as far as that can be told. What it covered has no sites,
+        and each of several may use the same private address: a run whose lines are all of other sites asked
+        there, unless it has the scope of one that saw this place."""
+        if not ip_address(place.ip).is_private:
+            return True
+        if self._sites is None:
+            self._sites = {}
+            if len(self._connection.execute("SELECT DISTINCT site FROM places LIMIT 2").fetchall()) > 1:
+                for number, name in self._connection.execute(
+                    "SELECT DISTINCT v.run, p.site FROM visits v JOIN places p ON p.place = v.place"
+                ):
+                    self._sites.setdefault(number, set()).add(name)
+        known = self._sites.get(run)
+        if known is None or place.site in known:
+            return True
+        saw_it = self._connection.execute(
+            "SELECT v.run FROM places p JOIN visits v ON v.place = p.place"
+            " WHERE p.ip = ? AND p.port = ? AND p.site = ?",
+            (place.ip, place.port, place.site),
+        )
+        return self._scope(run) in {self._scope(number) for (number,) in saw_it.fetchall()}
+
+    def _scope(self, run: int) -> str:
+        """The digest of a run's scope."""
+        if run not in self._scopes:
+            (facts,) = self._connection.execute("SELECT facts FROM runs WHERE run = ?", (run,)).fetchone()
+            self._scopes[run] = manifest_of(facts).scope.digest
+        return self._scopes[run]
 
     def _saw_elsewhere(self, run: int, place: PlaceKey) -> bool:
         """Whether a run has a line of this address at another site: then it is that one which it asked."""
@@ -246,6 +285,11 @@ class Coverages:
                 self._ranges = covered.range_count
             self._covered[row[1]] = covered
         return RunCoverage(covered, manifest_of(row[0]))
+
+
+def _by_fleet(connection: sqlite3.Connection, run: int) -> bool:
+    row = connection.execute("SELECT facts FROM runs WHERE run = ?", (run,)).fetchone()
+    return row is not None and "fleet" in manifest_of(row[0]).configuration
 
 
 def manifest_of(facts: bytes) -> Manifest:

@@ -3,7 +3,8 @@
 Closed needs proof. A server that asks for a login has access control, from wherever it is asked. A port that
 refuses, or on which something else or another server answers, may be a firewall, a restart or one of several
 behind it: it must be seen twice, some time apart, a refusal beside something that answers. Silence proves
-nothing, and neither does a run that is not complete.
+nothing, and neither does a run that is not complete. What a fleet's workers saw open on their sites is not
+proved closed by what answers another machine, which a firewall may keep out.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec.structs import replace
 
+from results.ledger.reach import ANOTHER_SERVER, Asked, Reaching
 from results.ledger.tracked import AtVantage, Spell
 from results.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from results.ledger.visit import RunFacts, Visit
+    from results.ledger.visit import Look
 
 APART = timedelta(minutes=10)
 """Between two refusals that prove a closed port: longer than a restart or a reload of a firewall takes."""
@@ -35,28 +37,8 @@ _CONTRADICTED = frozenset({"masked-prefix", "driver-says-open"})
 UNPROVEN = _CONTRADICTED | {"icmp-refused"}
 """Codes of evidence with which a refusal or an answer says nothing of the host, or is contradicted."""
 
-ANOTHER_SERVER = "another-server"
 REACHABLE = "reachable-again"
 NOT_FOUND, ANSWERED_NOT_OPEN = "not-found", "answered-not-open"
-
-
-class Look(NamedTuple):
-    """One look at the place of an exposure: a visit that it belongs to, or the silence of a run without a
-    line.
-
-    `is_other`: something open was there, and it was another server.
-    """
-
-    at: str
-    run: RunFacts | None
-    vantage: str
-    visit: Visit | None = None
-    is_other: bool = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether this server was seen open."""
-        return self.visit is not None and self.visit.verdict.is_open and not self.is_other
 
 
 class Transition(NamedTuple):
@@ -74,6 +56,7 @@ class Transition(NamedTuple):
 class _Vantage:
     standing: Standing
     last_open: str = ""
+    by_fleet: bool = False  # whether workers of a fleet saw it open last
     last_look: str = ""
     closed_at: str = ""
     how: str = ""
@@ -87,12 +70,13 @@ class _Vantage:
 
 @dataclass(slots=True)
 class Course:
-    """What became of an exposure: its standing now, each change of it, and its spells."""
+    """What became of an exposure: its standing now, each change of it, its spells, and its reach."""
 
     standing: Standing = "open"
     transitions: list[Transition] = field(default_factory=list)
     spells: list[Spell] = field(default_factory=list)
     vantages: list[AtVantage] = field(default_factory=list)
+    reaching: Reaching = field(default_factory=Reaching)
     last_look: str = ""
 
 
@@ -105,6 +89,7 @@ def course_of(looks: Iterable[Look]) -> Course:
     for look in looks:
         if not vantages and not look.is_open:
             _bound(before, look)
+            course.reaching.see(look, is_open=False, opens=False)
             continue
         was = course.standing if vantages else None
         how = _follow(vantages, look)
@@ -119,38 +104,46 @@ def course_of(looks: Iterable[Look]) -> Course:
             before.clear()
         else:
             _bound(before, look)
+        course.reaching.see(look, is_open=course.standing == "open", opens=was in (None, "closed"))
         if course.standing == "closed" != was:
+            course.reaching.close()
             course.spells[-1] = replace(course.spells[-1], closed_before=look.at, closed_how=how)
             after, proof = course.spells[-1].last_seen_open, how
         if course.standing != was:
             course.transitions.append(Transition(was, course.standing, look, after, proof))
         previous = look.at
-    course.vantages = [_told(name, vantage) for name, vantage in sorted(vantages.items())]
+    asked = course.reaching.asked
+    course.vantages = [
+        _told(name, vantages.get(name), asked.get(name)) for name in sorted(vantages.keys() | asked.keys())
+    ]
     return course
 
 
 def _follow(vantages: dict[str, _Vantage], look: Look) -> str:
     """What a look changes; returns the code of what it proves. A vantage that never saw it open has no
-    standing."""
+    standing. That of runs which named none is moved by those alone, and by vantages that saw it open
+    themselves: another may never have reached it."""
     if look.is_open:
         vantage = vantages.setdefault(look.vantage, _Vantage("open"))
         vantage.standing, vantage.last_open, vantage.last_look = "open", look.at, look.at
         vantage.closed_at = vantage.how = ""
+        vantage.by_fleet = look.run is not None and look.run.by_fleet()
         vantage.gone.clear()
         return ""
     how = _proof(look)
     for name, vantage in vantages.items():
         everywhere = how in _LOGIN.values()
-        if not (everywhere or name in (look.vantage, "")):
+        if not (everywhere or name == look.vantage or (name == "" and look.vantage in vantages)):
             continue
         vantage.last_look = look.at
         if vantage.standing == "closed":
             continue
-        if everywhere or (how and any(_confirms(look, earlier) for earlier in vantage.gone)):
+        counts = bool(how) and look.run is not None and (look.run.by_fleet() or not vantage.by_fleet)
+        if everywhere or (counts and any(_confirms(look, earlier) for earlier in vantage.gone)):
             vantage.close(look, how)
         else:
             vantage.standing = "unreachable"
-            if how:
+            if counts:
                 vantage.gone.append(look)
     return how
 
@@ -217,7 +210,10 @@ def _see_open(course: Course, look: Look, before: Look | None, *, is_new: bool) 
     )
 
 
-def _told(name: str, vantage: _Vantage) -> AtVantage:
+def _told(name: str, vantage: _Vantage | None, asked: Asked | None) -> AtVantage:
+    told = {"asked_at": asked.at, "asked_how": asked.how} if asked is not None else {}
+    if vantage is None:
+        return AtVantage(vantage=name, state="not_open", last_look=asked.at if asked else "", **told)
     return AtVantage(
         vantage=name,
         state=vantage.standing,
@@ -225,4 +221,5 @@ def _told(name: str, vantage: _Vantage) -> AtVantage:
         last_look=vantage.last_look,
         closed_at=vantage.closed_at,
         closed_how=vantage.how,
+        **told,
     )

@@ -243,6 +243,11 @@ class Ledger:
             rows = self._rows("SELECT facts FROM runs WHERE run_id = ?", (run_id,))
             return manifest_of(rows[0][0]) if rows else None
 
+    def by_fleet(self, run_id: str) -> bool:
+        """Whether workers of a fleet did a run."""
+        manifest = self.manifest(run_id)
+        return manifest is not None and "fleet" in manifest.configuration
+
     def looks(self, exposure_id: str) -> list[Look]:
         """The visits that belong to an exposure, in time order. Raises `UnknownExposureError`."""
         from results.ledger.reading import loader, visit_in

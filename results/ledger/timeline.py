@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from results.ledger.words import bounds, grown_in, how, lost_in, names_in, place_words, reasons_in
+from results.ledger.reach import NOT_OPEN_FROM, OPEN_FROM
+from results.ledger.words import (
+    bounds,
+    grown_in,
+    how,
+    lost_in,
+    names_in,
+    place_words,
+    reasons_in,
+    vantage_words,
+)
 from results.record import Reason
 from results.text import minute, visible
 
@@ -50,7 +60,7 @@ def timeline(exposure: TrackedExposure, changes: Iterable[Change], actions: Iter
 
 KINDS: tuple[ChangeKind, ...] = (
     *("opened", "reopened", "moved", "wiped", "ransomed", "restored", "changed"),
-    *("unreachable", "closed"),
+    *("reach_changed", "unreachable", "closed"),
 )
 
 
@@ -69,6 +79,8 @@ def _change(exposure: TrackedExposure, change: Change) -> Event:
 
 def happened(exposure: TrackedExposure, change: Change) -> str:
     """What a change says, as a sentence."""
+    if change.kind == "reach_changed":
+        return _reach_changed(change)
     what = _OPENINGS[change.kind]
     if change.kind == "moved" and change.place is not None:
         what = f"It moved from {place_words(change.place)}"
@@ -94,6 +106,17 @@ def happened(exposure: TrackedExposure, change: Change) -> str:
     return head + (": " + "; ".join(rest) if rest else "") + vantage + "."
 
 
+def _reach_changed(change: Change) -> str:
+    """`Its reach changed: it is open from the internet now, and not open from office any more.`"""
+    now, gone = (
+        " and ".join(vantage_words(reason.detail) for reason in change.reasons if reason.code == code)
+        for code in (OPEN_FROM, NOT_OPEN_FROM)
+    )
+    said = [f"open from {now} now"] if now else []
+    said += [f"not open from {gone} any more"] if gone else []
+    return f"Its reach changed: it is {', and '.join(said) or 'seen from elsewhere'}."
+
+
 _SAID = frozenset({"open", "open_no_data", "note-left"})
 _OPENINGS = {
     "opened": "It was opened",
@@ -105,6 +128,7 @@ _OPENINGS = {
     "unreachable": "It no longer answered, which proves nothing",
     "closed": "It was closed",
     "reopened": "It was opened again",
+    "reach_changed": "Its reach changed",
 }
 
 

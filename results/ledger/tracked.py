@@ -26,6 +26,11 @@ something was (`Change`). `reopened`: open after it was proved closed, in the fi
 `unreachable`: the last looks say nothing. `accepted`: open, and somebody took it upon themselves until a day
 that has not passed."""
 
+ReachWord = Literal["internet", "all_vantages", "differs", "one_vantage", "unknown"]
+"""`internet`: open from the vantage of that name, whatever others see. Otherwise of the vantages that looked:
+`all_vantages`: open from all of them; `differs`: from several, and not from another; `one_vantage`: from one,
+and not from another. `unknown`: only one looked, or the runs named none."""
+
 ChangeKind = Literal[
     "opened",
     "changed",
@@ -36,6 +41,7 @@ ChangeKind = Literal[
     "unreachable",
     "closed",
     "reopened",
+    "reach_changed",
 ]
 
 
@@ -69,14 +75,20 @@ class Spell(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
 
 class AtVantage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What it is from one point of view; `vantage` is "" where runs did not say from where they look."""
+    """What it is from one point of view; `vantage` is "" where runs did not say from where they look.
+
+    `not_open`: it was asked from there, and never seen open. `asked_at` is the last look that counts for the
+    reach, and `asked_how` the code of what it found; "" where none does.
+    """
 
     vantage: str = ""
-    state: Literal["open", "unreachable", "closed"]
+    state: Literal["open", "unreachable", "closed", "not_open"]
     last_seen_open: str = ""
     last_look: str = ""
     closed_at: str = ""
     closed_how: str = ""
+    asked_at: str = ""
+    asked_how: str = ""
 
 
 class Lost(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -110,7 +122,8 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, ta
     `dated` is the moment itself where the server told it (the making of a collection, the start of a
     process), with the code of the method in `dated_how`. `reasons`: codes of what shows it. `event_id` is
     the same whenever it is derived again; `observation_id` is the `event_id` of the observation that shows
-    it, "" where no line does. `place` is where it was before, of one that moved.
+    it, "" where no line does. `place` is where it was before, of one that moved. `reach`, `open_from` and
+    `not_open_from` are of the exposure as it stood then.
     """
 
     event_id: str
@@ -129,6 +142,9 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, ta
     lost: Lost | None = None
     grown: Grown | None = None
     place: Place | None = None
+    reach: ReachWord = "unknown"
+    open_from: list[str] = []
+    not_open_from: list[str] = []
     severity: Severity
     severity_number: SeverityNumber
 
@@ -212,7 +228,10 @@ class TrackedExposure(
 
     `place` is where it was last seen, `places` all of them, oldest first. `owner`, `severity`, `hostnames`,
     `product`, `version`, `topology`, `set_name` and what it holds are of the last look that saw it open.
-    `severity` is the gravest over the vantages that see it open.
+    `severity` is the gravest over the vantages that see it open. `reach` says from where it is open, and
+    `open_from` and `not_open_from` are the vantages by which that is known: those of `vantages` whose last
+    look counts beside the others; `reach_since` is the look that first showed it so. Of one that is
+    unreachable or closed they are as it was last open.
 
     `first_seen_open` to `last_seen_open` and the bounds beside them are of the present spell, or the last
     one; `spells` has all. `open_at_least_seconds` and `open_at_most_seconds` bound how long that spell has
@@ -234,6 +253,10 @@ class TrackedExposure(
     hostnames: list[str] = []
     owner: Owner
     vantages: list[AtVantage] = []
+    reach: ReachWord = "unknown"
+    reach_since: str = ""
+    open_from: list[str] = []
+    not_open_from: list[str] = []
     product: str = ""
     version: str = ""
     topology: str = ""

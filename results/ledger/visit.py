@@ -112,7 +112,8 @@ class RunFacts(Struct, frozen=True, kw_only=True):
     `state` is as in `results.runs.RunState`: only a `complete` run's silence says anything, and only a
     complete run closes. `covers` tells whether a place was among those that it asked for certain; None where
     that is unknown. `companions` counts the *other* places near one (the same /24, /64, or any of 127/8; the
-    same host's other ports) that answered in this run as a server does.
+    same host's other ports) that answered in this run as a server does. `by_fleet`: whether workers of a
+    fleet asked, elsewhere than where the run directory is.
     """
 
     run_id: str
@@ -123,3 +124,24 @@ class RunFacts(Struct, frozen=True, kw_only=True):
     purpose: str = ""
     covers: Callable[[PlaceKey], bool | None] = lambda _: None
     companions: Callable[[PlaceKey], int] = lambda _: 0
+    by_fleet: Callable[[], bool] = lambda: False
+
+
+class Look(NamedTuple):
+    """One look at the place of an exposure: a visit that it belongs to, or the silence of a run without a
+    line.
+
+    `is_other`: something open was there, and it was another server. `place` is where it looked.
+    """
+
+    at: str
+    run: RunFacts | None
+    vantage: str
+    visit: Visit | None = None
+    is_other: bool = False
+    place: PlaceKey | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this server was seen open."""
+        return self.visit is not None and self.visit.verdict.is_open and not self.is_other

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from results.codes import clause, methods, sentence
 from results.record import Reason
 from results.text import address, at_least, at_most, human_bytes, minute, plural, visible
-from results.verdict import MEANING
+from results.verdict import INTERNET, MEANING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from results.ledger.tracked import Grown, Lost, Place
+    from results.ledger.tracked import Grown, Lost, Place, TrackedExposure
 
 MOST_NAMES = 10
 _NAME = 60
@@ -57,6 +57,22 @@ def place_words(place: Place) -> str:
     """`192.0.2.1:27017 at the site paris`."""
     site = f" at the site {visible(place.site, _NAME)}" if place.site else ""
     return address(place.ip, place.port) + site
+
+
+def vantage_words(vantage: str) -> str:
+    """`the internet`, or the name that the runs gave it."""
+    return f"the {INTERNET}" if vantage == INTERNET else visible(vantage, 40)
+
+
+def reach_words(exposure: TrackedExposure) -> str:
+    """From where it is open in a cell: `internet`, `office only`, `some vantages`; "" where that is not
+    known."""
+    if exposure.reach == "one_vantage":
+        return f"{visible(exposure.open_from[0], 40)} only" if exposure.open_from else ""
+    return _REACHES.get(exposure.reach, "")
+
+
+_REACHES = {"internet": INTERNET, "all_vantages": "all vantages", "differs": "some vantages"}
 
 
 def times(count: int) -> str:

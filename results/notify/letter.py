@@ -37,6 +37,7 @@ IN_FULL = 40  # exposures of a letter with everything that is known; the others 
 AT_MOST = 400
 NAMED = 12  # names of databases of one exposure
 CHECKED = 5  # exposures for which the commands that check are written out
+_VANTAGES = frozenset({"internet", "office"})  # have words in `texts/`
 _TOLD_BY_NAMES = frozenset({"verdict", "telling-names"})  # the names themselves stand there
 
 
@@ -141,7 +142,9 @@ def _headline(one: TrackedExposure, say: Texts) -> Text:
 def _facts(one: TrackedExposure, say: Texts) -> list[Text]:
     """Everything that its owner wants to know, the most pressing first."""
     facts = [_since(one, say), *([] if one.topology == STATUS_PAGE else [_holds(one, say)])]
-    if one.state == "unreachable":
+    if one.state != "unreachable":
+        facts += _reach(one, say)
+    else:
         facts.append(say("fact.unreachable", last=moment(one.last_seen_open)))
     facts += [
         say("fact.reason", reason=_reason(reason.code, sentence(reason), say))
@@ -181,6 +184,19 @@ def _since(one: TrackedExposure, say: Texts) -> Text:
     return say("fact.since_most", most=most, after=moment(one.opened_after), how=how, **values)
 
 
+def _reach(one: TrackedExposure, say: Texts) -> list[Text]:
+    """From where it is open, where vantages were compared."""
+    if one.reach == "internet":
+        return [say("fact.reach_internet", since=moment(one.reach_since))]
+    if not (one.open_from and one.not_open_from):
+        return []
+    seeing, shut = (
+        ", ".join(say.word(f"words.{name}") if name in _VANTAGES else name for name in names)
+        for names in (one.open_from, one.not_open_from)
+    )
+    return [say("fact.reach", vantages=seeing, others=shut)]
+
+
 def _holds(one: TrackedExposure, say: Texts) -> Text:
     known = [_counted(one.database_count, "database", say), _counted(one.documents, "document", say)]
     if one.bytes is not None:
@@ -203,7 +219,7 @@ def _counted(count: int | None, noun: str, say: Texts) -> str:
 
 def _how(one: TrackedExposure, say: Texts) -> Text:
     seen = next((vantage.vantage for vantage in one.vantages if vantage.state == "open"), "")
-    known = say.word(f"words.{seen}") if seen in ("internet", "office") else ""
+    known = say.word(f"words.{seen}") if seen in _VANTAGES else ""
     vantage = Name(seen) if seen and not known else Ours(known or say.word("words.somewhere"))
     key = "fact.how_page" if one.topology == STATUS_PAGE else "fact.how"
     return say(key, vantage=vantage, last=moment(one.last_seen_open), run=Name(one.last_run_id))

@@ -13,6 +13,7 @@ from results.durations import plus
 from results.ledger.overlay import ids_of, spell_began_after
 from results.ledger.told import Message, messages
 from results.ledger.tracked import TrackedExposure
+from results.verdict import INTERNET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -110,8 +111,10 @@ def _wanted(
         yield "owner", False
         return
     first, last = past.told[0][0], past.told[-1][0]
+    # Whoever was told of it while it was open inside does not know that everybody sees it now.
+    news = exposure.reach == INTERNET and last < exposure.reach_since <= now
     quiet = bool(exposure.acknowledged_at) and not exposure.overdue
-    if not quiet and any(last < plus(first, length) <= now for length in rules.remind_after):
+    if news or (not quiet and any(last < plus(first, length) <= now for length in rules.remind_after)):
         yield "owner", True
     wait = rules.escalate_after if rules.escalate_to and not past.escalated else None
     if wait is not None and plus(first, wait) <= now:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from results.ledger.tracked import Look, TrackedExposure
     from results.report.content import Dossier
 
-_STORY = ("opened", "changed", "wiped", "ransomed", "restored", "moved", "unreachable", "closed", "reopened")
+_STORY = (
+    *("opened", "changed", "wiped", "ransomed", "restored", "moved", "unreachable", "closed", "reopened"),
+    "reach_changed",
+)
 _FIRST = ("state", "time", "holds", "incidents")
 """Sections that stand first; the looks have a table of their own, and the 72 hours a sheet."""
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from results.durations import instant
+from results.ledger.words import reach_words
 from results.report.figures import STRIP, Mark, Stretch, strip
 from results.report.markup import Markup, Visible, tag
 from results.report.statistics import owner_name
@@ -137,7 +138,8 @@ def stretches(exposure: TrackedExposure, now: str, line: Axis) -> list[Stretch]:
 
 
 def pressing(exposure: TrackedExposure) -> str:
-    """What makes it pressing: past its deadline, wiped, held to ransom; in words, "" for nothing."""
+    """What makes it pressing: past its deadline, from where it is open, wiped, held to ransom; in words, ""
+    for nothing."""
     counts = (
         (exposure.wiped_count, "wiped"),
         (exposure.ransomed_count, "held to ransom"),
@@ -145,6 +147,8 @@ def pressing(exposure: TrackedExposure) -> str:
         (exposure.reopened_count, "reopened"),
     )
     late = ["overdue"] if exposure.overdue else []
+    if exposure.is_open and (reach := reach_words(exposure)):
+        late.append({"internet": "open from the internet"}.get(exposure.reach, f"open from {reach}"))
     return ", ".join(late + [f"{word} {count:,}x" for count, word in counts if count])
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from results.codes import sentence
-from results.ledger.words import SEEN_ONCE, compact_span, times
+from results.ledger.words import SEEN_ONCE, compact_span, reach_words, times
 from results.lines import json_line
 from results.report.cells import csv_text, markdown_cell, markdown_table
 from results.report.printing import COLOURS, Printer, cells_of, cut, in_columns
@@ -29,7 +29,10 @@ _TITLES = {
     "hits": "hits",
     "owner": "owner / site",
 }
+_REACH = {"reach": "open from"}
+"""A column where the reach of any of them is known, before those that a narrow terminal leaves out."""
 _ALWAYS = 5  # these columns, or blocks of lines
+_HEADS = {**_TITLES, **_REACH}
 _RIGHT = frozenset({"size", "hits"})
 _WIDEST = {"owner": 32}  # a longer cell is cut in its column and whole in the lines below
 _GRAVE = frozenset({Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM})
@@ -46,6 +49,7 @@ class ExposureRow(NamedTuple):
     size: str
     hits: str
     owner: str
+    reach: str
 
 
 def exposure_row(exposure: TrackedExposure) -> ExposureRow:
@@ -60,7 +64,15 @@ def exposure_row(exposure: TrackedExposure) -> ExposureRow:
         size=human_bytes(exposure.bytes),
         hits=human_count(max(exposure.wiped_count, exposure.ransomed_count)),
         owner=" / ".join(visible(name, _NAME) for name in (owner.owner, owner.site) if name) or "-",
+        reach=reach_words(exposure) or "-",
     )
+
+
+def _titles(rows: Iterable[ExposureRow]) -> dict[str, str]:
+    """The columns, from the most important on."""
+    told = list(_TITLES.items())
+    known = any(row.reach != "-" for row in rows)
+    return dict([*told[:_ALWAYS], *(_REACH.items() if known else ()), *told[_ALWAYS:]])
 
 
 def print_exposures(
@@ -124,8 +136,9 @@ _STATES: tuple[State, ...] = ("new", "open", "changed", "reopened", "unreachable
 
 
 def _columns(rows: Sequence[ExposureRow], width: int) -> tuple[str, ...]:
-    for count in range(len(_TITLES), _ALWAYS - 1, -1):
-        names = tuple(_TITLES)[:count]
+    titles = tuple(_titles(rows))
+    for count in range(len(titles), _ALWAYS - 1, -1):
+        names = titles[:count]
         if sum(_width(rows, name) for name in names) + 2 * (count - 1) <= width:
             return names
     return ()
@@ -133,7 +146,7 @@ def _columns(rows: Sequence[ExposureRow], width: int) -> tuple[str, ...]:
 
 def _width(rows: Iterable[ExposureRow], name: str) -> int:
     longest = max((cells_of(getattr(row, name)) for row in rows), default=0)
-    return max(min(longest, _WIDEST.get(name, longest)), len(_TITLES[name]))
+    return max(min(longest, _WIDEST.get(name, longest)), len(_HEADS[name]))
 
 
 class _Exposures(Printer):
@@ -144,12 +157,12 @@ class _Exposures(Printer):
     ) -> None:
         """A line for each, and below it what has no column."""
         widths = {name: _width(rows, name) for name in names}
-        self.line(in_columns(names, [_TITLES[name] for name in names], widths, _RIGHT), "bold")
+        self.line(in_columns(names, [_HEADS[name] for name in names], widths, _RIGHT), "bold")
         for exposure, row in zip(shown, rows, strict=True):
             texts = [cut(getattr(row, name), widths[name]) for name in names]
             self.line(in_columns(names, texts, widths, _RIGHT), _style(exposure))
             hidden = {
-                name for name in _TITLES if name not in names or cells_of(getattr(row, name)) > widths[name]
+                name for name in _HEADS if name not in names or cells_of(getattr(row, name)) > widths[name]
             }
             self._below(exposure, row, hidden)
 
@@ -159,7 +172,7 @@ class _Exposures(Printer):
             self.line(f"{row.severity}  {row.state}  {row.address}", _style(exposure))
             lasted = row.lasted if row.lasted == SEEN_ONCE else f"open for {row.lasted}"
             self.paragraph(f"{row.exposure}, {lasted}")
-            self._below(exposure, row, {"size", "hits", "owner"})
+            self._below(exposure, row, {"size", "hits", "owner", "reach"})
 
     def _below(self, exposure: TrackedExposure, row: ExposureRow, hidden: set[str]) -> None:
         beside = [f"owner: {row.owner}"] if "owner" in hidden and row.owner != "-" else []
@@ -167,6 +180,8 @@ class _Exposures(Printer):
             beside.append(row.size)
         if hits := _hits(exposure) if "hits" in hidden else "":
             beside.append(hits)
+        if "reach" in hidden and row.reach != "-":
+            beside.append(f"open from: {row.reach}")
         if beside:
             self.paragraph(", ".join(beside))
         if exposure.overdue:
@@ -206,7 +221,8 @@ def exposures_jsonl(exposures: Iterable[TrackedExposure]) -> Iterable[str]:
 
 _CSV = (
     *("exposure_id", "finding_id", "state", "severity", "severity_number", "ip", "port", "site"),
-    *("hostnames", "owner", "contact", "vantages_open", "product", "version", "topology"),
+    *("hostnames", "owner", "contact", "vantages_open", "reach", "not_open_from"),
+    *("product", "version", "topology"),
     *("databases", "collections", "documents", "bytes", "hints"),
     *("first_seen_open", "last_seen_open", "opened_after", "opened_after_how"),
     *("open_at_least_seconds", "open_at_most_seconds", "closed_before", "closed_how", "last_look"),
@@ -236,6 +252,7 @@ def _csv_row(exposure: TrackedExposure) -> list[str | int | None]:
         *(each.place.ip, each.place.port, each.place.site),
         *(" ".join(each.hostnames), each.owner.owner, each.owner.contact),
         " ".join(seen.vantage for seen in each.vantages if seen.state == "open" and seen.vantage),
+        *("" if each.reach == "unknown" else each.reach, " ".join(each.not_open_from)),
         *(each.product, each.version, each.topology),
         *(each.database_count, each.collection_count, each.documents, each.bytes, ", ".join(each.hints)),
         *(each.first_seen_open, each.last_seen_open, each.opened_after, each.opened_after_how),
@@ -250,11 +267,13 @@ def _csv_row(exposure: TrackedExposure) -> list[str | int | None]:
 
 def exposures_markdown(exposures: Sequence[TrackedExposure], known: int = 0) -> str:
     """A table and the totals, for a ticket or a message."""
-    head = [*_TITLES.values(), "overdue since"]
+    shown = [exposure_row(exposure) for exposure in exposures]
+    titles = _titles(shown)
+    head = [*titles.values(), "overdue since"]
     rows = [
-        [*exposure_row(exposure), minute(exposure.due_at) if exposure.overdue else "-"]
-        for exposure in exposures
+        [*(getattr(row, name) for name in titles), minute(exposure.due_at) if exposure.overdue else "-"]
+        for exposure, row in zip(exposures, shown, strict=True)
     ]
-    right = [place for place, name in enumerate(_TITLES) if name in _RIGHT]
+    right = [place for place, name in enumerate(titles) if name in _RIGHT]
     table = markdown_table(head, rows, right) + "\n" if rows else ""
     return table + "".join(f"{markdown_cell(line)}  \n" for line in totals_lines(exposures, known))

@@ -64,6 +64,7 @@ def _tiles(head: Headline) -> Markup:
     entries = [
         (head.open, f"{head.open:,}", "open, or not proved closed", "mid" if head.open else "good"),
         (grave, f"{grave:,}", "of them critical", "bad"),
+        (head.to_the_internet, f"{head.to_the_internet:,}", "open from the internet", "bad"),
         (head.overdue, f"{head.overdue:,}", "past their deadline", "bad"),
         (head.unreachable, f"{head.unreachable:,}", "of the open unreachable now", None),
         (head.accepted, f"{head.accepted:,}", "accepted by somebody, for a time", None),

@@ -74,6 +74,7 @@ class Headline(NamedTuple):
     overdue: int
     bytes: int
     documents: int
+    to_the_internet: int  # open from there, or not proved closed
     hit: int  # exposures that were wiped or held to ransom at least once
     by_severity: dict[Severity, int]
 
@@ -92,6 +93,7 @@ def headline(exposures: Sequence[TrackedExposure]) -> Headline:
         overdue=sum(each.overdue for each in standing),
         bytes=sum(each.bytes or 0 for each in standing),
         documents=sum(each.documents or 0 for each in standing),
+        to_the_internet=sum(each.reach == "internet" for each in standing),
         hit=sum(bool(each.wiped_count or each.ransomed_count) for each in exposures),
         by_severity=counts,
     )

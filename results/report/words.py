@@ -30,6 +30,7 @@ CHANGE_WORDS = {
     "unreachable": "no longer reachable",
     "closed": "proved closed",
     "reopened": "open again",
+    "reach_changed": "another reach",
 }
 
 

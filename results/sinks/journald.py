@@ -41,6 +41,7 @@ MESSAGE_IDS: Final = {
     "unreachable": "f922926341fa4632a134a989bb0a4f98",
     "closed": "8a6db18da8ea4e53bbda3640e5393f5f",
     "reopened": "83ff4f0401f84a6e86e4c5a6c454449c",
+    "reach_changed": "6654ef58e5304cc88376399c23c1d859",
     "reminder": "d5a22c62c7ae48c780332b0072103ea5",
     "exposure": "4e93731e7ad14773a589682b1c1a01ac",
     "observation": "79d3e9e38be9412a8cc137c9ba2dc47c",

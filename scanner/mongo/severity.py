@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from results.record import Reason
 from results.text import human_bytes, human_count
-from results.verdict import MEANING, Severity, Verdict
+from results.verdict import INTERNET, MEANING, Severity, Verdict
 
 if TYPE_CHECKING:
     from results.record import Exposure, Server, Vulnerabilities
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 VERY_LARGE_BYTES = 10 * 1024**3
 VERY_MANY_DOCUMENTS = 1_000_000
 HINTS_NAMED = 3
-INTERNET = "internet"  # the one vantage that changes a severity: everybody is there
 
 _VERDICT = Reason(code="verdict")
 Ground = tuple[Severity, Reason]

@@ -76,7 +76,7 @@ def test_everything_stands_there_at_any_width(width: int) -> None:
 
 def test_a_row_says_what_is_known_and_a_question_mark_where_nothing_is() -> None:
     bare = exposure(bytes=None, owner=Owner(), open_at_least_seconds=None)
-    assert exposure_row(bare)[1:] == (*("open", exposure_id(), "10.20.1.17:27017", "?", "?", "0", "-"),)
+    assert exposure_row(bare)[1:] == (*("open", exposure_id(), "10.20.1.17:27017", "?", "?", "0", "-", "-"),)
 
 
 def test_totals_count_as_open_whatever_is_not_proved_closed() -> None:
@@ -123,7 +123,10 @@ def everything(name: str) -> TrackedExposure:
         version=name,
         topology=name,
         hints=[name],
-        vantages=[AtVantage(vantage=name, state="open")],
+        vantages=[AtVantage(vantage=name, state="open", asked_at=LAST_SEEN, asked_how=name)],
+        reach="one_vantage",
+        open_from=[name],
+        not_open_from=[name],
         severity_reasons=[Reason(code=name, detail=name)],
         acknowledged_by=name,
         state="accepted",

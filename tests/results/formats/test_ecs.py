@@ -59,7 +59,7 @@ def test_what_calls_somebody_what_is_told_again_and_what_changed_for_the_better(
     """ECS: a change of state is an `event`, a condition told again a `state`."""
     kinds = {kind: told(change(kind=kind, state=state_after(kind)))["event"]["kind"] for kind in KINDS}
     assert {kind for kind, of in kinds.items() if of == "alert"} == {
-        *("opened", "reopened", "changed", "wiped", "ransomed", "restored", "moved")
+        *("opened", "reopened", "changed", "wiped", "ransomed", "restored", "moved", "reach_changed")
     }
     assert {kind for kind, of in kinds.items() if of == "event"} == {"closed", "unreachable"}
     assert {kind for kind, of in kinds.items() if of == "state"} == {"reminder"}

@@ -44,8 +44,11 @@ DAY = 86_400
         (Choice(vantage="office"), {"vantages": [AtVantage(vantage="office", state="open")]}, True),
         (Choice(vantage="office"), {"vantages": [AtVantage(vantage="office", state="unreachable")]}, True),
         (Choice(vantage="office"), {"vantages": [AtVantage(vantage="office", state="closed")]}, False),
+        (Choice(vantage="office"), {"vantages": [AtVantage(vantage="office", state="not_open")]}, False),
+        (Choice(reaches=frozenset({"internet", "differs"})), {"reach": "differs"}, True),
+        (Choice(reaches=frozenset({"internet"})), {}, False),
     ],
-    ids=range(21),
+    ids=range(24),
 )
 def test_what_a_filter_takes(choice: Choice, told: dict[str, Any], takes: bool) -> None:
     assert choice.takes(exposure(**told)) is takes

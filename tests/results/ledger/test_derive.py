@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
 
 import pytest
 
-from results.ledger.derive import Derived, derive
 from results.ledger.visit import Names, Server, Structure
 from results.verdict import Verdict
-from tests.support.visits import Diary, at, holding, place, uuid
+from tests.support.visits import SEEN, Diary, at, holding, only, place, told, uuid
 
-if TYPE_CHECKING:
-    from results.ledger.tracked import TrackedExposure
-
-SEEN = 1 / 48  # of a day: when in its run a place is seen
 BEGIN = 0
-
-
-def told(diary: Diary) -> Derived:
-    return derive(diary.by_place(), diary.runs)
-
-
-def only(diary: Diary) -> TrackedExposure:
-    (exposure,) = told(diary).exposures
-    return exposure
 
 
 def kinds(diary: Diary) -> list[str]:

@@ -6,24 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from results.ledger.derive import Derived, derive
 from results.ledger.visit import Figures, Names, Structure
 from results.verdict import Severity, Verdict
-from tests.support.visits import Diary, at, holding, uuid
+from tests.support.visits import SEEN, Diary, at, holding, only, told, uuid
 
 if TYPE_CHECKING:
-    from results.ledger.tracked import Change, TrackedExposure
-
-SEEN = 1 / 48  # of a day: when in its run a place is seen
-
-
-def told(diary: Diary) -> Derived:
-    return derive(diary.by_place(), diary.runs)
-
-
-def only(diary: Diary) -> TrackedExposure:
-    (exposure,) = told(diary).exposures
-    return exposure
+    from results.ledger.tracked import Change
 
 
 def counts(diary: Diary) -> tuple[int, int, int]:

@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from results.ledger import database as database_file
@@ -13,7 +14,7 @@ from results.ledger import intake
 from results.ledger.intake import Progress, catch_up, rebuild
 from results.ledger.store import Ledger
 from results.lines import to_lines
-from results.record import Reason
+from results.record import Owner, Reason
 from results.verdict import Severity, Verdict
 from tests.results.examples import database, magazine, observation, open_server
 from tests.support.ledgers import RunOnDisk, dump
@@ -356,3 +357,32 @@ def test_a_run_makes_stale_what_it_asked_alone(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         states = {each.place.ip: each.state for each in ledger.exposures()}
     assert states == {"192.0.2.7": "unreachable", "192.0.2.8": "closed", "192.0.2.9": "new"}
+
+
+def test_one_private_address_at_two_sites_is_two_exposures(tmp_path: Path) -> None:
+    """A scope holds an address once, so two sites that use it are swept by two allow-lists, in two runs."""
+    paris, london = Owner(owner="web", site="paris"), Owner(owner="shop", site="london")
+    run(tmp_path, 1, msgspec.structs.replace(opened("192.0.2.7", 1), owner=paris), vantage="paris")
+    neighbour = neighbour_of(2, london)
+    run(tmp_path, 2, neighbour, vantage="london", digest="e" * 64)
+    catch_up(tmp_path)
+    with Ledger.open(tmp_path) as ledger:
+        (exposure,) = ledger.exposures()  # what london did not hear says nothing of paris
+        assert (exposure.state, exposure.reach, exposure.not_open_from) == ("new", "unknown", [])
+    there = msgspec.structs.replace(opened("192.0.2.7", 3, "orders"), owner=london)
+    run(tmp_path, 3, there, neighbour_of(3, london), vantage="london", digest="e" * 64)
+    catch_up(tmp_path)
+    with Ledger.open(tmp_path) as ledger:
+        found = {each.place.site: each for each in ledger.exposures()}
+        assert {site: each.state for site, each in found.items()} == {"paris": "new", "london": "new"}
+        assert found["paris"].finding_id != found["london"].finding_id
+        # the same scope as the run that saw paris, which has no line of it this time: that asked paris
+    run(tmp_path, 4, neighbour_of(4, london), vantage="paris")
+    catch_up(tmp_path)
+    with Ledger.open(tmp_path) as ledger:
+        states = {each.place.site: each.state for each in ledger.exposures()}
+        assert states == {"paris": "unreachable", "london": "new"}
+
+
+def neighbour_of(number: int, owner: Owner) -> Observation:
+    return msgspec.structs.replace(seen("192.0.2.8", number), owner=owner)

@@ -107,3 +107,15 @@ def test_one_that_was_open_from_elsewhere_needs_a_look_from_there() -> None:
     needs, _ = missing(exposure, REFUSED, FULL._replace(vantage="office"), [])
     assert [reason.code for reason in needs] == ["seen-once", "open-from-elsewhere"]
     assert "internet" in needs[-1].detail
+
+
+def test_a_look_from_where_it_was_never_seen_open_closes_none_of_those_that_named_nothing() -> None:
+    unnamed = AtVantage(vantage="", state="open")
+    never = AtVantage(vantage="office", state="not_open")
+    exposure = msgspec.structs.replace(OPEN, vantages=[unnamed, never])
+    needs, _ = missing(exposure, REFUSED, FULL._replace(vantage="office"), [])
+    assert "(none named)" in needs[-1].detail
+    seen = AtVantage(vantage="office", state="unreachable", last_seen_open=OPEN.last_seen_open)
+    exposure = msgspec.structs.replace(OPEN, vantages=[unnamed, seen])
+    needs, _ = missing(exposure, REFUSED, FULL._replace(vantage="office"), [])
+    assert [reason.code for reason in needs] == ["seen-once"]

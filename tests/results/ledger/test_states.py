@@ -6,25 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from results.ledger.derive import Derived, derive
 from results.ledger.visit import Names, Server, Structure
 from results.verdict import Verdict
-from tests.support.visits import Diary, at, holding, place, uuid
+from tests.support.visits import SEEN, Diary, at, holding, only, place, told, uuid
 
 if TYPE_CHECKING:
-    from results.ledger.tracked import Change, TrackedExposure
+    from results.ledger.tracked import Change
 
-SEEN = 1 / 48  # of a day: when in its run a place is seen
 OTHER = {**holding(), "structure": Structure({"shop": [Names("orders", uuid("orders"))]}, True)}
-
-
-def told(diary: Diary) -> Derived:
-    return derive(diary.by_place(), diary.runs)
-
-
-def only(diary: Diary) -> TrackedExposure:
-    (exposure,) = told(diary).exposures
-    return exposure
 
 
 def change(diary: Diary, kind: str) -> Change:
@@ -56,6 +45,19 @@ def test_refusals_of_two_places_are_no_pair() -> None:
     diary.sees(Verdict.FILTERED)
     diary.run(4, vantage="internet").sees(Verdict.REFUSED, there)
     assert {each.vantage: each.state for each in only(diary).vantages}["internet"] == "unreachable"
+
+
+def test_what_a_fleet_saw_open_is_not_closed_by_what_refuses_another_machine() -> None:
+    """A firewall of the site may let its workers pass, and refuse everybody else."""
+    diary = Diary().run(0).open().run(1, fleet=True).open()
+    diary.run(2).sees(Verdict.REFUSED).run(3).sees(Verdict.REFUSED).run(4, fleet=True).sees(Verdict.REFUSED)
+    assert only(diary).state == "unreachable"
+    assert only(diary.run(5, fleet=True).sees(Verdict.REFUSED)).closed_how == "refused-twice"
+
+
+def test_what_another_machine_saw_open_itself_it_may_prove_closed() -> None:
+    diary = Diary().run(0, fleet=True).open().run(1).open()
+    assert only(diary.run(2).sees(Verdict.REFUSED).run(3).sees(Verdict.REFUSED)).state == "closed"
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.FILTERED, Verdict.NOT_MONGODB, None])

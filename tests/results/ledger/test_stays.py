@@ -6,19 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from results.ledger.derive import Derived, derive
 from results.ledger.visit import Figures, Names, Server, Structure
 from results.verdict import Verdict
-from tests.support.visits import Diary, holding, place, uuid
+from tests.support.visits import Diary, holding, place, told, uuid
 
 if TYPE_CHECKING:
     from results.ledger.tracked import TrackedExposure
 
 HERE, THERE = place(), place("192.0.2.99")
-
-
-def told(diary: Diary) -> Derived:
-    return derive(diary.by_place(), diary.runs)
 
 
 def exposures(diary: Diary) -> list[TrackedExposure]:

@@ -315,3 +315,19 @@ def test_what_ended_or_preceded_it_is_said_in_words_and_an_unknown_code_by_its_o
 
 def test_owners_without_a_name_are_somebody() -> None:
     assert "an owner who is not named" in letter(exposure(owner=SHOP), owner="").subject
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_a_letter_says_from_where_it_is_open(language: str) -> None:
+    everybody = exposure(reach="internet", reach_since=FIRST_SEEN, open_from=["internet"])
+    inside = exposure(reach="one_vantage", open_from=["office"], not_open_from=["lab_x", "internet"])
+    say = texts(language)
+    assert "internet" in letter(everybody, language=language).plain
+    since = say.table["fact"]["reach_internet"].partition("{")[0]
+    assert since in letter(everybody, language=language).plain
+    told = letter(inside, language=language)
+    names = say.table["fact"]["reach"].format(
+        vantages=say.word("words.office"), others=f"lab_x, {say.word('words.internet')}"
+    )
+    assert names in " ".join(told.plain.split())
+    assert since not in told.plain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from results.ledger.actions import Actions
@@ -185,3 +186,13 @@ def test_whose_address_it_is(
 ) -> None:
     (notice,) = wanted(actions, exposure(owner=owner), rules=rules)
     assert (notice.to, notice.language) == (to, language)
+
+
+def test_who_was_told_is_told_again_when_everybody_sees_it(actions: Actions) -> None:
+    """Acknowledged or not: what was known of the inside says nothing of the internet. Told once."""
+    seen = msgspec.structs.replace(ONE, reach="internet", reach_since=later(NOW, days=1))
+    assert run(actions, ONE, at=NOW) == ["warned"]
+    actions.append("acknowledged", [ONE.exposure_id], at=NOW, by="anna")
+    assert run(actions, ONE, at=later(NOW, days=1)) == []
+    assert run(actions, seen, at=later(NOW, days=1)) == ["reminded"]
+    assert run(actions, seen, at=later(NOW, days=1, minutes=1)) == []

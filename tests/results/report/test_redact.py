@@ -23,6 +23,7 @@ STAY = {
     *("*.opened_after_how", "*.closed_how", "*.dated_how", "*.newest_write_method", "*.last_change_kind"),
     *("*.methods", "*.evidence", "*.code", "*.why", "*.hints", "*.kind", "*.state", "*.run_state"),
     *("*.product", "*.version", "*.topology", "*.vantage", "*.run_id", "*.last_run_id"),
+    *("*.asked_at", "*.asked_how", "*.reach_since", "*.open_from", "*.not_open_from"),
 }
 """Times, codes and words of our own tables, what kind of server it is, and from where which run looked."""
 
