@@ -260,7 +260,7 @@ def cross_checks(settings: Settings) -> Iterator[tuple[Place, str]]:
         yield ("allow", 0), f"{reason}; move it to a file, name that in [scope] files, and sign it"
     yield from notify_problems(settings.notify, settings.smtp, settings.webhook, settings.recipient)
     yield from sink_problems(settings.sink)
-    yield from service_problems(settings.service, settings.schedule)
+    yield from service_problems(settings.service, settings.schedule, settings.fleet)
     if settings.blackout:
         from scanner.setup.blackout import problems  # needs the time zones: only when there is one
 

@@ -51,6 +51,11 @@ def parse_listen(text: str) -> Listen:
     return Listen(address, int(port))
 
 
+def not_own(where: str, error: OSError) -> str:
+    """What is said of an address at which nobody can listen."""
+    return f"{where}: {error.strerror or error}; write an address of this machine and a port that is free"
+
+
 def listen_problems(service: ServiceSettings) -> Iterator[tuple[tuple[Any, ...], str]]:
     """What is wrong with where the page listens and whom it believes: (place, reason with remedy)."""
     if bool(service.certificate) != bool(service.key):

@@ -104,7 +104,7 @@ def load(request: SweepRequest, now: float, environment: Mapping[str, str] | Non
         confirmed=False,
         signed=signatures.append,
     )
-    _check_canaries(allowed, config, settings)
+    check_canaries(allowed, config, settings)
     if config is not None and request.scope_file is None:
         check_schedules(allowed, config)
     only = () if MONGODB in request.ports else numbers(request.ports)  # the word adds to what entries say
@@ -113,7 +113,7 @@ def load(request: SweepRequest, now: float, environment: Mapping[str, str] | Non
     candidates, considered, warnings = _candidates(request, named, config, settings)
     inventories = Inventories(settings.inventory)
     asked, whole, told = _confirmed(request, candidates, allowed, settings, inventories)
-    _check_canaries(whole, config, settings)
+    check_canaries(whole, config, settings)
     learned = taught.learned if taught is not None else None
     sweep = settings.sweep
     options = SweepOptions(
@@ -172,7 +172,7 @@ def _confirmed(
     they said. Those of canaries are asked, too."""
     if names_in(scope) and request.shard[1] > 1:
         raise RefusedError(_NO_PARTS)
-    confirmed, told = asked_anew(scope, inventories, names_in(_canaries(allowed, settings)))
+    confirmed, told = asked_anew(scope, inventories, names_in(canaries_in(allowed, settings)))
     require_confirmed(scope, confirmed, told)
     return confirmed, inventories.confirmed(allowed), told
 
@@ -338,11 +338,13 @@ def _ports(asked: tuple[PortChoice, ...]) -> tuple[PortChoice, ...]:
     return tuple(dict.fromkeys(asked))
 
 
-def _canaries(scope: Scope, settings: Settings) -> Scope:
+def canaries_in(scope: Scope, settings: Settings) -> Scope:
+    """The canaries of the configuration, as a part of its scope."""
     return scope.restrict((parse_span(canary.address), canary.port) for canary in settings.canary)
 
 
-def _check_canaries(scope: Scope, config: ConfigFile | None, settings: Settings) -> None:
+def check_canaries(scope: Scope, config: ConfigFile | None, settings: Settings) -> None:
+    """Refuse a canary that is outside the scope. Raises RefusedError."""
     for number, canary in enumerate(settings.canary):
         try:
             scope.target(canary.address, canary.port)

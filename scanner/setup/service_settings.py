@@ -11,6 +11,8 @@ from scanner.setup.listen import listen_problems
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from scanner.setup.fleet_settings import FleetSettings
+
 _NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _DURATION = r"^([1-9][0-9]{0,4}[smhdw])?$"
 
@@ -142,15 +144,23 @@ class ScheduleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             examples=["6h"],
         ),
     ] = ""
+    fleet: Annotated[
+        bool,
+        Meta(
+            description="whether a fleet sweeps it, each site by its own workers; [fleet] says where the "
+            "scheduler is",
+        ),
+    ] = False
 
 
 def service_problems(
-    service: ServiceSettings, schedules: Sequence[ScheduleSettings]
+    service: ServiceSettings, schedules: Sequence[ScheduleSettings], fleet: FleetSettings
 ) -> Iterator[tuple[tuple[Any, ...], str]]:
     """What one field alone cannot tell: (place, reason with remedy) for each contradiction."""
     yield from listen_problems(service)
     if schedules:
         yield from _schedule_problems(schedules)
+        yield from _fleet_problems(schedules, fleet)
 
 
 def _schedule_problems(schedules: Sequence[ScheduleSettings]) -> Iterator[tuple[tuple[Any, ...], str]]:
@@ -177,3 +187,20 @@ def _schedule_problems(schedules: Sequence[ScheduleSettings]) -> Iterator[tuple[
                     ("schedule", number, key, at),
                     f"{where} {key}: one is empty; write a name, or leave it out",
                 )
+
+
+def _fleet_problems(
+    schedules: Sequence[ScheduleSettings], fleet: FleetSettings
+) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """What a sweep over a fleet, which nobody starts by hand, would be refused for each time."""
+    for number, schedule in enumerate(schedules):
+        if not schedule.fleet:
+            continue
+        reason = ""
+        if not fleet.scheduler.startswith("tls://"):
+            reason = 'wants [fleet] scheduler = "tls://HOST:8786"'
+        elif not fleet.certificates:
+            reason = 'wants [fleet] certificates = "DIR", the folder of this machine\'s certificate'
+        if reason:
+            text = f"[[schedule]] {schedule.name!r} fleet = true {reason}; write that, or leave fleet out"
+            yield ("schedule", number, "fleet"), text

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, field
 
 from results.verdict import Verdict
 from scanner.setup.choices import MAX_RATE, MAX_WORKERS, VANTAGE, DepthName, EngineName, LoopName, WorkerCount
+from scanner.setup.fleet_settings import FleetSettings
 from scanner.setup.notify_settings import (
     DeadlineSettings,
     NotifySettings,
@@ -36,6 +37,7 @@ from scanner.setup.sink_settings import AnySink, ForwardSettings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scanner.network.guard import Wanted
     from scanner.setup.inventory import Inventories
     from targets.scope import Scope
     from targets.signatures import Signature
@@ -339,6 +341,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     forward: ForwardSettings = field(default_factory=ForwardSettings)
     sink: tuple[AnySink, ...] = ()
+    fleet: FleetSettings = field(default_factory=FleetSettings)
     service: ServiceSettings = field(default_factory=ServiceSettings)
     schedule: tuple[ScheduleSettings, ...] = ()
 
@@ -369,3 +372,5 @@ class SweepOptions:
     signatures: tuple[Signature, ...] = ()  # of the allow-lists that it was read from, where asked for
     inventories: Inventories | None = None  # are asked again while it goes on
     reload_scope: Callable[[float, bool], Scope] | None = None  # reads the files again: when, with names
+    run_id: str = ""  # of a run that others do parts of, too; instead of a new one
+    wanted: Wanted | None = None  # by whom it was given; nothing is sent once they are not heard any more

@@ -197,6 +197,14 @@ patience = 30.0                    # seconds that a receiver which is not there 
 # path = "/var/log/mongosweep/findings.jsonl"
 # group = "adm"
 
+[fleet]
+# `mongosweep sweep --fleet tls://…` has workers at each site of the allow entries sweep it, as one run.
+scheduler = ""                     # such as "tls://scheduler.example.com:8786"
+certificates = ""                  # the folder that `mongosweep fleet init` made for this machine
+default_site = ""                  # whose workers ask what allow entries without a site allow
+patience = 600                     # seconds that a site without workers is waited for
+shard_seconds = 300                # about what is given to a worker at once
+
 [service]
 # `mongosweep serve` starts sweeps by [[schedule]], asks open exposures again, and shows a page.
 listen = "127.0.0.1:8017"          # any but a loopback address needs certificate and key, or proxies
@@ -220,6 +228,7 @@ keep_runs = ""                     # such as "90d"; for ever if empty
 # jitter = "15m"                   # each start is put off by up to so long
 # catch_up = "12h"                 # a start that was missed is made up for within this time
 # stop_after = "6h"
+# fleet = false                    # true: by the workers of [fleet], each site by its own
 """
 
 

@@ -33,6 +33,7 @@ class RunOnDisk:
     vantage: str = ""
     purpose: str = ""
     directory: str = ""
+    digest: str = "d" * 64
     covers: tuple[str, ...] = ("192.0.2.0-192.0.2.255:27017",)
     outcomes: dict[str, int] = field(default_factory=dict)
     covered: CoveredFile | None = None
@@ -83,7 +84,7 @@ class RunOnDisk:
             created_at=self.created_at,
             tool_version="1.0",
             who=Who(uid=1000, user="auditor", host="probe-1"),
-            scope=ScopeInUse(digest="d" * 64, entries=["allow 192.0.2.0/24"], text=""),
+            scope=ScopeInUse(digest=self.digest, entries=["allow 192.0.2.0/24"], text=""),
             configuration={"organisation": {"name": self.organisation}},
             vantage=self.vantage,
             purpose=self.purpose,

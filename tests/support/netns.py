@@ -36,7 +36,7 @@ SCAN_V6, CORP_V6, LINK_V6 = "fd77::1", "fd77::2", "fd77::/126"
 
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
-_serial = itertools.count()
+serial = itertools.count()
 _here = threading.local()
 
 
@@ -188,14 +188,16 @@ def _family(prefix: str) -> list[str]:
     return ["-6"] if ":" in prefix else []
 
 
-def _ip(*words: str) -> None:
+def ip(*words: str) -> None:
+    """The `ip` command. Raises CalledProcessError."""
     subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=30)
 
 
-def _make(name: str, stack: ExitStack) -> None:
-    _ip("netns", "add", name)
+def make(name: str, stack: ExitStack) -> None:
+    """A new namespace with loopback, deleted when the stack is left."""
+    ip("netns", "add", name)
     stack.callback(subprocess.run, ["ip", "netns", "delete", name], capture_output=True, check=False)
-    _ip("-n", name, "link", "set", "lo", "up")
+    ip("-n", name, "link", "set", "lo", "up")
 
 
 @contextmanager
@@ -207,20 +209,20 @@ def pair(
     `local`: prefixes (IPv4 or IPv6) that corp answers for. `routed`: prefixes that scan sends to corp;
     without it the same ones.
     """
-    mark = f"{os.getpid()}-{next(_serial)}"
+    mark = f"{os.getpid()}-{next(serial)}"
     scan = Namespace(f"ms-scan-{mark}", "scan0", SCAN_V4, SCAN_V6)
     corp = Namespace(f"ms-corp-{mark}", "corp0", CORP_V4, CORP_V6)
     with ExitStack() as stack:
-        _make(scan.name, stack)
-        _make(corp.name, stack)
-        _ip(
+        make(scan.name, stack)
+        make(corp.name, stack)
+        ip(
             *("link", "add", scan.device, "netns", scan.name, "type", "veth"),
             *("peer", "name", corp.device, "netns", corp.name),
         )
         for end, length in ((scan, 30), (corp, 30)):
-            _ip("-n", end.name, "address", "add", f"{end.address}/{length}", "dev", end.device)
-            _ip("-n", end.name, "address", "add", f"{end.address_v6}/126", "dev", end.device, "nodad")
-            _ip("-n", end.name, "link", "set", end.device, "up")
+            ip("-n", end.name, "address", "add", f"{end.address}/{length}", "dev", end.device)
+            ip("-n", end.name, "address", "add", f"{end.address_v6}/126", "dev", end.device, "nodad")
+            ip("-n", end.name, "link", "set", end.device, "up")
         for prefix in local:
             corp.answer_for(prefix)
         for prefix in local if routed is None else routed:

@@ -55,9 +55,12 @@ class RunningRun:
 
 
 @contextmanager
-def running_run(output: Path, rows: list[Row], run_id: str = "run-1") -> Iterator[RunningRun]:
+def running_run(
+    output: Path, rows: list[Row], run_id: str = "run-1", **configuration: Any
+) -> Iterator[RunningRun]:
     """A run over these targets that goes on as long as this."""
     begun = msgspec.structs.replace(manifest(run_id), seed=SEED)
+    begun.configuration |= configuration
     begun.covered, data = encode(rows)
     begun.planned = msgspec.structs.replace(begun.planned, targets=Covered(rows).targets)
     output.mkdir(exist_ok=True)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from results.ids import event_id, finding_id
+from results.ledger.derive import Derived, derive
 from results.ledger.visit import Figures, Names, PlaceKey, RunFacts, Server, Structure, Visit
 from results.record import Owner
 from results.verdict import Severity, Verdict
 
+if TYPE_CHECKING:
+    from results.ledger.tracked import TrackedExposure
+
 EPOCH = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
+SEEN = 1 / 48  # of a day: when in its run a place is seen
 
 
 def at(day: float) -> str:
@@ -87,6 +92,7 @@ class Diary:
         companions: int = 1,
         vantage: str = "",
         hours: float = 1,
+        fleet: bool = False,
     ) -> Diary:
         """A run on a day, which took so many hours."""
         self.hours = hours
@@ -99,6 +105,7 @@ class Diary:
             vantage=vantage,
             covers=lambda _: covered,
             companions=lambda _: companions,
+            by_fleet=lambda: fleet,
         )
         return self
 
@@ -139,3 +146,14 @@ class Diary:
         for visit in self.visits:
             found.setdefault(visit.place, []).append(visit)
         return found
+
+
+def told(diary: Diary) -> Derived:
+    """What follows from a story."""
+    return derive(diary.by_place(), diary.runs)
+
+
+def only(diary: Diary) -> TrackedExposure:
+    """Its only exposure."""
+    (exposure,) = told(diary).exposures
+    return exposure

@@ -1,0 +1,1 @@
+"""Sweeps that no single machine can do."""
