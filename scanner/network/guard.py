@@ -1,19 +1,22 @@
 """The scope guard: every connect of every engine asks it, and nobody else asks the scope while a sweep runs.
 
 A reload may narrow the scope and never widen it; the narrowed scope holds for the very next connect. What is
-only ours while an inventory says so is held by a lease, and goes by itself when nobody renews it.
+only ours while an inventory says so is held by a lease, and goes by itself when nobody renews it; all of it
+goes when whoever wants the sweep says nothing any more.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from targets.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scanner.clock import Clock
     from targets.entries import Deny
-    from targets.scope import Scope, Target
+    from targets.scope import Target
 
 REFRESH = 0.25  # seconds; how old the cached wall clock may be, so that expiry holds within a second
 
@@ -24,6 +27,24 @@ class Part(NamedTuple):
     of: Scope
     left: Scope
     canaries: Scope | None
+
+
+class Wanted(Protocol):
+    """Somebody's word, renewed again and again, that a sweep is wanted."""
+
+    @property
+    def until(self) -> float:
+        """Boot time in seconds up to which the last word holds."""
+        ...
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the word was that it is to stop."""
+        ...
+
+    def over(self) -> None:
+        """That time has passed: called before anything else happens, in whatever thread. Need not return."""
+        ...
 
 
 class ScopeGuard:
@@ -43,6 +64,7 @@ class ScopeGuard:
         "_scope",
         "_self_test",
         "_wall_start",
+        "_wanted",
         "narrowed",
         "unlisted",
     )
@@ -71,6 +93,7 @@ class ScopeGuard:
         self._expiries = sorted(ends, reverse=True)
         self._leases: dict[str, tuple[float, Scope]] = {}  # until when, and what is left then
         self._lapsed = False
+        self._wanted: Wanted | None = None
 
     @property
     def scope(self) -> Scope:
@@ -111,6 +134,12 @@ class ScopeGuard:
         """In so many seconds narrow to `left`, unless this is called for `name` again before."""
         self._leases[name] = self.now() + seconds, left
 
+    def while_wanted(self, wanted: Wanted) -> None:
+        """Permit something only as long as `wanted` holds. Looked at for each single connect: a process that
+        was stopped in the middle of a burst, and is woken when somebody else has taken its work over, sends
+        not one packet more of it."""
+        self._wanted = wanted
+
     def permits(self, target: Target) -> bool:
         """Whether this target may be connected to now. Asked immediately before every connect."""
         now = self.now()
@@ -128,7 +157,17 @@ class ScopeGuard:
         """`permits` for one burst of connects to targets of the scope, with the clock read once. Whoever
         connects asks it immediately before each of them, and takes another for the next burst."""
         now = self.now()  # first: a lease that ends makes the scope another one
-        return self._scope.filter(now)
+        inside, wanted = self._scope.filter(now), self._wanted
+        if wanted is None:
+            return inside
+        boottime = self._clock.boottime
+
+        def permitted(target: Target) -> bool:
+            if boottime() >= wanted.until:
+                self.now()  # lets go
+            return self._wanted is wanted and inside(target)
+
+        return permitted
 
     def expired(self) -> bool:
         """Whether a part of the scope, or a lease, has expired since this was last asked."""
@@ -142,12 +181,19 @@ class ScopeGuard:
         """Wall time for judging expiry: the later (stricter) of the wall clock and the time that has passed
         since the start by a clock that nobody can set back."""
         boot = self._clock.boottime()
+        if self._wanted is not None and boot >= self._wanted.until:
+            self._let_go(self._wanted)
         if boot - self._checked > REFRESH:
             self._checked = boot
             self._now = max(self._clock.wall(), self._wall_start + boot - self._boot_start)
             if self._leases:
                 self._end_leases()
         return self._now
+
+    def _let_go(self, wanted: Wanted) -> None:
+        wanted.over()
+        self._wanted, self._self_test, self._lapsed = None, None, True
+        self.narrow(Scope())
 
     def _end_leases(self) -> None:
         for name, (until, left) in list(self._leases.items()):

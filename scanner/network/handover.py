@@ -60,10 +60,15 @@ class Frames:
         self._bytes = bytearray()
         self._descriptors: deque[int] = deque()
 
-    def read(self, sock: socket.socket) -> list[Frame]:
-        """What is whole after one read. Raises BlockingIOError and BrokenHandover."""
+    def read(self, sock: socket.socket, most: int | None = None) -> list[Frame]:
+        """What is whole after one read, `most` frames; the others are given out by the next one. Raises
+        BlockingIOError and BrokenHandover."""
         try:
             data, control, flags, _ = sock.recvmsg(_READ, _ROOM, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            if waiting := self._whole(most):
+                return waiting
+            raise
         except ConnectionError as error:
             raise BrokenHandover(str(error)) from error
         for level, kind, content in control:
@@ -76,12 +81,12 @@ class Frames:
         if flags & socket.MSG_CTRUNC:
             raise BrokenHandover("sockets were lost for want of descriptors")
         self._bytes += data
-        return self._whole()
+        return self._whole(most)
 
-    def _whole(self) -> list[Frame]:
+    def _whole(self, most: int | None) -> list[Frame]:
         found: list[Frame] = []
         at, held = 0, self._bytes
-        while len(held) - at >= _HEADER.size:
+        while len(held) - at >= _HEADER.size and (most is None or len(found) < most):
             length, sockets = _HEADER.unpack_from(held, at)
             if length > MOST_FRAME or sockets > MOST_SOCKETS:
                 raise BrokenHandover(f"a frame of {length} bytes and {sockets} sockets")
@@ -107,7 +112,7 @@ def first_frame(sock: socket.socket) -> tuple[bytes, Frames]:
     """Wait for the first frame, which has no sockets; and what goes on reading. Raises BrokenHandover."""
     frames = Frames()
     while True:
-        found = frames.read(sock)
+        found = frames.read(sock, most=1)  # whoever started us may have gone on already
         if found:
             ((content, _),) = found
             return content, frames
@@ -137,6 +142,8 @@ class Handover:
         self._closed = self._writing = False
         self.queued = 0  # bytes that wait to be written
         loop.add_reader(sock.fileno(), self._ready)
+        if frames is not None:
+            loop.call_soon(self._first)
 
     def put(self, content: bytes, sockets: Sequence[socket.socket] = ()) -> None:
         """Send a frame, now or as soon as there is room. Until then its sockets, which are the caller's, must
@@ -177,6 +184,11 @@ class Handover:
         elif self._writing and not wanted:
             self._loop.remove_writer(self._sock.fileno())
         self._writing = wanted
+
+    def _first(self) -> None:
+        """What came together with the first frame."""
+        if not self._closed:
+            self._ready()
 
     def _ready(self) -> None:
         why = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from results.ledger.proof import seen_by_fleet
 from scanner.errors import RefusedError
 from scanner.setup.blackout import Calendar
 from scanner.sweep.near import Near, covers, neighbours, only
@@ -15,9 +16,15 @@ from targets.scope import OutOfScope
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from results.ledger.tracked import Place, TrackedExposure
+    from results.ledger.tracked import Look, Place, TrackedExposure
     from scanner.setup.settings import Settings
     from targets.scope import Scope, Target
+
+
+OF_A_FLEET = (
+    "a fleet's workers saw it open, and what answers this machine proves nothing of their site; sweep by the"
+    " fleet again, or verify with a --vantage that names where this machine looks from"
+)
 
 
 class Known(Near, Protocol):
@@ -25,6 +32,14 @@ class Known(Near, Protocol):
 
     def exposure(self, exposure_id: str) -> TrackedExposure:
         """One by its id, also by a former one; an error that names the nearest."""
+        ...
+
+    def looks(self, exposure_id: str) -> Sequence[Look]:
+        """The visits that belong to one, in time order."""
+        ...
+
+    def by_fleet(self, run_id: str) -> bool:
+        """Whether workers of a fleet did a run."""
         ...
 
 
@@ -87,7 +102,8 @@ def plan_round(
     """Sort the exposures into what is asked and what is not; `now` is wall time in seconds.
 
     An exposure is asked on its own port, also where the scope learned of that by a list which is not at hand
-    now; not where an entry has `ports` of its own without it.
+    now; not where an entry has `ports` of its own without it. One that a fleet's workers saw open last, from
+    the same vantage, is theirs to ask: a firewall may let them pass and refuse us, which would look closed.
 
     With `wait_for_windows` what a blackout window covers is part of the round all the same, and waits there.
     """
@@ -98,6 +114,8 @@ def plan_round(
         target = _target(exposure.place, scope, now)
         if isinstance(target, str):
             found.kept_out[exposure.exposure_id] = target
+        elif seen_by_fleet(known.looks(exposure.exposure_id), settings.sweep.vantage, known.by_fleet):
+            found.kept_out[exposure.exposure_id] = OF_A_FLEET
         elif ends := [window.end for window in windows if covers(window, target)]:
             found.waiting[exposure.exposure_id] = max(ends)
         else:

@@ -43,6 +43,7 @@ from targets.scope import OutOfScope
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
+    from pathlib import Path
 
     from results.files import FileSystem
     from results.journal import JournalWriter
@@ -153,6 +154,7 @@ class Parts:
         """Everything that the run is judged by, once it is known how many targets were not reached."""
         engine, stage = self.engine, self.prepared.stage
         faults = engine.accounts.faults.most_common(1)
+        part, blind = bool(self.given.options.run_id), self.blind()
         return RunFacts(
             lasting=self.lasting(),
             not_reached=not_reached,
@@ -167,7 +169,7 @@ class Parts:
             rounds_cut=not self.repetition.ended,
             doubtful=self.repetition.doubtful,
             missed_at_most=self.repetition.missed_at_most,
-            blind=self._blind(),
+            blind="" if part or not any(blind) else "{} were silent, {} unreachable".format(*blind),
             vanished=self._vanished(),
             stage_trouble=stage.trouble if stage is not None else "",
             masked=tuple(self.recorder.middleboxes.masked()),
@@ -191,15 +193,14 @@ class Parts:
         }
         return max(0, len(answered) - sum(self.engine.accounts.outcomes[each] for each in ALWAYS_LINES))
 
-    def _blind(self) -> str:
-        """Targets beyond this machine that said nothing, in words, when no other of them said anything."""
+    def blind(self) -> tuple[int, int]:
+        """How many targets beyond this machine were silent, and unreachable, when no other of them said
+        anything. Of a part of a run, whoever has the other parts knows what that means."""
         outcomes = self.engine.accounts.outcomes
         silent, unreachable = outcomes[Verdict.FILTERED], outcomes[Verdict.UNREACHABLE]
         heard = self.repetition.loss.answered_outside(self.engine.caps.is_loopback)
         nothing = not (silent or unreachable) or self.repetition.ours
-        if heard or self.canaries.heard_beyond or nothing:
-            return ""
-        return f"{silent} were silent, {unreachable} unreachable"
+        return (0, 0) if heard or self.canaries.heard_beyond or nothing else (silent, unreachable)
 
     def loss(self) -> Loss:
         """What the run may have missed, for its manifest."""
@@ -254,6 +255,8 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
     whole = given.scope if given.options.whole_scope is None else given.options.whole_scope
     canaries = given.settings.canary
     guard = ScopeGuard(given.scope, given.clock, scope_of_canaries(whole, canaries), edges_of(given.scope))
+    if given.options.wanted is not None:
+        guard.while_wanted(given.options.wanted)
     blackouts = ActiveBlackouts(given.settings.blackout)
     blackouts.refresh(given.clock.wall())
     pause_reasons = {UNSEEN}  # until the control's first look nothing of the scope is asked
@@ -329,6 +332,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         reload_scope=None if reload is None else lambda names: reload(given.clock.wall(), names),
         notice=given.screen.notice,
         uplink=uplink,
+        wanted=given.options.wanted,
     )
     return Parts(
         given=given,
@@ -343,7 +347,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
         meter=ProgressMeter(
             engine, recorder, prepared.walked, loop.time, resumed.elapsed if resumed is not None else 0.0
         ),
-        follower=_follower(given, prepared, stack),
+        follower=follower(given.options, prepared.begun.directory.path, prepared.journal.path, stack),
         unrouted=missing,
     )
 
@@ -387,9 +391,10 @@ async def _opinions(
     return await stack.enter_async_context(opinions)
 
 
-def _follower(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> Follower | None:
-    if not given.options.stdout_lines:
+def follower(options: SweepOptions, directory: Path, first: Path, stack: AsyncExitStack) -> Follower | None:
+    """Who copies a run's journal, from the segment `first` on, to stdout, where that was asked for."""
+    if not options.stdout_lines:
         return None
-    directory, form = prepared.begun.directory.path, given.options.stdout_format
+    form = options.stdout_format
     convert = () if form == "native" else (sys.executable, "-P", "-m", "scanner", "convert", "--to", form)
-    return stack.enter_context(follow_journal(directory, prepared.journal.path, convert))
+    return stack.enter_context(follow_journal(directory, first, convert))

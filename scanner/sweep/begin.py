@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -27,11 +27,15 @@ from scanner.sweep.withdrawal import rows_of
 from targets.grammar import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from results.files import FileSystem
     from scanner.clock import Clock
     from scanner.setup.settings import Settings, SweepOptions
     from targets.entries import Deny
     from targets.scope import Scope
+
+T = TypeVar("T")
 
 MAX_SCOPE_ENTRIES = 100_000
 
@@ -52,7 +56,7 @@ def begin(settings: Settings, scope: Scope, options: SweepOptions, clock: Clock,
     if options.resume is not None:
         return _resume(options.resume, settings, scope, options, clock, fs)
     seed = seed_of(scope, options)
-    run_id = f"{datetime.fromtimestamp(clock.wall(), UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    run_id = options.run_id or new_run_id(clock)
     manifest = make_manifest(run_id, seed, settings, scope, options, clock)
     manifest.covered, covered = encode(rows_of(scope))
     beside = why_not(scope.ranges(), options.purpose, settings.sweep)
@@ -67,7 +71,7 @@ def scope_of_run(scope: Scope, options: SweepOptions) -> Scope:
     before = options.inventories.unconfirmed if options.inventories is not None else None
     if options.resume is None or before is None:
         return scope
-    path = _directory_of(options.resume, options)
+    path = directory_of(options.resume, options)
     covered = load_covered(path, load_manifest(path)[0])
     if covered is None:
         return scope
@@ -76,7 +80,13 @@ def scope_of_run(scope: Scope, options: SweepOptions) -> Scope:
     )
 
 
-def _directory_of(run_id: str, options: SweepOptions) -> Path:
+def new_run_id(clock: Clock) -> str:
+    """A name for a run that begins now."""
+    return f"{datetime.fromtimestamp(clock.wall(), UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def directory_of(run_id: str, options: SweepOptions) -> Path:
+    """Where the run is that `--resume` names: by its name in the output directory, or by a path."""
     named = Path(run_id)
     return named if named.is_dir() and len(named.parts) > 1 else options.output / named.name
 
@@ -97,7 +107,7 @@ def _resume(
     clock: Clock,
     fs: FileSystem,
 ) -> Beginning:
-    path = _directory_of(run_id, options)
+    path = directory_of(run_id, options)
     old, _ = load_manifest(path)
     seed = options.seed if options.seed is not None else old.seed
     expect = make_manifest(old.run_id, seed, settings, scope, options, clock)
@@ -121,7 +131,6 @@ def _resume(
 def _believable(directory: RunDirectory, digest: str, scope: Scope, order: Order) -> Checkpoint | None:
     """The newest checkpoint that the run wrote and whose evidence is all there; one that is passed over is
     told. None means: from the start, which is only rude."""
-    log = logging.getLogger(__name__)
 
     def parse(data: bytes) -> Checkpoint:
         found = decode(data)
@@ -137,6 +146,14 @@ def _believable(directory: RunDirectory, digest: str, scope: Scope, order: Order
             raise ValueError(problem)
         load_marks(directory.path, found)
         return found
+
+    return newest_checkpoint(directory, parse)
+
+
+def newest_checkpoint(directory: RunDirectory, parse: Callable[[bytes], T]) -> T | None:
+    """The newest checkpoint for which `parse` raises no ValueError; None where there is none. What is passed
+    over is told."""
+    log = logging.getLogger(__name__)
 
     def passed_over(reason: str) -> None:
         log.warning("%s; the checkpoint before it holds, and what came after it is asked again", reason)

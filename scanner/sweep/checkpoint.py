@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import zlib
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 from results.files import explain, read_whole, write_durably
 from results.journal import Position
 from scanner.engine.accounts import Accounts
-from scanner.engine.repetition import RepetitionMemory
+from scanner.engine.repetition_memory import RepetitionMemory
 from scanner.network.syn.messages import Progress, Stats
 
 if TYPE_CHECKING:
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
     from results.files import FileSystem
 
+T = TypeVar("T", bound=Struct)
+
 FORMAT = "mongosweep.checkpoint/3"
+
+
+class _Format(Struct):
+    format: str
 
 
 class MarksFile(Struct, frozen=True, kw_only=True):
@@ -90,23 +96,34 @@ class Checkpoint(Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, journal=position)
 
     def encode(self) -> bytes:
-        """One JSON line and its checksum."""
-        body = msgspec.json.encode(self)
-        return body + b"\n%08x\n" % zlib.crc32(body)
+        """As `encode` writes it."""
+        return encode(self)
+
+
+def encode(checkpoint: Struct) -> bytes:
+    """A checkpoint of any kind, as one JSON line and its checksum (CRC-32, 8 hex digits)."""
+    body = msgspec.json.encode(checkpoint)
+    return body + b"\n%08x\n" % zlib.crc32(body)
 
 
 def decode(data: bytes) -> Checkpoint:
     """The checkpoint in a file's bytes. Raises ValueError when they are not whole."""
+    return decode_as(Checkpoint, FORMAT, data)
+
+
+def decode_as(kind: type[T], form: str, data: bytes) -> T:
+    """A checkpoint of a kind, whose `format` must be `form`. Raises ValueError for bytes that are not whole,
+    or of another kind."""
     body, separator, rest = data.partition(b"\n")
     if not separator or rest != b"%08x\n" % zlib.crc32(body):
         raise ValueError("the checksum does not match")
     try:
-        read = msgspec.json.decode(body, type=Checkpoint)
+        found = msgspec.json.decode(body, type=_Format).format
+        if found != form:
+            raise ValueError(f"format {found!r} is not {form!r}")
+        return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from error
-    if read.format != FORMAT:
-        raise ValueError(f"format {read.format!r} is not {FORMAT!r}")
-    return read
 
 
 def accounts_of(checkpoint: Checkpoint | None, planned: int) -> Accounts:

@@ -91,15 +91,17 @@ class Connecting:
             after_turn=engine.pump,
             notice=self._notice,
             wait_for=WORTH_IT if options.workers == "auto" else 0,
+            wanted=options.wanted,
         )
 
     def _job(self) -> Job:
+        options = self._options
         settings = Settings(organisation=self._settings.organisation, limits=self._settings.limits)
         return Job(
             parent=os.getpid(),
-            loop=self._options.loop,
-            depth=self._options.depth,
-            confirm=self._options.confirm,
+            loop=options.loop,
+            depth=options.depth,
+            confirm=options.confirm,
             settings=msgspec.json.encode(settings),
             run_id=self._context.run_id,
             vantage=self._context.vantage,

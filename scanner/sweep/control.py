@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from scanner.clock import Clock
     from scanner.engine.engine import Engine
-    from scanner.network.guard import Part, ScopeGuard
+    from scanner.network.guard import Part, ScopeGuard, Wanted
     from scanner.network.uplink import Uplink
     from scanner.setup.blackout import ActiveBlackouts
     from targets.scope import Scope
@@ -51,6 +51,7 @@ class RunControl:
         reload_scope: Callable[[bool], Scope] | None,
         notice: Callable[[str], None],
         uplink: Uplink | None = None,
+        wanted: Wanted | None = None,
     ) -> None:
         self._engine = engine
         self._guard = guard
@@ -66,6 +67,7 @@ class RunControl:
         self._notice = notice
         self._signals: list[int] = []
         self._uplink = uplink
+        self._wanted = wanted
         self.outage = ""  # what is wrong with our own link, as long as it is
         self._outage_since = self._looked_at = clock.monotonic()
         self.outages: list[str] = []
@@ -173,8 +175,10 @@ class RunControl:
             await asyncio.sleep(self.INTERVAL)
 
     def look(self) -> None:
-        """One look at what is known of the stop file (one that cannot be looked at counts), at a reading of
-        the scope that takes long, and at the blackout windows."""
+        """One look at whether somebody wants us to stop, at what is known of the stop file (one that cannot
+        be looked at counts), at a reading of the scope that takes long, and at the blackout windows."""
+        if self._wanted is not None and self._wanted.stopped and not self.interrupted.is_set():
+            self.interrupt()
         there = self._stop_file.there if self._stop_file is not None else False
         self._pause(STOP_FILE, there is True)
         self._pause(UNSEEN, there is None)

@@ -89,6 +89,9 @@ class RunSummary:
     agreed: tuple[int, int, int] | None = None  # with --confirm: the driver agrees, cannot speak, disagrees
     interrupted: bool = False  # by a signal, or when its time was over
     chain_head: str = ""  # the last hash over the run's files; worth keeping elsewhere
+    unlisted: int = 0  # of those excluded: their inventories list them no longer
+    blind: tuple[int, int] = (0, 0)  # see `Parts.blind`
+    unheard: float | None = None  # servers that were probably missed; None where nobody can say
 
 
 class Screen(Protocol):

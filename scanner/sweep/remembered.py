@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], None]
 
-_WORDS = {"opened": "new"}
-_ORDER = ("opened", "reopened", "wiped", "ransomed", "restored", "moved", "changed", "unreachable", "closed")
+_WORDS = {"opened": "new", "reach_changed": "of another reach"}
+_ORDER = (
+    *("opened", "reopened", "wiped", "ransomed", "restored", "moved", "reach_changed", "changed"),
+    *("unreachable", "closed"),
+)
 
 
 def watched(output: Path, say: Say) -> frozenset[tuple[str, int]]:

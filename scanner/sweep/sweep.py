@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -253,4 +254,7 @@ class Sweep:
             agreed=(agreed[True], agreed[None], agreed[False]) if self.given.options.confirm else None,
             interrupted=facts.interrupted,
             chain_head=directory.chain_head,
+            unlisted=accounts.unlisted,
+            blind=self.parts.blind(),
+            unheard=missed if math.isfinite(missed := self.parts.repetition.missed) else None,
         )

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import threading
 import time
-from collections import defaultdict
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +19,7 @@ from scanner.sweep import leases
 from scanner.sweep.sweep import run
 from targets.entries import Entry
 from targets.scope import Scope
+from tests.support.listening import Listener
 from tests.support.settable import SetClock
 from tests.support.sweeps import Timed, Watcher
 
@@ -34,39 +31,6 @@ if TYPE_CHECKING:
 CLOUD, OURS = "127.91.0.0/25", "127.91.0.128/25"
 HALF = "127.91.0.0/26"
 SLACK = 1.0  # seconds within which the guard holds, as for a reload and for what expires
-
-
-class Listener:
-    """Every address of 127.91.0.0/24 on one port: accepts, notes which one and when, and says
-    that it is something else."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("0.0.0.0", 0), backlog=512)
-        self.port = self._socket.getsockname()[1]
-        self.times: dict[str, list[float]] = defaultdict(list)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                accepted, _ = self._socket.accept()
-            except OSError:
-                return
-            with accepted:
-                self.times[accepted.getsockname()[0]].append(time.monotonic())
-                with suppress(OSError):
-                    accepted.sendall(b"220 mail.example.com ESMTP\r\n")
-
-    def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-
-    def asked(self, low: int, high: int) -> dict[str, list[float]]:
-        """When the addresses 127.91.0.low … high were connected to."""
-        return {ip: times for ip, times in self.times.items() if low <= int(ip.rsplit(".", 1)[1]) <= high}
-
-    def last(self, low: int, high: int) -> float:
-        return max((time for times in self.asked(low, high).values() for time in times), default=0.0)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from results.verdict import Verdict
 from scanner.errors import ExitCode, RefusedError
 from scanner.lab.estate import find
 from scanner.setup.settings import Blackout, Settings
+from scanner.sweep import begin
 from targets.entries import Entry
 from targets.scope import Scope
 from tests.support.sweeps import FAST
@@ -201,3 +202,61 @@ def test_neighbours_are_few_and_not_the_open_ones_first(world: World, port: int)
     done = world.verify()
     manifest, _ = load_manifest(world.output / done.run_ids[0])
     assert manifest.planned.targets == 4
+
+
+def by_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is swept from now on calls itself a fleet's, as `scanner/fleet/keeping.py` has it."""
+    ours = begin._what_matters
+    more = {"fleet": {"from": ""}}
+    monkeypatch.setattr(begin, "_what_matters", lambda *given: {**ours(*given), **more})
+
+
+def test_what_a_fleet_found_is_not_asked_from_here(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A firewall of the site may refuse this machine while a neighbour answers it: that would look closed."""
+    world = World(tmp_path, port, scope_of(port, "127.91.0.4/30"), servers={OPEN: ANY, NEAR: LOCKED})
+    with monkeypatch.context() as patch:
+        by_fleet(patch)
+        world.sweep()
+    world.servers = {NEAR: LOCKED}
+    for _ in range(2):
+        done = world.verify()
+        (told,) = done.found
+        assert (told.asked, told.is_closed, needs(told)) == (False, False, ["not-asked"])
+        assert "a fleet's workers saw it open" in told.needs[0].detail
+        assert (done.exit_code, done.run_ids) == (ExitCode.INCOMPLETE, ())
+        world.clock.ahead += 700
+    assert world.verify(until_closed=True).ended == "kept out"
+
+
+def test_what_a_fleet_found_is_asked_from_a_vantage_of_its_own(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which moves nothing of what the fleet saw, unless it demands a login."""
+    world = World(tmp_path, port, scope_of(port, "127.91.0.4/30"), servers={OPEN: ANY, NEAR: LOCKED})
+    with monkeypatch.context() as patch:
+        by_fleet(patch)
+        world.sweep()
+    world.servers = {NEAR: LOCKED}
+    world.settings = msgspec.structs.replace(
+        world.settings, sweep=msgspec.structs.replace(FAST, vantage="hub")
+    )
+    world.verify()
+    world.clock.ahead += 700
+    (told,) = world.verify().found
+    assert (told.asked, told.state, told.verdict) == (True, "new", Verdict.REFUSED)
+    assert "open-from-elsewhere" in needs(told)
+    world.servers = {OPEN: LOCKED, NEAR: LOCKED}
+    assert world.verify().exit_code is ExitCode.CLEAN
+
+
+def test_a_fleets_exposure_that_this_machine_sees_open_too_is_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        by_fleet(patch)
+        world.sweep()
+    assert not world.verify().found[0].asked
+    world.sweep()
+    assert world.verify().found[0].asked
