@@ -40,7 +40,8 @@ def command(
     sinks: bool,
     as_json: bool,
 ) -> int:
-    """Say what this machine allows a sweep: descriptors, ports, raw sockets, time-outs, clock, disk.
+    """Say what this machine allows a sweep: descriptors, ports, raw sockets, time-outs, clock, disk; where
+    `[fleet]` names certificates, whether they are good.
 
     --fence prints a second fence outside the process, generated from the scope, so that not even a bug of
     mongosweep can reach an address outside it. --sinks tries each sink and says what came back. Both leave
@@ -54,9 +55,16 @@ def command(
     if fence is not None:
         click.echo(fence_text(fence, config, scope_file, user), nl=False)
         return 0
+    import contextlib
+
+    from scanner.errors import MongosweepError
+    from scanner.fleet.own_check import fleet_checks
     from scanner.setup.doctor import diagnose
+    from targets.errors import ScopeError
 
     diagnosis = diagnose(config, scope_file, output)
+    with contextlib.suppress(MongosweepError, ScopeError):  # said by the check of the scope
+        diagnosis.checks.extend(fleet_checks(config))
     click.echo(diagnosis.json() if as_json else "\n".join(diagnosis.lines()))
     return diagnosis.exit_code
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from results.ledger.tracked import TrackedExposure
 
 STATES = ("new", "open", "changed", "reopened", "unreachable", "accepted", "closed")
+REACHES = ("internet", "all_vantages", "differs", "one_vantage", "unknown")
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 
 
@@ -35,6 +36,13 @@ SEVERITIES = ("critical", "high", "medium", "low", "info")
 @click.option("--severity", type=click.Choice(SEVERITIES), help="Only what is at least as grave.")
 @click.option("--older-than", type=Age(), metavar="AGE", help="Only what was open for as long, such as 7d.")
 @click.option("--vantage", metavar="NAME", help="Only what is open, or may be, from there.")
+@click.option(
+    "--reach",
+    "reaches",
+    type=click.Choice(REACHES),
+    multiple=True,
+    help="Only what is open from there, by its vantages; may be given several times.",
+)
 @click.option("--overdue", is_flag=True, help="Only what should be closed by now.")
 @click.option(
     "--format",
@@ -60,6 +68,7 @@ def command(
     severity: str | None,
     older_than: int | None,
     vantage: str | None,
+    reaches: tuple[str, ...],
     overdue: bool,
     form: str,
     fail_on: str,
@@ -71,6 +80,7 @@ def command(
     Examples:
       mongosweep exposures --state open --state reopened --older-than 7d
       mongosweep exposures --overdue --format md
+      mongosweep exposures --reach internet
       mongosweep exposures --format cef
     """
     from results.ledger.choose import Choice, by_gravity
@@ -83,6 +93,7 @@ def command(
         severity=Severity(severity) if severity else None,
         older_than=older_than,
         vantage=vantage,
+        reaches=frozenset(reaches),
         overdue=overdue,
     )
     with opened(output, config) as view:

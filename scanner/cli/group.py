@@ -26,6 +26,7 @@ COMMANDS = {
     "verify": "Ask what was found open again, until it is proved closed.",
     "serve": "Sweep by schedule as a service, with a page, an API and metrics.",
     "schedule": "List when the next sweeps start, in the zone of each schedule and in UTC.",
+    "fleet": "Make the certificates of a fleet, run its scheduler and workers, and say how it stands.",
     "lab": "Run simulated servers on loopback, to try everything safely.",
     "users": "Say who may sign in to the page, and what they may do there.",
     "tokens": "Make, list and revoke the tokens of programs that read the API and the metrics.",

@@ -23,6 +23,7 @@ from scanner.cli.options import (
     textfile_option,
     vantage_option,
 )
+from scanner.cli.over_fleet import fleet_options
 from scanner.errors import exit_code_table
 from scanner.setup.choices import LOOPS
 
@@ -50,6 +51,7 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
     help="Processes that talk to servers: 1 to 15, or auto.",
 )
 @vantage_option
+@fleet_options
 @click.option(
     "--stop-after",
     type=Age(),
@@ -88,6 +90,9 @@ def command(
     everything: bool,
     seed: int | None,
     resume: str | None,
+    fleet: str | None,
+    ssh: str | None,
+    from_site: str | None,
     stop_after: int | None,
     fail_on: str,
     no_ledger: bool,
@@ -107,24 +112,23 @@ def command(
     """
     from results.formats.registry import format_named
     from scanner.cli.log import configure
+    from scanner.cli.over_fleet import require_machine, sweep, way_of
     from scanner.cli.screen import screen_for
     from scanner.cli.streams import is_terminal, may_reach_terminal, patient_stderr
     from scanner.cli.textfile import code_with, require_place, write_run_metrics
     from scanner.clock import SystemClock
     from scanner.setup.clock_check import require_clock, witnesses
-    from scanner.setup.doctor import require_descriptors, require_engine
     from scanner.setup.request import SweepRequest, load
     from scanner.sweep.remembered import take_in, tell, watched
-    from scanner.sweep.sweep import run
 
+    way = way_of(fleet, ssh, from_site)
     if forward and no_ledger:
         raise click.UsageError("--forward sends what changed, which the ledger says; leave --no-ledger out")
     require_place(metrics_textfile)
-    require_descriptors()
     request = SweepRequest.of(targets, asked)
     seen = witnesses(request.config, request.scope_file, output, resume)
     loaded = load(request, require_clock(SystemClock(), seen))
-    require_engine(loaded.options.engine)
+    require_machine(way, loaded.options.engine)
     for notice in loaded.notices:
         click.echo(notice, err=True)
     if loaded.learned is not None and not quiet:
@@ -159,7 +163,7 @@ def command(
     ):
         if not no_ledger:
             options = replace(options, watched=watched(options.output, screen.notice))
-        result = run(loaded.settings, loaded.scope, options, screen)
+        result = sweep(way, loaded, options, screen)
     if not (lines or getattr(stderr, "given_up", False)):  # a stopped terminal takes no table either
         from scanner.cli.screen import show_table
 

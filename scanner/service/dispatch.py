@@ -256,8 +256,9 @@ class Dispatcher:
     # --- starting -------------------------------------------------------------------------------------
 
     def _start_sweep(self, name: str, due: float, *, by: str = "") -> Job:
-        (schedule,) = (each for each in self.plans.config.settings.schedule if each.name == name)
-        command = self._command("sweep", "--quiet", *words_of(schedule))
+        settings = self.plans.config.settings
+        (schedule,) = (each for each in settings.schedule if each.name == name)
+        command = self._command("sweep", "--quiet", *words_of(schedule, settings.fleet))
         return self._start("sweep", command, schedule=name, due_at=timestamp(due), asked_by=by)
 
     def _command(self, *words: str) -> tuple[str, ...]:

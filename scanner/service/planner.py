@@ -24,6 +24,7 @@ from targets.ranges import Ranges, subtract
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from scanner.setup.fleet_settings import FleetSettings
     from scanner.setup.service_settings import ScheduleSettings
     from scanner.setup.settings import Settings
     from targets.scope import Scope
@@ -271,10 +272,12 @@ def _covers(outer: Ranges, inner: Ranges) -> bool:
     return not any(subtract(inner.intervals(v), outer.intervals(v)) for v in (4, 6))
 
 
-def words_of(schedule: ScheduleSettings) -> tuple[str, ...]:
-    """What stands behind `mongosweep sweep` for a schedule: its part, and after which time it is stopped."""
+def words_of(schedule: ScheduleSettings, fleet: FleetSettings) -> tuple[str, ...]:
+    """What stands behind `mongosweep sweep` for a schedule: its part, after which time it is stopped, and who
+    sweeps it."""
     words = [f"--site={site}" for site in schedule.sites] + [f"--owner={owner}" for owner in schedule.owners]
-    return (*words, *([f"--stop-after={schedule.stop_after}"] if schedule.stop_after else []))
+    words += [f"--stop-after={schedule.stop_after}"] if schedule.stop_after else []
+    return (*words, *([f"--fleet={fleet.scheduler}"] if schedule.fleet else []))
 
 
 def give_up(state: ScheduleState) -> ScheduleState:

@@ -79,6 +79,7 @@ BAD_WORDS: list[tuple[list[str], str, str]] = [
     (["--engine", "warp"], "'warp'", "'connect', 'syn'"),
     (["--vantage", "The Internet"], "'The Internet' is not a word", "such as internet or office"),
     (["--vantage", "INTERNET"], "'INTERNET' is not a word", "such as internet or office"),
+    (["--ssh", "a", "--from", "par\x1b[2Jis"], "is no name of a site", "letters, digits, dots"),
     (["--nonsense"], "--nonsense", "sweep --help"),
     (["127.94.0.1"], "outside the scope of mongosweep.toml", "allow it there first"),
     (["127.93.0.9"], "denied by 127.93.0.8/29 (medical devices)", "allow it there first"),

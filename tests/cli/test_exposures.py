@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 SHOP = database("shop", documents=1000, size=10_000)
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory, with runs to be written into `runs`."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("CONFIG", "OUTPUT"):
-        monkeypatch.delenv(f"MONGOSWEEP_{name}", raising=False)
-    return tmp_path
-
-
 def two_weeks(here: Path, new_state: State = "complete") -> None:
     """One that stays open and grows, one that was closed, one that went silent, one that is new."""
     TwoRuns(here / "runs", new_state=new_state).write(

@@ -96,6 +96,9 @@ def test_nothing_is_sent_for_a_name_that_no_entry_has(
         ('owners = ["Web Shop", "x"]', 30, "write one of Web Shop, web platform"),
         ('sites = ["paris", ""]', 30, "one is empty; write a name, or leave it out"),
         ('zone = "Paris"', 30, "did you mean Europe/Paris?"),
+        ("fleet = true", 30, 'fleet = true wants [fleet] scheduler = "tls://HOST:8786"'),
+        ('fleet = true\n[fleet]\nscheduler = "tcp://hub:8786"', 30, 'wants [fleet] scheduler = "tls://'),
+        ('fleet = true\n[fleet]\nscheduler = "tls://hub:8786"', 30, "wants [fleet] certificates"),
     ],
 )
 def test_a_schedule_of_nobody_is_refused_where_the_scope_is_read(

@@ -214,6 +214,20 @@ async def test_what_is_done_between_sweeps_has_clocks_of_its_own(tmp_path: Path,
     desk.store.close()
 
 
+async def test_a_schedule_of_a_fleet_is_swept_by_it(tmp_path: Path, port: int) -> None:
+    fleet = '[fleet]\nscheduler = "tls://127.0.0.1:1"\ncertificates = "none"\n'
+    desk = Desk(tmp_path, port, rate=20, more=f"fleet = true\n{fleet}")
+    job_id, problem = desk.dispatcher._sweep_for("all", "web on-call")
+    assert (job_id[:4], problem) == ("job-", "")
+    files = f"-c {tmp_path}/mongosweep.toml -o {desk.output}"
+    assert desk.commands() == [f"mongosweep sweep {files} --quiet --fleet=tls://127.0.0.1:1"]
+    (job,) = desk.workshop.running
+    await desk.ended(job)
+    (ended,) = [each for each in desk.link.jobs() if each.kind == "sweep"]
+    assert (ended.end, ended.exit_code) == ("refused", 2)  # there are no certificates, and nothing was sent
+    desk.store.close()
+
+
 async def test_a_page_that_sends_nonsense_is_not_listened_to(tmp_path: Path, port: int) -> None:
     desk = Desk(tmp_path, port, rate=20)
     for nonsense in (b"[]\n", b"x" * 10_000, b'{"number":1,"do":"erase","by":""}\n'):

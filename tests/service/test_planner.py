@@ -9,6 +9,7 @@ import pytest
 
 from scanner.cli.sweep import command
 from scanner.service.planner import Planner, Running, next_turn, words_of
+from scanner.setup.fleet_settings import FleetSettings
 from scanner.setup.service_settings import ScheduleSettings, ServiceSettings
 from scanner.setup.settings import Blackout, Settings
 from targets.entries import Deny, Entry
@@ -305,12 +306,25 @@ class TestTurns:
 
 def test_the_words_of_a_schedule_are_those_of_the_command_line() -> None:
     each = ScheduleSettings(
-        name="a", cron="0 2 * * *", sites=("paris", "--all"), owners=("web shop",), stop_after="6h"
+        name="a",
+        cron="0 2 * * *",
+        sites=("paris", "--all"),
+        owners=("web shop",),
+        stop_after="6h",
+        fleet=True,
     )
-    words = words_of(each)
-    assert words == ("--site=paris", "--site=--all", "--owner=web shop", "--stop-after=6h")
+    fleet = FleetSettings(scheduler="tls://scheduler.example.com:8786")
+    words = words_of(each, fleet)
+    assert words == (
+        "--site=paris",
+        "--site=--all",
+        "--owner=web shop",
+        "--stop-after=6h",
+        "--fleet=tls://scheduler.example.com:8786",
+    )
     with command.make_context("sweep", list(words)) as context:
         assert context.params["sites"] == ("paris", "--all")
         assert context.params["owners"] == ("web shop",)
         assert context.params["stop_after"] == 6 * 3600
-    assert words_of(schedule("b", "0 2 * * *")) == ()
+        assert context.params["fleet"] == "tls://scheduler.example.com:8786"
+    assert words_of(schedule("b", "0 2 * * *"), fleet) == ()

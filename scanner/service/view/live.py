@@ -185,7 +185,7 @@ class _Watched:
         self._journal: GrowingJournal | None = GrowingJournal(path, warn=lambda tail: None)
         try:
             covered = load_covered(path, self.manifest)
-            if covered is not None:
+            if covered is not None and "fleet" not in self.manifest.configuration:  # which has no one order
                 self.fill = Fill(covered, self.manifest.seed, self.manifest.shard)
         except (ResultsError, ValueError) as error:
             self.trouble = f"its map cannot be drawn: {error}"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from results.ledger.tracked import State
+from results.ledger.choose import is_seen_from
+from results.ledger.tracked import ReachWord, State
 from results.verdict import Severity
 from scanner.service.view.snapshot import gravity, place_key
 
@@ -55,6 +56,10 @@ class Search(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     vantage: Annotated[
         _Text | None, Meta(description="it is open from there, or may be", examples=["internet"])
     ] = None
+    reach: Annotated[
+        tuple[ReachWord, ...],
+        Meta(description="open from there, by any of these words", examples=[["internet"]]),
+    ] = ()
     overdue: Annotated[bool | None, Meta(description="whether its deadline is over")] = None
     q: Annotated[
         _Text,
@@ -118,18 +123,14 @@ def _tests(search: Search, snapshot: Snapshot) -> list[Callable[[TrackedExposure
         tests.append(lambda each: each.severity.rank <= severity.rank)
     if search.overdue is not None:
         tests.append(lambda each: each.overdue == search.overdue)
-    if search.vantage is not None:
-        tests.append(lambda each: _is_seen(each, search.vantage))
+    if (vantage := search.vantage) is not None:
+        tests.append(lambda each: is_seen_from(each, vantage))
+    if search.reach:
+        reaches = frozenset(search.reach)
+        tests.append(lambda each: each.reach in reaches)
     if parts := search.q.casefold().split():
         tests.append(lambda each: all(part in snapshot.words(each) for part in parts))
     return tests
-
-
-def _is_seen(exposure: TrackedExposure, vantage: str | None) -> bool:
-    return any(
-        each.vantage == vantage and (each.state != "closed" or not exposure.is_open)
-        for each in exposure.vantages
-    )
 
 
 _Key = str | int

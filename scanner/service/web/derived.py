@@ -76,6 +76,11 @@ class Derived:
         return sorted({each.place.site for each in self._exposures if each.place.site}, key=str.casefold)
 
     @cached_property
+    def is_reach_known(self) -> bool:
+        """Whether any exposure tells from where it is open."""
+        return any(each.reach != "unknown" for each in self._exposures)
+
+    @cached_property
     def axis(self) -> Axis:
         """From the first exposure that was ever seen to now, for the strips."""
         end = instant(self._at).timestamp()

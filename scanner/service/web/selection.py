@@ -3,7 +3,7 @@ back into the addresses of its links."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 from urllib.parse import urlencode
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ from scanner.service.web.derived import NOBODY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from results.ledger.tracked import TrackedExposure
+    from results.ledger.tracked import ReachWord, TrackedExposure
     from scanner.service.view.snapshot import Snapshot
 
 ON_A_PAGE = 50
@@ -45,6 +45,16 @@ SORTS: dict[str, tuple[str, Order]] = {
 """By their word in an address: which way is meant first, and by what it sorts. Else gravity decides."""
 
 
+REACHES: dict[str, str] = {
+    "internet": "the internet",
+    "all_vantages": "every vantage",
+    "differs": "some vantages",
+    "one_vantage": "one vantage only",
+    "unknown": "not known",
+}
+"""By their word in an address: from where an exposure is open."""
+
+
 class BadSelectionError(ValueError):
     """An address that no link of ours has; the message says what to write instead."""
 
@@ -58,6 +68,7 @@ class Selection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     severity: str = ""
     owner: str = ""
     site: str = ""
+    reach: str = ""
     sort: str = ""
     way: str = ""
     page: int = 1
@@ -85,7 +96,7 @@ class Selection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def narrows(self) -> bool:
         """Whether it leaves anything out beside the view."""
-        return bool(self.q or self.severity or self.owner or self.site)
+        return bool(self.q or self.severity or self.owner or self.site or self.reach)
 
 
 _PLAIN = Selection()
@@ -111,6 +122,7 @@ def read_selection(query: Mapping[str, str]) -> Selection:
     _one_of("sort", given, ["", *SORTS])
     _one_of("way", given, ["", "up", "down"])
     _one_of("severity", given, ["", *(each.value for each in Severity)])
+    _one_of("reach", given, ["", *REACHES])
     if len(given.get("q", "")) > LONGEST_SEARCH:
         raise BadSelectionError(f"q is too long to search for; write {LONGEST_SEARCH} characters at most.")
     page = given.pop("page", "1")
@@ -147,6 +159,7 @@ def _search(selection: Selection) -> Search:
         severity=Severity(selection.severity) if selection.severity else None,
         owner=() if not selection.owner else ("" if selection.owner == NOBODY else selection.owner,),
         site=(selection.site,) if selection.site else (),
+        reach=(cast("ReachWord", selection.reach),) if selection.reach else (),
         sort=order,
         descending=(selection.way or first) == "down",
     )

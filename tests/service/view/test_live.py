@@ -78,6 +78,16 @@ def test_a_run_is_seen_from_its_beginning_to_its_end(tmp_path: Path, live: Live)
     assert live.look() is None, "nobody holds its lock any more"
 
 
+def test_a_fleet_s_run_has_no_one_order_and_so_no_map_that_fills(tmp_path: Path, live: Live) -> None:
+    with running_run(tmp_path, ROWS, fleet={"from": ""}) as run:
+        run.says(0, done=100)
+        found = live.look()
+        assert found is not None
+        assert (found.fill, found.levels, found.trouble) == (None, b"", "")
+        assert found.progress is not None
+        assert found.progress.done == 100
+
+
 def test_only_open_servers_are_found_and_the_newest_are_kept(tmp_path: Path, live: Live) -> None:
     with running_run(tmp_path, ROWS) as run:
         for number in range(MOST_FOUND + 5):

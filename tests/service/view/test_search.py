@@ -21,7 +21,14 @@ BIG = exposure("10.20.1.17", hostnames=["Payroll.example.com"])
 LATE = exposure("10.20.1.18", overdue=True, due_at=NOW, severity=Severity.HIGH, databases=["Straße", "x"])
 TAKEN = exposure("10.20.1.19", state="accepted", acceptance=Acceptance(by="a", at=NOW, until=NOW))
 CLOSED = closed("10.20.1.20")
-INSIDE = exposure("2001:db8::1", vantages=[AtVantage(vantage="office", state="open", last_look=LAST_SEEN)])
+INSIDE = exposure(
+    "2001:db8::1",
+    vantages=[
+        AtVantage(vantage="internet", state="not_open", last_look=LAST_SEEN),
+        AtVantage(vantage="office", state="open", last_look=LAST_SEEN),
+    ],
+    reach="one_vantage",
+)
 EVERYTHING = sorted((SMALL, BIG, LATE, TAKEN, CLOSED, INSIDE), key=gravity)
 
 
@@ -43,6 +50,8 @@ def snapshot(exposures: list[TrackedExposure] = EVERYTHING) -> Snapshot:
         ({"overdue": True}, [LATE]),
         ({"vantage": "office"}, [INSIDE]),
         ({"vantage": "internet"}, []),
+        ({"reach": ("one_vantage", "differs")}, [INSIDE]),
+        ({"reach": ("internet",)}, []),
         ({"q": "payroll"}, [BIG]),
         ({"q": "STRASSE"}, [LATE]),
         ({"q": "10.20.1.1 4.0.3 paris"}, [LATE, BIG, TAKEN]),

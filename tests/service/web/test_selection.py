@@ -30,7 +30,7 @@ ONES = [
     exposure(
         "10.20.1.2", bytes=None, severity=Severity.LOW, state="unreachable", hostnames=["old.example.com"]
     ),
-    exposure("2001:db8::5", bytes=7, severity=Severity.LOW, state="new", owner=WEB),
+    exposure("2001:db8::5", bytes=7, severity=Severity.LOW, state="new", owner=WEB, reach="internet"),
     CLOSED,
 ]
 SNAPSHOT = snapshot_of(ONES)
@@ -47,6 +47,7 @@ def test_what_a_view_and_a_search_take() -> None:
     assert shown(severity="high") == ["10.20.1.9", "10.20.1.10"], "at least as grave"
     assert shown(owner="shop") == ["10.20.1.10"]
     assert shown(owner="sho") == [], "an owner by the whole name"
+    assert shown(reach="internet") == ["2001:db8::5"]
     assert shown(q="OLD.example 10.20") == ["10.20.1.2"], "each word, in any case"
     found = select(SNAPSHOT, Selection(q="10.20.1."))
     assert found.counts == {

@@ -13,7 +13,7 @@ from scanner.service.web.context import READER
 from scanner.service.web.derived import derived
 from scanner.service.web.proof import proof_of
 from scanner.service.web.render import render
-from scanner.service.web.selection import SORTS, VIEWS, BadSelectionError, read_selection, select
+from scanner.service.web.selection import REACHES, SORTS, VIEWS, BadSelectionError, read_selection, select
 from scanner.service.web.visitor import Role, needs
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ async def exposures(request: web.Request) -> web.StreamResponse:
         severities=[each.value for each in Severity],
         owners=made.owner_names,
         sites=made.sites,
+        reaches=REACHES if made.is_reach_known or selection.reach else {},
         proved=await proof_of(request, snapshot),
         rows=[(each, _hits(each), _life(each, snapshot.at, made.axis)) for each in found.rows],
     )
