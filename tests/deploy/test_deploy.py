@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 import yaml
 from cronsim import CronSim
 
 from scanner.cli.group import root
+from scanner.fleet.dask.demand import autoscaled
 from scanner.service.web.api import health
 from scanner.setup.config_file import read_config
 from scanner.setup.listen import parse_listen, unprotected
@@ -30,6 +32,8 @@ MANIFESTS = sorted((DEPLOY / "kubernetes").iterdir())
 CRON = DEPLOY / "cron" / "mongosweep"
 DOCKERFILE = DEPLOY / "container" / "Dockerfile"
 BY_PIP = "pip"
+VARIABLES = {"POD_IP": "192.0.2.7", "DASK_WORKER_NAME": "mongosweep-default-worker-0"}
+DASK = "kubernetes.dask.org/v1"
 
 
 def unit_settings(path: Path) -> dict[str, list[str]]:
@@ -55,6 +59,9 @@ def pods() -> dict[str, dict[str, Any]]:
             found[name] = document["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         if document["kind"] == "Deployment":
             found[name] = document["spec"]["template"]["spec"]
+        if document["kind"] == "DaskCluster":
+            for part in ("scheduler", "worker"):
+                found[f"{name} {part}"] = document["spec"][part]["spec"]
     return found
 
 
@@ -79,7 +86,8 @@ def command_lines() -> dict[str, list[str]]:
     assert words[3] == PROGRAM
     found["cron"] = words[4 : words.index(">")]
     for name, pod in pods().items():
-        found[name] = pod["containers"][0]["args"]
+        given = pod["containers"][0]["args"]
+        found[name] = [re.sub(r"\$\((\w+)\)", lambda named: VARIABLES[named[1]], word) for word in given]
     return found
 
 
@@ -115,13 +123,84 @@ def test_a_sweep_that_found_something_is_no_failed_unit() -> None:
     assert unit_settings(DEPLOY / "systemd" / "mongosweep-sweep.service")["SuccessExitStatus"] == ["1"]
 
 
-def test_kubernetes_takes_the_manifests() -> None:
-    """By the schemas of Kubernetes' own API; a field that is misspelt is none."""
+def test_kubernetes_takes_the_manifests(tmp_path: Path) -> None:
+    """By the schemas of Kubernetes' own API; a field that is misspelt is none. Of a resource of Dask's
+    operator, by those of what the operator makes of it."""
     validate = brought("deploy/bin/kubernetes-validate", BY_PIP)
-    told = subprocess.run([validate, "--strict", *MANIFESTS], capture_output=True, text=True, check=False)
+    made = [each for _, document in documents() for each in as_made(document)]
+    files = [tmp_path / f"{number}.yaml" for number in range(len(made))]
+    for file, document in zip(files, made, strict=True):
+        file.write_text(yaml.safe_dump(document))
+    told = subprocess.run([validate, "--strict", *files], capture_output=True, text=True, check=False)
     said = told.stdout + told.stderr
     assert told.returncode == 0, said
-    assert said.count(" passed for resource ") == sum(1 for _ in documents())
+    assert said.count(" passed for resource ") == len(made)
+
+
+def as_made(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What of a document Kubernetes itself gets to see: of a DaskCluster two Deployments and a Service, as
+    `dask_kubernetes/operator/controller/controller.py` puts them together; of other resources themselves."""
+    if document["apiVersion"] != DASK:
+        yield document
+    if document["kind"] != "DaskCluster":
+        return
+    cluster, spec = document["metadata"]["name"], document["spec"]
+    for part in ("scheduler", "worker"):
+        labels = {"dask.org/cluster-name": cluster, "dask.org/component": part}
+        metadata = {"name": f"{cluster}-{part}", "labels": labels}
+        template = {"metadata": metadata, "spec": spec[part]["spec"]}
+        of_it = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+        yield {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": of_it}
+    metadata = {"name": f"{cluster}-scheduler"}
+    yield {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec["scheduler"]["service"]}
+
+
+def test_dasks_operator_takes_its_resources() -> None:
+    """By the fields that its definitions have (`dask_kubernetes/operator/customresources`), since Kubernetes
+    drops what they do not name; and it finds the ports that it asks at by their names."""
+    fields = {
+        "DaskCluster": {"scheduler": {"spec", "service"}, "worker": {"replicas", "spec"}},
+        "DaskAutoscaler": {"cluster": str, "minimum": int, "maximum": int},
+    }
+    cluster, autoscaler = (document for _, document in documents() if document["apiVersion"] == DASK)
+    assert (cluster["kind"], autoscaler["kind"]) == tuple(fields)
+    spec = cluster["spec"]
+    assert {name: set(part) for name, part in spec.items()} == fields["DaskCluster"]
+    assert {name: type(value) for name, value in autoscaler["spec"].items()} == fields["DaskAutoscaler"]
+    assert autoscaler["spec"]["cluster"] == cluster["metadata"]["name"]
+    service = spec["scheduler"]["service"]
+    labels = {"dask.org/cluster-name": cluster["metadata"]["name"], "dask.org/component": "scheduler"}
+    assert service["selector"] == labels
+    ports = {each["name"]: each["port"] for each in service["ports"]}
+    assert ports == {"tcp-comm": 8786, "http-dashboard": 8787}
+
+
+def test_a_fleet_in_kubernetes_fits_together() -> None:
+    """Ports, names and paths that its parts have of each other."""
+    found = dict(documents())
+    spec = found["fleet.yaml DaskCluster"]["spec"]
+    containers = {part: spec[part]["spec"]["containers"][0] for part in ("scheduler", "worker")}
+    options = {
+        part: dict(word.split("=", 1) for word in container["args"] if word.startswith("--"))
+        for part, container in containers.items()
+    }
+    opened = {each["name"]: each["containerPort"] for part in containers.values() for each in part["ports"]}
+    assert options["scheduler"]["--listen"] == f"0.0.0.0:{opened['tcp-comm']}"
+    asked = autoscaled(options["scheduler"]["--autoscale"])
+    assert (asked.site, asked.listen.port) == (options["worker"]["--site"], opened["http-dashboard"])
+    assert options["worker"]["--listen"] == f"$(POD_IP):{opened['results']}"
+    settings = tomllib.loads(found["fleet.yaml ConfigMap"]["data"]["mongosweep.toml"])
+    service = f"{found['fleet.yaml DaskCluster']['metadata']['name']}-scheduler"
+    assert settings["fleet"]["scheduler"] == f"tls://{service}:{opened['tcp-comm']}"
+    assert {each["site"] for each in settings["allow"]} == {asked.site}
+    for container in containers.values():
+        mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+        assert mounts["certificates"] == settings["fleet"]["certificates"]
+    policies = [document for _, document in documents() if document["kind"] == "NetworkPolicy"]
+    guarded = {
+        port["port"] for each in policies for rule in each["spec"]["ingress"] for port in rule["ports"]
+    }
+    assert guarded == set(opened)
 
 
 @pytest.mark.parametrize("name", pods())
@@ -196,6 +275,10 @@ def test_every_command_line_is_one_that_we_take(place: str) -> None:
     with root.make_context("mongosweep", [name, *words]) as context:
         command = root.get_command(context, name)
         assert command is not None, name
+        while isinstance(command, click.Group):
+            name, *words = words
+            command = command.get_command(context, name)
+            assert command is not None, name
         with command.make_context(name, words, parent=context):
             pass
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.cli.programs import ROOT
 from tests.support import netns
-from tests.support.lines import observed
+from tests.support.only_run import OnlyRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -112,7 +111,7 @@ NOWHERE = {"sent_outside": 0, "left_outside": 0, "came_outside": 0}
 
 
 @dataclass
-class Program:
+class Program(OnlyRun):
     """mongosweep as a process inside scan, with its configuration and its runs in `home`."""
 
     scan: Namespace
@@ -157,22 +156,9 @@ class Program:
         until(lambda: self.scan.counters()[name] >= least, seconds)
 
     @property
-    def run_dir(self) -> Path:
-        """The only run."""
-        (manifest,) = (self.home / "runs").glob("*/manifest.json")
-        return manifest.parent
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """Its manifest."""
-        found: dict[str, Any] = json.loads((self.run_dir / "manifest.json").read_bytes())
-        return found
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        """Its journal."""
-        segments = sorted(self.run_dir.glob("observations-*.jsonl"))
-        return observed(line for segment in segments for line in segment.read_bytes().splitlines())
+    def runs(self) -> Path:
+        """Where its only run is."""
+        return self.home / "runs"
 
 
 def until(condition: Any, seconds: float = 20) -> None:

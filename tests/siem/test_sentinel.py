@@ -12,7 +12,7 @@ import pytest
 from results.formats.fields import Sender
 from results.formats.registry import format_named
 from results.formats.sentinel import COLUMNS
-from results.ledger.tracked import State
+from results.ledger.tracked import ReachWord, State
 from results.sinks.http import Endpoint
 from results.sinks.sentinel import SentinelOptions, SentinelSink
 from tests.support.full_events import CHANGE_KINDS, RUN_KINDS, full_events, observation
@@ -124,6 +124,7 @@ def test_a_query_is_valid_over_the_table(name: str, told: dict[str, Told]) -> No
     assert told[name].problems == []
     assert told[name].columns
     words = {*CHANGE_KINDS, *RUN_KINDS, *get_args(State), "complete", "sweep", "mongosweep.change/1"}
+    words |= {*get_args(ReachWord)}
     code = "\n".join(line for line in text.splitlines() if not line.startswith("//"))
     assert set(code.split('"')[1::2]) <= words
 

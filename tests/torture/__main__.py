@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support import netns
 from tests.torture import boundaries, kills, power, shutdown, stage, story
+from tests.torture.fleet import torture as torture_fleet
 from tests.torture.lab import fleet
 from tests.torture.mutants import MUTANTS, applied
 from tests.torture.trial import KEPT, Tally, in_memory
@@ -44,6 +46,7 @@ def main() -> int:
             lambda: power.torture(ground, place / "power", options.power, width=options.width),
             lambda: _on_ext4(ground, place / "ext4", options.power),
             lambda: stage.torture(place / "stage", options.stage),
+            lambda: _fleet(place / "fleet", options.fleet),
             lambda: story.torture(place / "model", options.model),
         ]
         for step in steps:
@@ -73,6 +76,7 @@ def _options() -> argparse.Namespace:
         "--power", type=int, default=60, help="losses of power, on the model and on ext4 each"
     )
     parser.add_argument("--stage", type=int, default=60, help="deaths by SIGKILL with the SYN engine")
+    parser.add_argument("--fleet", type=int, default=12, help="deaths and frosts in a fleet")
     parser.add_argument("--model", type=int, default=2000, help="deaths of the simulated sweep")
     parser.add_argument("--width", type=int, default=2, help="sweeps at a time")
     parser.add_argument("--place", help="where to write; default: in memory")
@@ -86,6 +90,14 @@ def _on_ext4(ground: Ground, place: Path, losses: int) -> Tally:
         return tally
     # A loop device on a file in memory works like one on a disk; the image is what counts.
     return shutdown.torture(ground, place, losses)
+
+
+def _fleet(place: Path, deaths: int) -> Tally:
+    if why := netns.missing():
+        tally = Tally("fleet")
+        tally.add(note=f"not done: {why}")
+        return tally
+    return torture_fleet(place, deaths)
 
 
 def _mutants(place: Path) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import netns
 from tests.torture import boundaries, kills, power, shutdown, stage
+from tests.torture.fleet import torture as torture_fleet
 from tests.torture.lab import Ground, fleet
 
 if TYPE_CHECKING:
@@ -89,3 +90,10 @@ def test_kills_of_the_syn_engine_lose_nothing(place: Path, deaths: int) -> None:
     tally = stage.torture(place, deaths)
     require_sound(tally, deaths)
     assert tally.notes[stage.GOES_ON], "no stage went on from a snapshot"
+
+
+@netns.required
+@pytest.mark.exhaustive
+@pytest.mark.xdist_group("dask")
+def test_deaths_and_frosts_in_a_fleet_lose_nothing(place: Path) -> None:
+    require_sound(torture_fleet(place, 4), 4)

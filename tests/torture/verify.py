@@ -58,8 +58,10 @@ class Report:
         self.violations.append(text)
 
 
-def verify(run: Path, truth: Truth, *, ended: bool) -> Report:
-    """Read a run directory as it stands. With `ended` it must be complete and hold all that answers."""
+def verify(run: Path, truth: Truth, *, ended: bool, walked: bool = True) -> Report:
+    """Read a run directory as it stands. With `ended` it must be complete and hold all that answers.
+
+    `walked`: its checkpoint tells of a walk through targets, and not of a fleet's shards."""
     report = Report()
     if _is_locked(run):
         report.blame("the lock of a dead process is held")
@@ -79,7 +81,7 @@ def verify(run: Path, truth: Truth, *, ended: bool) -> Report:
             report.blame(f"{path.name} where number {number} belongs")
         _read_segment(path, links.get(path.name), manifest["run_id"], truth, report)
     for name in ("checkpoint.json", "checkpoint.json.prev"):
-        if (run / name).exists():
+        if walked and (run / name).exists():
             _check_checkpoint(run / name, segments, manifest, truth, report)
     _check_end(manifest, truth, report, ended=ended)
     return report
