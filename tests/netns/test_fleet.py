@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tests.support.sites import Ground
 
 pytestmark = [pytest.mark.timeout(170), pytest.mark.xdist_group("dask"), pytest.mark.slow]
+BESIDE = pytest.mark.xdist_group(
+    "beside"
+)  # rows beside the others, with a fleet of their own: most is waiting
 
 PREFIXES = {"paris": ["10.1.0.0/21"], "lyon": ["10.2.0.0/22"]}
 SERVERS = {
@@ -113,8 +116,8 @@ class TestDeath:
             ("paris-1", signal.SIGKILL),
             pytest.param("scheduler", signal.SIGKILL, marks=pytest.mark.exhaustive),
             pytest.param("paris-1", signal.SIGSTOP, marks=pytest.mark.exhaustive),
-            pytest.param("scheduler", signal.SIGSTOP, marks=pytest.mark.exhaustive),
-            pytest.param("coordinator", signal.SIGSTOP, marks=pytest.mark.exhaustive),
+            pytest.param("scheduler", signal.SIGSTOP, marks=[pytest.mark.exhaustive, BESIDE]),
+            pytest.param("coordinator", signal.SIGSTOP, marks=[pytest.mark.exhaustive, BESIDE]),
         ],
     )
     def test_the_sweep_goes_on(self, fleet: Fleet, victim: str, number: signal.Signals) -> None:
@@ -149,6 +152,7 @@ class TestDeath:
 
 @netns.required
 class TestCaps:
+    @BESIDE
     @pytest.mark.exhaustive
     def test_two_workers_of_a_site_keep_the_cap_of_a_prefix_together(self, fleet: Fleet) -> None:
         fleet.begin_again(fleet.output, rate=600.0, per_prefix_rate=60.0)
