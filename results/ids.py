@@ -4,6 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
+from socket import AF_INET, AF_INET6, inet_pton
+
+_MAPPED = b"\0" * 10 + b"\xff\xff"
+
+
+def packed(ip: str) -> bytes:
+    """An address as 16 bytes, as ids are made of it. Raises `ValueError`."""
+    try:
+        if ":" in ip:
+            return inet_pton(AF_INET6, ip)
+        return _MAPPED + inet_pton(AF_INET, ip)
+    except OSError as error:
+        raise ValueError(f"{ip!r} is no address") from error
 
 
 def event_id(run_id: str, ip: bytes, port: int) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cache, partial
 from ipaddress import ip_address
-from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from socket import AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from results.covered import RunCoverage, parse_covered
-from results.ids import event_id, finding_id
+from results.ids import event_id, finding_id, packed
 from results.ledger.contents import ContentError, Opened, unpack
 from results.ledger.visit import PlaceKey, RunFacts
 from results.manifest import Manifest
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from results.ledger.visit import Visit
 
 _decode_manifest = msgspec.json.Decoder(Manifest).decode
-_MAPPED = b"\0" * 10 + b"\xff\xff"
 _COLUMNS = (
     "v.at, v.segment, v.offset, v.line_sha256, v.body, v.structure, v.figures, r.run_id, r.vantage"
     " FROM visits v JOIN runs r ON r.run = v.run"
@@ -49,16 +48,6 @@ def place_key(connection: sqlite3.Connection, place: int) -> PlaceKey:
     """The place of this number."""
     row = connection.execute("SELECT site, ip, port FROM places WHERE place = ?", (place,)).fetchone()
     return PlaceKey(*row)
-
-
-def packed(ip: str) -> bytes:
-    """An address as 16 bytes, as ids are made of it. Raises `ValueError`."""
-    try:
-        if ":" in ip:
-            return inet_pton(AF_INET6, ip)
-        return _MAPPED + inet_pton(AF_INET, ip)
-    except OSError as error:
-        raise ValueError(f"{ip!r} is no address") from error
 
 
 def visits_at(connection: sqlite3.Connection, place: int, opened: Opened | None = None) -> Iterator[Visit]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from results.ids import packed
 from results.ledger.contents import digest, pack, pack_body
-from results.ledger.reading import Coverages, packed, prefix_of, visits_at
+from results.ledger.reading import Coverages, prefix_of, visits_at
 from results.ledger.visits import answers_as_a_server, is_better
 
 if TYPE_CHECKING:

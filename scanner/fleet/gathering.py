@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from results.ids import event_id, finding_id
+from results.ids import event_id, finding_id, packed
 from results.lines import MAX_LINE, RecordError, from_line
 from results.record import DatabaseLine, Observation
 from results.text import visible
@@ -165,7 +165,7 @@ class Gathering:
         read = [self._check(line) for line in lines]
         stream.next = batch.number + 1
         new = 0
-        for line, record in zip(lines, read, strict=True):
+        for line, (record, owner) in zip(lines, read, strict=True):
             stream.count += 1
             stream.sum = (stream.sum + line_hash(line)) % (1 << 128)
             if isinstance(record, Observation):
@@ -173,7 +173,7 @@ class Gathering:
                     new += self._write(stream)
                 exposure = record.exposure
                 wanted = (exposure.database_lines or 0) if exposure is not None else 0
-                record, line = self._of_ours(record, line)
+                record, line = _of_ours(record, line, owner)
                 stream.group = _Group(record.event_id, record, [line], wanted)
                 stream.seen[record.event_id] = record.verdict
             elif stream.group is not None and stream.group.id == record.event_id:
@@ -204,21 +204,9 @@ class Gathering:
             self._found(group.observation)
         return len(group.lines)
 
-    def _of_ours(self, seen: Observation, line: bytes) -> tuple[Observation, bytes]:
-        """The same with the owner by our own scope."""
-        ip = ip_address(seen.target.ip)
-        owner = self._owner_of(ip.version, int(ip))
-        if seen.owner == owner:
-            return seen, line
-        document = msgspec.json.decode(line)
-        document["owner"] = msgspec.to_builtins(owner)
-        line = json.dumps(document, ensure_ascii=True, separators=(",", ":")).encode()
-        if len(line) >= MAX_LINE:
-            raise StrayLineError(f"a line of {seen.target.ip} that is too long with its owner's name")
-        return msgspec.structs.replace(seen, owner=owner), line
-
-    def _check(self, line: bytes) -> Line:
-        """What a line holds, if it is one of a target of the shard. Raises StrayLineError."""
+    def _check(self, line: bytes) -> tuple[Line, Owner]:
+        """What a line holds, and whose its target is by our own scope. Raises StrayLineError for a line that
+        is not of the shard."""
         if len(line) >= MAX_LINE or b"\n" in line or b"\0" in line or not line.isascii():
             raise StrayLineError("a line that no journal has")
         try:
@@ -230,20 +218,19 @@ class Gathering:
         place = f"{record.target.ip}:{record.target.port}"
         if not inside:
             raise StrayLineError(f"a line of {place}, which is not in the shard")
-        packed = ip.packed if ip.version == 6 else b"\0" * 10 + b"\xff\xff" + ip.packed
+        address, owner = packed(record.target.ip), self._owner_of(ip.version, int(ip))
         if record.run_id != self._run_id:
             raise StrayLineError(f"a line of {place} from another run, {visible(record.run_id, 64)}")
-        if record.event_id != event_id(self._run_id, packed, record.target.port):
+        if record.event_id != event_id(self._run_id, address, record.target.port):
             raise StrayLineError(f"a line of {place} with an event id that is not its own")
-        site = self._owner_of(ip.version, int(ip)).site
-        if record.finding_id != finding_id(site, packed, record.target.port):
+        if record.finding_id != finding_id(owner.site, address, record.target.port):
             raise StrayLineError(
-                f"{place} belongs to site {site or '(none)'!r} here, and to another one by the worker's own"
-                " allow-list; write the same `site` in both"
+                f"{place} belongs to site {owner.site or '(none)'!r} here, and to another one by the worker's"
+                " own allow-list; write the same `site` in both"
             )
         if not isinstance(record, DatabaseLine) and record.vantage != self._vantage:
             raise StrayLineError(f"a line of {place} from vantage {visible(record.vantage, 40)!r}")
-        return record
+        return record, owner
 
 
 def _size(batch: Lines) -> int:
@@ -254,3 +241,15 @@ def _compared(stream: _Stream, ended: Ended) -> list[tuple[Verdict, int, int]]:
     """Of each verdict that has always a line: how often the account counts it, and how many lines say it."""
     shown = Counter(stream.seen.values())
     return [(each, ended.outcomes.get(each.value, 0), shown[each]) for each in ALWAYS_LINES]
+
+
+def _of_ours(seen: Observation, line: bytes, owner: Owner) -> tuple[Observation, bytes]:
+    """The same with the owner by our own scope."""
+    if seen.owner == owner:
+        return seen, line
+    document = msgspec.json.decode(line)
+    document["owner"] = msgspec.to_builtins(owner)
+    line = json.dumps(document, ensure_ascii=True, separators=(",", ":")).encode()
+    if len(line) >= MAX_LINE:
+        raise StrayLineError(f"a line of {seen.target.ip} that is too long with its owner's name")
+    return msgspec.structs.replace(seen, owner=owner), line

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from results.ids import packed
 from results.ledger.overlay import ids_of
-from results.ledger.reading import packed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
