@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from results.summary import Coverage, Loss
 from scanner.engine.missed import DOUBT
 from scanner.fleet.tally import add_up, missed, missed_at_most
+from scanner.sweep.judgement import missed_servers, missing_on_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,11 +40,9 @@ def judge_fleet(
     counts = [each.counts for each in sites]
     expected = missed(counts)
     if expected is None or expected > DOUBT:
-        number = missed_at_most(counts)
-        most = "nobody can say how many" if number is None else f"at most {number}"
-        faults.append(f"servers may have been missed for lost or refused packets: {most} (99 % confidence)")
+        faults.append(missed_servers(missed_at_most(counts)))
     if stdout_lost:
-        faults.append(f"{stdout_lost}; lines are missing there, and the run directory has them all")
+        faults.append(missing_on_stdout(stdout_lost))
     reasons = faults + [reason for each in sites for reason in _shards(each, each.counts.remarks)]
     if interrupted and any(each.left for each in sites):
         return "interrupted", reasons

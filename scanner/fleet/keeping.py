@@ -28,6 +28,7 @@ from scanner.fleet.tally import Point
 from scanner.sweep.begin import directory_of, make_manifest, new_run_id, newest_checkpoint, seed_of
 from scanner.sweep.beside import why_not
 from scanner.sweep.checkpoint import decode_as, encode
+from scanner.sweep.persistence import CHECKPOINT_EVERY, SYNC_INTERVAL
 from scanner.sweep.withdrawal import rows_of
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
 FORMAT = "mongosweep.fleet-checkpoint/1"
 LOG_FILE = "fleet.jsonl"
-SYNC_INTERVAL = 1.0  # seconds between two fsyncs of the journal
-CHECKPOINT_EVERY = 5  # fsyncs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

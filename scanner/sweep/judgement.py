@@ -93,9 +93,7 @@ def _faults(facts: RunFacts) -> list[str]:
     found += lasting_faults(facts.lasting)
     if facts.doubtful:
         found += facts.loss
-        number = facts.missed_at_most
-        most = "nobody can say how many" if number is None else f"at most {number}"
-        found.append(f"servers may have been missed for lost or refused packets: {most} (99 % confidence)")
+        found.append(missed_servers(facts.missed_at_most))
     if facts.blind:
         found.append(
             f"nobody beyond this machine answered ({facts.blind}): that cannot be told from a firewall in"
@@ -107,7 +105,7 @@ def _faults(facts: RunFacts) -> list[str]:
     if facts.stage_trouble:
         found.append(facts.stage_trouble)
     if facts.stdout_lost:
-        found.append(_missing_on_stdout(facts.stdout_lost))
+        found.append(missing_on_stdout(facts.stdout_lost))
     return found
 
 
@@ -179,14 +177,21 @@ def _remarks(facts: RunFacts) -> list[str]:
 def with_stdout(summary: RunSummary, lost: str) -> RunSummary:
     """The summary with what befell stdout when the run's end was already written; `lost`: why lines are
     missing there, or nothing."""
-    missing = _missing_on_stdout(lost)
+    missing = missing_on_stdout(lost)
     if not lost or missing in summary.reasons:
         return summary
     state = "degraded" if summary.state == "complete" else summary.state
     return replace(summary, state=state, reasons=(*summary.reasons, missing), exit_code=ExitCode.INCOMPLETE)
 
 
-def _missing_on_stdout(lost: str) -> str:
+def missed_servers(at_most: int | None) -> str:
+    """That servers may have been missed, as a reason; None: nobody can say how many."""
+    most = "nobody can say how many" if at_most is None else f"at most {at_most}"
+    return f"servers may have been missed for lost or refused packets: {most} (99 % confidence)"
+
+
+def missing_on_stdout(lost: str) -> str:
+    """That lines are missing on stdout, as a reason; `lost` says why."""
     return f"{lost}; lines are missing there, and the run directory has them all"
 
 
