@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from scanner.fleet.messages import Message
     from scanner.fleet.tally import Running, Tally, Work
 
-UNFIT = frozenset(
-    {"version", "site", "vantage", "settings", "clock"}
-)  # codes of refusals by the worker's fault
+# Codes of refusals by the worker's own fault: another one of its site may do the shard.
+UNFIT = frozenset({"version", "site", "vantage", "settings", "clock"})
 STOPPED_TIMES = 20  # attempts that were stopped, lost or found busy; one more counts as a failure
 MOST_HOST = 200  # characters of what a worker calls its machine
 BUSY_WAIT = 5.0  # seconds until a shard is given again that another process of its worker still has

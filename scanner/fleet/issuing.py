@@ -306,6 +306,7 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(datetime.fromtimestamp(now - _BACKDATED, UTC))
         .not_valid_after(datetime.fromtimestamp(ends, UTC))
+        # As above: the stubs know more kinds of keys than certificates have.
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)  # type: ignore[arg-type]
     )
 

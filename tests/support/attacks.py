@@ -39,7 +39,7 @@ class Runs:
         return "runs"  # else Dask loads it right here
 
 
-class Plugin(WorkerPlugin, SchedulerPlugin):  # type: ignore[misc]
+class Plugin(WorkerPlugin, SchedulerPlugin):  # type: ignore[misc] # Dask's classes are not typed
     """Makes its file wherever it is set up."""
 
     name = "makes"
@@ -100,7 +100,7 @@ def typed(made: Path, family: str) -> Serialized:
     return Serialized(header, [b""])
 
 
-class SchedulerOnly(SchedulerPlugin):  # type: ignore[misc]
+class SchedulerOnly(SchedulerPlugin):  # type: ignore[misc] # as above
     """The same for the scheduler."""
 
     name = "makes"

@@ -211,15 +211,21 @@ def by_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(begin, "_what_matters", lambda *given: {**ours(*given), **more})
 
 
-def test_what_a_fleet_found_is_not_asked_from_here(
-    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A firewall of the site may refuse this machine while a neighbour answers it: that would look closed."""
-    world = World(tmp_path, port, scope_of(port, "127.91.0.4/30"), servers={OPEN: ANY, NEAR: LOCKED})
+def shut_out(home: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A fleet saw it open; this machine is refused there, and a neighbour answers it."""
+    world = World(home, port, scope_of(port, "127.91.0.4/30"), servers={OPEN: ANY, NEAR: LOCKED})
     with monkeypatch.context() as patch:
         by_fleet(patch)
         world.sweep()
     world.servers = {NEAR: LOCKED}
+    return world
+
+
+def test_what_a_fleet_found_is_not_asked_from_here(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A firewall of the site may refuse this machine while a neighbour answers it: that would look closed."""
+    world = shut_out(tmp_path, port, monkeypatch)
     for _ in range(2):
         done = world.verify()
         (told,) = done.found
@@ -234,11 +240,7 @@ def test_what_a_fleet_found_is_asked_from_a_vantage_of_its_own(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which moves nothing of what the fleet saw, unless it demands a login."""
-    world = World(tmp_path, port, scope_of(port, "127.91.0.4/30"), servers={OPEN: ANY, NEAR: LOCKED})
-    with monkeypatch.context() as patch:
-        by_fleet(patch)
-        world.sweep()
-    world.servers = {NEAR: LOCKED}
+    world = shut_out(tmp_path, port, monkeypatch)
     world.settings = msgspec.structs.replace(
         world.settings, sweep=msgspec.structs.replace(FAST, vantage="hub")
     )

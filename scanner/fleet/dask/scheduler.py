@@ -211,7 +211,7 @@ class FleetScheduler(Scheduler):  # type: ignore[misc] # Dask's classes are not 
         }
 
 
-class _Teller(SchedulerPlugin):  # type: ignore[misc]
+class _Teller(SchedulerPlugin):  # type: ignore[misc] # Dask's classes are not typed
     """Says who comes and goes."""
 
     name = "mongosweep"

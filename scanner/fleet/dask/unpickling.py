@@ -251,6 +251,6 @@ def _expression(form: _ExpressionForm) -> object:
     if type(tasks) is not dict or not all(isinstance(each, _TaskForm) for each in tasks.values()):
         raise NotAllowedError("a graph of something else than tasks")
     made = {key: _task(each) for key, each in tasks.items()}
-    if any(key != task.key for key, task in made.items()):  # type: ignore[attr-defined]
+    if any(key != task.key for key, task in made.items()):  # type: ignore[attr-defined] # untyped
         raise NotAllowedError("a graph whose tasks have other keys than it says")
     return LLGExpr(made)

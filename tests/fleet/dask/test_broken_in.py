@@ -17,7 +17,7 @@ import pytest
 
 from scanner.fleet.dask.settings import configure, security
 
-configure("coordinator")
+configure("coordinator")  # before the imports below, which read its settings
 
 from dask._expr import LLGExpr  # noqa: E402
 from dask._task_spec import Task  # noqa: E402

@@ -18,7 +18,7 @@ import pytest
 
 from scanner.fleet.dask.settings import configure
 
-configure("coordinator")
+configure("coordinator")  # before the imports below, which read its settings
 
 from scanner.cli.group import run  # noqa: E402
 from scanner.fleet.issuing import issue, make_authority  # noqa: E402
