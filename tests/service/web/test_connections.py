@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import signal
 import socket
 import ssl
@@ -20,6 +19,7 @@ from scanner.service.admission.roles import Role
 from scanner.service.web.connections import MOST
 from tests.support.page_process import running_page
 from tests.support.serving import wait_until
+from tests.support.slow_clients import slow_clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,32 +57,17 @@ def rest_of(connection: socket.socket) -> bytes:
     return found
 
 
-@pytest.fixture
-def many_files() -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-@pytest.mark.usefixtures("many_files")
 def test_more_slow_clients_than_there_is_room_for(page: PageProcess) -> None:
     """Those who never finish their requests keep nobody out, and are never more than so many."""
     page.get("/login")
-    slow: list[socket.socket] = []
-    try:
-        for number in range(MOST + 300):
-            slow.append(connected(page))
-            slow[-1].sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
-            if number % 100 == 0:
-                assert files_of(page) <= MOST + 64
+    with contextlib.ExitStack() as crowd:
+        for _ in range(4):
+            crowd.enter_context(slow_clients(page.port, (MOST + 300) // 4))
+            assert files_of(page) <= MOST + 64
         began = time.monotonic()
         assert page.get("/login", headers={"Cookie": "a=b"}).status == 200
         assert time.monotonic() - began < 10
         assert files_of(page) <= MOST + 64
-    finally:
-        for each in slow:
-            each.close()
 
 
 def head(page: PageProcess, *more: str) -> bytes:
