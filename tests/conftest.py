@@ -7,7 +7,8 @@ import ipaddress
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -17,12 +18,12 @@ from tests.support.fault_table import FaultTable
 from tests.support.ports import free_port
 from tests.support.printed import PrintedTables
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 # A slow machine is no failure: what takes too long is caught by the timeout of each test.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+_TESTS = Path(__file__).parent
+_NOT_MEASURED = frozenset({"accuracy", "bench", "faults", "fuzz", "netns", "soak", "story", "torture"})
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -30,6 +31,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 def pytest_configure(config: pytest.Config) -> None:
     """Register what this file offers."""
     config.addinivalue_line("markers", "both_loops: runs once on asyncio's own loop and once on uvloop")
+    config.addinivalue_line("markers", "no_cover: pytest-cov's own, which is not there in every run")
     config.addinivalue_line("markers", "fault(case, how): proves a case of tests/faults/cases.txt")
     config.pluginmanager.register(FaultTable(), "fault table")
     config.pluginmanager.register(PrintedTables(), "printed tables")
@@ -98,6 +100,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("real_server", real.kinds(), indirect=True, ids=str, scope="session")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A long text is no name of a row, and may differ from worker to worker: it has ports and times in it."""
+    return argname if isinstance(val, str | bytes) and len(val) > 80 else None
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Of `--numprocesses=auto`: two for each processor, because many a test waits for a deadline to pass."""
@@ -111,8 +118,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     In a parallel run the tests of one server are one group, so that one worker starts it. The slow begin
     first, so that no worker is left alone with one at the end; the order of all others stays.
+
+    Coverage takes two fifths of the time of what computes much. So it is not measured where many inputs go
+    the same ways, nor where processes do the work: other tests cover these lines.
     """
     for item in items:
+        if item.path.relative_to(_TESTS).parts[0] in _NOT_MEASURED or hasattr(item.function, "hypothesis"):  # type: ignore[attr-defined]
+            item.add_marker(pytest.mark.no_cover)
         if {"real_server", "real_servers"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
             callspec = getattr(item, "callspec", None)

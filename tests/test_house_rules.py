@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("house rules")  # one worker reads every file, and once
+
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("targets", "results", "scanner")
+ROOMS = ("targets", "results", "scanner", "mongosweep")
 MAX_LINES = 400
 LONG = {"scanner/network/connect/epoll.py"}  # one object with one idea, written for speed
 
 TOP = {
     *ROOMS,
-    *("tests", "docs", "bench", "deploy", ".ci"),
+    *("tests", "docs", "bench", "deploy", ".ci", ".github"),
     *("pyproject.toml", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
     *("requirements.lock", "requirements-dev.lock", ".gitignore"),
 }
@@ -130,7 +132,8 @@ def test_no_loop_opens_a_connection_above_the_network() -> None:
     assert not found
 
 
-def imported_modules(path: Path) -> list[str]:
+@cache
+def imported_modules(path: Path) -> tuple[str, ...]:
     """Every module that a file imports, at the top or later."""
     found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -138,13 +141,13 @@ def imported_modules(path: Path) -> list[str]:
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             found.append(node.module or "")
-    return found
+    return tuple(found)
 
 
 def test_no_file_stands_outside_a_room() -> None:
-    """Every file of scanner/ is in a room, but for the three words that all rooms share."""
+    """Every file of scanner/ is in a room, but for what all rooms share."""
     loose = {name for name in python_files() if re.fullmatch(r"scanner/[^/]+", name)}
-    shared = {"scanner/clock.py", "scanner/contact.py", "scanner/errors.py"}
+    shared = {"scanner/clock.py", "scanner/contact.py", "scanner/errors.py", "scanner/program.py"}
     assert loose == {"scanner/__init__.py", "scanner/__main__.py", *shared}
 
 
@@ -222,7 +225,7 @@ def test_nothing_names_the_machine_it_was_made_on() -> None:
 def test_locks_hold_names_versions_and_hashes_only(lock: str) -> None:
     """Each requirement is exact and hashed, and no line is anything else."""
     line_forms = re.compile(
-        r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==\S+( ; .+?)? \\|\s+--hash=sha256:[0-9a-f]{64}( \\)?|\s*#.*|"
+        r"[A-Za-z0-9._-]+(\[[a-z,-]+\])?==\S+( ; .+?)? \\|\s+--hash=sha256:[0-9a-f]{64}( \\)?|\s*#.*|"
     )
     lines = (ROOT / lock).read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if not line_forms.fullmatch(line)] == []
@@ -245,3 +248,14 @@ def test_each_verb_of_the_makefile_is_explained() -> None:
     assert declared is not None
     explained = set(re.findall(r"^  make ([a-z-]+) +\S", shown.stdout, re.MULTILINE))
     assert explained == set(declared[1].split())
+
+
+def test_what_tests_are_skipped_without_is_installed_where_every_change_is_checked() -> None:
+    """A test that is skipped everywhere proves nothing."""
+    wanted: set[str] = set()
+    for path in (ROOT / "tests").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        wanted |= set(re.findall(r'skipif\((?:not )?shutil\.which\("([\w-]+)"\)', text))
+    brought = set(re.findall(r"\[([\w-]+)\]=", (ROOT / ".ci" / "run").read_text(encoding="utf-8")))
+    assert {"jq", "groff"} <= wanted
+    assert wanted - brought <= {"bash", "systemd-analyze"}, "these come with a package that is named anyway"

@@ -56,6 +56,10 @@ ODD = {
     "write fd00::/32",
     "mongodb://user:pass@10.0.0.1:27017,[fd00::1]/db": "a mongodb:// URI is no target; "
     "write 10.0.0.1:27017 and [fd00::1] alone",
+    "mongodb+srv://user:pass@db.example.com/shop": "a URI is no target; "
+    "write the address of db.example.com in its place",
+    "mongodb://10.0.0.1,db.example.com:27018": "a mongodb:// URI is no target; "
+    "write the address of db.example.com:27018 in its place",
     "mongodb://user:pass": "a mongodb:// URI is no target; write its address alone",
     "mongodb://": "a mongodb:// URI is no target; write its address alone",
     "10.0.0.9-10.0.0.1": "'10.0.0.9-10.0.0.1' runs backwards; write 10.0.0.1-10.0.0.9",

@@ -98,11 +98,11 @@ POSITIONS = st.lists(st.integers(0, 7), min_size=1, max_size=3).map(tuple)
 STEPS = st.one_of(
     st.just(Step("ok")),
     st.sampled_from(["down", "down", "large", "stopped", "die", "first"]).map(Step),
-    st.builds(Step, st.sampled_from(["refuse", "again"]), POSITIONS),
+    st.builds(Step, st.sampled_from(["refuse", "again"]), POSITIONS, wait=st.none()),
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     events=st.integers(0, 25),
     limits=st.builds(

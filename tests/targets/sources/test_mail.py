@@ -45,7 +45,7 @@ def archive(*files: tuple[str, bytes]) -> bytes:
     raw = io.BytesIO()
     with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as file:
         for name, data in files:
-            file.writestr(name, data)
+            file.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
     return raw.getvalue()
 
 
@@ -78,7 +78,7 @@ def test_what_is_a_mail(start: bytes, is_mail: bool) -> None:
         attached(LIST, name="=?utf-8?q?Bericht_f=C3=BCr_Sie=2Ecsv?="),
         attached(LIST.decode().encode("utf-16"), kind="text/plain", name="list.txt"),
         attached(archive(("2026/report.csv", LIST)), name="report.zip", kind="application/zip"),
-        attached(gzip.compress(LIST), name="report.csv.gz"),
+        attached(gzip.compress(LIST, mtime=0), name="report.csv.gz"),
         attached(b'[{"ip_str": "10.1.2.3", "port": 27017}]', name="shodan.json"),
         attached(b"Affected IP;Port number\n10.1.2.3;27017\n"),
         attached(b"Dear team,\n\nIP: 10.1.2.3\nPort: 27017\n", name="report.txt", kind="text/plain"),
@@ -113,14 +113,14 @@ def test_what_is_attached_is_read(part: str) -> None:
         (attached(archive()), "in: (report.csv) is no text"),
         (attached(archive(("a", LIST))[:60]), "in: (report.csv) is a broken archive; ask for it once more"),
         (attached(archive(("a", LIST)).replace(b"\x14\0\0\0", b"\x14\0\1\0")), "in: (report.csv) is a"),
-        (attached(gzip.compress(LIST)[:-9]), "in: (report.csv) is a broken archive"),
+        (attached(gzip.compress(LIST, mtime=0)[:-9]), "in: (report.csv) is a broken archive"),
         (attached(archive(("a", archive(("b", LIST))))), "in: (report.csv) is no text"),
         (
             attached(archive(("a", b"0" * (MAX_UNPACKED + 1)))),
             "in: (report.csv) holds more than 16 MiB; unpack it",
         ),
         (
-            attached(gzip.compress(b"0" * (MAX_UNPACKED + 1))),
+            attached(gzip.compress(b"0" * (MAX_UNPACKED + 1), mtime=0)),
             "in: (report.csv) holds more than 16 MiB; unpack it",
         ),
         (
