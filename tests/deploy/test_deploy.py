@@ -297,10 +297,21 @@ def test_the_image_is_made_of_files_that_are_there() -> None:
         for word in line.split()
     }
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    hook = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["path"]
     needed = {
-        *project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"],
-        project["project"]["readme"],
+        *("mongosweep", "results", "scanner", "targets", "docs", "requirements.lock", "pyproject.toml"),
+        *(str(Path(hook).parent), project["project"]["readme"], *project["project"]["license-files"]),
     }
-    assert needed | {*project["project"]["license-files"], "requirements.lock", "pyproject.toml"} <= copied
+    assert needed <= copied
     assert all((ROOT / name).exists() for name in copied)
     assert "--require-hashes" in DOCKERFILE.read_text()
+    let_in = Path(f"{DOCKERFILE}.dockerignore").read_text().split("\n!")[1:]
+    assert {line.split("\n")[0] for line in let_in} == copied
+
+
+def test_the_image_runs_as_no_user_of_the_host_and_says_whether_it_is_well() -> None:
+    *_, last = DOCKERFILE.read_text().split("\nFROM ")
+    words = [line.split(" ", 1)[0] for line in last.splitlines()]
+    assert words.index("USER") > max(n for n, word in enumerate(words) if word in ("RUN", "COPY"))
+    assert "USER 65532:65532" in last
+    assert 'CMD ["python", "/opt/mongosweep/healthcheck.py"]' in last
