@@ -158,6 +158,9 @@ def _explain_uri(text: str) -> GrammarError:
     place = re.split(r"[/?#]", rest.rpartition("@")[2])[0]
     hosts = [host for host in place.split(",") if _URI_HOST.match(host)]
     what = f"a {scheme}:// URI" if scheme.isalnum() and scheme.isascii() else "a URI"
+    names = [host for host in hosts if host[0] != "[" and not _QUAD.match(host.partition(":")[0])]
+    if names:  # nor would that be a target
+        return GrammarError(f"{what[:40]} is no target", f"write the address of {names[0]} in its place")
     return GrammarError(
         f"{what[:40]} is no target", f"write {' and '.join(hosts[:3]) or 'its address'} alone"
     )
