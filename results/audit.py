@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from typing import TYPE_CHECKING, Literal
 
@@ -55,7 +54,8 @@ def audit(run_directory: Path, expected_head: str = "") -> AuditReport:
     """Recompute every hash of a run and say what does not fit; reads only.
 
     `expected_head` is the chain's head from elsewhere: with it even a chain that was rebuilt as a whole
-    shows. Raises `NotARunError` when there is nothing to audit.
+    shows. The `chain_head` of a manifest is taken, too; it proves the lines, and not the run's end. Raises
+    `NotARunError` when there is nothing to audit.
     """
     manifest_file = run_directory / MANIFEST_FILE
     if not any(os.path.lexists(file) for file in (manifest_file, run_directory / CHAIN_FILE)):
@@ -72,7 +72,7 @@ def audit(run_directory: Path, expected_head: str = "") -> AuditReport:
     lines = _check_segments(run_directory, chain, findings)
     head = chain.head if chain is not None else ""
     if expected_head and expected_head != head:
-        findings.append(_edited(CHAIN_FILE, f"its head is {head or 'missing'}, {expected_head} was expected"))
+        findings.append(_against(chain, expected_head, manifest))
     return AuditReport(
         path=str(run_directory),
         run_id=manifest.run_id if manifest is not None else run_directory.name,
@@ -81,6 +81,25 @@ def audit(run_directory: Path, expected_head: str = "") -> AuditReport:
         lines=lines,
         manifest=manifest,
     )
+
+
+def _against(chain: Chain | None, expected: str, manifest: manifests.Manifest | None) -> Finding:
+    """What a head from elsewhere says that is not this chain's. A manifest names the head before its own end,
+    which it cannot contain: that is the hash of a segment, or the genesis of a run without one. The hash of
+    an earlier end is none, as whoever puts another end behind it would name it so."""
+    links = chain.links if chain is not None else []
+    if chain is not None and manifest is not None and links and links[-1].kind == "manifest":
+        before = links[-2].hash if len(links) > 1 else chain.genesis
+        of_an_end = len(links) > 1 and links[-2].kind == "manifest"
+        if expected == before == manifest.chain_head and not of_an_end:
+            return Finding(
+                file=MANIFEST_FILE,
+                judgement="unsealed",
+                detail="the head given is the manifest's chain_head: it proves every line, and not what the "
+                f"manifest says of the run's end, for which the head is {chain.head}",
+            )
+    head = chain.head if chain is not None else "missing"
+    return _edited(CHAIN_FILE, f"its head is {head}, {expected} was expected")
 
 
 def _died_at_birth(directory: Path) -> bool:
@@ -225,8 +244,3 @@ def _first_damage(path: Path) -> str:
     except CorruptError as error:
         return f" ({error.reason})"
     return " (every line still reads as an observation)"
-
-
-def to_json(report: AuditReport) -> str:
-    """The report for a machine, on one line of ASCII."""
-    return json.dumps(msgspec.to_builtins(report), ensure_ascii=True)

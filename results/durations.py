@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-PATTERN = r"^[1-9][0-9]{0,4}[smhdw]$"
+PATTERN = r"^[1-9][0-9]{0,4}[smhdw]\Z"
 """Seconds, minutes, hours, days or weeks."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 

@@ -64,9 +64,11 @@ class AlreadyCompleteError(StorageRefusedError):
 
 
 class StorageError(ResultsError):
-    """A write, fsync or rename failed during a run. The file concerned must never be fsynced again."""
+    """A write, fsync or rename failed during a run. The file concerned must never be fsynced again.
+    `run_dir`: the directory of a run that was stopped by it, and can be taken up again; "" where none was."""
 
     exit_code = 4
+    run_dir = ""
 
 
 class DirectoryBusyError(ResultsError):

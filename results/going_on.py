@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from results.files import DirectoryBusyError
+from results.latest import is_link
 from results.lock import holder, is_held
 from results.manifest import MANIFEST_FILE
 
@@ -36,7 +37,7 @@ def going_on(output: Path, *, newest: int | None = None) -> Iterator[Path]:
     """The directories of runs whose process lives, the oldest first. With `newest`, among so many, and the
     one that was begun or taken up last. Nothing where the directory cannot be listed."""
     try:
-        found = sorted(output.iterdir())
+        found = sorted(entry for entry in output.iterdir() if not is_link(entry))
     except OSError:
         return
     if newest is not None and len(found) > newest:

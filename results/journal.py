@@ -9,6 +9,7 @@ before it is sealed.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ __all__ = [
     "segments_in",
 ]
 
+_log = logging.getLogger(__name__)
 ROTATE_BYTES = 64 * 1024 * 1024
 _LEAVE_IT = "let nothing rotate, cut or edit the files of a run, and resume it"
 _NEW_SEGMENT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW
@@ -290,6 +292,7 @@ class JournalWriter:
             self._fs.fsync_dir(self._directory)
         except OSError as error:
             raise self._fail(path, error) from error
+        _log.info("segment %s begins", path.name)
         return segment
 
     def _flush(self, segment: _Segment) -> None:
@@ -321,6 +324,7 @@ class JournalWriter:
         except StorageError as error:
             self._failure = error
             raise
+        _log.info("segment %s is sealed: %d lines, %d bytes", segment.path.name, segment.lines, segment.bytes)
 
     def _fail(self, path: Path, error: OSError) -> StorageError:
         self._failure = storage_error(path, error)

@@ -300,18 +300,41 @@ def put_together(lines: Iterable[Line]) -> Iterator[Observation]:
     Lines that lack their observation are passed over. An observation some of whose lines are missing holds
     the databases that are there, and says in its `truncated` how many lines are not.
     """
-    observation: Observation | None = None
-    parts: list[DatabaseLine] = []
+    assembly = Assembly()
     for line in lines:
-        if isinstance(line, DatabaseLine):
-            if observation is not None and line.event_id == observation.event_id:
-                parts.append(line)
-            continue
-        if observation is not None:
-            yield _whole(observation, parts)
-        observation, parts = line, []
-    if observation is not None:
-        yield _whole(observation, parts)
+        yield from assembly.take(line)
+    yield from assembly.rest()
+
+
+class Assembly:
+    """The same of lines that come one by one: an observation is given once all of its lines are there."""
+
+    def __init__(self) -> None:
+        self._observation: Observation | None = None
+        self._parts: list[DatabaseLine] = []
+
+    def take(self, line: Line) -> list[Observation]:
+        """What is whole with this line, or will not be any more."""
+        if isinstance(line, Observation):
+            given = self.rest()
+            self._observation = line
+        elif self._observation is not None and line.event_id == self._observation.event_id:
+            self._parts.append(line)
+            given = []
+        else:
+            return []
+        return given + self.rest() if self._is_whole() else given
+
+    def rest(self) -> list[Observation]:
+        """The one whose lines are not all there, after the last line."""
+        given = [] if self._observation is None else [_whole(self._observation, self._parts)]
+        self._observation, self._parts = None, []
+        return given
+
+    def _is_whole(self) -> bool:
+        exposure = self._observation.exposure if self._observation is not None else None
+        lines = (exposure.database_lines if exposure is not None else None) or 0
+        return lines <= len(self._parts) and lines <= len({part.line for part in self._parts})
 
 
 def _whole(observation: Observation, parts: list[DatabaseLine]) -> Observation:

@@ -97,12 +97,22 @@ class CoveredFile(Struct, frozen=True, kw_only=True):
     ranges: int
 
 
-class Start(Struct, frozen=True, kw_only=True):
-    """One process that worked on the run: the first, and each that resumed it."""
+class TableInUse(Struct, frozen=True, kw_only=True):
+    """A dated table by which servers were judged: its day, and the digest of its rows (SHA-256)."""
+
+    name: str
+    as_of: str
+    sha256: str
+
+
+class Start(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One process that worked on the run: the first, and each that resumed it. Tables may have become newer
+    in between; of older versions they are not known."""
 
     at: str
     who: Who
     tool_version: str
+    tables: list[TableInUse] = []
 
 
 class Manifest(Struct, kw_only=True):

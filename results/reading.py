@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from results.record import Line, Observation
 
-_log = logging.getLogger("mongosweep.results")
+_log = logging.getLogger(__name__)
 SECTOR = 512  # bytes; what a medium writes as a whole, at the least
 _SEGMENT = re.compile(r"observations-(\d{4,9})\.jsonl")
 

@@ -25,6 +25,7 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 SeverityNumber = Annotated[int, Meta(ge=1, le=5)]
+Score = Annotated[int, Meta(ge=0, le=100)]
 
 
 class Certificate(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -79,10 +80,11 @@ class Owner(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
 
 class Reason(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A code whose prose is the same for each server, and in `detail` what is this server's own."""
+    """A code whose prose is the same for each server, and what is this one's. `points`: of a score."""
 
     code: str
     detail: str = ""
+    points: int = 0
 
 
 class Vulnerabilities(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -329,7 +331,7 @@ NO_TIMING = Timing(total_ms=0.0)
 class Observation(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=OBSERVATION):
     """One target of one run: everything that a reader needs, with no other file. `vantage`: where the run
     looked from. `severity_number`: 5 critical, 4 high, 3 medium, 2 low, 1 info, as OCSF's `severity_id`.
-
+    `score`: the points of its reasons, up to 100, on which it rests; null where none was computed.
     `transcript`: the first exchanges of the conversation, where they are kept; `transcript_count` of them
     were answered in all, and `transcript_sha256` is the head of the hash chain over all (docs/record.md)."""
 
@@ -342,6 +344,7 @@ class Observation(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fie
     severity: Severity
     severity_number: SeverityNumber
     severity_reasons: list[Reason] = []
+    score: Score | None = None
     target: Endpoint
     owner: Owner
     evidence: list[Reason] = []

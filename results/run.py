@@ -261,6 +261,11 @@ class RunDirectory:
             return False
         return True
 
+    def fail_for(self, error: StorageError, *, ended_at: str) -> None:
+        """The same for the error that stopped the run; from then on it names this directory."""
+        self.fail([str(error)], ended_at=ended_at)
+        error.run_dir = str(self.path)
+
     def close(self) -> None:
         """Close the journal and let go of the lock. Safe to repeat. Raises `StorageError`."""
         try:

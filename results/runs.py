@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from results.files import ResultsError, not_listed
+from results.latest import is_link
 from results.lock import is_held
 from results.manifest import MANIFEST_FILE, CoveredFile, Manifest
 from results.progress import Progress, read_progress
@@ -55,7 +56,7 @@ class RunInfo(Struct, frozen=True, kw_only=True):
 def list_runs(output: Path) -> list[RunInfo]:
     """Every run directory under `output`, oldest first. Raises `NotARunError` when it cannot be listed."""
     try:
-        entries = sorted(entry for entry in output.iterdir() if entry.is_dir())
+        entries = sorted(entry for entry in output.iterdir() if entry.is_dir() and not is_link(entry))
     except OSError as error:
         raise not_listed(output, error) from error
     runs = [run_info(entry) for entry in entries if os.path.lexists(entry / MANIFEST_FILE)]

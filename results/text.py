@@ -1,5 +1,5 @@
-"""Text for people: hostile names made visible, by the one function between them and a terminal; sizes,
-counts, addresses and times in words; JSON that is read."""
+"""Text for people: hostile names made visible, by the one function between them and a terminal; how wide a
+text is there, cut and folded; sizes, counts, addresses and times in words."""
 
 from __future__ import annotations
 
@@ -65,6 +65,37 @@ def _escape(point: int) -> str:
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
 
 
+def cells_of(text: str) -> int:
+    """How many cells of a terminal a text takes: two for a wide letter (Unicode's UAX #11), none for a mark
+    on one."""
+    if text.isascii():
+        return len(text)
+    wide = {letter: unicodedata.east_asian_width(letter) in "WF" for letter in set(text)}
+    return sum(0 if unicodedata.category(letter) in _MARKS else 1 + wide[letter] for letter in text)
+
+
+def cut(text: str, width: int) -> str:
+    """The text, or its beginning with an ellipsis, in at most `width` cells."""
+    if cells_of(text) <= width:
+        return text
+    text = text[: 2 * width]
+    while cells_of(text) > width - 1:
+        text = text[:-1]
+    return text + "…"
+
+
+def folded(text: str, width: int, indent: int = 0, further: int = 2) -> list[str]:
+    """The text as lines of at most `width` cells, or of one word that is longer: the first with `indent`
+    blanks before it, the others with `further` more."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and cells_of(lines[-1]) + 1 + cells_of(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(" " * (indent + (further if lines else 0)) + word)
+    return lines
+
+
 def human_bytes(size: int | None) -> str:
     """A size for people, in powers of 1000: `60.0 GB`; `?` when no figure is known."""
     if size is None:
@@ -113,10 +144,3 @@ def _unit(seconds: int) -> tuple[int, str]:
     """The largest of which there are enough to say something: days from two on."""
     units = ((2 * 86400, 86400, "day"), (3600, 3600, "hour"), (60, 60, "minute"))
     return next(((size, noun) for least, size, noun in units if seconds >= least), (1, "second"))
-
-
-def indented(value: object) -> str:
-    """A value as JSON for people and programs: several lines, without one at the end."""
-    import msgspec  # imported here: what only shows text needs none
-
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

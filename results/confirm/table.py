@@ -8,10 +8,10 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from results.codes import sentence
 from results.confirm.answer import ANSWERS, OPEN
 from results.record import Reason
-from results.report.printing import COLOURS, Printer, cells_of, cut, in_columns
+from results.report.printing import COLOURS, Printer, in_columns
 from results.report.rows import whom_to_call
 from results.report.table import print_calls
-from results.text import address, at_least, minute, plural, visible
+from results.text import address, at_least, cells_of, cut, minute, plural, visible
 from results.verdict import Severity
 
 if TYPE_CHECKING:

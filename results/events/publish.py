@@ -12,6 +12,7 @@ from results.events.log import EventLog
 from results.events.run_events import end_id, ended, ids_of_complete, starts_of
 from results.events.untold import Changed, Untold
 from results.files import REAL, FileSystem, ResultsError, not_listed
+from results.latest import is_link
 from results.ledger.database import LEDGER_FILE, NoLedgerError
 from results.ledger.intake import catch_up
 from results.lock import is_held
@@ -207,7 +208,9 @@ class _Work:
 
 def _directories(output: Path) -> list[Path]:
     try:
-        return sorted(entry for entry in output.iterdir() if (entry / MANIFEST_FILE).exists())
+        return sorted(
+            entry for entry in output.iterdir() if (entry / MANIFEST_FILE).exists() and not is_link(entry)
+        )
     except OSError as error:
         raise not_listed(output, error) from error
 

@@ -42,6 +42,7 @@ def reminder(event_id: str, exposure: TrackedExposure, seen: Visit, organisation
         vantage=seen.vantage,
         severity=exposure.severity,
         severity_number=exposure.severity_number,
+        score=exposure.score,
         snapshot=snapshot(
             exposure,
             seen,

@@ -68,7 +68,7 @@ _FACTS: Final = {
     "event_id": "id",
 }
 """Column -> the fact that stands in it."""
-COLUMNS: Final = (*_OWN, *_FACTS, "host", "tool_version")
+COLUMNS: Final = (*_OWN, *_FACTS, "host", "tool_version", "score")  # new ones come last
 _ROOM: Final = Room(characters=4000)  # a spreadsheet takes 32,767 in a cell
 
 
@@ -83,7 +83,7 @@ def document(event: Event, sender: Sender) -> bytes:
     cells = (
         *own,
         *(facts.get(name, "") for name in _FACTS.values()),
-        *(line(fields.host, 255), line(fields.version, 40)),
+        *(line(fields.host, 255), line(fields.version, 40), facts.get("score", "")),
     )
     return csv_row(map(csv_cell, cells)).encode()
 

@@ -108,6 +108,8 @@ def _common(fields: Fields) -> dict[str, Any]:
         "observer": observer,
         "event": {**_EVENTS[fields.kind], "id": fields.id, "severity": SCALES[fields.severity].ecs},
     }
+    if fields.score is not None:
+        told["event"]["risk_score"] = told["event"]["risk_score_norm"] = float(fields.score)
     if reason := ", ".join(fields.reasons):
         told["event"]["reason"] = reason
     if fields.organisation:

@@ -98,6 +98,7 @@ def facts_of(fields: Fields, room: Room = ROOM) -> dict[str, str]:
         "kind": fields.kind,
         "state": line(fields.state),
         "severity": fields.severity.value,
+        "score": fields.score,
         "ip": line(fields.ip),
         "port": fields.port,
         "hostnames": listed(fields.hostnames, room),

@@ -88,6 +88,7 @@ class Fields(Struct, frozen=True, kw_only=True):
     title: str
     severity: Severity
     severity_number: int
+    score: int | None = None
     state: str = ""
     organisation: str = ""
     host: str
@@ -181,6 +182,7 @@ def _of_change(change: ChangeEvent) -> dict[str, Any]:
         "dated": change.dated,
         "severity": severity,
         "severity_number": severity.number,
+        "score": None if change.kind == "closed" else change.score,
         "vantage": change.vantage,
         **_reach(change),
         "run_id": change.run_id,
@@ -233,6 +235,7 @@ def _of_exposure(exposure: TrackedExposure) -> dict[str, Any]:
         "at": exposure.last_look,
         "severity": exposure.severity,
         "severity_number": exposure.severity_number,
+        "score": exposure.score,
         "state": exposure.state,
         **_reach(exposure),
         "run_id": exposure.last_run_id,
@@ -275,6 +278,7 @@ def _of_observation(seen: Observation) -> dict[str, Any]:
         "at": seen.observed_at,
         "severity": seen.severity,
         "severity_number": seen.severity_number,
+        "score": seen.score,
         "state": "open" if seen.verdict.is_open else "",
         "vantage": seen.vantage,
         "run_id": seen.run_id,

@@ -82,7 +82,7 @@ _OF_SERVER: Final = (
 )
 _OF_CHANGE: Final = (
     *("state", "verdict", "site", "reasons", "names", "observation_id", "after", "dated", "due_at"),
-    *("closed_before", "closed_how", "reach", "open_from", "not_open_from"),
+    *("closed_before", "closed_how", "reach", "open_from", "not_open_from", "score"),
 )
 
 

@@ -57,6 +57,6 @@ def format_named(name: str) -> Format:
     """The format of that name. Raises `UnknownFormatError`."""
     known(name)
     module, _, attribute = FORMATS[name].partition(".")
-    made = getattr(importlib.import_module(f"results.formats.{module}"), attribute)
+    made = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
     assert isinstance(made, Format)
     return made

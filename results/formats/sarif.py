@@ -102,7 +102,7 @@ def _result(fields: Fields) -> dict[str, Any]:
         "message": {"text": fields.message},
         "locations": [_location(fields)],
         "partialFingerprints": _fingerprints(fields),
-        "rank": float(SCALES[fields.severity].ecs),
+        "rank": float(SCALES[fields.severity].ecs if fields.score is None else fields.score),
         "properties": _properties(fields),
     }
     if "unreachable" in (fields.kind, fields.state):
@@ -148,7 +148,7 @@ def _properties(fields: Fields) -> dict[str, Any]:
             *("id", "kind", "at", "severity", "state", "organisation", "owner", "contact", "site", "vantage"),
             *("run_id", "hostnames", "labels", "reasons", "product", "server_version", "topology"),
             *("database_count", "databases", "documents", "names", "hints", "ransom_names"),
-            *("reach", "open_from", "not_open_from"),
+            *("reach", "open_from", "not_open_from", "score"),
         )
     }
     told["size_bytes"] = fields.size

@@ -63,7 +63,7 @@ def is_seen_from(exposure: TrackedExposure, vantage: str) -> bool:
 
 
 def by_gravity(exposures: Iterable[TrackedExposure]) -> list[TrackedExposure]:
-    """What must be acted on first: not closed, the gravest, overdue, the biggest, the oldest."""
+    """What must be acted on first: not closed, the gravest, overdue, the highest score, the biggest."""
 
     def key(exposure: TrackedExposure) -> tuple[object, ...]:
         return (
@@ -71,6 +71,7 @@ def by_gravity(exposures: Iterable[TrackedExposure]) -> list[TrackedExposure]:
             exposure.state == "accepted",
             exposure.severity.rank,
             not exposure.overdue,
+            -(exposure.score or 0),
             -(exposure.bytes or 0),
             exposure.first_seen_open,
             numeric(exposure.place.ip),

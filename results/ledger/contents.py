@@ -46,6 +46,7 @@ class Body(Struct, frozen=True, array_like=True):
     ransom_names: list[str]
     ransom_wiped: bool | None
     last_write: LastWrite | None
+    score: int | None = None  # of older ledgers it is missing
 
 
 _FIELDS: Final = Body.__struct_fields__
@@ -166,4 +167,5 @@ class Opened:
             ransom_names=body.ransom_names,
             ransom_wiped=body.ransom_wiped,
             last_write=body.last_write,
+            score=body.score,
         )

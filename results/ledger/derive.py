@@ -209,6 +209,7 @@ def _change(own: str, visit: Visit, before: Holding | None, incident: Incident) 
         grown=incident.grown,
         severity=visit.severity,
         severity_number=visit.severity.number,
+        score=visit.score,
     )
 
 
@@ -229,6 +230,7 @@ def _moved(own: str, stay: Stay, previous: Visit | None) -> Change:
         place=Place(ip=previous.place.ip, port=previous.place.port, site=previous.place.site),
         severity=visit.severity,
         severity_number=visit.severity.number,
+        score=visit.score,
     )
 
 
@@ -259,6 +261,7 @@ def _turned(own: str, chain: Chain, turn: Transition) -> Change:
         reasons=[Reason(code=code)],
         severity=last.severity,
         severity_number=last.severity.number,
+        score=last.score,
     )
 
 
@@ -283,6 +286,7 @@ def _reach_changed(own: str, chain: Chain, turn: Turn) -> Change:
         reasons=[Reason(code=code, detail=vantage) for code, vantage in turn.reasons],
         severity=gravest.severity,
         severity_number=gravest.severity.number,
+        score=gravest.score,
     )
 
 

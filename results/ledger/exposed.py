@@ -52,6 +52,7 @@ def exposure_of(story: Story, related: list[str]) -> TrackedExposure:
         severity=gravest.severity,
         severity_number=gravest.severity.number,
         severity_reasons=gravest.severity_reasons,
+        score=gravest.score,
         place=_place(story, len(chain.stays) - 1),
         places=_places(story),
         vantages=course.vantages,
@@ -144,7 +145,9 @@ def gravest_of(visits: list[Visit], vantages: Sequence[str]) -> Visit:
     last = visits[-1]
     latest = {visit.vantage: visit for visit in visits}
     found = [visit for name, visit in sorted(latest.items()) if name in vantages]
-    return min(found, key=lambda visit: (visit.severity.rank, visit is not last), default=last)
+    return min(
+        found, key=lambda visit: (visit.severity.rank, -(visit.score or 0), visit is not last), default=last
+    )
 
 
 def _place(story: Story, nth: int) -> Place:

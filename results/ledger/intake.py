@@ -17,6 +17,7 @@ from results.covered import RunCoverage, parse_covered, read_covered
 from results.durations import as_text, instant
 from results.files import CorruptError, ResultsError, not_listed
 from results.follow import Cursor
+from results.latest import is_link
 from results.ledger import database
 from results.ledger.contents import squeeze
 from results.ledger.database import LEDGER_FILE, DamagedLedgerError, transaction
@@ -178,7 +179,7 @@ class Intake:
             return sorted(
                 entry
                 for entry in self._output.iterdir()
-                if entry.is_dir() and (entry / MANIFEST_FILE).exists()
+                if entry.is_dir() and (entry / MANIFEST_FILE).exists() and not is_link(entry)
             )
         except OSError as error:
             raise not_listed(self._output, error) from error

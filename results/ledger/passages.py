@@ -40,7 +40,8 @@ def severity(exposure: TrackedExposure) -> list[str]:
     why = "; ".join(
         visible(sentence(reason), 200) for reason in exposure.severity_reasons if reason.code != "verdict"
     )
-    return [f"Severity {exposure.severity.value}{f': {why}' if why else ''}."]
+    score = "" if exposure.score is None else f", {exposure.score} of 100"
+    return [f"Severity {exposure.severity.value}{score}{f': {why}' if why else ''}."]
 
 
 def incidents(exposure: TrackedExposure) -> list[str]:

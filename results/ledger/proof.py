@@ -158,14 +158,19 @@ def _words(verdict: Verdict) -> str:
 
 def standing(tolds: Iterable[Verified]) -> str:
     """How many stand how, in words."""
+    return (
+        ", ".join(f"{number} {word}" for word, number in counted(tolds).items())
+        or "nothing to ask: no exposure is known that is not closed"
+    )
+
+
+def counted(tolds: Iterable[Verified]) -> dict[str, int]:
+    """How many stand how, by a word for it."""
     count: dict[str, int] = {}
     for told in tolds:
         word = "not asked" if not told.asked else told.state if told.is_closed else _how_open(told)
         count[word] = count.get(word, 0) + 1
-    return (
-        ", ".join(f"{number} {word}" for word, number in sorted(count.items()))
-        or "nothing to ask: no exposure is known that is not closed"
-    )
+    return dict(sorted(count.items()))
 
 
 def _how_open(told: Verified) -> str:

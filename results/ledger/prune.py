@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from results.durations import as_text, instant
 from results.files import ResultsError, explain, remedy_for
+from results.latest import forget_dangling
 from results.ledger import database
 from results.ledger.database import LEDGER_FILE, LedgerError, transaction
 from results.ledger.intake import Intake, IntakeReport, locked
@@ -56,9 +57,10 @@ def prune(
     dry_run: bool = False,
     organisation: str = "",
     progress: Callable[[Progress], None] | None = None,
+    spare: str = "",
 ) -> PruneReport:
     """Remove the directories of runs that ended more than `keep` before `now`, once the ledger holds all of
-    them.
+    them; not the run of the id `spare`.
 
     One stays that goes on or never ended, was not read to its end, or holds the first or the last look that
     saw an exposure open, or a proof that it was closed, as long as that exposure is not closed. What was
@@ -68,14 +70,17 @@ def prune(
 
     def work() -> PruneReport:
         intake = Intake(output, organisation, progress)
-        return _Prune(output, intake.run(), dry_run=dry_run).run(as_text(instant(now) - keep))
+        report = _Prune(output, intake.run(), dry_run=dry_run, spare=spare).run(as_text(instant(now) - keep))
+        forget_dangling(output)
+        return report
 
     return locked(output, work)
 
 
 class _Prune:
-    def __init__(self, output: Path, intake: IntakeReport, *, dry_run: bool) -> None:
+    def __init__(self, output: Path, intake: IntakeReport, *, dry_run: bool, spare: str) -> None:
         self._output = output
+        self._spare = spare
         self._dry_run = dry_run
         self._report = PruneReport(intake=intake)
 
@@ -89,6 +94,8 @@ class _Prune:
             for run in ledger.runs():
                 path = self._output / run.path
                 if not path.is_dir() or path.is_symlink() or (run.ended_at or run.created_at) >= before:
+                    continue
+                if run.run_id == self._spare:
                     continue
                 if reason := self._why_it_stays(run, path, needed):
                     self._report.kept.append(KeptRun(run_id=run.run_id, directory=run.path, reason=reason))

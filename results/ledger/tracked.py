@@ -15,7 +15,7 @@ from typing import Literal
 from msgspec import Struct
 
 from results.past import Count
-from results.record import Owner, Port, Reason, SeverityNumber
+from results.record import Owner, Port, Reason, Score, SeverityNumber
 from results.verdict import Severity, Verdict
 
 EXPOSURE, CHANGE = "mongosweep.exposure/1", "mongosweep.change/1"
@@ -147,6 +147,7 @@ class Change(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, ta
     not_open_from: list[str] = []
     severity: Severity
     severity_number: SeverityNumber
+    score: Score | None = None
 
 
 class Look(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -248,6 +249,7 @@ class TrackedExposure(
     severity: Severity
     severity_number: SeverityNumber
     severity_reasons: list[Reason] = []
+    score: Score | None = None
     place: Place
     places: list[Place] = []
     hostnames: list[str] = []

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from results.past import Count
-from results.record import LastWrite, Owner, Reason
+from results.record import LastWrite, Owner, Reason, Score
 from results.verdict import Severity, Verdict
 
 
@@ -86,6 +86,7 @@ class Visit(Struct, frozen=True, kw_only=True):
     evidence: list[str]
     severity: Severity
     severity_reasons: list[Reason] = []
+    score: Score | None = None
     owner: Owner
     hostnames: list[str] = []
     server: Server | None = None

@@ -112,6 +112,7 @@ def visit_of(group: Group, vantage: str = "") -> Visit:
         evidence=[reason.code for reason in observation.evidence],
         severity=observation.severity,
         severity_reasons=observation.severity_reasons,
+        score=observation.score,
         owner=observation.owner,
         hostnames=observation.target.hostnames,
         server=_server(server, certificate),

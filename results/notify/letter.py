@@ -38,7 +38,8 @@ AT_MOST = 400
 NAMED = 12  # names of databases of one exposure
 CHECKED = 5  # exposures for which the commands that check are written out
 _VANTAGES = frozenset({"internet", "office"})  # have words in `texts/`
-_TOLD_BY_NAMES = frozenset({"verdict", "telling-names"})  # the names themselves stand there
+# The names, the size and the newest write stand there by themselves.
+_TOLD_ELSEWHERE = frozenset({"verdict", "telling-names", "much-data", "written-lately"})
 
 
 class Letter(Struct, frozen=True, kw_only=True):
@@ -59,7 +60,7 @@ class Letter(Struct, frozen=True, kw_only=True):
 def compose(notice: Notice, at: str) -> Letter:
     """The letter of a notice, written at `at`."""
     say = texts(notice.language)
-    owner: Value = notice.owner or Ours(say.word("opening.unowned"))
+    owner, named = (notice.owner or Ours(say.word(f"{part}.unowned")) for part in ("opening", "subject"))
     key: str = "closed" if notice.kind == "closure-told" else notice.kind
     count = len(notice.exposures)
     subject = f"subject.{key}"
@@ -68,7 +69,7 @@ def compose(notice: Notice, at: str) -> Letter:
         key = "page"  # which is no open database
     opening = f"opening.{key}_one" if count == 1 else f"opening.{key}"
     blocks: list[Block] = [
-        Heading(1, say(subject, count=count, owner=owner)),
+        Heading(1, say(subject, count=count, owner=named)),
         Paragraph(say(opening, count=count, owner=owner, warned=moment(notice.first_told))),
     ]
     if notice.kind == "closure-told":
@@ -80,7 +81,7 @@ def compose(notice: Notice, at: str) -> Letter:
         kind=notice.kind,
         at=at,
         to=notice.to,
-        subject=one_line(say(subject, count=count, owner=owner), 150),
+        subject=one_line(say(subject, count=count, owner=named), 150),
         plain=plain(blocks),
         markdown=markdown(blocks),
         language=notice.language,
@@ -148,15 +149,15 @@ def _facts(one: TrackedExposure, say: Texts) -> list[Text]:
         facts.append(say("fact.unreachable", last=moment(one.last_seen_open)))
     facts += [
         say("fact.reason", reason=_reason(reason.code, sentence(reason), say))
-        for reason in one.severity_reasons[:6]
-        if reason.code not in _TOLD_BY_NAMES
+        for reason in [each for each in one.severity_reasons if each.code not in _TOLD_ELSEWHERE][:6]
     ]
     if one.hints:
         facts.append(say("fact.hints", names=_list(one.hints, say)))
     if one.ransom_names:
         facts.append(say("fact.ransom", names=_list(one.ransom_names, say)))
     if hits := max(one.ransomed_count, one.wiped_count):
-        facts.append(say("fact.hit", count=hits, first=moment(one.first_hit), last=moment(one.last_hit)))
+        key = "fact.hit_one" if hits == 1 else "fact.hit"
+        facts.append(say(key, count=hits, first=moment(one.first_hit), last=moment(one.last_hit)))
     if one.newest_write:
         facts.append(say("fact.newest", at=moment(one.newest_write)))
     facts.append(_how(one, say))
@@ -214,7 +215,7 @@ def _counted(count: int | None, noun: str, say: Texts) -> str:
     if count is None:
         return ""
     shown = human_count(count).replace(",", say.word("words.thousands"))
-    return say.word(f"words.{noun if count == 1 else noun + 's'}").replace("{count}", shown)
+    return say.word(f"words.{noun if say.is_one(count) else noun + 's'}").replace("{count}", shown)
 
 
 def _how(one: TrackedExposure, say: Texts) -> Text:

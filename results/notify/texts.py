@@ -13,14 +13,14 @@ from results.notify.marked import Ours, Text
 if TYPE_CHECKING:
     from results.notify.marked import Value
 
-_FOLDER = Path(__file__).parent / "texts"  # those of messages to owners
+FOLDER = Path(__file__).parent / "texts"  # those of messages to owners
 _DAY, _HOUR = 86_400, 3_600
 
 
 class Texts:
     """One language."""
 
-    def __init__(self, language: str, folder: Path = _FOLDER) -> None:
+    def __init__(self, language: str, folder: Path = FOLDER) -> None:
         self.language = language
         self.table: dict[str, dict[str, str]] = tomllib.loads(
             (folder / f"{language}.toml").read_text(encoding="utf-8")
@@ -36,9 +36,14 @@ class Texts:
         section, _, name = key.partition(".")
         return self.table[section].get(name, default)
 
+    def is_one(self, count: int) -> bool:
+        """Whether a thing of that number is said in the singular, by `words.singular`: in French zero is,
+        too (CLDR's plural rules)."""
+        return str(count) in self.table["words"]["singular"].split()
+
 
 @cache
-def texts(language: str, folder: Path = _FOLDER) -> Texts:
+def texts(language: str, folder: Path = FOLDER) -> Texts:
     """The texts of a language; raises `KeyError` for one that there is none of."""
     if language not in languages(folder):
         raise KeyError(language)
@@ -46,7 +51,7 @@ def texts(language: str, folder: Path = _FOLDER) -> Texts:
 
 
 @cache
-def languages(folder: Path = _FOLDER) -> tuple[str, ...]:
+def languages(folder: Path = FOLDER) -> tuple[str, ...]:
     """The languages that there are texts in."""
     return tuple(sorted(path.stem for path in folder.glob("*.toml")))
 
@@ -56,7 +61,7 @@ def length(seconds: int, say: Texts) -> Value:
     for size, unit in ((_DAY, "days"), (_HOUR, "hours"), (60, "minutes")):
         if seconds >= 2 * size or unit == "minutes":
             count = seconds // size
-            word = unit if count != 1 else "minute"
+            word = "minute" if unit == "minutes" and say.is_one(count) else unit
             return Ours(say.word(f"words.{word}").replace("{count}", str(count)))
     raise AssertionError("minutes take every length")
 

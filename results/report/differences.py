@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from results.diff.scopes import scope_lines
 from results.ledger.words import grown_in, lost_in, names_in, place_words, reasons_in
 from results.lines import json_line
-from results.report.cells import markdown_cell, markdown_table
-from results.report.printing import COLOURS, Printer, cells_of, cut, in_columns
-from results.text import address, human_bytes, minute, visible
+from results.report.cells import csv_text, markdown_cell, markdown_table
+from results.report.printing import COLOURS, Printer, in_columns
+from results.text import address, cells_of, cut, human_bytes, minute, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -196,6 +196,33 @@ def comparison_jsonl(comparison: Comparison) -> Iterator[str]:
     yield json_line(replace(comparison, differences=[])).decode()
     for difference in comparison.differences:
         yield json_line(difference).decode()
+
+
+_CSV = (
+    *("kind", "also", "finding_id", "exposure_id", "ip", "port", "severity", "owner", "contact", "site"),
+    *("old_verdict", "old_bytes", "new_verdict", "new_bytes", "how_we_know"),
+)
+
+
+def comparison_csv(comparison: Comparison) -> str:
+    """A row for each difference, for a spreadsheet; no cell of it is a formula."""
+    return csv_text(_CSV, map(_csv_row, comparison.differences))
+
+
+def _csv_row(each: Difference) -> list[str | int | None]:
+    return [
+        *(each.kind, " ".join(each.also), each.finding_id, each.exposure_id, each.place.ip, each.place.port),
+        *(each.severity.value, each.owner.owner, each.owner.contact, each.owner.site),
+        *_csv_side(each.old),
+        *_csv_side(each.new),
+        details(each),
+    ]
+
+
+def _csv_side(side: Side | None) -> tuple[str, int | None]:
+    if side is None:
+        return "", None
+    return side.verdict.value if side.verdict is not None else "", side.bytes
 
 
 def comparison_markdown(comparison: Comparison) -> str:

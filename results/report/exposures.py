@@ -9,8 +9,8 @@ from results.codes import sentence
 from results.ledger.words import SEEN_ONCE, compact_span, reach_words, times
 from results.lines import json_line
 from results.report.cells import csv_text, markdown_cell, markdown_table
-from results.report.printing import COLOURS, Printer, cells_of, cut, in_columns
-from results.text import address, human_bytes, human_count, minute, plural, visible
+from results.report.printing import COLOURS, Printer, in_columns
+from results.text import address, cells_of, cut, human_bytes, human_count, minute, plural, visible
 from results.verdict import Severity
 
 if TYPE_CHECKING:

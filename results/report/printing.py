@@ -1,10 +1,10 @@
-"""Lines on a terminal: how wide a text is, how it is cut and folded, which colour a severity has."""
+"""Lines on a terminal: what its encoding cannot say, cells side by side, which colour a severity has."""
 
 from __future__ import annotations
 
-import textwrap
 from typing import IO, TYPE_CHECKING
 
+from results.text import cells_of, folded
 from results.verdict import Severity
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ class Printer:
 
     def paragraph(self, text: str, indent: int = 2, style: str = "") -> None:
         """Text below what it belongs to, indented, and its further lines a little more."""
-        width = max(self.width, 20)
-        first, further = " " * indent, " " * (indent + 2)
-        for line in textwrap.wrap(text, width, initial_indent=first, subsequent_indent=further):
+        for line in folded(text, self.width, indent):
             self.line(line, style)
 
 
@@ -64,13 +62,6 @@ def _fitting(encoding: str | None) -> Callable[[str], str]:
     """What this stream cannot encode is escaped, so that no name can end the output with an error."""
     encoding = encoding or "utf-8"
     return lambda text: text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def cells_of(text: str) -> int:
-    """How many cells of a terminal a text takes: two for a wide letter, none for a mark on one."""
-    from rich.cells import cell_len
-
-    return cell_len(text)
 
 
 def padded(text: str, width: int, *, right: bool = False) -> str:
@@ -85,12 +76,3 @@ def in_columns(
     """Cells side by side, each as wide as its column; those named in `right` are numbers."""
     pairs = zip(names, texts, strict=True)
     return "  ".join(padded(text, widths[name], right=name in right) for name, text in pairs).rstrip()
-
-
-def cut(text: str, width: int) -> str:
-    """The text, or its beginning with `...`, in at most `width` cells."""
-    if cells_of(text) <= width:
-        return text
-    while cells_of(text) > width - 3:
-        text = text[:-1]
-    return text + "..."

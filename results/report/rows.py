@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from results.codes import sentence
 from results.history import of_exposure
 from results.text import address, human_bytes, human_count, visible
-from results.verdict import Severity
+from results.verdict import Severity, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 _NAME = 60
 _REASON = 200
 _EVENTS = 3
+_EVIDENCE = 3
+_TOLD = frozenset({"verdict", "much-data", "written-lately"})
+_DRIVER = {True: "agrees", False: "disagrees", None: "cannot speak"}
 _GRAVE = frozenset({Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM})
 
 
 class ReportRow(NamedTuple):
-    """One server as text for people; every cell is already safe to print."""
+    """One server as text for people; every cell is already safe to print. `driver`: whether the official
+    driver agrees; `disagrees`: how not."""
 
     severity: str
     address: str
@@ -37,6 +41,9 @@ class ReportRow(NamedTuple):
     ransom: str
     why: tuple[str, ...] = ()
     past: tuple[str, ...] = ()
+    score: str = "-"
+    driver: str = "-"
+    disagrees: str = ""
 
 
 class Call(NamedTuple):
@@ -62,17 +69,20 @@ def brief(observation: Observation) -> Observation:
             hints=[],
             truncated=exposure.truncated[:1],
         )
-    return replace(observation, exposure=exposure, evidence=[])
+    evidence = observation.evidence[:_EVIDENCE] if observation.verdict is Verdict.UNKNOWN else []
+    return replace(observation, exposure=exposure, evidence=evidence)
 
 
 def by_gravity(observations: Iterable[Observation]) -> list[Observation]:
-    """Gravest first: by severity, what is open, where extortionists were, the biggest, then by address."""
+    """Gravest first: by severity, what is open, the score, where extortionists were, the biggest, then by
+    address."""
 
     def key(observation: Observation) -> tuple[object, ...]:
         exposure = observation.exposure
         return (
             observation.severity.rank,
             not observation.verdict.is_open,
+            -(observation.score or 0),
             not (exposure and exposure.ransom.level == "likely"),
             -((exposure.total_size_bytes or 0) if exposure else 0),
             _numeric(observation.target.ip),
@@ -103,6 +113,9 @@ def row(observation: Observation) -> ReportRow:
         ransom=_ransom(open_now),
         why=_why(observation),
         past=_past(observation),
+        score="-" if observation.score is None else str(observation.score),
+        driver=_DRIVER[observation.confirmation.agrees] if observation.confirmation is not None else "-",
+        disagrees=_disagrees(observation),
     )
 
 
@@ -132,11 +145,23 @@ def _owner(observation: Observation) -> str:
 
 
 def _why(observation: Observation) -> tuple[str, ...]:
-    """The reasons of a grave severity, without the sentence that only repeats the verdict."""
-    if observation.severity not in _GRAVE:
+    """The reasons of a grave severity, without what only repeats the verdict or stands in another cell; of
+    what is unknown the evidence, which is all that there is to go by."""
+    if observation.verdict is Verdict.UNKNOWN:
+        reasons = observation.evidence
+    elif observation.severity in _GRAVE:
+        reasons = [each for each in observation.severity_reasons if each.code not in _TOLD]
+    else:
         return ()
-    reasons = (sentence(reason) for reason in observation.severity_reasons if reason.code != "verdict")
-    return tuple(visible(reason, _REASON) for reason in reasons)
+    return tuple(visible(sentence(reason), _REASON) for reason in reasons)
+
+
+def _disagrees(observation: Observation) -> str:
+    """How the official driver's opinion differs from ours."""
+    confirmation = observation.confirmation
+    if confirmation is None or confirmation.agrees is not False:
+        return ""
+    return visible(confirmation.detail, _REASON)
 
 
 def _past(observation: Observation) -> tuple[str, ...]:

@@ -1,41 +1,75 @@
-"""The terminal table: what was found, the gravest first; why; whom to call; and the counts in plain words.
+"""The terminal table: what is new, what else is open by owner, and the rest, the gravest first in each; why;
+whom to call; and the counts in plain words.
 
-Columns are given up from the right as the terminal gets narrower; what has no column stands in lines below
-its server, so nothing is ever left out. On a very narrow one each server is a block of lines.
+Columns are given up as the terminal gets narrower; what has no column stands in lines below its server, so
+nothing that must be acted on is left out. On a very narrow one each server is a block of lines.
 """
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from collections import Counter
+from typing import IO, TYPE_CHECKING, NamedTuple
 
-from results.report.printing import COLOURS, Printer, cells_of, cut, in_columns, padded
+from results.report.printing import COLOURS, Printer, in_columns, padded
 from results.report.rows import ReportRow, brief, by_gravity, row, whom_to_call
 from results.summary import totals_of, unique
-from results.text import human_bytes, plural
+from results.text import cells_of, cut, folded, human_bytes, minute, plural, visible
+from results.verdict import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from results.record import Observation
+    from results.report.news import News
     from results.report.rows import Call
     from results.summary import Coverage, Totals
-    from results.verdict import Severity
 
-_TITLES = {
+TITLES = {
     "severity": "severity",
+    "score": "score",
     "address": "address",
     "verdict": "verdict",
     "holds": "dbs / docs",
     "size": "size",
     "newest": "last write",
-    "owner": "owner / site",
     "version": "version",
+    "driver": "driver",
+    "owner": "owner / site",
 }
-_ALWAYS = 6  # these columns, or blocks of lines
-_WIDEST = {"owner": 32, "version": 24}  # a longer cell is cut in its column and whole in the lines below
-_RIGHT = frozenset({"holds", "size"})
+_HOLDING = frozenset({"holds", "size", "newest"})  # of what is open
+_GIVEN_UP = ("owner", "driver", "version", "verdict", "score")  # these columns, in this order; or blocks
+_GIVEN_UP_OF_REST = ("driver", "version", "owner", "score")
+_WIDEST = {"owner": 32, "version": 18}  # a longer cell is cut in its column and whole in the lines below
+NUMBERS = frozenset({"score", "holds", "size"})
+_USUAL = {"verdict": ("open",), "driver": ("agrees",)}  # goes without saying where there is no room for it
+_NAME = 60
+_SINCE = {
+    "reopened": "open again",
+    "wiped": "wiped",
+    "ransomed": "ransomed",
+    "restored": "restored",
+    "moved": "moved here",
+    "reach_changed": "open from elsewhere",
+    "grew": "grew",
+}
 MOST_CALLS = 40
 __all__ = ["by_gravity", "print_calls", "print_table", "row", "totals_lines"]
+
+
+class _Server(NamedTuple):
+    """One line of a section, and what happened to it since the run before."""
+
+    severity: Severity
+    cells: ReportRow
+    since: tuple[str, ...] = ()
+
+
+class _Section(NamedTuple):
+    """Servers under a title. `told`: columns that say the same of all of them, or that the title tells."""
+
+    title: str
+    servers: list[_Server]
+    told: frozenset[str] = frozenset()
 
 
 def print_table(
@@ -45,43 +79,92 @@ def print_table(
     width: int | None = None,
     colour: bool | None = None,
     limit: int = 500,
+    news: News | None = None,
 ) -> None:
     """Print the table to `file`, `width` columns wide (default: the terminal's).
 
-    Colour follows the terminal and NO_COLOR unless `colour` says otherwise. At most `limit` servers, the
-    gravest; then it says how many more there are. At the end: whom to call.
+    First what is new or worse by `news`, then what else is open by owner, then the rest; the gravest first in
+    each. Colour follows the terminal and NO_COLOR unless `colour` says otherwise. At most `limit` servers,
+    the gravest; then it says how many more there are. At the end: whom to call.
     """
     out = _Servers(file, width=width, colour=colour)
     ordered = by_gravity(unique(map(brief, observations)))
     if not ordered:
         out.line("nothing to show: no server answered")
         return
-    shown = [(observation.severity, row(observation)) for observation in ordered[:limit]]
-    names = _columns([cells for _, cells in shown], out.width)
-    if names:
-        out.columns(names, shown)
-    else:
-        out.blocks(shown)
+    fresh, owners, rest = _sections(ordered[:limit], news)
+    if news is not None and not fresh:
+        out.line(f"nothing new since the run of {minute(news.since)}")
+    out.sections([*fresh, *owners], tuple(TITLES), _GIVEN_UP)
+    if rest and (fresh or owners):
+        out.line("")
+    out.sections(rest, tuple(name for name in TITLES if name not in _HOLDING), _GIVEN_UP_OF_REST)
     if len(ordered) > limit:
         out.line(f"and {len(ordered) - limit:,} more, none of them graver")
     out.line("")
-    out.line(totals_lines(totals_of(ordered))[-1], "bold")
+    for line in _end_lines(ordered):
+        for text in folded(line, out.width):
+            out.line(text, "bold")
     print_calls(out, whom_to_call(ordered))
 
 
-def _columns(rows: Sequence[ReportRow], width: int) -> tuple[str, ...]:
-    """As many columns as fit side by side; none when not even the necessary ones do."""
+def _sections(
+    ordered: Sequence[Observation], news: News | None
+) -> tuple[list[_Section], list[_Section], list[_Section]]:
+    """What is new or worse, what else is open for each owner, and the rest."""
+    kinds = news.kinds if news is not None else {}
+    fresh: list[_Server] = []
+    owners: dict[str, list[_Server]] = {}
+    rest: list[_Server] = []
+    for each in ordered:
+        server = _Server(each.severity, row(each), kinds.get(each.finding_id, ()))
+        if not each.verdict.is_open:
+            rest.append(server)
+        elif server.since:
+            fresh.append(server)
+        else:
+            contact = visible(each.owner.contact, _NAME)
+            owner = server.cells.owner if server.cells.owner != "-" else "(no owner)"
+            owners.setdefault(f"{owner}, {contact}" if contact else owner, []).append(server)
+    since = f"new or worse since the run of {minute(news.since)}: {len(fresh):,}" if news is not None else ""
+    return (
+        [_Section(since, fresh)] if fresh else [],
+        [_Section(owner, theirs, frozenset({"owner"})) for owner, theirs in owners.items()],
+        [_Section("not open", rest)] if rest else [],
+    )
+
+
+def _end_lines(ordered: Sequence[Observation]) -> list[str]:
+    """What is open, in numbers, how grave it is, and whether the official driver agrees."""
+    lines = [totals_lines(totals_of(ordered))[-1]]
+    grave = Counter(each.severity for each in ordered if each.verdict.is_open)
+    if grave:
+        levels = ", ".join(f"{grave[level]:,} {level.value}" for level in Severity if grave[level])
+        lines.append(f"of these: {levels}")
+    asked = [each.confirmation.agrees for each in ordered if each.confirmation is not None]
+    if asked:
+        agrees, silent, not_so = (asked.count(answer) for answer in (True, None, False))
+        lines.append(f"driver agrees {agrees:,}, cannot speak {silent:,}, disagrees {not_so:,}")
+    return lines
+
+
+def _columns(
+    rows: Sequence[ReportRow], names: Sequence[str], given_up: Sequence[str], width: int
+) -> tuple[str, ...]:
+    """As many of these columns as fit side by side; none when not even those do that are not given up."""
     rows = _shortened(rows)
-    for count in range(len(_TITLES), _ALWAYS - 1, -1):
-        names = tuple(_TITLES)[:count]
-        if sum(_width(rows, name) for name in names) + 2 * (count - 1) <= width:
-            return names
+    untold = {name for name in ("score", "driver") if all(getattr(each, name) == "-" for each in rows)}
+    names = [name for name in names if name not in untold]
+    for less in ("", *given_up):
+        names = [name for name in names if name != less]
+        if sum(_width(rows, name) for name in names) + 2 * (len(names) - 1) <= width:
+            return tuple(names)
     return ()
 
 
 def _width(rows: Iterable[ReportRow], name: str) -> int:
     longest = max(cells_of(getattr(each, name)) for each in rows)
-    return max(min(longest, _WIDEST.get(name, longest)), len(_TITLES[name]))
+    return max(min(longest, _WIDEST.get(name, longest)), len(TITLES[name]))
 
 
 def _shortened(rows: Iterable[ReportRow]) -> list[ReportRow]:
@@ -98,37 +181,66 @@ def _shortened(rows: Iterable[ReportRow]) -> list[ReportRow]:
 class _Servers(Printer):
     """Servers, each with what must be acted on, and whom to call."""
 
-    def columns(self, names: Sequence[str], shown: Sequence[tuple[Severity, ReportRow]]) -> None:
-        """A line for each server, and below it what has no column."""
-        rows = _shortened(cells for _, cells in shown)
-        widths = {name: _width(rows, name) for name in names}
-        self.line(in_columns(names, [_TITLES[name] for name in names], widths, _RIGHT), "bold")
-        for (severity, cells), short in zip(shown, rows, strict=True):
-            texts = [cut(getattr(short, name), widths[name]) for name in names]
-            self.line(in_columns(names, texts, widths, _RIGHT), COLOURS[severity])
-            beside = [
-                f"{name}: {text}" if name == "owner" else f"{name} {text}"
-                for name in ("owner", "version")
-                if (text := getattr(cells, name)) != "-"
-                and (name not in names or cells_of(text) > widths[name])
-            ]
-            if beside:
-                self.paragraph(", ".join(beside))
-            self._why(cells)
+    def sections(self, sections: Sequence[_Section], columns: Sequence[str], given_up: Sequence[str]) -> None:
+        """Sections in the columns that fit, which they share; in blocks of lines where too few do."""
+        rows = [server.cells for section in sections for server in section.servers]
+        if not rows:
+            return
+        if all("owner" in section.told for section in sections):
+            columns = [name for name in columns if name != "owner"]
+        names = _columns(rows, columns, given_up, self.width)
+        widths = {name: _width(_shortened(rows), name) for name in names}
+        if names:
+            self.line(in_columns(names, [TITLES[name] for name in names], widths, NUMBERS), "bold")
+        for number, section in enumerate(sections):
+            if number:
+                self.line("")
+            for text in folded(section.title, self.width):
+                self.line(text, "bold")
+            for server in section.servers:
+                if names:
+                    self._columns(server, names, widths, section.told)
+                else:
+                    self._block(server, section.told)
+                self._why(server)
 
-    def blocks(self, shown: Sequence[tuple[Severity, ReportRow]]) -> None:
-        """Some lines for each server, however narrow the terminal."""
-        for severity, cells in shown:
-            head = f"{cells.severity}  {cells.address}  {cells.verdict}  {cells.version}"
-            self.line(head, COLOURS[severity])
-            if cells.holds != "-":
-                self.paragraph(
-                    f"{cells.holds} databases / documents, {cells.size}, last write {cells.newest}"
-                )
+    def _columns(
+        self, server: _Server, names: Sequence[str], widths: Mapping[str, int], told: frozenset[str]
+    ) -> None:
+        """A line, and below it what has no column."""
+        cells, (short,) = server.cells, _shortened([server.cells])
+        texts = ["" if name in told else cut(getattr(short, name), widths[name]) for name in names]
+        self.line(in_columns(names, texts, widths, NUMBERS), COLOURS[server.severity])
+        beside = []
+        for name in ("verdict", "version", "driver", "owner"):
+            text = getattr(cells, name)
+            is_there = name in names and cells_of(getattr(short, name)) <= widths[name]
+            if is_there or name in told or text in ("-", *_USUAL.get(name, ())):
+                continue
+            beside.append(f"owner: {text}" if name == "owner" else f"{name} {text}")
+        if beside:
+            self.paragraph(", ".join(beside))
+
+    def _block(self, server: _Server, told: frozenset[str]) -> None:
+        """Some lines, however narrow the terminal."""
+        cells = server.cells
+        score = f" {cells.score}" if cells.score != "-" else ""
+        self.line(
+            f"{cells.severity}{score}  {cells.address}  {cells.verdict}  {cells.version}",
+            COLOURS[server.severity],
+        )
+        if cells.holds != "-":
+            self.paragraph(f"{cells.holds} databases / documents, {cells.size}, last write {cells.newest}")
+        if "owner" not in told:
             self.paragraph("owner: " + cells.owner)
-            self._why(cells)
+        if cells.driver not in ("-", *_USUAL["driver"]):
+            self.paragraph("driver " + cells.driver)
 
-    def _why(self, cells: ReportRow) -> None:
+    def _why(self, server: _Server) -> None:
+        cells = server.cells
+        since = [_SINCE[kind] for kind in server.since if kind in _SINCE]
+        if since:
+            self.paragraph(f"since then: {', '.join(since)}")
         why = "; ".join(cells.why)
         if cells.ransom != "-" and cells.ransom.partition(": ")[2] not in why:
             self.paragraph("ransom " + cells.ransom)
@@ -136,6 +248,8 @@ class _Servers(Printer):
             self.paragraph("why: " + why)
         if cells.past:
             self.paragraph("past: " + "; ".join(cells.past))
+        if cells.disagrees:
+            self.paragraph("driver disagrees: " + cells.disagrees)
 
 
 def print_calls(out: Printer, calls: Sequence[Call]) -> None:

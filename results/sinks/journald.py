@@ -156,6 +156,7 @@ def _entry(fields: Fields, document: bytes) -> Iterator[tuple[str, str | bytes]]
         "KIND": fields.kind,
         "TIME": fields.at,
         "SEVERITY": fields.severity.value,
+        "SCORE": fields.score,
         "STATE": fields.state,
         "RUN": fields.run_id,
         "EXPOSURE": fields.exposure_id,

@@ -16,6 +16,7 @@ from results.events.event import ChangeEvent, EventError, RunEvent, parse
 from results.events.log import EVENTS_FILE, read_lines
 from results.files import CorruptError, ResultsError, explain, open_to_read, remedy_for
 from results.follow import Cursor, GrowingJournal
+from results.latest import is_link
 from results.manifest import MANIFEST_FILE
 from results.reading import segment_number
 from results.record import DatabaseLine, Observation
@@ -295,7 +296,11 @@ def _end_of_run(directory: Path) -> JournalCursor:
 def runs_in(output: Path) -> list[str]:
     """The names of the run directories, in order. Raises `CorruptError`."""
     try:
-        return sorted(entry.name for entry in output.iterdir() if os.path.lexists(entry / MANIFEST_FILE))
+        return sorted(
+            entry.name
+            for entry in output.iterdir()
+            if os.path.lexists(entry / MANIFEST_FILE) and not is_link(entry)
+        )
     except OSError as error:
         raise CorruptError(output, explain(error), remedy_for(error)) from error
 

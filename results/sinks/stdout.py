@@ -233,5 +233,5 @@ class _Filter:
 def _environment() -> dict[str, str]:
     """What it may know: where the code is, and none of our secrets (`MONGOSWEEP_*`)."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("MONGOSWEEP_")}
-    places = [str(Path(__file__).resolve().parents[2]), ours.get("PYTHONPATH", "")]
+    places = [str(Path(__file__).resolve().parents[__package__.count(".") + 1]), ours.get("PYTHONPATH", "")]
     return ours | {"PYTHONPATH": os.pathsep.join(filter(None, places))}

@@ -145,7 +145,7 @@ def _releases() -> list[Personality]:
 
 def _members() -> list[Personality]:
     now = utc_now()
-    small = data.shop(now)
+    small = data.shop(now, timedelta(minutes=3))  # a cluster is something that is in use
     hidden = timedelta(seconds=7)
     return [
         mongod("primary", "primary of a replica set", role=Role.PRIMARY, data=small, version=V7_0),
@@ -206,13 +206,14 @@ def _locked() -> list[Personality]:
 
 
 def _tls() -> list[Personality]:
-    small = data.shop(utc_now())
+    now = utc_now()
+    small, used = data.shop(now), data.shop(now, timedelta(days=3))
     required = ClientCertificate.REQUIRED
     return [
         mongod(
             "tls_open",
             "requireTLS, open inside",
-            data=small,
+            data=used,
             version=V7_0,
             security=_security("tls-open.db.example.com"),
         ),
@@ -232,14 +233,14 @@ def _tls() -> list[Personality]:
         mongod(
             "tls_optional_certificate",
             "requireTLS, a client certificate is asked for and not needed",
-            data=small,
+            data=used,
             version=V7_0,
             security=_security("opt.db.example.com", client_certificate=ClientCertificate.OPTIONAL),
         ),
         mongod(
             "tls_prefer",
             "preferTLS: plain is served, though TLS would need a certificate",
-            data=small,
+            data=used,
             version=V4_4,
             security=_security("prefer.db.example.com", demand=Demand.ALLOW, client_certificate=required),
         ),

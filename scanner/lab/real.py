@@ -95,7 +95,7 @@ class Secantus:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "scanner.lab.adopt",
+                f"{__package__}.adopt",
                 str(os.getpid()),
                 *program,
                 *place,
@@ -103,7 +103,7 @@ class Secantus:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=Path(__file__).parents[2],
+                cwd=Path(__file__).parents[__package__.count(".") + 1],
             )
         finally:
             os.close(log)

@@ -98,7 +98,7 @@ async def _run(
             _write_scope(estate, scope_path)
         if estate.port != ports[0]:
             output.write(f"port {ports[0]} {IS_TAKEN}; the servers stand on port {estate.port}\n")
-        output.write(table(estate, scope_path, page))
+        output.write(table(estate, scope_path, page, _width(output)))
         output.flush()
         if ready is not None:
             called = ready(estate)
@@ -147,21 +147,33 @@ async def _watch_parent(parent: int, stop: asyncio.Event) -> None:
     stop.set()
 
 
-def table(estate: Estate, scope_path: Path | None = None, page: str = "") -> str:
-    """What stands where, one line a server, as plain text."""
+def _width(output: TextIO) -> int | None:
+    """The columns of the terminal that this is, if it is one."""
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(output.fileno()).columns or None
+    return None
+
+
+def table(estate: Estate, scope_path: Path | None = None, page: str = "", width: int | None = None) -> str:
+    """What stands where, one line a server, as plain text. Where a terminal of `width` columns has no room
+    for that, what a server is stands below it."""
     places = estate.truth()
     name_width = max(len(each.personality) for each in places)
     verdict_width = max(len(each.verdict.value) for each in places)
     address_width = max(len(each.ip) for each in places) + 6
+    before = address_width + name_width + verdict_width + 6
+    below = width is not None and before + max(len(each.description) for each in places) > width
     lines = [
-        f"{'address':<{address_width}}  {'server':<{name_width}}  {'verdict':<{verdict_width}}  what it is"
+        f"{'address':<{address_width}}  {'server':<{name_width}}  "
+        + ("verdict" if below else f"{'verdict':<{verdict_width}}  what it is")
     ]
     for each in places:
         address = f"{each.ip}:{each.port}"
-        lines.append(
-            f"{address:<{address_width}}  {each.personality:<{name_width}}  "
-            f"{each.verdict.value:<{verdict_width}}  {each.description}"
-        )
+        line = f"{address:<{address_width}}  {each.personality:<{name_width}}  "
+        if below:
+            lines += [line + each.verdict.value, f"  {each.description}"]
+        else:
+            lines.append(f"{line}{each.verdict.value:<{verdict_width}}  {each.description}")
     lines.append(f"{len(places)} servers, all on loopback; off limits: {estate.denied_network()}")
     if page:
         lines.append(page)

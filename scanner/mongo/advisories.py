@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from results.record import EndOfLife, Vulnerabilities
-from scanner.mongo.tables import table
+from scanner.mongo.tables import derived, table
 
 Certainty = Literal["version_in_range", "possible", "check_vendor"]
 Key = tuple[int, int, int, int, int]
@@ -68,6 +68,7 @@ def parse(version: str) -> Version | None:
     return Version((major, minor, patch, _RELEASE, 0), bool(suffix))
 
 
+@derived
 @lru_cache(REMEMBERED)
 def of_wire(wire: int | None) -> WireRow | None:
     """The release series of a maxWireVersion; absent means 2.4 or older. None for one beyond the table."""
@@ -88,6 +89,7 @@ def newest_series() -> str:
     return str(table("versions")["wire"][-1]["series"])
 
 
+@derived
 @lru_cache(REMEMBERED)
 def end_of_life(series: str, today: date | None) -> EndOfLife | None:
     """Whether the vendor still supports a series on `today`; None for one that the table does not know."""
@@ -99,6 +101,7 @@ def end_of_life(series: str, today: date | None) -> EndOfLife | None:
     return None
 
 
+@derived
 @lru_cache(REMEMBERED)
 def matching(version: Version, situation: Situation, check_vendor: bool = False) -> Vulnerabilities | None:
     """Advisories whose range holds an exact version, in the table's order; None where there are none."""
@@ -113,6 +116,7 @@ def matching(version: Version, situation: Situation, check_vendor: bool = False)
     return _by_certainty(found)
 
 
+@derived
 @lru_cache(REMEMBERED)
 def possible(series: str, situation: Situation) -> Vulnerabilities | None:
     """Advisories that touch a series, for a server that told its wire version and no more."""

@@ -27,6 +27,10 @@ class ByBuild(Generic[Found]):
         self._nothing = work({})
         self._known: dict[bytes, Found] = {}
 
+    def cache_clear(self) -> None:
+        """Forget what was worked out so far."""
+        self._known.clear()
+
     def __call__(self, reply: Reply | None) -> Found:
         """What `work` finds in the reply's document, without what is the server's own in it."""
         if reply is None or not succeeded(reply) or not reply.document:

@@ -14,6 +14,7 @@ from scanner.mongo.command_forms import WIRE_3_0, wire_of
 from scanner.mongo.facts import Limits, Reply
 from scanner.mongo.inventory import NOT_TOLD
 from scanner.mongo.requests import Command
+from scanner.mongo.tables import derived
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,6 +67,7 @@ def of_names(names: Sequence[str], writes: list[LastWrite], there: activity.Serv
     )
 
 
+@derived
 @lru_cache(hints.NAMES_REMEMBERED)
 def _named(name: str) -> Database:
     """The record of a database of which a list tells the name alone."""

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from results.record import Database, Hint
-from scanner.mongo.tables import table
+from scanner.mongo.tables import derived, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,6 +55,7 @@ def tokens(name: str) -> list[str]:
     return parts
 
 
+@derived
 @lru_cache(NAMES_REMEMBERED)
 def match(name: str) -> tuple[Hint, ...]:
     """The listed words in `name`, at most one a category, in the order in which they stand there."""
@@ -134,6 +135,7 @@ def _hint(name: str, hit: _Word) -> Hint:
     return Hint(name=name, word=hit.word, category=hit.category, language=hit.language)
 
 
+@derived
 @cache
 def _vocabulary() -> _Vocabulary:
     exact: dict[str, _Word] = {}

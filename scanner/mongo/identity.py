@@ -9,6 +9,7 @@ from results import record
 from results.record import STATUS_PAGE, Build, Server, Vulnerabilities
 from scanner.mongo import activity, advisories, console, lookalikes
 from scanner.mongo.builds import ByBuild
+from scanner.mongo.tables import derived
 from scanner.mongo.values import clean_name, count, number, sub, text
 
 if TYPE_CHECKING:
@@ -218,4 +219,4 @@ def _vulnerabilities(
     return advisories.matching(version, situation, product == lookalikes.PERCONA)
 
 
-_ABOUT_BUILD = ByBuild(_about)
+_ABOUT_BUILD = derived(ByBuild(_about))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from scanner.mongo import advisories
 from scanner.mongo.answers import databases, succeeded
 from scanner.mongo.builds import ByBuild
+from scanner.mongo.tables import derived
 from scanner.mongo.values import moment, number, sub, text
 
 if TYPE_CHECKING:
@@ -344,6 +345,7 @@ def invented(answers: Iterable[Document]) -> set[str]:
     return set()
 
 
+@derived
 @lru_cache(advisories.REMEMBERED)
 def _disagree(version: advisories.Version | None, wire: int | None) -> bool:
     """True when version and wire version cannot come from one server. Development builds may be one off."""
@@ -377,4 +379,4 @@ def _host(signs: Signs, *endings: str) -> str:
 
 
 _ORDINARY = Product()
-_BUILD_TELLS = ByBuild(_tells_of)
+_BUILD_TELLS = derived(ByBuild(_tells_of))

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from results.record import NO_RANSOM, Collection, Database, Ransom, Reason
-from scanner.mongo.tables import table
+from scanner.mongo.tables import derived, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -249,6 +249,7 @@ def _entry(name: str, within: str) -> _Entry | None:
     return _strongest(name, within) if _may_match(name) else None
 
 
+@derived
 @lru_cache(NAMES_REMEMBERED)
 def _may_match(name: str) -> bool:
     """Whether any row matches, wherever the name stands: of thousands hardly one does."""
@@ -264,6 +265,7 @@ def _may_match(name: str) -> bool:
     return bool(_fragments().search(folded)) and any(map(_any_shape().match, forms))
 
 
+@derived
 @lru_cache(NAMES_REMEMBERED)
 def _strongest(name: str, within: str) -> _Entry | None:
     folded = fold(name)
@@ -287,6 +289,7 @@ def _find(folded: str, within: str) -> _Entry | None:
     return None
 
 
+@derived
 @cache
 def _table() -> dict[str, list[_Entry]]:
     found: dict[str, list[_Entry]] = {}
@@ -296,11 +299,13 @@ def _table() -> dict[str, list[_Entry]]:
     return found
 
 
+@derived
 @cache
 def _any_shape() -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern.pattern})" for pattern, _ in _shapes()))
 
 
+@derived
 @cache
 def _fragments() -> re.Pattern[str]:
     """What stands in every name of a shape, whichever of its letters are written as figures."""
@@ -311,6 +316,7 @@ def _fragments() -> re.Pattern[str]:
     return re.compile("|".join(fragment.translate(_EITHER) for fragment in found))
 
 
+@derived
 @cache
 def _shapes() -> list[tuple[re.Pattern[str], _Entry]]:
     shapes = []

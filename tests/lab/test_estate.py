@@ -210,6 +210,10 @@ def test_the_table_tells_where_to_go(tmp_path: Path) -> None:
     assert shown[0].split() == ["address", "server", "verdict", "what", "it", "is"]
     assert shown[1].split()[:3] == ["127.88.0.1:27017", "magazine", "open"]
     assert "mongosweep sweep -c" in shown[-2]
+    narrow = table(Estate(base="127.88.0.0"), width=80).splitlines()
+    assert max(map(len, narrow)) <= 80
+    assert narrow[1].split()[:3] == shown[1].split()[:3]
+    assert narrow[2].strip() == shown[1].split(maxsplit=3)[3], "the rest is below"
 
 
 def secantus_names(ip: str, port: int, **more: Any) -> list[str]:

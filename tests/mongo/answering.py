@@ -11,7 +11,7 @@ from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.identity import identify
 from scanner.mongo.judge import judge
 from scanner.mongo.metadata import MetadataPlan
-from scanner.mongo.severity import severity
+from scanner.mongo.severity import assess
 from tests.mongo.talks import CLIENT
 from tests.support.converse import converse
 from tests.support.scripted import Script, Scripted
@@ -108,7 +108,7 @@ def ask(script: dict[str, Script], *, loopback: bool = False, depth: Depth = Dep
     plan = dialogue.plan or MetadataPlan(dialogue.facts, Limits(), Depth.VERDICT)
     server = identify(dialogue.facts, is_open=judgement.verdict.is_open)
     exposure = plan.exposure()
-    level, reasons = severity(judgement.verdict, server, exposure)
+    level, reasons, _ = assess(judgement.verdict, server, exposure, now=NOW)
     return Seen(
         peer,
         dialogue,

@@ -19,7 +19,7 @@ from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Layer, Limits, Next
 from scanner.mongo.identity import identify
 from scanner.mongo.judge import judge
-from scanner.mongo.severity import severity
+from scanner.mongo.severity import assess
 from tests.mongo.console_pages import LOCKED, SHOWN
 from tests.mongo.talks import CLIENT
 
@@ -111,12 +111,13 @@ def test_what_a_page_shows_is_graver_than_an_empty_server() -> None:
     """From the internet by one step more; the version's own dangers stand beside it, and a login ends it."""
     facts = asked(SHOWN).facts
     server = identify(facts, is_open=True)
-    found = severity(Verdict.OPEN_NO_DATA, server, None)
-    assert found == (Severity.MEDIUM, [Reason(code="status-page-open", detail="db-a.example")])
-    assert severity(Verdict.OPEN_NO_DATA, server, None, "internet")[0] is Severity.HIGH
+    level, reasons, score = assess(Verdict.OPEN_NO_DATA, server, None)
+    assert (level, score) == (Severity.MEDIUM, 24)
+    assert reasons == [Reason(code="status-page-open", detail="db-a.example", points=24)]
+    assert assess(Verdict.OPEN_NO_DATA, server, None, "internet").severity is Severity.HIGH
     locked = identify(asked(LOCKED).facts, is_open=False)
     assert locked.status_page == StatusPage(shown=False)
-    assert severity(Verdict.AUTH_REQUIRED, locked, None)[0] is Severity.INFO
+    assert assess(Verdict.AUTH_REQUIRED, locked, None).severity is Severity.INFO
 
 
 @given(st.binary(max_size=300), st.binary(max_size=40), st.integers(1, 50))

@@ -15,7 +15,7 @@ from results.verdict import Verdict
 from scanner.mongo.facts import Depth, Limits, Reply
 from scanner.mongo.identity import identify
 from scanner.mongo.metadata import MetadataPlan
-from scanner.mongo.severity import severity
+from scanner.mongo.severity import assess
 from tests.mongo.model import Coll, Model
 
 LIMITS = Limits(
@@ -115,7 +115,7 @@ def leads_to_a_bounded_record(
     assert len(exposure.databases) <= LIMITS.databases_kept
     assert sum(len(database.collections) for database in exposure.databases) <= LIMITS.collections_kept
     server = identify(facts, is_open=True)
-    level, reasons = severity(Verdict.OPEN, server, exposure)
+    level, reasons, _ = assess(Verdict.OPEN, server, exposure)
     assert reasons
     encoded = msgspec.json.encode(exposure)
     assert msgspec.json.decode(encoded, type=Exposure) == exposure

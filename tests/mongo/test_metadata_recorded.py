@@ -14,7 +14,7 @@ from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Limits
 from scanner.mongo.identity import identify
 from scanner.mongo.metadata import MetadataPlan
-from scanner.mongo.severity import severity
+from scanner.mongo.severity import assess
 from scanner.mongo.values import moment
 from tests.support.converse import converse
 from tests.support.reasons import written
@@ -111,7 +111,7 @@ def test_ransom_hints_and_severity(version: str, scenario: str, node: str) -> No
     assert ("lecteurs", "people", "fr") in {
         (hint.name, hint.category, hint.language) for hint in exposure.hints
     }
-    level, reasons = severity(Verdict.OPEN, identify(dialogue.facts, is_open=True), exposure)
+    level, reasons, _ = assess(Verdict.OPEN, identify(dialogue.facts, is_open=True), exposure)
     assert level is Severity.CRITICAL
     assert "extortionist" in written(reasons)
 

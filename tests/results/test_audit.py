@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from results.audit import audit, to_json
+from results.audit import audit
 from results.chain import Chain, ChainFile, ChainLink, content_of, load_chain
 from results.files import REAL, NotARunError
 from results.run import RunDirectory
@@ -49,7 +49,6 @@ def test_an_untouched_run_is_intact(run: Path) -> None:
     assert report.manifest is not None
     assert (report.manifest.who.user, report.manifest.authorisations[0].authorised_by) == ("auditor", "CHG-1")
     assert audit(run, report.head).edited == []
-    assert json.loads(to_json(report))["head"] == report.head
     assert [finding.judgement for finding in report.findings] == ["intact"] * 4
 
 
@@ -91,6 +90,40 @@ def test_a_bit_flipped_anywhere_shows(run: Path) -> None:
     for offset in range(0, len(data), 37):
         file.write_bytes(data[:offset] + bytes([data[offset] ^ 1]) + data[offset + 1 :])
         assert edited(run) == ["observations-0001.jsonl"]
+
+
+def test_the_manifests_own_head_proves_the_lines_and_not_the_end(run: Path) -> None:
+    report = audit(run)
+    assert report.manifest is not None
+    noted = report.manifest.chain_head
+    assert noted != report.head
+    against = audit(run, noted)
+    assert against.edited == []
+    (told,) = against.unsealed
+    assert (told.file, report.head in told.detail) == ("manifest.json", True)
+    assert "proves every line, and not what the manifest says of the run's end" in told.detail
+
+
+def test_another_end_behind_the_head_that_was_kept_is_an_edit(run: Path) -> None:
+    """The head that was kept is that before the new end, as the manifest says of itself: no proof of it."""
+    kept = audit(run).head
+    path = run / "manifest.json"
+    other = json.loads(path.read_bytes()) | {"reasons": ["all is well"], "chain_head": kept}
+    path.write_text(json.dumps(other))
+    chain = load_chain(run)
+    assert chain is not None
+    content = content_of(path)
+    ChainFile(run, chain, REAL).add(
+        ChainLink(
+            kind="manifest",
+            name="manifest.json",
+            lines=content.lines,
+            bytes=content.bytes,
+            sha256=content.sha256,
+        )
+    )
+    assert audit(run).edited == [], "the chain holds in itself"
+    assert [each.file for each in audit(run, kept).edited] == ["chain.json"]
 
 
 def test_a_rebuilt_chain_shows_against_the_head_kept_elsewhere(run: Path) -> None:

@@ -10,11 +10,14 @@ import pytest
 
 from results.progress import PROGRESS_FILE, Progress, read_progress, remove_progress, write_progress
 from results.runs import run_info
-from scanner.cli.run_text import runs_json, runs_lines
+from scanner.cli.run_text import runs_listing
 from tests.results.runs import create, finish
+from tests.support.listings import written
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from results.runs import RunInfo
 
 PROGRESS = Progress(
     run_id="run-1",
@@ -26,6 +29,11 @@ PROGRESS = Progress(
     rate=99.6,
     remaining=65.0,
 )
+
+
+def listed(run: RunInfo, form: str = "table") -> list[str]:
+    """What `runs` shows of one run."""
+    return written(runs_listing([run], "runs"), form).splitlines()
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -73,20 +81,17 @@ def test_runs_say_how_far_one_is_and_how_far_a_dead_one_came(tmp_path: Path) -> 
         write_progress(run.path, PROGRESS)
         alive = run_info(run.path)
         assert alive.progress == PROGRESS
-        assert runs_lines([alive])[-1] == (
-            "run-1: 128 targets have an outcome (50.0 %), 3 open, 100/s, 1 min 5 s left"
-            " (at 2026-11-24T12:00:00Z)"
+        assert listed(alive)[-1].strip() == (
+            "128 targets have an outcome (50.0 %), 3 open, 100/s, 1 min 5 s left (at 2026-11-24T12:00:00Z)"
         )
-        assert '"position"' in runs_json([alive])
+        assert '"position"' in "".join(listed(alive, "json"))
         paused = msgspec.structs.replace(
             alive, progress=msgspec.structs.replace(PROGRESS, paused_by="a stop\x1b[2J file")
         )
-        assert "PAUSED: a stop" in runs_lines([paused])[-1]
-        assert "\x1b" not in runs_lines([paused])[-1]
+        assert "PAUSED: a stop" in listed(paused)[-1]
+        assert "\x1b" not in listed(paused)[-1]
     dead = run_info(run.path)
-    assert (
-        runs_lines([dead])[-1] == "run-1: when it was aborted, 128 targets have an outcome (50.0 %), 3 open"
-    )
+    assert listed(dead)[-1].strip() == "when it was aborted, 128 targets have an outcome (50.0 %), 3 open"
 
 
 def test_progress_of_another_run_or_of_one_that_ended_is_not_told(tmp_path: Path) -> None:

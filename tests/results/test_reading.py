@@ -223,6 +223,6 @@ def test_one_file_is_read_as_well_and_a_warning_goes_to_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = segment(tmp_path, WHOLE + b"{")
-    with caplog.at_level(logging.WARNING, "mongosweep.results"):
+    with caplog.at_level(logging.WARNING, "results"):
         assert list(read_run(path)) == SEEN
     assert "the last line is cut off after 1 bytes" in caplog.text

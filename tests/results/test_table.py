@@ -7,16 +7,22 @@ import re
 import subprocess
 import sys
 import unicodedata
+from typing import TYPE_CHECKING
 
 import pytest
 
-from results.record import Endpoint, Exposure, Owner, Ransom, Reason, Server
+from results.record import Confirmation, Endpoint, Exposure, Owner, Ransom, Reason, Server
+from results.report.news import News
 from results.report.rows import whom_to_call
 from results.report.table import by_gravity, print_table, row, totals_lines
 from results.summary import Coverage, totals_of
+from results.text import cells_of
 from results.verdict import MEANING, Severity, Verdict
 from tests.results.examples import database, exposure, magazine, observation, open_server
 from tests.results.injections import INJECTIONS
+
+if TYPE_CHECKING:
+    from results.record import Observation
 
 
 def mongodb(version: str) -> Server:
@@ -69,6 +75,9 @@ def test_a_row_holds_the_facts_or_says_that_there_are_none() -> None:
         "ransom": "likely: READ__ME_TO_RECOVER_YOUR_DATA",
         "why": (),
         "past": (),
+        "score": "-",
+        "driver": "-",
+        "disagrees": "",
     }
     bare = observation(
         target=Endpoint(ip="::1", port=27018),
@@ -159,15 +168,122 @@ def test_the_reasons_of_a_grave_finding_stand_below_it() -> None:
     )
 
 
+def test_letters_that_are_wide_do_not_reach_beyond_the_terminal() -> None:
+    seen = observation(owner=Owner(owner="数据库平台 数据库平台 数据库平台", site="paris"))
+    lines = shown(seen, width=40).splitlines()
+    assert max(map(cells_of, lines)) <= 40
+    told = next(place for place, line in enumerate(lines) if "owner:" in line)
+    assert lines[told + 1].startswith("    "), "what goes on below it is indented"
+
+
 def test_columns_are_given_up_from_the_right_and_nothing_is_lost() -> None:
     long = "a team with a name that goes on and on and on"
     seen = open_server(owner=Owner(owner=long, site="paris"), server=mongodb("7.0.5"))
-    wide, narrow = shown(seen, width=160), shown(seen, width=80)
-    assert wide.splitlines()[0].split()[-4:] == ["owner", "/", "site", "version"]
-    assert "..." in wide.splitlines()[1]
-    assert f"owner: {long} / paris" in wide
+    wide, narrow = shown(seen, width=160), shown(seen, width=66)
+    assert wide.splitlines()[0].split()[-3:] == ["last", "write", "version"]
+    assert wide.splitlines()[1] == f"{long} / paris", "they stand under their owner"
     assert "version" not in narrow.splitlines()[0]
-    assert f"owner: {long} / paris, version 7.0.5" in " ".join(narrow.split())
+    assert f"{long} / paris" in narrow
+    assert "version 7.0.5" in narrow
+    locked = observation("127.0.0.5", owner=Owner(owner=long, site="paris"))
+    wide, narrow = shown(locked, width=110), shown(locked, width=60)
+    assert wide.splitlines()[0].split()[-4:] == ["version", "owner", "/", "site"]
+    assert "…" in wide.splitlines()[2]
+    assert f"owner: {long} / paris" in wide
+    assert f"version 7.0.5, owner: {long} / paris" in " ".join(narrow.split())
+
+
+SINCE = "2026-03-01T08:00:00.000Z"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_first_what_is_new_then_the_owners_then_the_rest(width: int) -> None:
+    theirs = Owner(owner="archive", contact="archive@example.com", site="lyon")
+    new, wiped = open_server("127.0.0.1", score=50), open_server("127.0.0.2", score=60, owner=theirs)
+    estate = [
+        new,
+        wiped,
+        open_server("127.0.0.3", score=90, severity=Severity.CRITICAL, owner=theirs),
+        open_server("127.0.0.4", score=55),
+        observation("127.0.0.5"),
+    ]
+    news = News(SINCE, {new.finding_id: ("opened",), wiped.finding_id: ("reopened", "wiped")})
+    text = shown(*estate, width=width, news=news)
+    parts = [
+        *("new or worse since the run of 2026-03-01 08:00 UTC: 2", "127.0.0.2:27017"),
+        *("since then: open again, wiped", "127.0.0.1:27017"),
+        *("archive / lyon, archive@example.com", "127.0.0.3:27017"),
+        *("web platform / paris, web@example.com", "127.0.0.4:27017"),
+        *("not open", "127.0.0.5:27017", "of these: 1 critical, 3 high", "whom to call"),
+    ]
+    places = [text.index(each) for each in parts]
+    assert places == sorted(places), "in this order"
+    assert "nothing new since the run of 2026-03-01 08:00 UTC" in shown(*estate, news=News(SINCE, {}))
+    assert "since" not in shown(*estate, width=width), "there was no run before"
+
+
+def test_the_score_orders_what_is_as_grave_and_stands_beside_it() -> None:
+    seen = [open_server(f"127.0.0.{n}", score=score) for n, score in ((1, 50), (2, 73), (3, None), (4, 61))]
+    assert [each.score for each in by_gravity(seen)] == [73, 61, 50, None]
+    assert re.search(r"high +73 +127\.0\.0\.2:27017", shown(*seen, width=80))
+    assert "high 73  127.0.0.2:27017" in shown(*seen, width=40)
+
+
+def test_unknown_servers_say_what_the_verdict_rests_on() -> None:
+    """The severity is low, and there is nothing else to go by."""
+    evidence = [
+        Reason(code="closed-without-reply", detail="plain: 0 replies, \x1b[2Jclosed"),
+        Reason(code="other"),
+    ]
+    silent = observation(verdict=Verdict.UNKNOWN, severity=Severity.LOW, evidence=evidence, server=None)
+    for width in (60, 80, 120):
+        text = " ".join(shown(silent, width=width).split())
+        assert "why: it accepted the connection and closed it without a word: plain: 0 replies," in text
+        assert r"\x1b[2Jclosed; other" in text
+    assert "auth-required" not in shown(observation()), "what is sure says its verdict alone"
+
+
+def test_whether_the_driver_agrees_stands_in_the_row_and_at_the_end() -> None:
+    def asked(ip: str, agrees: bool | None, detail: str = "") -> Observation:
+        given = Confirmation(driver="pymongo 4.18", verdict="open", agrees=agrees, detail=detail)
+        return open_server(ip, confirmation=given)
+
+    seen = [
+        asked("127.0.0.1", True),
+        asked("127.0.0.2", None),
+        asked("127.0.0.3", False, "we say open, \x07the driver says auth_required"),
+        open_server("127.0.0.4"),
+    ]
+    wide, narrow = shown(*seen, width=160), shown(*seen, width=80)
+    assert re.search(r"127\.0\.0\.1:27017 .* agrees\n", wide)
+    assert re.search(r"127\.0\.0\.2:27017 .* cannot speak\n", wide)
+    assert "driver cannot speak\n" in narrow
+    assert "driver agrees\n" not in narrow, "which is as it should be"
+    for text in (wide, narrow):
+        assert r"driver disagrees: we say open, \x07the driver says auth_required" in text
+        assert "driver agrees 1, cannot speak 1, disagrees 1" in text
+    assert "driver" not in shown(open_server("127.0.0.4"), width=160), "nobody asked it"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_word_is_broken_that_fits_on_a_line(width: int) -> None:
+    reasons = [Reason(code="exploited-vulnerability", detail=f"CVE-2025-{n:05}") for n in range(6)]
+    text = shown(*[open_server(f"127.0.0.{n}", severity_reasons=reasons) for n in range(9)], width=width)
+    assert all(len(line) <= width for line in text.splitlines())
+    assert text.count("CVE-2025-00003") == 9
+
+
+def test_a_dumb_terminal_gets_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    out = Terminal()
+    print_table(ESTATE, out, width=80)
+    assert "\x1b" not in out.getvalue()
+    assert out.getvalue() == shown(*ESTATE, width=80)
 
 
 def test_whom_to_call_about_what() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.text import human_bytes, human_count, visible
+from results.text import cells_of, cut, folded, human_bytes, human_count, visible
 
 any_text = st.text(st.characters(codec=None), max_size=60)
 
@@ -85,3 +85,20 @@ def test_sizes_for_people(size: int | None, shown: str) -> None:
 
 def test_counts_for_people() -> None:
     assert (human_count(693_000), human_count(None)) == ("693,000", "?")
+
+
+WIDE = "数据库 数据库 数据库"
+
+
+def test_lines_are_folded_by_cells_and_between_words() -> None:
+    """Nine wide letters and two blanks are 20 cells, and not 11."""
+    assert folded(WIDE, 20) == [WIDE]
+    assert folded(WIDE, 19) == ["数据库 数据库", "  数据库"]
+    assert folded("one  two", 5, 1, further=0) == [" one ", " two"]
+    assert folded("a-word-that-is-long b", 6) == ["a-word-that-is-long", "  b"], "no word is broken"
+
+
+def test_a_text_is_cut_by_cells() -> None:
+    assert cut(WIDE, 20) == WIDE
+    assert cut(WIDE, 8) == "数据库 …"
+    assert cells_of("e\u0301\u302a") == 1, "marks take none, wide ones neither"

@@ -69,9 +69,11 @@ def test_the_gravest_stands_first_and_what_is_closed_last() -> None:
         exposure("10.0.0.5", bytes=1, overdue=True),
         exposure("10.0.0.9", severity=Severity.LOW),
         exposure("10.0.0.6", state="unreachable", bytes=4),
+        exposure("10.0.0.7", score=60),
+        exposure("10.0.0.8", score=61, bytes=1),
     ]
     last = [int(each.place.ip.rpartition(".")[2]) for each in by_gravity(shuffled)]
-    assert last == [5, 4, 3, 6, 9, 10, 2, 1]
+    assert last == [5, 8, 7, 4, 3, 6, 9, 10, 2, 1]
 
 
 def test_an_exposure_is_found_by_its_ids_and_by_its_place() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from results.ledger.contents import Body, pack_body, unsqueeze
 from results.ledger.visits import Group, Grouping, answers_as_a_server, is_better, visit_of
 from results.lines import from_line, to_lines
 from results.record import Collection, Database, Reason
@@ -128,3 +129,13 @@ def test_of_lines_with_one_event_the_same_counts_as_in_a_summary(seed: int) -> N
             best = position, item
     assert best is not None
     assert best[1] is kept
+
+
+def test_a_content_of_an_older_ledger_has_no_score() -> None:
+    """It lacks the last field, and reads as before."""
+    (group,) = groups(to_lines(open_server(score=84)))
+    scored = visit_of(group)
+    assert scored.score == 84
+    whole = msgspec.msgpack.decode(unsqueeze(pack_body(scored)))
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(whole), type=Body).score == 84
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(whole[:-1]), type=Body).score is None
