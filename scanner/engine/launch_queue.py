@@ -107,6 +107,11 @@ class LaunchQueue:
         """Hand this one out (again) from that time on."""
         heapq.heappush(self._deferred, (until, token))
 
+    @property
+    def held_until(self) -> float:
+        """When the first of the windows that hold targets back ends, in seconds since 1970; 0 for none."""
+        return self._blackouts.until
+
     def release_blackouts(self) -> None:
         """The windows have changed: look again at everything that was held back."""
         held, self._blacked_out = self._blacked_out, []

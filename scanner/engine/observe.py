@@ -22,7 +22,8 @@ from scanner.mongo.exposure import of_list
 from scanner.mongo.facts import Layer, Limits
 from scanner.mongo.identity import identify
 from scanner.mongo.judge import judge
-from scanner.mongo.severity import severity as assess
+from scanner.mongo.severity import assess
+from scanner.mongo.weights import DEFAULT
 from scanner.mongo.wire import Opcode
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.facts import Facts, Own
     from scanner.mongo.transcript import Transcript
+    from scanner.mongo.weights import Weights
     from targets.entries import Entry
     from targets.scope import Scope, Target
 
@@ -50,6 +52,7 @@ class RunContext:
     run_id: str
     scope: Scope
     vantage: str = ""
+    weights: Weights = DEFAULT
 
 
 def _milliseconds(seconds: float) -> float:
@@ -151,7 +154,14 @@ def _observation(
     tls: Tls | None = None,
     kept: Transcript | None = None,
 ) -> Observation:
-    severity, reasons = assess(verdict, server, exposure, context.vantage)
+    severity, reasons, score = assess(
+        verdict,
+        server,
+        exposure,
+        context.vantage,
+        now=datetime.fromtimestamp(wall, UTC),
+        weights=context.weights,
+    )
     owner = owner_of(context.scope, target)
     return Observation(
         event_id=event_id(context.run_id, target.packed, target.port),
@@ -163,6 +173,7 @@ def _observation(
         severity=severity,
         severity_number=severity.number,
         severity_reasons=reasons,
+        score=score,
         target=_endpoint(context.scope, target, tls),
         owner=owner,
         evidence=evidence,
@@ -246,6 +257,7 @@ def observe_cached(
         severity=seen.severity,
         severity_number=seen.severity_number,
         severity_reasons=seen.severity_reasons,
+        score=seen.score,
         target=_endpoint(context.scope, target, None),
         owner=owner,
         evidence=seen.evidence,

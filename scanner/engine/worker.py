@@ -82,12 +82,12 @@ class Worker:
         self._job = job
         self._clock = SystemClock()
         whole, permitted = unpack(job.scopes)
-        self._context = RunContext(job.run_id, whole, job.vantage)
         self._guard = ScopeGuard(permitted, self._clock, began=job.began)
         self._wanted = _Wanted()
         self._guard.while_wanted(self._wanted)
         self._memory = MemoryBudget(job.memory)
         settings = msgspec.json.decode(job.settings, type=Settings)
+        self._context = RunContext(job.run_id, whole, job.vantage, settings.severity)
         options = SweepOptions(depth=job.depth, confirm=job.confirm)  # type: ignore[arg-type]  # as the parent had it
         begin = dialogue_maker(settings, options, self._clock)
         kinds = first_answers(settings, options)
@@ -252,7 +252,7 @@ def main() -> int:
     die_with_parent(job.parent)
     drop_capabilities()
     os.chdir("/")
-    load_tables()
+    load_tables(job.tables)
     with asyncio.Runner(loop_factory=loop_factory(job.loop)) as runner:
         runner.run(_serve(job, sock, frames))
     return 0

@@ -6,10 +6,8 @@ that comes back is ever unpickled.
 
 from __future__ import annotations
 
-import os
 import pickle
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -31,6 +29,7 @@ class Job(Struct, frozen=True, kw_only=True):
     scopes: bytes  # see `pack`: the run's scope, and what of it may be asked now
     began: tuple[float, float]
     memory: int  # bytes that its conversations may hold together
+    tables: dict[str, dict[str, Any]] = {}  # dated ones in place of those that are built in, as in the parent
 
 
 class Handed(Struct, frozen=True, array_like=True):
@@ -115,13 +114,6 @@ class Report(Struct, array_like=True):
 
 
 BEAT = 0.25  # seconds between two reports at most
-
-
-def environment() -> dict[str, str]:
-    """What a worker may know: where the code is, and none of our secrets (`MONGOSWEEP_*`)."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("MONGOSWEEP_")}
-    places = [str(Path(__file__).resolve().parents[2]), ours.get("PYTHONPATH", "")]
-    return ours | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
-import sys
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
@@ -35,13 +34,13 @@ from scanner.engine.worker_messages import (
     Until,
     decode_report,
     encode,
-    environment,
     pack,
 )
 from scanner.engine.written import Written
 from scanner.mongo.fingerprint import lists_databases
 from scanner.network.connect.slot import Slot
 from scanner.network.handover import MOST_SOCKETS, Handover, pair
+from scanner.program import module, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,9 +81,9 @@ class _Process:
     ) -> None:
         ours, theirs = pair()
         with theirs:
-            self.process = subprocess.Popen(
-                (sys.executable, "-P", "-m", "scanner.engine.worker"),
-                env=environment(),
+            self.process = subprocess.Popen(  # noqa: S603 - our own program
+                module(f"{__package__}.worker"),
+                env=without_secrets(),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from scanner.engine.shared_connector import SharedConnector
 from scanner.network.guard import ScopeGuard
 from scanner.network.link_edges import edges_of
 from scanner.network.uplink import Uplink, spread, unrouted
+from scanner.program import PROGRAM
 from scanner.setup.blackout import ActiveBlackouts
 from scanner.sweep.begin import begin
 from scanner.sweep.canary import Canaries, configured, own_server, scope_of_canaries
@@ -262,7 +262,7 @@ async def assemble(given: Inputs, prepared: Prepared, stack: AsyncExitStack) -> 
     pause_reasons = {UNSEEN}  # until the control's first look nothing of the scope is asked
     opinions = await _opinions(given, guard, pause_reasons, blackouts, stack)
     manifest = prepared.begun.directory.manifest
-    context = RunContext(manifest.run_id, given.scope, manifest.vantage)
+    context = RunContext(manifest.run_id, given.scope, manifest.vantage, given.settings.severity)
     watched = _watched(given)
     connecting = Connecting(
         given.settings,
@@ -396,5 +396,5 @@ def follower(options: SweepOptions, directory: Path, first: Path, stack: AsyncEx
     if not options.stdout_lines:
         return None
     form = options.stdout_format
-    convert = () if form == "native" else (sys.executable, "-P", "-m", "scanner", "convert", "--to", form)
+    convert = () if form == "native" else (*PROGRAM, "convert", "--to", form)
     return stack.enter_context(follow_journal(directory, first, convert))

@@ -14,11 +14,21 @@ import msgspec
 
 from results.covered import encode, load_covered
 from results.files import CorruptError, StorageRefusedError, read_newest_valid
-from results.manifest import Authorisation, Manifest, Planned, ScopeInUse, ScopeSignature, Start, Who
+from results.manifest import (
+    Authorisation,
+    Manifest,
+    Planned,
+    ScopeInUse,
+    ScopeSignature,
+    Start,
+    TableInUse,
+    Who,
+)
 from results.run import RunDirectory, load_manifest
 from scanner import __version__
 from scanner.clock import timestamp
 from scanner.engine.order import Order, shared_seed
+from scanner.mongo.tables import FILES, digest_in_use, table
 from scanner.setup.optout import opted_out_addresses
 from scanner.sweep.beside import why_not
 from scanner.sweep.checkpoint import Checkpoint, PreviousStage, decode, load_marks
@@ -112,7 +122,7 @@ def _resume(
     seed = options.seed if options.seed is not None else old.seed
     expect = make_manifest(old.run_id, seed, settings, scope, options, clock)
     expect.vantage = settings.sweep.vantage or old.vantage
-    start = Start(at=timestamp(clock.wall()), who=Who.current(), tool_version=__version__)
+    start = start_now(clock)
     beside = why_not(scope.ranges(), options.purpose, settings.sweep)
     directory = RunDirectory.open(path, start, fs, expect=expect, why_not=beside)
     try:
@@ -174,14 +184,13 @@ def make_manifest(
     clock: Clock,
 ) -> Manifest:
     """Who runs what, when, under which authorisation, over which scope and with which settings."""
-    who = Who.current()
-    now = timestamp(clock.wall())
+    start = start_now(clock)
     number, shards = options.shard
     return Manifest(
         run_id=run_id,
-        created_at=now,
+        created_at=start.at,
         tool_version=__version__,
-        who=who,
+        who=start.who,
         authorisations=[
             Authorisation(
                 entry=entry.text,
@@ -207,8 +216,14 @@ def make_manifest(
             opted_out=opted_out_addresses(scope),
             ports=list(scope.ports),
         ),
-        starts=[Start(at=now, who=who, tool_version=__version__)],
+        starts=[start],
     )
+
+
+def start_now(clock: Clock) -> Start:
+    """This process, with the tables that are in use."""
+    tables = [TableInUse(name=name, as_of=table(name)["as_of"], sha256=digest_in_use(name)) for name in FILES]
+    return Start(at=timestamp(clock.wall()), who=Who.current(), tool_version=__version__, tables=tables)
 
 
 def _entries(scope: Scope) -> list[str]:

@@ -5,6 +5,7 @@ is degraded. One is our own, on loopback; others come from the configuration.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from scanner.setup.settings import CanarySettings
     from targets.scope import Target
 
+_log = logging.getLogger(__name__)
 _HEARD = frozenset(Verdict) - {Verdict.FILTERED, Verdict.UNREACHABLE}
 OWN = "the sweep's own server on loopback"
 
@@ -55,6 +57,7 @@ class Canaries:
         good = True
         for canary, answer in zip(self._canaries, answers, strict=True):
             said = await answer
+            _log.info("canary %s (%s): %s", canary.name, when, said)
             if not canary.target.is_loopback and said in _HEARD:
                 self.heard_beyond += 1
             if self._engine.abandoned:

@@ -39,7 +39,7 @@ class _Format(Struct):
 class MarksFile(Struct, frozen=True, kw_only=True):
     """The file beside a checkpoint that holds a SYN stage's marks, and what must be in it."""
 
-    name: Annotated[str, Meta(pattern=r"^stage-\d+\.marks$")]
+    name: Annotated[str, Meta(pattern=r"^stage-\d+\.marks\Z")]
     bytes: int
     sha256: str
 

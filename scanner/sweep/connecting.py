@@ -14,6 +14,7 @@ from scanner.engine.probe import Probe
 from scanner.engine.shared_connector import SharedConnector
 from scanner.engine.worker_messages import Job, pack
 from scanner.engine.workers import WORTH_IT, Workers
+from scanner.mongo.tables import given
 from scanner.network.connect.base import Timeouts
 from scanner.network.connect.choose import make_connector, raise_descriptor_limit
 from scanner.network.connect.epoll import EpollConnector
@@ -108,4 +109,5 @@ class Connecting:
             scopes=pack(self._context.scope, self._guard.scope),
             began=self._guard.began,
             memory=self.memory.limit,
+            tables=given(),
         )

@@ -74,16 +74,18 @@ class RunControl:
         self.send_failures = 0  # packets that this machine itself dropped while its link stood
         self.interrupted = asyncio.Event()
 
-    def install(self, loop: asyncio.AbstractEventLoop) -> None:
-        """SIGINT and SIGTERM stop, SIGHUP narrows the scope, SIGUSR2 pauses and resumes."""
+    def install(self, loop: asyncio.AbstractEventLoop, *, signals: bool = True) -> None:
+        """SIGINT and SIGTERM stop, SIGHUP narrows the scope, SIGUSR2 pauses and resumes; without `signals`,
+        which belong to the whole process, none does. The stop file is looked at from now on."""
         for number, action in (
             (signal.SIGINT, self.interrupt),
             (signal.SIGTERM, self.interrupt),
             (signal.SIGHUP, self.reload),
             (signal.SIGUSR2, self._toggle),
         ):
-            loop.add_signal_handler(number, action)
-            self._signals.append(number)
+            if signals:
+                loop.add_signal_handler(number, action)
+                self._signals.append(number)
         if self._stop_file is not None:
             self._stop_file.start()
 

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from results.text import plural
 from scanner.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _remarks(facts: RunFacts) -> list[str]:
     found = []
     if facts.suspensions:
         found.append(
-            f"the program stood still {facts.suspensions} times (stopped, or too busy);"
+            f"the program stood still {plural(facts.suspensions, 'time')} (stopped, or too busy);"
             " deadlines were extended"
         )
     if not facts.lasting.stage_ran:
@@ -164,9 +165,11 @@ def _remarks(facts: RunFacts) -> list[str]:
             f"{facts.unlisted:,} of the targets were left out: their inventories list them no longer"
         )
     if facts.halvings:
-        found.append(f"the pace was halved {facts.halvings} times under stress")
+        found.append(f"the pace was halved {plural(facts.halvings, 'time')} under stress")
     if facts.times_busy:
-        found.append(f"this machine was busy {facts.times_busy} times, and could not keep the rate set")
+        found.append(
+            f"this machine was busy {plural(facts.times_busy, 'time')}, and could not keep the rate set"
+        )
     if not facts.doubtful:
         found += facts.loss
     if facts.lines_left_out and not facts.masked:

@@ -7,6 +7,7 @@ is always the same: evidence first, then the SYN stage's marks, then the checkpo
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from scanner.sweep.judgement import RunFacts
     from scanner.sweep.syn_feeder import SynFeeder
 
+_log = logging.getLogger(__name__)
 SYNC_INTERVAL = 1.0  # seconds between two fsyncs of the journal
 CHECKPOINT_EVERY = 5  # fsyncs
 
@@ -135,6 +137,8 @@ class Persistence:
         if marks is not None:
             written = with_marks(self._fs, self._directory.path, written, marks)
         self._directory.write_checkpoint(written.encode())
+        done, flying = sum(written.outcomes.values()), len(written.in_flight)
+        _log.debug("checkpoint %d: %d outcomes, %d targets in flight", written.sequence, done, flying)
         before, self._on_disk, self._durable = self._on_disk, written, written
         forget_others(self._fs, self._directory.path, (before, written))
 

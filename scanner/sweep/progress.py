@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from results.progress import Progress
+from scanner.clock import timestamp
 from scanner.engine.launch_queue import MAX_HELD
 from scanner.engine.pace import BUSY
 
@@ -192,5 +193,6 @@ class ProgressMeter:
             return "; ".join(sorted(engine.pause_reasons))
         nothing_else = engine.source.exhausted or engine.queue.held_back >= MAX_HELD
         if engine.queue.held_back and nothing_else and not engine.connector.busy:
-            return f"{engine.queue.held_back} targets wait for the end of a blackout window"
+            until = f", at {timestamp(end)[:16]}Z" if (end := engine.queue.held_until) else ""
+            return f"{engine.queue.held_back} targets wait for the end of a blackout window{until}"
         return ""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from results.text import visible
+from results.diff.difference import NEW
+from results.text import minute, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,14 @@ _ORDER = (
     *("opened", "reopened", "wiped", "ransomed", "restored", "moved", "reach_changed", "changed"),
     *("unreachable", "closed"),
 )
+
+
+class Taken(NamedTuple):
+    """What the ledger saw change with a run: in one line, "" where that is not known or nothing did; and how
+    many exposures it opened, or opened again, None where the ledger has not got the run."""
+
+    line: str = ""
+    new: int | None = None
 
 
 def watched(output: Path, say: Say) -> frozenset[tuple[str, int]]:
@@ -44,9 +53,9 @@ def watched(output: Path, say: Say) -> frozenset[tuple[str, int]]:
         return frozenset()
 
 
-def take_in(output: Path, run: RunSummary, say: Say) -> str:
-    """Let the ledger take in all runs of the folder; returns in one line what changed with this run, "" where
-    that is not known. What could not be taken in is told to `say`, and is taken in after the next sweep."""
+def take_in(output: Path, run: RunSummary, say: Say) -> Taken:
+    """Let the ledger take in all runs of the folder. What could not be taken in is told to `say`, and is
+    taken in after the next sweep."""
     try:
         from results.ledger.intake import catch_up
         from results.ledger.store import Ledger
@@ -61,12 +70,13 @@ def take_in(output: Path, run: RunSummary, say: Say) -> str:
             runs = {each.run_id: each.created_at for each in ledger.runs()}
             began = runs.pop(run.run_id, "")
             if not began:
-                return ""
+                return Taken()
             changes = [each for each in ledger.changes(after=began[:-1]) if each.run_id == run.run_id]
-            return _line(changes, max((each for each in runs.values() if each <= began), default=""))
+            line = _line(changes, max((each for each in runs.values() if each <= began), default=""))
+            return Taken(line, sum(change.kind in NEW for change in changes))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the sweep is over, and what it says stands
         say(f"the ledger could not be brought up, the next sweep does it: {_words(error)}")
-        return ""
+        return Taken()
 
 
 def tell(output: Path, settings: Settings, say: Say) -> None:
@@ -91,7 +101,7 @@ def _line(changes: list[Change], since: str) -> str:
     """What changed, in one line."""
     count: Counter[str] = Counter(change.kind for change in changes)
     words = ", ".join(f"{count[kind]} {_WORDS.get(kind, kind)}" for kind in _ORDER if count[kind])
-    when = f" since the run of {since[:16].replace('T', ' ')} UTC" if since else ""
+    when = f" since the run of {minute(since)}" if since else ""
     if not words:
         return f"nothing changed{when}; mongosweep exposures" if when else ""
     return f"{words}{when}; mongosweep exposures"

@@ -26,10 +26,13 @@ from scanner.sweep.announce import announce
 from scanner.sweep.assemble import Inputs, Parts, assemble, prepare
 from scanner.sweep.begin import scope_of_run
 from scanner.sweep.judgement import exit_code, with_stdout
+from scanner.sweep.narrate import Narrator
 from scanner.sweep.plan import make_plan
 from scanner.sweep.progress import RunSummary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from results.files import FileSystem
     from scanner.clock import Clock
     from scanner.setup.choices import EngineName
@@ -54,30 +57,36 @@ def run(
     *,
     clock: Clock | None = None,
     fs: FileSystem = REAL,
+    begun: Callable[[Parts], None] | None = None,
 ) -> RunSummary:
     """Sweep the scope and return how it ended. Results are in a run directory below `options.output`.
+
+    `begun`: of a program that has imported us, told on the sweep's loop once the run stands and before
+    anything is sent. What is the program's own is left alone then: its signals, and its garbage collector.
 
     Raises what `results.run` raises when the directory is refused, busy or damaged, and `StorageError` when
     writing failed later (the sweep has stopped by then). Nothing is sent before the directory stands.
     """
-    load_tables()
+    load_tables(options.tables)
     scope = scope_of_run(scope, options)
     given = Inputs(
         settings=settings, scope=scope, options=options, screen=screen, clock=clock or SystemClock(), fs=fs
     )
     with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
-        return runner.run(_run(given))
+        return runner.run(_run(given, begun))
 
 
-async def _run(given: Inputs) -> RunSummary:
+async def _run(given: Inputs, begun: Callable[[Parts], None] | None) -> RunSummary:
     """Make the run, tell its story, and say how it ended once everything is closed."""
     async with AsyncExitStack() as stack:
         prepared = await prepare(given, stack)
         parts = await assemble(given, prepared, stack)
         loop = asyncio.get_running_loop()
-        parts.control.install(loop)
+        parts.control.install(loop, signals=begun is None)
         stack.callback(parts.control.uninstall, loop)  # when the accounts are closed, and not before
-        summary = await Sweep(parts).story()
+        if begun is not None:
+            begun(parts)
+        summary = await Sweep(parts, alone=begun is None).story()
     if parts.follower is not None:
         summary = with_stdout(summary, parts.follower.lost)
     given.screen.finished(summary)
@@ -85,30 +94,39 @@ async def _run(given: Inputs) -> RunSummary:
 
 
 class Sweep:
-    """One sweep under way: `story` is what happens."""
+    """One sweep under way: `story` is what happens. `alone`: nothing else goes on in this process."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, *, alone: bool = True) -> None:
         self.parts = parts
+        self.alone = alone
         self.given = parts.given
         self.engine = parts.engine
         self.failure = parts.failure
         self.persistence = parts.make_persistence()
+        self.narrator = Narrator(parts.engine, parts.prepared.stage)
         self.latest: ProgressSnapshot | None = None  # what was shown last
 
     async def story(self) -> RunSummary:
         """Prove that it sees, ask every target, prove it again, close the accounts."""
-        given, canaries = self.given, self.parts.canaries
+        canaries = self.parts.canaries
         asyncio.get_running_loop().set_exception_handler(self._unexpected)
         try:
-            given.screen.started(self._plan())
+            self._begin()
             await canaries.check("at the start")
+            self.narrator.phase("asking begins")
             await self._turn()
+            self.narrator.turned()
             if self.failure.error is None and not self.engine.abandoned:
                 await canaries.check("at the end")
             await self.parts.recorder.finish(GRACE)
             return self._close()
         finally:
             self.persistence.close()
+
+    def _begin(self) -> None:
+        plan = self._plan()
+        self.given.screen.started(plan)
+        self.narrator.began(self.parts.prepared.begun.directory.manifest, plan)
 
     def _plan(self) -> Plan:
         """What is about to happen, by the engine that does it: the SYN stage may have had to be left out."""
@@ -129,7 +147,8 @@ class Sweep:
         control.look()
         if self.given.options.stop_after is not None:
             loop.call_later(self.given.options.stop_after, control.time_over)
-        gc.freeze()
+        if self.alone:
+            gc.freeze()
         chores = [
             loop.create_task(chore())
             for chore in (
@@ -154,7 +173,8 @@ class Sweep:
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
-            gc.unfreeze()
+            if self.alone:
+                gc.unfreeze()
             await self.persistence.settle()
 
     def _chore_ended(self, chore: asyncio.Task[None]) -> None:
@@ -182,6 +202,7 @@ class Sweep:
         while True:
             self.latest = self.parts.meter.read()
             self.given.screen.progress(self.latest)
+            self.narrator.look()
             await asyncio.sleep(PROGRESS_INTERVAL)
 
     async def _note_progress(self) -> None:
@@ -226,7 +247,7 @@ class Sweep:
                 raise self.failure.error
             return self._seal(ended_at)
         except StorageError as error:
-            directory.fail([str(error)], ended_at=ended_at)
+            directory.fail_for(error, ended_at=ended_at)
             raise
 
     def _seal(self, ended_at: str) -> RunSummary:
@@ -240,7 +261,7 @@ class Sweep:
         state, reasons = self.persistence.seal(facts, accounts, ended_at)
         agreed = self.parts.recorder.agreed
         found_open = accounts.outcomes[Verdict.OPEN] + accounts.outcomes[Verdict.OPEN_NO_DATA]
-        return RunSummary(
+        summary = RunSummary(
             run_id=directory.run_id,
             run_dir=str(directory.path),
             state=state,
@@ -258,3 +279,5 @@ class Sweep:
             blind=self.parts.blind(),
             unheard=missed if math.isfinite(missed := self.parts.repetition.missed) else None,
         )
+        self.narrator.ended(summary)
+        return summary

@@ -89,8 +89,11 @@ def test_what_no_resume_can_mend_degrades_the_run_and_is_remembered(
     ("facts", "said"),
     [
         ({"suspensions": 2}, "the program stood still 2 times"),
+        ({"suspensions": 1}, "the program stood still 1 time ("),
         ({"halvings": 4}, "the pace was halved 4 times under stress"),
         ({"times_busy": 3}, "this machine was busy 3 times"),
+        ({"halvings": 1}, "the pace was halved 1 time under"),
+        ({"times_busy": 1}, "this machine was busy 1 time, and"),
         ({"loss": (LOST,)}, LOST),
         ({"lines_left_out": 5}, "5 lines that would only have repeated others were left out"),
         ({"lasting": LastingFacts(outages=("eth0 was down for 2.0 s",))}, "what it touched was asked again"),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.cli.plan_text import duration, plan_json, plan_lines
+from scanner.cli.plan_text import duration, plan_lines, plan_listing
 from scanner.engine.order import Order
 from scanner.setup.settings import Blackout, Organisation, Pause, Settings, SweepOptions, SweepSettings
 from scanner.sweep.begin import seed_of
@@ -19,6 +19,7 @@ from scanner.sweep.duration import densest_prefix, estimate
 from scanner.sweep.plan import make_plan
 from targets.entries import Deny, Entry
 from targets.scope import Scope
+from tests.support.listings import written
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,7 +173,7 @@ def test_a_slash_eight_is_planned_without_counting_its_addresses() -> None:
 def test_the_texts_say_the_same() -> None:
     scope = Scope([allow("10.20.0.0/16", "we\x1bb")], [Deny.of("10.20.30.0/24", "medical devices")])
     plan = make_plan(SETTINGS, scope, SweepOptions(), NOW)
-    document = json.loads(plan_json(plan))
+    document = json.loads(written(plan_listing(plan), "json"))
     text = "\n".join(plan_lines(plan))
     assert document["targets"] == 65280
     assert "65,280 targets" in text
@@ -194,9 +195,11 @@ def test_a_table_fits_its_terminal() -> None:
     owner, contact = "department of long names and reading rooms", "web-oncall@subsidiary.example.com"
     long = Entry.of("10.20.0.0/16", owner=owner, contact=contact, site="Saint-Denis, second hall")
     plan = make_plan(SETTINGS, Scope([long]), SweepOptions(), NOW)
-    [head, row] = [line for line in plan_lines(plan, width=80)[3:6] if line]
+    [head, row, *whole] = plan_lines(plan, width=80)[3:7]
     assert len(head) == len(row) == 80
     assert row.startswith("department of l")
     assert row.endswith(" 65,536")
     assert row.count("…") == 3
+    below = " ".join(" ".join(whole).split())
+    assert below.startswith(f"owner: {owner}, site: Saint-Denis, second hall, contact: {contact}")
     assert owner in "\n".join(plan_lines(plan))

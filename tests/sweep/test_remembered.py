@@ -26,18 +26,19 @@ def test_what_was_open_is_watched_and_the_line_says_what_changed(tmp_path: Path,
     assert watched(tmp_path, said.append) == frozenset()
     world = World(tmp_path, port, scope_of(port, "127.91.0.4/30"), servers={OPEN: ANY, NEAR: LOCKED})
     first = world.sweep()
-    assert take_in(tmp_path, first, said.append) == "1 new; mongosweep exposures"
+    assert take_in(tmp_path, first, said.append) == ("1 new; mongosweep exposures", 1)
     places = watched(tmp_path, said.append)
     assert places == {(OPEN, port)}
     world.clock.ahead += 60
     world.servers = {OPEN: LOCKED, NEAR: LOCKED}
     second = world.sweep(watched=places)
     assert take_in(tmp_path, second, said.append) == (
-        "1 closed since the run of 2026-03-02 04:00 UTC; mongosweep exposures"
+        "1 closed since the run of 2026-03-02 04:00 UTC; mongosweep exposures",
+        0,
     )
     world.clock.ahead += 60
     third = world.sweep(watched=places)
-    assert take_in(tmp_path, third, said.append).startswith("nothing changed since")
+    assert take_in(tmp_path, third, said.append).line.startswith("nothing changed since")
     assert said == []
 
 
@@ -71,7 +72,7 @@ def test_what_cannot_be_taken_in_is_said_and_raises_nothing(
     summary = world.sweep()
     with monkeypatch.context() as broken:
         broken.setattr("results.ledger.intake.catch_up", fail)
-        assert take_in(tmp_path, summary, said.append) == ""
+        assert take_in(tmp_path, summary, said.append) == ("", None)
     assert len(said) == 1
     catch_up(tmp_path)
     assert remembered.watched(tmp_path, said.append) == {(OPEN, port)}

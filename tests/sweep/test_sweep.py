@@ -339,7 +339,7 @@ def test_a_blackout_larger_than_what_is_held_back_makes_the_order_wait(
     summary = run(settings, scope, SweepOptions(output=tmp_path), watcher, clock=clock)
     paused = [snapshot for snapshot in watcher.snapshots if snapshot.paused_by]
     assert {snapshot.paused_by for snapshot in paused[:2]} == {
-        "50 targets wait for the end of a blackout window"
+        f"50 targets wait for the end of a blackout window, at {time.strftime('%Y-%m-%dT%H:%MZ', end)}"
     }
     assert [snapshot.done for snapshot in paused[:2]] == [0, 0]
     assert summary.state == "complete"

@@ -11,13 +11,13 @@ import asyncio
 import contextlib
 import os
 import re
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 from msgspec import Struct
+
+from scanner.program import module, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,8 +193,8 @@ class _Worker:
     async def start(cls) -> Self:
         """Start a process and wait until it has its limits and the driver, so that asking is quick."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "scanner.network.driver.worker"),
-            env=_environment(),
+            *module(f"{__package__}.worker"),
+            env=without_secrets() | {"MALLOC_ARENA_MAX": "2"},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -227,22 +227,27 @@ class _Worker:
     async def stop(self, *, grace: float = 0.05) -> None:
         """End the process, by its input's end where `grace` seconds allow it, and take its status.
 
-        The little grace is for one that has ended by itself: its status is asyncio's to collect, and a kill
-        would collect it first.
+        The status of one that has ended by itself is asyncio's to collect; a kill would collect it first, and
+        asyncio says so on stderr.
         """
         assert self.process.stdin is not None
         self.process.stdin.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.process.wait(), grace)
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+        if not has_ended(self.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
         await self.process.wait()
 
 
-def _environment() -> dict[str, str]:
-    """What a worker may know: where the code is, and none of our secrets (`MONGOSWEEP_*`)."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("MONGOSWEEP_")}
-    return ours | {"PYTHONPATH": str(Path(__file__).resolve().parents[3]), "MALLOC_ARENA_MAX": "2"}
+def has_ended(pid: int) -> bool:
+    """Whether a child has ended, also when its status was not collected yet; it is left to be collected."""
+    if not hasattr(os, "waitid"):  # macOS
+        return False
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 class SecondOpinion:

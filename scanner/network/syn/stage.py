@@ -36,6 +36,7 @@ from scanner.network.syn.messages import (
     line,
 )
 from scanner.network.syn.needs import GRANT
+from scanner.program import module
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -151,7 +152,7 @@ class SynStage:
         # A maths library that starts threads would leave each of them with the capabilities of the start.
         environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-m", "scanner.network.syn.process"),
+            *module(f"{__package__}.process", "-I"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,  # a traceback is for the text of a StageTrouble

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scanner.network.driver import driver
-from scanner.network.driver.driver import DriverQuestion, SecondOpinion
+from scanner.network.driver.driver import DriverQuestion, SecondOpinion, has_ended
 from scanner.network.driver.worker import ConnectFilter
+from scanner.program import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,6 +63,19 @@ async def test_a_cancelled_question_leaves_no_process() -> None:
             assert worker.process.returncode is not None
 
 
+def test_a_process_that_ended_by_itself_keeps_its_status_for_whoever_waits() -> None:
+    child = subprocess.Popen([sys.executable, "-Ic", "input(); raise SystemExit(7)"], stdin=subprocess.PIPE)
+    assert not has_ended(child.pid)
+    assert child.stdin is not None
+    child.stdin.write(b"\n")
+    child.stdin.close()
+    until = time.monotonic() + 60
+    while not has_ended(child.pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert child.wait(60) == 7, "nobody collected it"
+    assert has_ended(child.pid)
+
+
 def test_the_fence_lets_one_address_through() -> None:
     """The worker's process can reach the address of its question and no other."""
     connect_filter = ConnectFilter()
@@ -83,7 +99,7 @@ def test_the_fence_lets_one_address_through() -> None:
 def test_workers_do_not_inherit_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands in `MONGOSWEEP_*` is not for a process that talks to strangers."""
     monkeypatch.setenv("MONGOSWEEP_TOKEN", "secret")
-    assert "MONGOSWEEP_TOKEN" not in driver._environment()
+    assert "MONGOSWEEP_TOKEN" not in without_secrets()
 
 
 def test_a_question_has_a_whole_deadline() -> None:
