@@ -10,7 +10,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code. Without `arguments` it is the process's own."""
     own = arguments is None
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments == ["--version"]:
+    if arguments in (["--version"], ["-V"]):
         from scanner import __version__
 
         sys.stdout.write(f"mongosweep {__version__}\n")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import click
 
-from scanner.cli.options import json_option, output_option
+from scanner.cli.listing import Column, Listed, Listing, listing_options
+from scanner.cli.options import output_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from results.ledger.action import ActionRecord
     from results.ledger.actions import Actions
 
 MOST = 200  # the newest are shown
@@ -18,8 +21,8 @@ MOST = 200  # the newest are shown
 @click.command("actions")
 @output_option
 @click.option("--vouch", metavar="NAME", help="Stand for a file whose chain is broken, as it is.")
-@json_option
-def command(output: str, vouch: str | None, as_json: bool) -> int:
+@listing_options()
+def command(output: str, vouch: str | None, listed: Listed) -> int:
     """List what people did and who was told, and check the chain of the file.
 
     Exit code 4 when a line was edited, taken out or put in: what stands from there on is marked `?` and
@@ -28,11 +31,9 @@ def command(output: str, vouch: str | None, as_json: bool) -> int:
     """
     from pathlib import Path
 
-    import msgspec
-
     from results.files import not_listed
     from results.ledger.actions import Actions
-    from results.text import indented, visible
+    from results.text import visible
     from scanner.cli.ending import say
     from scanner.clock import SystemClock, timestamp
     from scanner.errors import ExitCode
@@ -46,16 +47,7 @@ def command(output: str, vouch: str | None, as_json: bool) -> int:
         actions.vouch(vouch, timestamp(SystemClock.wall()))
     broken = actions.broken
     unproven = len(actions.unproven)
-    if as_json:
-        rows = [
-            {**msgspec.to_builtins(record), "proven": number < len(actions.proven)}
-            for number, record in enumerate(actions.all())
-        ]
-        click.echo(indented(rows))
-    elif actions.all():
-        _print(actions)
-    else:
-        click.echo("no actions here")
+    listed.write(_listing(actions))
     if broken is None:
         return ExitCode.CLEAN
     where = f"{actions.path}: {visible(str(broken), 300)}"
@@ -66,21 +58,64 @@ def command(output: str, vouch: str | None, as_json: bool) -> int:
     return ExitCode.CLEAN
 
 
-def _print(actions: Actions) -> None:
-    """The newest, each in a few lines, however narrow the terminal."""
+class _Row(NamedTuple):
+    record: ActionRecord
+    proven: bool
+
+
+def _listing(actions: Actions) -> Listing[_Row]:
+    """The table has the newest, each in a few lines, however narrow the terminal; all else has all."""
+    import msgspec
+
+    records = actions.all()
+    rows = [_Row(record, number < len(actions.proven)) for number, record in enumerate(records)]
+
+    def print_newest(stream: TextIO) -> None:
+        _print(rows, stream)
+
+    return Listing(
+        rows=rows,
+        columns=[
+            Column("at", lambda row: row.record.at, lambda row: _second(row.record.at)),
+            Column("kind", lambda row: row.record.kind, title="what"),
+            Column("stage", lambda row: row.record.stage),
+            Column("by", lambda row: row.record.by),
+            Column("until", lambda row: row.record.until),
+            Column("exposure_ids", lambda row: " ".join(row.record.exposure_ids), title="exposures"),
+            Column("to", lambda row: " ".join(row.record.to)),
+            Column("proven", lambda row: row.proven),
+            Column("since", lambda row: row.record.since, title=""),
+            Column("message_id", lambda row: row.record.message_id, title=""),
+            Column("transport", lambda row: row.record.transport, title=""),
+            Column("detail", lambda row: row.record.detail),
+        ],
+        title="Actions",
+        empty="no actions here",
+        as_object=lambda row: {**msgspec.to_builtins(row.record), "proven": row.proven},
+        own={"table": print_newest},
+    )
+
+
+def _print(rows: Sequence[_Row], stream: TextIO) -> None:
     from results.report.printing import Printer
     from results.text import minute, visible
 
-    out = Printer(sys.stdout)
-    records = actions.all()
-    first = max(0, len(records) - MOST)
-    if first:
-        out.line(f"{first:,} earlier ones; --json has them all")
-    for number, record in enumerate(records[first:], first):
-        mark = " " if number < len(actions.proven) else "?"
+    if not rows:
+        stream.write("no actions here\n")
+        return
+    out = Printer(stream)
+    hidden = len(rows) - MOST
+    if hidden > 0:
+        out.line(f"{hidden:,} earlier ones; --format jsonl has them all")
+    for record, proven in rows[-MOST:]:
+        mark = " " if proven else "?"
         what = record.kind + (f" ({record.stage})" if record.stage else "")
         until = f" until {minute(record.until)}" if record.until else ""
-        out.line(f"{mark} {record.at[:19].replace('T', ' ')} UTC  {what}{until}, by {visible(record.by, 80)}")
+        out.line(f"{mark} {_second(record.at)}  {what}{until}, by {visible(record.by, 80)}")
         for more in (record.message_id, ", ".join(record.exposure_ids), record.detail):
             if more:
                 out.paragraph(visible(more, 1000), indent=4)
+
+
+def _second(at: str) -> str:
+    return f"{at[:19].replace('T', ' ')} UTC"

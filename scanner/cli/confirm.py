@@ -5,27 +5,29 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 import click
 
+from scanner.cli.listing import Listed, Writer, in_one_piece, in_pieces, json_text, listing_options
 from scanner.cli.options import (
     config_option,
-    json_option,
     log_option,
     output_option,
     scope_option,
     vantage_option,
 )
+from scanner.cli.outfile import OutFile, opened
+from scanner.cli.summary_file import Summarised, summary_option
+from scanner.setup.choices import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from results.run_summary import CommandSummary
     from scanner.sweep.confirm import Confirmation, Report
     from targets.scope import Scope
 
-LANGUAGES = ("en", "fr")
-FORMATS = ("table", "jsonl", "csv", "md")
 _EPILOG = """Exit codes, as everywhere:
 
 \b
@@ -50,17 +52,13 @@ _EPILOG = """Exit codes, as everywhere:
 @click.option(
     "--reply",
     "reply_to",
+    type=OutFile(),
     metavar="FILE",
     help="Write an answer to the author of the report; - is standard output, in place of the table.",
 )
 @click.option("--language", type=click.Choice(LANGUAGES), help="Of --reply. Default: en.", show_default=False)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    help="table (the default), jsonl (for programs), csv, md (for a ticket).",
-)
-@json_option
+@summary_option
+@listing_options(json_means="jsonl")
 @log_option
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but what goes wrong.")
 def command(
@@ -72,8 +70,8 @@ def command(
     is_text: bool,
     reply_to: str | None,
     language: str | None,
-    form: str | None,
-    as_json: bool,
+    summary_to: str | None,
+    listed: Listed,
     log_level: str,
     quiet: bool,
 ) -> int:
@@ -83,70 +81,72 @@ def command(
     REPORT is a file of any format that docs/sources.md lists, or - for standard input. What the scope does
     not hold is listed and not asked. With it up to three neighbours are asked that are known to answer,
     because a refusal beside silence proves nothing. It is one run of the output directory.
-
-    \b
-    Examples:
-      mongosweep confirm report.csv
-      mongosweep confirm report.csv --reply answer.txt --language fr
-      mongosweep confirm - --text < copied-from-a-message.txt
-      echo 10.20.1.17:27017 | mongosweep confirm - --vantage internet
     """
     from scanner.cli.ledger_view import refuse_without_runs
     from scanner.cli.log import configure
-    from scanner.cli.screen import RoundScreen
+    from scanner.cli.screen import RoundScreen, stamped_say
     from scanner.cli.streams import patient_stderr
     from scanner.clock import SystemClock
     from scanner.setup.clock_check import require_clock, witnesses
     from scanner.setup.doctor import require_descriptors
     from scanner.setup.list_files import list_argument
     from scanner.setup.request import SweepRequest, load
+    from scanner.sweep.afterwards import note_latest
     from scanner.sweep.confirm import confirm
     from scanner.sweep.patience import SignalPatience
 
-    form = _form(form, as_json=as_json, reply_to=reply_to, language=language)
-    _require_place(reply_to)
-    require_descriptors()
-    clock = SystemClock()
-    require_clock(clock, witnesses(config, scope_file, output, None))
-    refuse_without_runs(Path(output))
-    loaded = load(SweepRequest(config=config, scope_file=scope_file, vantage=vantage), clock.wall())
-    with patient_stderr() as stderr, closing(configure(log_level)):
-        screen = RoundScreen(cast("TextIO", stderr), quiet=quiet)
-        with list_argument(report) as stream:
-            name = "standard input" if report == "-" else report
-            read = _read(stream, name, loaded.scope, screen.notice, is_text=is_text)
-        done = confirm(loaded, read, Path(output), screen, clock=clock, patience=SignalPatience())
-    if reply_to is not None:
-        from results.confirm.reply import reply
+    told = Summarised("confirm", summary_to)
+    with told.failures():
+        _refuse_two(listed, reply_to, language)
+        lists = told.leaves_room_for(listed)
+        if told.takes_stdout and reply_to == "-":
+            raise click.UsageError("--summary - takes standard output; write it to a file, or the reply")
+        require_descriptors()
+        clock = SystemClock()
+        require_clock(clock, witnesses(config, scope_file, output, None))
+        refuse_without_runs(Path(output))
+        loaded = load(SweepRequest(config=config, scope_file=scope_file, vantage=vantage), clock.wall())
+        with patient_stderr() as stderr, closing(configure(log_level)):
+            screen = RoundScreen(cast("TextIO", stderr), quiet=quiet)
+            with list_argument(report) as stream:
+                name = "standard input" if report == "-" else report
+                read = _read(stream, name, loaded.scope, screen.notice, is_text=is_text)
+            done = confirm(loaded, read, Path(output), screen, clock=clock, patience=SignalPatience())
+        if done.whole.run_id:
+            note_latest(Path(output) / done.whole.run_id, stamped_say(sys.stderr, quiet=quiet))
+        if reply_to is not None:
+            from results.confirm.reply import reply
 
-        ours = loaded.settings.organisation
-        text = reply(done.rows, done.whole, language or "en", name=ours.name, contact=ours.contact)
-        _deliver(text, reply_to)
-    if reply_to != "-":
-        _show(done, form)
-    return done.exit_code
+            ours = loaded.settings.organisation
+            text = reply(done.rows, done.whole, language or "en", name=ours.name, contact=ours.contact)
+            with opened(reply_to, option="--reply") as reply_file:
+                reply_file.write(text)
+        if lists and (reply_to != "-" or not listed.takes_stdout):
+            listed.write_by(_writers(done), patient=True)
+    return told.write(_summary(told, done, Path(output))) if told.wanted else done.exit_code
 
 
-def _form(form: str | None, *, as_json: bool, reply_to: str | None, language: str | None) -> str:
-    """The form of what is shown. Raises a usage error for options that do not go together."""
-    if as_json and form not in (None, "jsonl"):
-        raise click.UsageError(f"--json and --format {form} are two forms; write one of them")
+def _summary(told: Summarised, done: Confirmation, output: Path) -> CommandSummary:
+    """What `--summary` says of it: of its run, and of all rows."""
+    from msgspec.structs import replace
+
+    from results.run_summary import of_run
+
+    whole, summary = done.whole, told.blank()
+    if whole.run_id:
+        summary = of_run(summary, output / whole.run_id)
+        summary = replace(summary, state=cast("Any", whole.state), runs=[whole.run_id])
+    return replace(summary, exit_code=done.exit_code, open=whole.open_places, rows=dict(whole.answers))
+
+
+def _refuse_two(listed: Listed, reply_to: str | None, language: str | None) -> None:
+    """Raises a usage error for options that do not go together."""
     if language is not None and reply_to is None:
         raise click.UsageError("--language goes with --reply")
-    if reply_to == "-" and (as_json or form is not None):
-        raise click.UsageError("--reply - takes standard output; write the reply to a file, or one of them")
-    return "jsonl" if as_json else form or "table"
-
-
-def _require_place(reply_to: str | None) -> None:
-    """Raises a usage error where the reply could not be written at the end."""
-    if reply_to is None or reply_to == "-":
-        return
-    path = Path(reply_to)
-    if path.is_dir():
-        raise click.UsageError(f"--reply {reply_to} is a directory; name a file in it")
-    if not path.parent.is_dir():
-        raise click.UsageError(f"--reply {reply_to}: there is no directory {path.parent}; make it")
+    if reply_to == "-" and listed.form != "table" and listed.takes_stdout:
+        raise click.UsageError(
+            "--reply - takes standard output; write the reply to a file, or name one with --out"
+        )
 
 
 def _read(
@@ -179,41 +179,15 @@ def _read(
     return Report(name=name, format=str(reading.format), rows=rows, unusable=reading.unusable)
 
 
-def _show(done: Confirmation, form: str) -> None:
-    from scanner.cli.streams import patient_stdout
-
-    if form == "table":
-        from results.confirm.table import print_answers
-
-        print_answers(done.rows, done.whole, done.open_lines, sys.stdout)
-        return
+def _writers(done: Confirmation) -> dict[str, Writer]:
     from results.confirm import plain
+    from results.confirm.table import print_answers
 
-    with patient_stdout() as stdout:
-        if form == "jsonl":
-            for line in plain.answers_jsonl(done.rows, done.whole):
-                stdout.write(line)
-        elif form == "csv":
-            stdout.write(plain.answers_csv(done.rows))
-        else:
-            stdout.write(plain.answers_markdown(done.rows, done.whole))
-
-
-def _deliver(text: str, reply_to: str) -> None:
-    """Into a file, whole or not at all, and say where; or to standard output, or what is no file."""
-    from results.files import REAL, storage_error, write_durably
-    from scanner.cli.ending import say
-
-    if reply_to == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
-    path = Path(reply_to)
-    if path.exists() and not path.is_file():  # a pipe, a terminal: nothing that may be replaced
-        try:
-            path.write_bytes(text.encode())
-        except OSError as error:
-            raise storage_error(path, error) from error
-        return
-    write_durably(REAL, path, text.encode(), keep_previous=False)
-    say(f"wrote {path}")
+    whole = {"report": done.whole, "rows": done.rows}
+    return {
+        "table": lambda stream: print_answers(done.rows, done.whole, done.open_lines, stream),
+        "jsonl": in_pieces(lambda: plain.answers_jsonl(done.rows, done.whole)),
+        "json": in_one_piece(lambda: json_text(whole, indent=2) + "\n"),
+        "csv": in_one_piece(lambda: plain.answers_csv(done.rows)),
+        "md": in_one_piece(lambda: plain.answers_markdown(done.rows, done.whole)),
+    }

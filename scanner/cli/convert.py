@@ -36,12 +36,6 @@ def command(name: str, keep_going: bool) -> int:
     FORMAT is native, ecs, ocsf, sentinel, cef, cef-src, leef, rfc5424, shadowserver, zgrab2, sarif or csv.
     Whole journals can be read, and `events.jsonl`: what a format has no place for is left out. A line that is
     none of ours ends it with exit code 2.
-
-    \b
-    Examples:
-      mongosweep convert --to cef < runs/events.jsonl
-      tail -F runs/events.jsonl | mongosweep convert --to rfc5424
-      mongosweep exposures --format jsonl | mongosweep convert --to sarif
     """
     from results.formats.fields import Sender
     from results.formats.registry import format_named

@@ -21,7 +21,10 @@ from typing import TYPE_CHECKING, NoReturn
 from results.reading import read_run
 from results.run import load_manifest
 from results.runs import list_runs
+from scanner.cli.listing_table import plain_lines
+from scanner.cli.streams import terminal_width
 from scanner.errors import ExitCode
+from scanner.program import PROGRAM, environment
 from scanner.setup.request import SweepRequest, load
 
 if TYPE_CHECKING:
@@ -31,7 +34,6 @@ LAB_SECONDS = 40.0
 STOP_SECONDS = 10.0
 LAB_IS_UP = "running until Ctrl-C"
 LAB_CHOSE = "is taken on this machine"
-MONGOSWEEP = (sys.executable, "-P", "-m", "scanner")
 
 
 class DemoError(Exception):
@@ -40,7 +42,8 @@ class DemoError(Exception):
 
 def say(text: str) -> None:
     """What the demonstration itself has to tell goes to stderr."""
-    sys.stderr.write(f"demo: {text}\n")
+    for line in plain_lines([f"demo: {text}"], terminal_width(sys.stderr)):
+        sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 
@@ -76,7 +79,7 @@ def _stop_by_signal(number: int, _: object) -> NoReturn:
 @contextlib.contextmanager
 def lab(scope: Path, log: Path, more: Sequence[str]) -> Iterator[None]:
     """The lab as long as the block runs: ready when entered, gone when left."""
-    command = [*MONGOSWEEP, "lab", "--write-scope", str(scope), *more]
+    command = [*PROGRAM, "lab", "--write-scope", str(scope), *more]
     say("starting simulated servers on 127.0.0.0/8: mongosweep lab")
     with log.open("wb") as output:
         # A session of its own: Ctrl-C reaches the sweep alone, and the lab stays until that has ended.
@@ -100,8 +103,7 @@ def lab(scope: Path, log: Path, more: Sequence[str]) -> Iterator[None]:
 
 def _environment() -> dict[str, str]:
     """The commands run this checkout's code, wherever the demonstration was started."""
-    root = str(Path(__file__).resolve().parents[2])
-    return os.environ | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1"}
+    return environment() | {"PYTHONUNBUFFERED": "1"}
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], log: Path) -> None:
@@ -128,16 +130,17 @@ def sweep(scope: Path, output: Path) -> tuple[int, Path | None]:
     run = run_of(scope, folder)
     if run is not None and not sys.stdout.isatty():
         from results.reading import read_run
+        from results.report.news import news_of
         from results.report.table import print_table
 
         os.environ.setdefault("COLUMNS", "160")  # no terminal tells its width here
-        print_table(read_run(run), sys.stdout)
+        print_table(read_run(run), sys.stdout, news=news_of(run))
     return code, run
 
 
 def _sweep_into(output: Path, scope: Path) -> int:
     """One sweep with the user's own terminal, and its exit code; a Ctrl-C is for the sweep."""
-    command = [*MONGOSWEEP, "sweep", "--config", str(scope), "--output", str(output), "--confirm"]
+    command = [*PROGRAM, "sweep", "--config", str(scope), "--output", str(output), "--confirm"]
     say(f"$ mongosweep sweep --config lab.toml --output {output} --confirm")
     watched = sys.stdout.isatty()
     # Where nobody watches, stdout would carry JSONL; the table is printed afterwards instead.
@@ -200,7 +203,7 @@ def tell_story(output: Path) -> None:
         exposure_id = exposures[0].exposure_id if exposures else exposure_id
     for command in (["show", exposure_id], ["report", "--out", str(folder / "report.html")]):
         say(f"$ mongosweep {' '.join(command)} --output {folder}")
-        process = subprocess.Popen([*MONGOSWEEP, *command, "--output", str(folder)], env=_environment())  # noqa: S603 - our own command line
+        process = subprocess.Popen([*PROGRAM, *command, "--output", str(folder)], env=_environment())  # noqa: S603 - our own command line
         try:
             code = process.wait()
         finally:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
+from scanner.cli.listing import Listed, Writer, in_one_piece, in_pieces, listing_options
 from scanner.cli.options import Moment, config_option, option, output_option
 
 if TYPE_CHECKING:
@@ -23,14 +23,7 @@ if TYPE_CHECKING:
 @click.option("--from", "since", type=Moment("begin"), metavar="DATE", help="By the ledger, from this day.")
 @click.option("--to", "until", type=Moment("end"), metavar="DATE", help="By the ledger, up to this day.")
 @click.option("--all", "everything", is_flag=True, help="List what is unchanged, too.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "jsonl", "json", "md"]),
-    default="text",
-    show_default=True,
-    help="For people, for programs, for a ticket.",
-)
+@listing_options("text", only="How it is listed (text is the old word for table): ")
 @option(
     "--fail-on",
     type=click.Choice(["new", "worse", "never"]),
@@ -46,12 +39,12 @@ def command(
     since: str | None,
     until: str | None,
     everything: bool,
-    form: str,
+    listed: Listed,
     fail_on: Literal["new", "worse", "never"],
 ) -> int:
     """Compare run NEW with run OLD: names in the output directory, `last`, or paths. Without NEW, the newest
-    run that has ended; without OLD, the last one before of the same organisation and vantage with targets in
-    common.
+    run that has ended; without OLD, or with `last` alone, the last one before of the same organisation and
+    vantage with targets in common.
 
     With --from or --to, what the ledger knows between two dates. What was refused once, or fell silent, is
     `unreachable` and not closed; what the new run did not ask is `no longer covered`.
@@ -64,16 +57,18 @@ def command(
         comparison = _between(output, config, since, until, everything=everything)
     else:
         comparison = _of_runs(output, config, *_pick(old, new, output), everything=everything)
-    _show(comparison, form)
+    listed.write_by(_writers(comparison))
     return _exit_code(comparison, fail_on)
 
 
 def _pick(old: str | None, new: str | None, output: str) -> tuple[Run, Run]:
     from results.diff.pick import last_comparable, load_run, newest
     from scanner.cli.ending import say
-    from scanner.cli.run_text import existing_run
+    from scanner.cli.run_text import LAST, existing_run
 
     folder = Path(output)
+    if new is None and old in LAST:
+        old = None
     second = load_run(existing_run(new, output)) if new else newest(folder)
     first = load_run(existing_run(old, output)) if old else last_comparable(second, folder)
     if first.side.run_id == second.side.run_id:
@@ -120,18 +115,20 @@ def _between(
         return comparison
 
 
-def _show(comparison: Comparison, form: str) -> None:
+def _writers(comparison: Comparison) -> dict[str, Writer]:
     from results.report import differences
 
-    if form == "text":
-        differences.print_comparison(comparison, sys.stdout)
-    elif form == "json":
-        click.echo(differences.comparison_json(comparison), nl=False)
-    elif form == "md":
-        click.echo(differences.comparison_markdown(comparison), nl=False)
-    else:
-        for line in differences.comparison_jsonl(comparison):
-            click.echo(line, nl=False)
+    def table(stream: TextIO) -> None:
+        differences.print_comparison(comparison, stream)
+
+    return {
+        "table": table,
+        "text": table,
+        "jsonl": in_pieces(lambda: differences.comparison_jsonl(comparison)),
+        "json": in_one_piece(lambda: differences.comparison_json(comparison)),
+        "csv": in_one_piece(lambda: differences.comparison_csv(comparison)),
+        "md": in_one_piece(lambda: differences.comparison_markdown(comparison)),
+    }
 
 
 def _exit_code(comparison: Comparison, fail_on: Literal["new", "worse", "never"]) -> int:

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scanner.cli.options import config_option, json_option, output_option, scope_option
+from scanner.cli.listing import FORMS, Column, Listed, Listing, in_one_piece, listing_options
+from scanner.cli.options import config_option, output_option, scope_option
 from scanner.setup.firewall import KINDS, fence_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from results.sinks.trial import Trial
+    from scanner.setup.doctor import Check
 
 TRIAL_PATIENCE = 60.0  # seconds; an indexer may take its time to acknowledge
 
@@ -30,7 +34,7 @@ TRIAL_PATIENCE = 60.0  # seconds; an indexer may take its time to acknowledge
 @click.option(
     "--sinks", is_flag=True, help="Send one event that says it is a test to each [[sink]]; nothing else."
 )
-@json_option
+@listing_options()
 def command(
     config: str | None,
     scope_file: str | None,
@@ -38,7 +42,7 @@ def command(
     fence: str | None,
     user: str | None,
     sinks: bool,
-    as_json: bool,
+    listed: Listed,
 ) -> int:
     """Say what this machine allows a sweep: descriptors, ports, raw sockets, time-outs, clock, disk; where
     `[fleet]` names certificates, whether they are good.
@@ -51,9 +55,11 @@ def command(
     if fence is not None and sinks:
         raise click.UsageError("--fence and --sinks are two things; write one of them")
     if sinks:
-        return _try_sinks(config, output, as_json=as_json)
+        return _try_sinks(config, output, listed)
     if fence is not None:
-        click.echo(fence_text(fence, config, scope_file, user), nl=False)
+        listed.write_by(
+            dict.fromkeys(FORMS, in_one_piece(lambda: fence_text(fence, config, scope_file, user)))
+        )
         return 0
     import contextlib
 
@@ -65,20 +71,18 @@ def command(
     diagnosis = diagnose(config, scope_file, output)
     with contextlib.suppress(MongosweepError, ScopeError):  # said by the check of the scope
         diagnosis.checks.extend(fleet_checks(config))
-    click.echo(diagnosis.json() if as_json else "\n".join(diagnosis.lines()))
+    listed.write(_listing(diagnosis.checks))
     return diagnosis.exit_code
 
 
-def _try_sinks(config: str | None, output: str, *, as_json: bool) -> int:
+def _try_sinks(config: str | None, output: str, listed: Listed) -> int:
     """A test event to each sink, all at once, and a line for each."""
     import asyncio
-    import json
     import os
     import platform
     from pathlib import Path
 
     from results.sinks.trial import made_up_event, try_sink
-    from results.text import visible
     from scanner import __version__
     from scanner.clock import SystemClock, timestamp
     from scanner.errors import ExitCode
@@ -99,11 +103,33 @@ def _try_sinks(config: str | None, output: str, *, as_json: bool) -> int:
         )
 
     trials = asyncio.run(try_all())
-    if as_json:
-        click.echo(json.dumps([trial._asdict() for trial in trials], indent=1))
-    else:
-        for trial in trials:
-            place = visible(trial.place, 200)
-            click.echo(f"{trial.result:<8}{trial.name} ({trial.kind} {place}): {visible(trial.said, 500)}")
+    listed.write(
+        Listing(
+            rows=trials,
+            columns=[
+                Column("result"),
+                Column("name", title="sink"),
+                Column("kind"),
+                Column("place", widest=40),
+                Column("said", title="what came back", folds=True),
+            ],
+            title="Test events",
+            as_object=lambda trial: trial._asdict(),
+        )
+    )
     failed = any(trial.result == "failed" for trial in trials)
     return ExitCode.INCOMPLETE if failed else ExitCode.CLEAN
+
+
+def _listing(checks: Sequence[Check]) -> Listing[Check]:
+    return Listing(
+        rows=checks,
+        columns=[
+            Column("level"),
+            Column("name", title="check"),
+            Column("remedy", title=""),
+            Column("found", folds=True),
+        ],
+        title="What this machine allows",
+        below=lambda check: [f"-> {check.remedy}"] if check.remedy else [],
+    )

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,8 @@ from scanner.errors import ExitCode, MongosweepError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 # Families by name, because importing them here would cost every start-up. The errors of results/ carry their
 # code themselves.
@@ -44,8 +47,11 @@ def describe_end(error: BaseException, arguments: Sequence[str]) -> int:
         from targets.errors import one_line  # an import that a good end can do without
 
         say(f"error: {one_line(str(error))}")
+        if run := getattr(error, "run_dir", ""):
+            again = f"with the same command line and: --resume {Path(run).name}"
+            say(f"what was found is kept; once that is mended, go on {again}")
         return code
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+    if isinstance(error, OSError) and error.errno in _STORAGE:
         if error.filename is None and _stdout_is_stuck():
             return ExitCode.STORAGE  # `end_output` meets the same error, and says it once
         say(f"error: {error.filename or 'output'}: {error.strerror}; make room, or write elsewhere")
@@ -54,10 +60,27 @@ def describe_end(error: BaseException, arguments: Sequence[str]) -> int:
     return ExitCode.BUG
 
 
+def code_of(error: BaseException) -> int:
+    """The exit code with which a command ends that raised this."""
+    if isinstance(error, click.ClickException):
+        return ExitCode.REFUSED
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return ExitCode.INCOMPLETE
+    code = error.exit_code if isinstance(error, MongosweepError) else _code_of_family(error)
+    if code is not None:
+        return code
+    return ExitCode.STORAGE if isinstance(error, OSError) and error.errno in _STORAGE else ExitCode.BUG
+
+
 def _code_of_family(error: BaseException) -> int | None:
     """The exit code of an error of another room: its own, or its family's."""
+    import results  # a start-up does without them
+    import scanner
+    import targets
+
+    ours = tuple(f"{package.__name__}." for package in (targets, results, scanner))
     for family in type(error).__mro__:
-        if family.__module__.partition(".")[0] in ("targets", "results", "scanner"):
+        if family.__module__.startswith(ours):
             code = getattr(error, "exit_code", _FAMILIES.get(family.__name__))
             if isinstance(code, int):
                 return code
@@ -95,15 +118,21 @@ def _stdout_is_stuck() -> bool:
 
 
 def say(text: str) -> None:
-    """Text on stderr; when that is gone too, nothing can be said."""
+    """Text on stderr, folded between words on a terminal; when stderr is gone too, nothing can be said."""
+    from scanner.cli.listing_table import plain_lines
+    from scanner.cli.streams import terminal_width
+
     with contextlib.suppress(OSError, ValueError):
-        click.echo(text, err=True)
+        for line in plain_lines(text.split("\n"), terminal_width(sys.stderr)):
+            click.echo(line, err=True)
 
 
 def _usage(error: click.ClickException) -> str:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):  # a group without a command: its help
         return error.format_message()
-    lines = [f"error: {error.format_message()}"]
+    from targets.errors import one_line  # as above
+
+    lines = [f"error: {one_line(error.format_message())}"]  # what was typed stands in it
     context = getattr(error, "ctx", None)
     if context is not None:
         lines.append(f"`{context.command_path} --help` shows what can be written.")

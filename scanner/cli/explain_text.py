@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from results.codes import KINDS, WORDS, codes, methods, words
 from results.verdict import MEANING
+from scanner.cli.listing import Column, Listing, text_writer
+from scanner.cli.listing_table import Cells, table_text
+from scanner.cli.score_text import score_lines
+from scanner.cli.streams import terminal_width
 from scanner.mongo.tables import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 Meaning = dict[str, Any]
 VERDICT, METHOD, ADVISORY = "a verdict", "how a time was found", "an advisory"  # kinds, beside `KINDS`
@@ -90,6 +94,8 @@ def explained(meaning: Meaning) -> list[str]:
     if "proves" in meaning:
         return [*lines, f"  Proves: {meaning['proves']}", f"  Does not prove: {meaning['does_not_prove']}"]
     lines.append(f"  {_sentence(meaning['means'])}")
+    if "points" in meaning or "weights" in meaning:
+        lines += score_lines(meaning)
     if meaning["kind"] != ADVISORY:
         return [*lines, f"  {meaning['more']}"]
     if meaning["known_exploited"]:
@@ -108,15 +114,53 @@ def _sentence(clause: str) -> str:
     return clause[:1].upper() + clause[1:] + ("" if clause.endswith(".") else ".")
 
 
-def listing() -> list[str]:
-    """All codes by what they are, one a line."""
-    kinds: dict[str, dict[str, str]] = {}
+def meanings_listing(found: Sequence[Meaning] | None) -> Listing[Meaning]:
+    """Some meanings, each in full; or, with None, all of them, one a line by what they are."""
+    return Listing(
+        rows=every_meaning() if found is None else found,
+        columns=[
+            Column("code"),
+            Column("kind"),
+            Column("means", lambda row: row.get("means"), lambda row: row.get("means") or row["proves"]),
+            Column("more", lambda row: row.get("more"), title=""),
+            Column("score", lambda row: row.get("score"), title=""),
+            Column("points", _points, title=""),
+            Column("proves", lambda row: row.get("proves"), title=""),
+            Column("does_not_prove", lambda row: row.get("does_not_prove"), title=""),
+            Column("cvss", lambda row: _text(row.get("cvss")), title=""),
+            Column("known_exploited", lambda row: row.get("known_exploited"), title=""),
+            Column("affected", lambda row: "; ".join(row.get("affected", ())), title=""),
+            Column("possibly_affected", lambda row: "; ".join(row.get("possibly_affected", ())), title=""),
+            Column("conditions", lambda row: "; ".join(row.get("conditions", ())), title=""),
+        ],
+        title="Codes",
+        own={"table": _print_all if found is None else text_writer(_in_full(found))},
+    )
+
+
+def _points(row: Meaning) -> str:
+    told = row.get("weights") or {each["code"]: each["points"] for each in row.get("points", ())}
+    return "; ".join(f"{name} {points}" for name, points in told.items())
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _in_full(found: Sequence[Meaning]) -> Iterator[str]:
+    for number, meaning in enumerate(found):
+        yield from [""] if number else []
+        yield from explained(meaning)
+
+
+def _print_all(stream: TextIO) -> None:
+    """All codes by what they are."""
+    kinds: dict[str, list[Cells]] = {}
     for meaning in _all():
-        kinds.setdefault(meaning["kind"], {})[meaning["code"]] = meaning.get("means") or meaning["proves"]
-    order = [VERDICT, *KINDS.values(), *WORDS.values(), METHOD, ADVISORY]
-    lines: list[str] = []
-    for kind in order:
-        held = kinds[kind]
-        width = max(map(len, held))
-        lines += ["", f"{_sentence(kind)[:-1]}:", *(f"  {code:{width}}  {held[code]}" for code in held)]
-    return lines[1:]
+        means = meaning.get("means") or meaning["proves"]
+        kinds.setdefault(meaning["kind"], []).append(Cells(["", meaning["code"], means], []))
+    columns: list[Column[Meaning]] = [Column("", title=""), Column("code"), Column("means", folds=True)]
+    for number, kind in enumerate((VERDICT, *KINDS.values(), *WORDS.values(), METHOD, ADVISORY)):
+        stream.write("\n" * bool(number) + f"{_sentence(kind)[:-1]}:\n")
+        for line in list(table_text(columns, kinds[kind], terminal_width(stream)))[1:]:
+            stream.write(line + "\n")

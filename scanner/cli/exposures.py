@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from scanner.cli.listing import FORMS, Listed, Writer, in_one_piece, in_pieces, json_text, listing_options
 from scanner.cli.options import Age, FormatName, config_option, option, output_option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from results.ledger.tracked import TrackedExposure
 
 STATES = ("new", "open", "changed", "reopened", "unreachable", "accepted", "closed")
@@ -35,7 +39,7 @@ SEVERITIES = ("critical", "high", "medium", "low", "info")
 )
 @click.option("--severity", type=click.Choice(SEVERITIES), help="Only what is at least as grave.")
 @click.option("--older-than", type=Age(), metavar="AGE", help="Only what was open for as long, such as 7d.")
-@click.option("--vantage", metavar="NAME", help="Only what is open, or may be, from there.")
+@click.option("--vantage", metavar="WORD", help="Only what is open, or may be, from there.")
 @click.option(
     "--reach",
     "reaches",
@@ -44,14 +48,9 @@ SEVERITIES = ("critical", "high", "medium", "low", "info")
     help="Only what is open from there, by its vantages; may be given several times.",
 )
 @click.option("--overdue", is_flag=True, help="Only what should be closed by now.")
-@click.option(
-    "--format",
-    "form",
-    type=FormatName("table", "jsonl", "csv", "md", but=frozenset({"native"})),
-    default="table",
-    metavar="FORMAT",
-    show_default=True,
-    help="table, jsonl (for programs), csv, md (for a ticket), or what `convert --to` writes.",
+@listing_options(
+    kind=FormatName(*FORMS, but=frozenset({"native"})),
+    only="table, jsonl, json, csv or md, or what `convert --to` writes: ",
 )
 @option(
     "--fail-on",
@@ -70,18 +69,11 @@ def command(
     vantage: str | None,
     reaches: tuple[str, ...],
     overdue: bool,
-    form: str,
+    listed: Listed,
     fail_on: str,
 ) -> int:
     """List the exposures that runs of an output directory found, the gravest first, from first sight to proof
     of closure. Silence closes none: what does not answer any more is `unreachable`.
-
-    \b
-    Examples:
-      mongosweep exposures --state open --state reopened --older-than 7d
-      mongosweep exposures --overdue --format md
-      mongosweep exposures --reach internet
-      mongosweep exposures --format cef
     """
     from results.ledger.choose import Choice, by_gravity
     from results.verdict import Severity
@@ -98,32 +90,28 @@ def command(
     )
     with opened(output, config) as view:
         shown = by_gravity(exposure for exposure in view.exposures if choice.takes(exposure))
-        _show(shown, form, len(view.exposures))
+        listed.write_by(_writers(shown, len(view.exposures)))
         doubt = no_doubt(view.ledger)
         if fail_on == "never":
             return 0
         return 1 if any(exposure.is_open for exposure in shown) else doubt
 
 
-def _show(shown: list[TrackedExposure], form: str, known: int) -> None:
-    import sys
-
+def _writers(shown: list[TrackedExposure], known: int) -> Mapping[str, Writer]:
+    from results.formats.registry import FORMATS
     from results.report import exposures
 
-    if form == "table":
-        exposures.print_exposures(shown, sys.stdout, known=known)
-    elif form == "csv":
-        click.echo(exposures.exposures_csv(shown), nl=False)
-    elif form == "md":
-        click.echo(exposures.exposures_markdown(shown, known), nl=False)
-    elif form == "jsonl":
-        for line in exposures.exposures_jsonl(shown):
-            click.echo(line, nl=False)
-    else:
-        _convert(shown, form)
+    own = {
+        "table": lambda stream: exposures.print_exposures(shown, stream, known=known),
+        "jsonl": in_pieces(lambda: exposures.exposures_jsonl(shown)),
+        "json": in_one_piece(lambda: json_text(shown, indent=2) + "\n"),
+        "csv": in_one_piece(lambda: exposures.exposures_csv(shown)),
+        "md": in_one_piece(lambda: exposures.exposures_markdown(shown, known)),
+    }
+    return {name: in_pieces(partial(_converted, shown, name)) for name in FORMATS} | own
 
 
-def _convert(shown: list[TrackedExposure], form: str) -> None:
+def _converted(shown: list[TrackedExposure], form: str) -> Iterator[str]:
     import platform
 
     from results.formats.fields import Sender
@@ -135,6 +123,6 @@ def _convert(shown: list[TrackedExposure], form: str) -> None:
 
     try:
         for piece in written(shown, format_named(form), Sender(version=__version__, host=platform.node())):
-            click.echo(piece, nl=False)
+            yield piece.decode()
     except UnfitError as error:
         raise RefusedError(f"--format {form}: {error}; --format jsonl has every exposure") from error

@@ -16,7 +16,7 @@ TABLE = {
 }
 
 
-@click.group("fleet", cls=LazyGroup, table=TABLE, prefix="scanner.cli.fleet_")
+@click.group("fleet", cls=LazyGroup, table=TABLE, prefix=f"{__package__}.fleet_")
 def command() -> None:
     """Sweep from several machines, one or more at each site, as one run.
 

@@ -29,10 +29,6 @@ def command(folder: str, sites: tuple[str, ...], days: int) -> None:
     Whoever reaches a scheduler of Dask runs code on its workers, so nobody connects without a certificate of
     this authority. DIR stays here; a folder in it goes to each machine. Safe to repeat: what is there stays
     as it is, and `mongosweep fleet issue` renews it.
-
-    \b
-    Example:
-      mongosweep fleet init fleet --site paris:paris-1 --site paris:paris-2 --site london
     """
     from pathlib import Path
 

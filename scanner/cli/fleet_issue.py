@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 days_option = click.option(
     "--days",
     type=click.IntRange(1, 5 * 365),
+    metavar="N",
     default=90,
     show_default=True,
     help="For how long a certificate is valid.",
@@ -25,7 +26,7 @@ days_option = click.option(
 @click.command("issue")
 @click.argument("folder", metavar="DIR")
 @click.argument("role", type=click.Choice(["worker", "scheduler", "coordinator"]), required=False)
-@click.option("--site", default="", metavar="SITE", help="The site of a new worker.")
+@click.option("--site", default="", metavar="NAME", help="The site of a new worker.")
 @click.option(
     "--name",
     "names",
@@ -43,12 +44,6 @@ def command(
     """Issue a certificate by the authority in DIR, which `mongosweep fleet init` made, or renew it.
 
     A renewal keeps the private key: only own.pem is to be copied again.
-
-    \b
-    Examples:
-      mongosweep fleet issue fleet worker --site paris --name paris-3
-      mongosweep fleet issue fleet scheduler
-      mongosweep fleet issue fleet --renew
     """
     from pathlib import Path
 

@@ -19,9 +19,9 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
 @config_option
 @scope_option
 @click.option(
-    "--site", default="", metavar="SITE", help="The site at which this worker is.  [default: every one]"
+    "--site", default="", metavar="NAME", help="The site at which this worker is. Default: every one."
 )
-@click.option("--name", metavar="NAME", help="What this worker is called.  [default: the host's name]")
+@click.option("--name", metavar="NAME", help="What this worker is called. Default: the host's name.")
 @click.option(
     "--spool",
     default="spool",
@@ -33,7 +33,7 @@ _EPILOG = "Exit codes:\n\n\b\n" + exit_code_table()
     "--lease",
     type=click.FloatRange(1, 3600),
     metavar="SECONDS",
-    help="Seconds without a word on stdin after which it sends nothing more and ends.  [default: 20]",
+    help="Seconds without a word on stdin after which it sends nothing more and ends. Default: 20.",
 )
 @log_option
 def command(

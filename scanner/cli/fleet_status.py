@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from scanner.cli.fleet_scheduler import certificates_option
-from scanner.cli.options import config_option, json_option
+from scanner.cli.listing import Column, Listed, Listing, for_programs, listing_options, text_writer
+from scanner.cli.options import config_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from scanner.fleet.dask.standing import FleetStanding, Standing
     from scanner.setup.config_file import ConfigFile
 
-_WIDE = 10_000  # columns: what is piped is not folded
 _MOST_NAMED = 20  # sites
 _SOON = 14.0  # days until a certificate ends that are worth a word
 
@@ -24,19 +24,15 @@ _SOON = 14.0  # days until a certificate ends that are worth a word
 @click.argument("scheduler", metavar="[tls://HOST:PORT]", required=False)
 @config_option
 @certificates_option
-@json_option
-def command(scheduler: str | None, config: str | None, certificates: str | None, as_json: bool) -> None:
+@listing_options()
+def command(scheduler: str | None, config: str | None, certificates: str | None, listed: Listed) -> None:
     """Say who works at which site, and who cannot be given work and why.
 
     The scheduler is [fleet] scheduler, or named; this needs the coordinator's certificate. Exit code 0, or 2
     where no scheduler can be asked.
     """
     import asyncio
-    import sys
 
-    import msgspec
-
-    from results.report.printing import Printer
     from scanner.cli.ending import say
     from scanner.clock import SystemClock
     from scanner.fleet.authority import ends_soon, read_own
@@ -56,12 +52,7 @@ def command(scheduler: str | None, config: str | None, certificates: str | None,
 
     with quiet(lambda _: None):
         stands = asyncio.run(standing(address, own, digest, sites))
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(stands), indent=1).decode())
-        return
-    printer = Printer(sys.stdout, width=None if sys.stdout.isatty() else _WIDE)
-    for line in _lines(stands):
-        printer.line(line)
+    listed.write(_listing(stands))
 
 
 def _scope(config: ConfigFile | None) -> tuple[str, frozenset[str]]:
@@ -79,6 +70,34 @@ def _scope(config: ConfigFile | None) -> tuple[str, frozenset[str]]:
     segments = (segment for version in (4, 6) for segment in scope.segments(version))
     sites = {segment.entry.site or config.settings.fleet.default_site for segment in segments}
     return scope.digest, frozenset(sites - {""})
+
+
+def _listing(stands: FleetStanding) -> Listing[Standing]:
+    return Listing(
+        rows=stands.workers,
+        columns=[
+            Column("site"),
+            Column("name", title="worker"),
+            Column("host"),
+            *for_programs("address"),
+            Column("busy"),
+            Column("unfit", title="given no work"),
+            Column("version"),
+            *for_programs("python", "scope_sha256", "scope_differs"),
+            Column("clock_skew", lambda each: _rounded(each.clock_skew), title=""),
+            Column("heard", lambda each: _rounded(each.heard), title=""),
+            Column("certificate_days", lambda each: int(each.certificate_days), right=True),
+        ],
+        title=f"Workers of {stands.scheduler}",
+        foot=[f"no worker at {', '.join(stands.without)}"] if stands.without else [],
+        empty="nobody works for it",
+        document=lambda: stands,
+        own={"table": text_writer(_lines(stands))},
+    )
+
+
+def _rounded(seconds: float | None) -> str | None:
+    return None if seconds is None else f"{seconds:.1f}"
 
 
 def _lines(stands: FleetStanding) -> Iterator[str]:

@@ -61,7 +61,6 @@ def command(
     it. Its name and site are those of its certificate. SIGHUP has it look at its scope again.
     """
     import os
-    import sys
     from contextlib import closing
     from pathlib import Path
 
@@ -71,6 +70,7 @@ def command(
     from scanner.errors import RefusedError
     from scanner.fleet.authority import called, ends_soon, read_own
     from scanner.fleet.dask.settings import address_of, configure
+    from scanner.program import PROGRAM
     from scanner.setup.config_file import find_config
     from scanner.setup.fleet_request import certificates_of, config_of_fleet, scheduler_of
     from scanner.setup.listen import not_own
@@ -106,7 +106,7 @@ def command(
         except OSError as error:
             raise RefusedError(not_own(f"--listen {listen}", error)) from None
     words = ["fleet", "shard", "-c", str(path.absolute()), "--site", identity.site, "--name", identity.name]
-    process = [sys.executable, "-P", "-m", "scanner", *words, "--spool", str(folder)]
+    process = [*PROGRAM, *words, "--spool", str(folder)]
     whole, reload = loaded.options.whole_scope, loaded.options.reload_scope
     assert whole is not None
     assert reload is not None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 import click
 
 from results.text import visible
-from scanner.cli.options import config_option, output_option
+from scanner.cli.options import config_option, log_option, output_option
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from results.sinks.forward import SinkPlan, SinkReport, Tell
     from scanner.setup.settings import Settings
 
+_log = logging.getLogger(__name__)
 _EPILOG = """Exit codes, as everywhere:
 
 \b
@@ -52,6 +54,7 @@ _EPILOG = """Exit codes, as everywhere:
     metavar="SECONDS",
     help="How long to try a receiver that is not there. Default: [forward] patience.",
 )
+@log_option
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but what goes wrong.")
 @click.option("--while-stdin", is_flag=True, hidden=True, help="End when standard input does.")
 def command(
@@ -63,6 +66,7 @@ def command(
     restart: tuple[str, ...],
     from_now: tuple[str, ...],
     patience: float | None,
+    log_level: str,
     quiet: bool,
     while_stdin: bool,
 ) -> int:
@@ -78,6 +82,7 @@ def command(
 
     from results.sinks.forward import begin_again, pass_over
     from scanner.cli.ending import say
+    from scanner.cli.log import configure
     from scanner.cli.streams import patient_stderr
     from scanner.setup.sink_request import chosen, config_with_sinks, plans_of
 
@@ -101,7 +106,7 @@ def command(
         pass_over(folder, name, every=sends_all)
     if while_stdin:
         os.nice(10)  # beside a sweep, which comes first
-    with patient_stderr():
+    with patient_stderr(), contextlib.closing(configure(log_level)):
         reports = asyncio.run(
             _forward(
                 folder,
@@ -233,6 +238,7 @@ def _telling(say: Callable[[str], None], *, follow: bool, beside: bool) -> Calla
     """Says what happens meanwhile; of one pass what the last lines do not say, and beside a sweep nothing."""
 
     def tell(told: Tell) -> None:
+        _log.info("sink %s: %s: %s", told.sink or "-", told.kind, visible(told.text, 500))
         if beside or (told.kind in ("stopped", "problem") and not follow):
             return
         text = "takes events again" if told.kind == "recovered" else visible(told.text, 500)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
+_log = logging.getLogger(__name__)
 INTERVAL = 1.0  # seconds between two looks
 _CLEAR = "\r\x1b[K"
 
@@ -28,17 +30,32 @@ async def shown_while(
 ) -> AsyncIterator[Callable[[str], None]]:
     """Show it while the context lasts; nothing where stderr is no terminal, or it is to be quiet. Yields what
     says a line of its own meanwhile."""
-    if quiet or not can_redraw(sys.stderr):
+    logged = _log.isEnabledFor(logging.INFO)
+    drawn = not (quiet or logged) and can_redraw(sys.stderr)
+    if not (logged or drawn):
         yield say
         return
-    task = asyncio.create_task(_draw(output, names))
+    task = asyncio.create_task(_draw(output, names) if drawn else _note(output, names))
     try:
-        yield lambda text: say(_CLEAR + text)
+        yield (lambda text: say(_CLEAR + text)) if drawn else say
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        sys.stderr.write(_CLEAR)
+        if drawn:
+            sys.stderr.write(_CLEAR)
+
+
+async def _note(output: Path, names: Sequence[str]) -> None:
+    """The same as a line of the log, whenever it has changed."""
+    before: dict[str, int] = {}
+    last = ""
+    while True:
+        text = await asyncio.to_thread(progress_line, output, names, before)
+        if text != last:
+            _log.info("sinks: %s", text)
+        last = text
+        await asyncio.sleep(INTERVAL)
 
 
 async def _draw(output: Path, names: Sequence[str]) -> None:

@@ -13,15 +13,15 @@ import io
 import os
 import signal
 import subprocess
-import sys
 import tempfile
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from results.text import visible
+from scanner.program import PROGRAM, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Say = Callable[[str], None]
 
@@ -37,21 +37,23 @@ _BY_HAND = "mongosweep forward sends what waits"
 class Forwarding:
     """The process, and what it said."""
 
-    def __init__(self, config: str, output: Path, say: Say, *, quiet: bool = False) -> None:
-        """Start it. Where it cannot be started, that is said, and the sweep goes on without."""
+    def __init__(self, config: str, output: Path, say: Say, *, quiet: bool = False, log: str = "") -> None:
+        """Start it. Where it cannot be started, that is said, and the sweep goes on without. `log`: how much
+        of its log goes to our stderr as it comes, with all that it says; "": what it said is said at its end.
+        """
         self._say = say
         self._process: subprocess.Popen[bytes] | None = None
-        words = (sys.executable, "-P", "-m", "scanner", "forward", "--follow", "--while-stdin")
+        words = (*PROGRAM, "forward", "--follow", "--while-stdin")
         options = ("--patience", f"{LAST_PATIENCE:g}", "-c", config, "-o", str(output))
         self._said: IO[bytes] = io.BytesIO()
         try:
             self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `finish`
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                (*words, *options, *(("--quiet",) if quiet else ())),
-                env=_environment(),
+                (*words, *options, *(("--quiet",) if quiet else ()), *(("--log", log) if log else ())),
+                env=environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=self._said,
+                stderr=None if log else self._said,
                 start_new_session=True,
             )
         except OSError as error:
@@ -85,10 +87,10 @@ class Forwarding:
 
 
 @contextlib.contextmanager
-def forwarding(config: str, output: Path, say: Say, *, quiet: bool = False) -> Iterator[None]:
+def forwarding(config: str, output: Path, say: Say, *, quiet: bool = False, log: str = "") -> Iterator[None]:
     """Forward while the context lasts, and what is there at its end. `quiet`: nothing is said when all was
-    delivered."""
-    beside = Forwarding(config, output, say, quiet=quiet)
+    delivered. `log`: see `Forwarding`."""
+    beside = Forwarding(config, output, say, quiet=quiet, log=log)
     try:
         yield
     finally:
@@ -113,9 +115,3 @@ def _end(process: subprocess.Popen[bytes]) -> int:
         with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
             return process.wait(FAREWELL)
     return process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """Ours, secrets and all, and where the code is."""
-    places = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from scanner.cli.options import json_option
+from scanner.cli.listing import Listed, listing_options
 
 
 @click.command("lab")
@@ -24,7 +24,7 @@ from scanner.cli.options import json_option
     help="SecantusDB servers too. Default: if the lab extra is installed.",
 )
 @click.option("--write-scope", "scope_path", metavar="FILE", help="Write a configuration that allows it.")
-@json_option
+@listing_options(only="For --list: ")
 def command(
     only_list: bool,
     base: str | None,
@@ -32,7 +32,7 @@ def command(
     hostile: bool,
     real_servers: bool | None,
     scope_path: str | None,
-    as_json: bool,
+    listed: Listed,
 ) -> None:
     """Run an estate of simulated servers on 127.0.0.0/8, good and bad ones, until Ctrl-C.
 
@@ -44,13 +44,15 @@ def command(
     from scanner.lab.personality import Group
     from scanner.lab.run import run_lab
 
+    if not only_list and listed.out is not None:
+        raise click.UsageError("--out goes with --list: write both, or leave it out")
     groups = [Group.MAIN, Group.OTHER, *([Group.HOSTILE] if hostile else [])]
     base = base or DEFAULT_BASE
     if only_list:
-        from scanner.cli.run_text import lab_text
+        from scanner.cli.run_text import lab_listing
 
         estate = Estate(base=base, port=port or DEFAULT_PORT, groups=groups)
-        click.echo(lab_text(estate.truth(), as_json=as_json))
+        listed.write(lab_listing(estate.truth()))
         return
     run_lab(
         base=base,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from scanner.cli.options import config_option, json_option, output_option, scope_option
+from scanner.cli.listing import Listed, listing_options
+from scanner.cli.options import config_option, output_option, scope_option
 
 
 @click.command("leads")
@@ -13,9 +14,9 @@ from scanner.cli.options import config_option, json_option, output_option, scope
 @scope_option
 @output_option
 @click.option("--no-dns", is_flag=True, help="Ask no resolver; only the hosts file is read.")
-@json_option
+@listing_options(json_means="jsonl")
 def command(
-    run: str, config: str | None, scope_file: str | None, output: str, no_dns: bool, as_json: bool
+    run: str, config: str | None, scope_file: str | None, output: str, no_dns: bool, listed: Listed
 ) -> None:
     """List the names and addresses that servers of RUN (the last one) told: members of replica sets, names in
     certificates, names of shards, and the names of what is open.
@@ -25,14 +26,12 @@ def command(
     no target is.
     """
     import os
-    import sys
 
     from results.covered import load_coverage
     from results.reading import read_run
     from results.run import load_manifest
     from results.summary import unique
-    from scanner.cli.leads_text import json_lines, text_lines
-    from scanner.cli.plan_text import terminal_width
+    from scanner.cli.leads_text import leads_listing
     from scanner.cli.run_text import existing_run
     from scanner.clock import SystemClock
     from scanner.setup.leads import find_leads
@@ -51,7 +50,6 @@ def command(
         dns=not no_dns,
         servers=settings.dns.servers,
     )
-    for line in json_lines(leads) if as_json else text_lines(leads, terminal_width(sys.stdout)):
-        click.echo(line)
+    listed.write(leads_listing(leads))
     if leads.faults:
         click.echo(f"{leads.faults:,} names could not be looked up: the resolver gave no answer", err=True)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from results.leads import KINDS
-from results.text import address, plural, visible
-from scanner.cli.plan_text import table_lines
+from results.text import address, plural
+from scanner.cli.listing import Column, Listing, for_programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scanner.setup.leads import LeadRow, Leads, Standing
+    from scanner.setup.leads import LeadRow, Leads, Standing, Told
 
 _WORDS: dict[Standing, str] = {
     "outside": "outside",
@@ -24,25 +22,30 @@ _WORDS: dict[Standing, str] = {
     "no_host": "no host",
     "asked": "asked",
 }
-_LONGEST = 48  # characters of a name in the table
 
 
-def json_lines(leads: Leads) -> Iterator[str]:
-    """One object a line, as `sweep -` reads them too."""
-    for row in leads.rows:
-        yield msgspec.json.encode(row).decode()
+def leads_listing(leads: Leads) -> Listing[LeadRow]:
+    """The leads, the most surprising first, and what can be done. Their JSON lines are what `sweep -` reads,
+    too."""
+    return Listing(
+        rows=leads.rows,
+        columns=[
+            Column("standing", None, lambda row: _WORDS[row.standing], "scope"),
+            Column("lead", _place, widest=48),
+            *for_programs("name", "ip", "port"),
+            Column("told_as", _how, widest=24),
+            Column("whose", _whose, widest=40),
+            Column("told_by", lambda row: " ".join(map(_told, row.told_by)), _by, "by"),
+            *for_programs("owner", "contact", "site", "reason"),
+        ],
+        title="Leads",
+        foot=list(_foot(leads)) if leads.rows else [],
+        empty="no server of this run told of another one",
+        document=lambda: leads,
+    )
 
 
-def text_lines(leads: Leads, width: int | None = None) -> Iterator[str]:
-    """A table of `width` columns, the most surprising first, and what can be done."""
-    if not leads.rows:
-        yield "no server of this run told of another one"
-        return
-    rows = [
-        (_WORDS[row.standing], visible(_place(row), _LONGEST), _how(row), visible(_whose(row), 40), _by(row))
-        for row in leads.rows
-    ]
-    yield from table_lines(("SCOPE", "LEAD", "TOLD AS", "WHOSE", "BY"), rows, width=width)
+def _foot(leads: Leads) -> Iterator[str]:
     counts = Counter(row.standing for row in leads.rows)
     yield ""
     yield ", ".join(f"{count:,} {_WORDS[standing]}" for standing, count in counts.items())
@@ -75,6 +78,10 @@ def _whose(row: LeadRow) -> str:
 
 
 def _by(row: LeadRow) -> str:
-    first = row.told_by[0]
+    first = _told(row.told_by[0])
     others = len({(told.ip, told.port) for told in row.told_by}) - 1
-    return address(first.ip, first.port) + (f" and {others:,} more" if others else "")
+    return first + (f" and {others:,} more" if others else "")
+
+
+def _told(told: Told) -> str:
+    return address(told.ip, told.port)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scanner.cli.group import Group
 from scanner.cli.options import Age, config_option, json_option, output_option
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from results.ledger.intake import IntakeReport, Progress
 
 
-@click.group("ledger")
+@click.group("ledger", cls=Group)
 def command() -> None:
     """Look after the ledger of an output directory: what all of its runs say of each exposure.
 
@@ -133,6 +134,6 @@ def _say_troubles(report: IntakeReport) -> None:
 
 
 def _print_json(report: object) -> None:
-    from results.text import indented
+    from scanner.cli.listing import json_text
 
-    click.echo(indented(report))
+    click.echo(json_text(report, indent=2))

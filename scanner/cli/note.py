@@ -23,13 +23,7 @@ from scanner.cli.options import config_option, output_option
 def command(
     exposure: str, text: str, by: str, aware_since: str | None, config: str | None, output: str
 ) -> None:
-    """Write TEXT down beside EXPOSURE, with NAME and the time.
-
-    \b
-    Examples:
-      mongosweep note mx_68920e6b4f44 "the backup of 12 March is whole" --by "web on-call"
-      mongosweep note mx_68920e6b4f44 "a customer wrote" --by "web on-call" --aware-since 2026-03-01T09:00:00Z
-    """
+    """Write TEXT down beside EXPOSURE, with NAME and the time."""
     from scanner.cli.acting import moment, place, write_down
     from scanner.cli.ledger_view import exposure_named, opened
     from scanner.clock import SystemClock, timestamp

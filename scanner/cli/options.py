@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from scanner.setup.choices import DEPTHS, ENGINES, MAX_RATE, MAX_WORKERS, VANTAGE
+from scanner.setup.choices import DEPTHS, ENGINES, FAIL_ON, MAX_RATE, MAX_WORKERS, VANTAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +101,36 @@ class Age(click.ParamType[int]):
             return seconds_of(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class FailOn(click.ParamType["tuple[str, ...]"]):
+    """Kinds of findings with commas between them, or `never`."""
+
+    name = "kinds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The kinds, none for `never`, or a usage error that says what to write."""
+        if isinstance(value, tuple):
+            return value
+        kinds = tuple(dict.fromkeys(each.strip() for each in str(value).split(",")))
+        for kind in kinds:
+            if kind not in FAIL_ON:
+                known = ", ".join(FAIL_ON)
+                self.fail(f"{kind!r} is none; write some of {known}, with commas between them", param, ctx)
+        if "never" in kinds and len(kinds) > 1:
+            self.fail("never goes with no other", param, ctx)
+        return () if kinds == ("never",) else kinds
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Kinds that begin so, after those that stand there."""
+        from click.shell_completion import CompletionItem
+
+        before, comma, begun = incomplete.rpartition(",")
+        return [CompletionItem(f"{before}{comma}{kind}") for kind in FAIL_ON if kind.startswith(begun)]
 
 
 class FormatName(click.ParamType[str]):
@@ -235,7 +265,7 @@ log_option = log_option_at("warning")
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for programs.")
 textfile_option = click.option(
     "--metrics-textfile",
-    metavar="PATH",
+    metavar="FILE",
     help="Write metrics to this file, replaced as a whole, for node_exporter's textfile collector.",
 )
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from scanner.cli.options import json_option, output_option, pace_options, seed_option
+from scanner.cli.listing import Listed, listing_options
+from scanner.cli.options import output_option, pace_options, seed_option
 
 
 @click.command("plan")
@@ -18,14 +17,14 @@ from scanner.cli.options import json_option, output_option, pace_options, seed_o
 @click.option(
     "--picture", metavar="FILE", help="Draw it into an SVG file: whose the space is, and when it is asked."
 )
-@json_option
+@listing_options()
 def command(
     targets: tuple[str, ...],
     seed: int | None,
     output: str,
     ownership: bool,
     picture: str | None,
-    as_json: bool,
+    listed: Listed,
     **asked: object,
 ) -> None:
     """Say what a sweep of the scope, or of its part TARGET, would do; send nothing.
@@ -37,7 +36,7 @@ def command(
     from pathlib import Path
 
     from scanner.cli.ending import say
-    from scanner.cli.plan_text import can_draw, plan_json, plan_lines, terminal_width
+    from scanner.cli.plan_text import plan_listing
     from scanner.clock import SystemClock
     from scanner.network.link_edges import edges_of
     from scanner.setup.clock_check import require_clock, witnesses
@@ -65,5 +64,4 @@ def command(
         from scanner.cli.plan_picture import write_picture
 
         write_picture(Path(picture), plan, loaded.scope)
-    lines = plan_lines(plan, holders, proof, drawn=can_draw(sys.stdout), width=terminal_width(sys.stdout))
-    click.echo(plan_json(plan, holders) if as_json else "\n".join(lines))
+    listed.write(plan_listing(plan, holders, proof))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
-from results.text import indented, plural, visible
+from results.text import cells_of, cut, plural, visible
+from scanner.cli.listing import Column, Listing, text_writer
+from scanner.cli.listing_table import plain_lines
+from scanner.cli.streams import terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from scanner.sweep.plan import LearnedPort, Plan
+    from scanner.sweep.plan import LearnedPort, OwnerShare, Plan
 
 MOST_ROWS = 40
 MOST_PORTS = 20
@@ -22,12 +24,57 @@ TOP_PORTS = 10
 _LEAST = 12  # columns of a text that was cut, and of a bar
 
 
-def plan_json(plan: Plan, holders: Sequence[object] | None = None) -> str:
-    """One JSON object; `holders` is there when it was asked for."""
-    document = msgspec.to_builtins(plan)
-    if holders is not None:
-        document["holders"] = msgspec.to_builtins(holders)
-    return indented(document)
+def plan_listing(plan: Plan, holders: Sequence[object] | None = None, proof: str = "") -> Listing[OwnerShare]:
+    """A row for each owner, with the whole plan around it; `json` has all of it, `holders` where they were
+    asked for."""
+
+    def document() -> object:
+        whole = msgspec.to_builtins(plan)
+        return whole if holders is None else whole | {"holders": msgspec.to_builtins(holders)}
+
+    def print_plan(stream: TextIO) -> None:
+        width = terminal_width(stream)
+        lines = plan_lines(plan, holders, proof, drawn=can_draw(stream), width=width)
+        text_writer(lines)(stream)
+
+    return Listing(
+        rows=plan.owners,
+        columns=[
+            Column("owner", None, lambda share: share.owner or "(no owner)"),
+            Column("site"),
+            Column("contact"),
+            Column("addresses", right=True),
+            Column("targets", right=True),
+        ],
+        title="What a sweep would do",
+        above=head_lines(plan),
+        foot=[
+            *(
+                f"excluded: {item.cidr}, {plural(item.addresses, 'address', 'addresses')}: "
+                f"{item.reason or '(no reason)'}"
+                for item in plan.excluded
+            ),
+            time_words(plan),
+            *(f"warning: {warning}" for warning in plan.warnings),
+            f"scope {plan.scope_sha256[:16]}; nothing was sent",
+        ],
+        empty="nothing may be asked",
+        document=document,
+        own={"table": print_plan},
+    )
+
+
+def head_lines(plan: Plan) -> list[str]:
+    """How much is asked, how fast and for how long."""
+    index, shards = plan.shard
+    part = f", part {index} of {shards}: {plan.targets:,} targets" if shards > 1 else ""
+    how = f"at most {plan.rate:g} connections a second, engine {plan.engine}, depth {plan.depth}"
+    addresses = plural(plan.addresses, "address", "addresses")
+    return [
+        f"{addresses}, port {ports_text(plan.ports)}: {plural(plan.scope_targets, 'target')}{part}",
+        f"{how}: about {duration(plan.seconds)} if nobody answers ({plan.limited_by} decides)",
+        *([] if plan.learned is None else [learned_text(plan.learned)]),
+    ]
 
 
 def plan_lines(
@@ -41,17 +88,7 @@ def plan_lines(
     """The plan as lines for a terminal, without its end-of-line characters; `drawn` with bars of blocks,
     where it can show them, in tables of `width` columns. `proof` says how far the public prefixes are proven
     ours."""
-    index, shards = plan.shard
-    part = f", part {index} of {shards}: {plan.targets:,} targets" if shards > 1 else ""
-    ports = ports_text(plan.ports)
-    how = f"at most {plan.rate:g} connections a second, engine {plan.engine}, depth {plan.depth}"
-    addresses = plural(plan.addresses, "address", "addresses")
-    lines = [
-        f"{addresses}, port {ports}: {plural(plan.scope_targets, 'target')}{part}",
-        f"{how}: about {duration(plan.seconds)} if nobody answers ({plan.limited_by} decides)",
-        *([] if plan.learned is None else [learned_text(plan.learned)]),
-        "",
-    ]
+    lines = [*head_lines(plan), ""]
     most = max((share.addresses for share in plan.owners), default=0)
     rows = [
         (
@@ -76,9 +113,8 @@ def plan_lines(
     if plan.link_edges:
         count = plural(len(plan.link_edges), "address", "addresses")
         lines += ["", f"not asked, as no host has them: {count} at the ends of this machine's own links"]
-        lines += table_lines(
-            ("ADDRESS", "WHAT IT IS"), [(edge.cidr, edge.reason) for edge in plan.link_edges]
-        )
+        edges = [(edge.cidr, edge.reason) for edge in plan.link_edges]
+        lines += table_lines(("ADDRESS", "WHAT IT IS"), edges, width=width)
     if plan.considered:
         lines += ["", "IPv6 prefixes too wide to sweep, asked at these addresses alone:"]
         lines += [
@@ -195,33 +231,24 @@ def duration(seconds: float) -> str:
     return "0 s"
 
 
-def terminal_width(stream: TextIO | None) -> int | None:
-    """The columns of the terminal that a stream is; None where it is none, and nothing is cut."""
-    return shutil.get_terminal_size().columns if stream is not None and stream.isatty() else None
-
-
 def table_lines(
     head: Sequence[str], rows: Iterable[Sequence[str]], most: int = MOST_ROWS, width: int | None = None
 ) -> list[str]:
     """Rows in columns, at most `most`; the last column, a number, to the right. Within `width` columns, if it
-    is given, as far as that goes: the widest are cut, and end with an ellipsis."""
+    is given, as far as that goes: the widest are cut with an ellipsis, and stand below their row in full."""
     cells = [list(head), *([visible(cell) for cell in row] for row in rows)]
     hidden = len(cells) - 1 - most
     cells = cells[: most + 1]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    widths = [max(cells_of(row[column]) for row in cells) for column in range(len(head))]
     while width is not None and sum(widths) + 2 * (len(widths) - 1) > width and max(widths[:-1]) > _LEAST:
         widths[widths.index(max(widths[:-1]))] -= 1
-    cells = [
-        [cell if len(cell) <= cut else f"{cell[: cut - 1]}…" for cell, cut in zip(row, widths, strict=False)]
-        for row in cells
-    ]
-    lines = [
-        "  ".join(
-            [
-                *(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)),
-                row[-1].rjust(widths[-1]),
-            ]
-        )
-        for row in cells
-    ]
+    lines = []
+    for row in cells:
+        texts = [cut(cell, most_cells) for cell, most_cells in zip(row, widths, strict=True)]
+        blanks = [" " * (most_cells - cells_of(text)) for text, most_cells in zip(texts, widths, strict=True)]
+        first = [text + blank for text, blank in zip(texts[:-1], blanks, strict=False)]
+        lines.append("  ".join([*first, blanks[-1] + texts[-1]]))
+        beside = zip(head, row, texts, strict=True)
+        if whole := [f"{title.lower()}: {cell}" for title, cell, text in beside if text != cell]:
+            lines += plain_lines([f"  {', '.join(whole)}"], width)
     return [*lines, *([f"and {hidden:,} more; --json has them all"] if hidden > 0 else [])]

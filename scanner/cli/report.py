@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner.cli.options import Age, config_option, option, output_option
+from scanner.cli.outfile import OutFile, form_named_by, opened
 
 if TYPE_CHECKING:
     from results.ledger.view import View
@@ -48,12 +49,12 @@ class Moment(click.ParamType[str]):
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    default="html",
-    show_default=True,
-    help="One page, a spreadsheet's table, a ticket's text, or everything for programs.",
+    help="One page, a spreadsheet's table, a ticket's text, or everything for programs. Default: what the "
+    "ending of --out says, else html.",
 )
 @click.option(
     "--out",
+    type=OutFile(),
     metavar="FILE",
     help="Where it goes; - is standard output. Default: report.FORMAT in the output directory, or standard "
     "output where that is no terminal.",
@@ -76,7 +77,7 @@ def command(
     config: str | None,
     output: str,
     exposure: str | None,
-    form: str,
+    form: str | None,
     out: str | None,
     redact: str | None,
     redact_key: str | None,
@@ -87,28 +88,26 @@ def command(
 
     The page is one file that asks nobody for anything: open it from a disk, print it, send it on. With the
     same ledger and --now it is the same to the byte.
-
-    \b
-    Examples:
-      mongosweep report
-      mongosweep report --exposure mx_0123456789ab --out dossier.html
-      mongosweep report --format csv --redact --out open.csv
     """
-    from scanner.cli.ledger_view import opened
+    from scanner.cli import ledger_view
     from scanner.clock import SystemClock, timestamp
 
     if exposure is not None and retain is not None:
         raise click.UsageError(
             "--retain leaves exposures out, and --exposure asks for one; write one of them"
         )
+    form = form or form_named_by(out, FORMATS) or "html"
     redactor = _redactor(redact, redact_key)
     moment = now or timestamp(SystemClock.wall())
-    with opened(output, config, moment) as view:
+    with ledger_view.opened(output, config, moment) as view:
         if exposure is None:
             text = _report(view, output, form, moment, retain, redactor)
         else:
             text = _dossier(view, output, exposure, form, moment, redactor)
-    _deliver(text, out, Path(output) / f"{'dossier' if exposure else 'report'}.{form}")
+    if out is None and sys.stdout.isatty():
+        out = str(Path(output) / f"{'dossier' if exposure else 'report'}.{form}")
+    with opened(out) as file:
+        file.write(text)
 
 
 def _redactor(extent: str | None, key_file: str | None) -> Redactor | None:
@@ -170,30 +169,3 @@ def _dossier(view: View, output: str, named: str, form: str, now: str, redactor:
 
     write = {"csv": plain.dossier_csv, "md": plain.dossier_markdown, "json": plain.dossier_json}[form]
     return write(content)
-
-
-def _deliver(text: str, out: str | None, default: Path) -> None:
-    """Into a file, whole or not at all, and say where; or to standard output, or what is no file."""
-    from results.files import REAL, StorageError, storage_error, write_durably
-    from scanner.cli.ending import say
-
-    if out == "-" or (out is None and not sys.stdout.isatty()):
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
-    path = Path(out) if out is not None else default
-    if path.is_dir():
-        raise click.UsageError(f"--out {out} is a directory; name a file in it")
-    if path.exists() and not path.is_file():  # a pipe, a terminal: nothing that may be replaced
-        try:
-            path.write_bytes(text.encode())
-        except OSError as error:
-            raise storage_error(path, error) from error
-        return
-    if out is not None and not path.parent.is_dir():
-        raise click.UsageError(f"--out {out}: there is no directory {path.parent}; make it, or name another")
-    try:
-        write_durably(REAL, path, text.encode(), keep_previous=False)
-    except StorageError as error:
-        raise StorageError(error.place, error.reason, "give another file with --out") from error
-    say(f"wrote {path.resolve().as_uri() if path.suffix == '.html' else path}")

@@ -9,28 +9,30 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from results.manifest import PURPOSES
-from results.text import indented, visible
-from scanner.cli.plan_text import duration, table_lines
+from results.text import address, visible
+from scanner.cli.listing import Column, Listing, for_programs
+from scanner.cli.plan_text import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from results.audit import AuditReport
+    from results.audit import AuditReport, Finding
     from results.progress import Progress
     from results.runs import RunInfo
     from scanner.lab.estate import Place
 
 
-LAST = "last"
+LAST = frozenset({"last", "latest"})
+"""Words for the newest run that has ended; by the second there is a link to one."""
 
 
 def run_path(run: str, output: str) -> Path:
-    """A run by its name in the output directory, by a path of its own, or `last`: the newest that has ended.
+    """A run by its name in the output directory, by a path of its own, or a word of `LAST`: the newest.
     Raises `NotARunError` where none has."""
     from results.files import NotARunError
     from results.runs import list_runs
 
-    if run == LAST:
+    if run in LAST:
         ended = [each for each in list_runs(Path(output)) if each.state != "running"]
         if not ended:
             raise NotARunError(output, "holds no run that has ended", "`mongosweep sweep` makes one")
@@ -55,38 +57,39 @@ def existing_run(run: str, output: str) -> Path:
     raise RefusedError(f"there is no run {visible(run, 80)} in {output}; {guess}")
 
 
-def runs_json(runs: Sequence[RunInfo]) -> str:
-    """The runs as a JSON array; `can_resume` is among the fields."""
-    rows = [{**msgspec.to_builtins(run), "can_resume": run.can_resume} for run in runs]
-    return indented(rows)
-
-
-def runs_lines(runs: Sequence[RunInfo]) -> list[str]:
-    """A table of runs, with the first reason of each below it, and what each was made as where not all are
-    sweeps."""
-    if not runs:
-        return ["no runs here"]
+def runs_listing(runs: Sequence[RunInfo], output: str) -> Listing[RunInfo]:
+    """The runs of an output directory, with how far each is and its first reason below it; what each was made
+    as where not all are sweeps. In JSON `can_resume` is among the fields."""
     told = any(run.purpose for run in runs)
-    rows = [
-        (
-            Path(run.path).name,  # what --resume and audit take; a copy of a run has another
-            run.state,
-            _minute(run.created_at),
-            _took(run),
-            _count(run.open),
-            _count(run.planned),
-            *([visible(PURPOSES.get(run.purpose, run.purpose), 20)] if told else []),
-        )
-        for run in runs
-    ]
-    titles = ("RUN", "STATE", "BEGAN (UTC)", "TOOK", "OPEN", "TARGETS", "MADE AS")
-    lines = table_lines(titles if told else titles[:-1], rows)
-    for run in runs:
-        if run.progress is not None:
-            lines.append(f"{Path(run.path).name}: {_stands(run.progress, goes_on=run.state == 'running')}")
-        if run.reasons:
-            lines.append(f"{Path(run.path).name}: {visible(run.reasons[0], 200)}")
-    return lines
+    return Listing(
+        rows=runs,
+        columns=[
+            # What --resume and audit take: a copy of a run has another name.
+            Column("run", lambda run: Path(run.path).name),
+            Column("state"),
+            Column("created_at", None, lambda run: _minute(run.created_at), "began (UTC)"),
+            Column("ended_at", None, _took, "took", right=True),
+            Column("open", right=True),
+            Column("planned", title="targets", right=True),
+            Column(
+                "purpose", None, lambda run: PURPOSES.get(run.purpose, run.purpose), "made as" if told else ""
+            ),
+            *for_programs("not_reached", "vantage", "organisation", "shard", "can_resume"),
+            Column("reasons", lambda run: "; ".join(run.reasons), title=""),
+            *for_programs("run_id"),
+        ],
+        title=f"Runs in {output}",
+        below=_remarks,
+        empty="no runs here",
+        as_object=lambda run: {**msgspec.to_builtins(run), "can_resume": run.can_resume},
+    )
+
+
+def _remarks(run: RunInfo) -> Iterator[str]:
+    if run.progress is not None:
+        yield _stands(run.progress, goes_on=run.state == "running")
+    if run.reasons:
+        yield run.reasons[0]
 
 
 def _stands(progress: Progress, *, goes_on: bool) -> str:
@@ -99,9 +102,9 @@ def _stands(progress: Progress, *, goes_on: bool) -> str:
     if progress.remaining is not None:
         words.append(f"{duration(progress.remaining)} left")
     if progress.paused_by:
-        words.append(f"PAUSED: {visible(progress.paused_by, 200)}")
+        words.append(f"PAUSED: {progress.paused_by}")
     elif progress.slowed_by:
-        words.append(f"slower: {visible(progress.slowed_by, 200)}")
+        words.append(f"slower: {progress.slowed_by}")
     return f"{', '.join(words)} (at {_second(progress.at)})"
 
 
@@ -148,37 +151,43 @@ def _chain_head(path: Path) -> str:
     return chain.head if chain is not None else ""
 
 
-def audit_lines(report: AuditReport) -> list[str]:
+def audit_listing(report: AuditReport) -> Listing[Finding]:
     """Who, when, under which authorisation; then each file's judgement and the chain's head."""
-    lines = [f"run {visible(report.run_id)}: {report.lines:,} lines"]
+    above = [f"run {report.run_id}: {report.lines:,} lines"]
     manifest = report.manifest
     if manifest is not None:
         who = manifest.who
-        lines.append(
-            f"by {visible(who.user or str(who.uid))} on {visible(who.host)}, began {manifest.created_at}"
-        )
+        above.append(f"by {who.user or who.uid} on {who.host}, began {manifest.created_at}")
         words = dict.fromkeys(item.authorised_by for item in manifest.authorisations if item.authorised_by)
         if words:
-            lines.append(f"authorised by {visible(', '.join(words), 300)}")
-        lines.append(f"scope {manifest.scope.digest}, {len(manifest.scope.entries):,} entries")
-    lines += [
-        f"{item.judgement:<8}  {visible(item.file)}: {visible(item.detail)}" for item in report.findings
-    ]
-    lines.append(f"head of the chain: {report.head or 'none'}")
-    unsealed = any(item.judgement == "unsealed" for item in report.findings)
-    intact = "nothing that a hash covers was edited" if unsealed else "nothing was edited"
-    lines.append("EDITED after it was written" if report.edited else intact)
-    return lines
+            above.append(f"authorised by {', '.join(words)}")
+        above.append(f"scope {manifest.scope.digest}, {len(manifest.scope.entries):,} entries")
+    intact = "nothing that a hash covers was edited" if report.unsealed else "nothing was edited"
+    head = f"head of the chain: {report.head or 'none'}"
+    return Listing(
+        rows=report.findings,
+        columns=[Column("judgement"), Column("file"), Column("detail", folds=True)],
+        title=f"Audit of {report.run_id}",
+        above=above,
+        foot=[head, "EDITED after it was written" if report.edited else intact],
+        empty="",
+        document=lambda: report,
+    )
 
 
-def lab_text(places: Sequence[Place], *, as_json: bool) -> str:
+def lab_listing(places: Sequence[Place]) -> Listing[Place]:
     """What the lab would start: where each server stands and what must be found there."""
-    if as_json:
-        return indented(places)
-    rows = [
-        (each.personality, each.verdict.value, each.description, f"{each.ip}:{each.port}") for each in places
-    ]
-    return "\n".join(table_lines(("SERVER", "VERDICT", "WHAT IT IS", "ADDRESS"), rows, most=len(rows)))
+    return Listing(
+        rows=places,
+        columns=[
+            Column("personality", title="server"),
+            Column("verdict", lambda place: place.verdict.value),
+            Column("ip", None, lambda place: address(place.ip, place.port), "address"),
+            *for_programs("port", "product", "version", "owner"),
+            Column("description", title="what it is", folds=True),
+        ],
+        title="Simulated servers",
+    )
 
 
 def _second(timestamp: str) -> str:
@@ -199,7 +208,3 @@ def _took(run: RunInfo) -> str:
         return duration(between(run.created_at, run.ended_at))
     except ValueError:
         return "-"
-
-
-def _count(number: int | None) -> str:
-    return "-" if number is None else f"{number:,}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from scanner.cli.options import json_option, output_option
+from scanner.cli.listing import Listed, listing_options
+from scanner.cli.options import output_option
 
 
 @click.command("runs")
 @output_option
-@json_option
-def command(output: str, as_json: bool) -> None:
+@listing_options()
+def command(output: str, listed: Listed) -> None:
     """List the runs of an output directory with their state, oldest first.
 
     One that is interrupted, degraded, failed or aborted is taken up again by: mongosweep sweep --resume RUN.
@@ -18,7 +19,6 @@ def command(output: str, as_json: bool) -> None:
     from pathlib import Path
 
     from results.runs import list_runs
-    from scanner.cli.run_text import runs_json, runs_lines
+    from scanner.cli.run_text import runs_listing
 
-    runs = list_runs(Path(output))
-    click.echo(runs_json(runs) if as_json else "\n".join(runs_lines(runs)))
+    listed.write(runs_listing(list_runs(Path(output)), output))

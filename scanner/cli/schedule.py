@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from scanner.cli.options import config_option, json_option, output_option
+from scanner.cli.listing import Listed, listing_options
+from scanner.cli.options import config_option, output_option
 
 
 @click.command("schedule")
@@ -18,8 +19,8 @@ from scanner.cli.options import config_option, json_option, output_option
     metavar="N",
     help="How many starts of each schedule.",
 )
-@json_option
-def command(config: str | None, output: str, count: int, as_json: bool) -> None:
+@listing_options()
+def command(config: str | None, output: str, count: int, listed: Listed) -> None:
     """List the next starts of each [[schedule]], in its own time zone and in UTC, with the jitter in them.
 
     Says which start will have to wait for the end of a blackout, and which schedules are due in the same
@@ -27,7 +28,7 @@ def command(config: str | None, output: str, count: int, as_json: bool) -> None:
     """
     from pathlib import Path
 
-    from scanner.cli.schedule_text import outlook_json, outlook_lines
+    from scanner.cli.schedule_text import outlook_listing
     from scanner.clock import SystemClock, timestamp
     from scanner.service.forecast import outlook
     from scanner.service.page_link import SILENT
@@ -45,4 +46,4 @@ def command(config: str | None, output: str, count: int, as_json: bool) -> None:
         status = None
     found = outlook(Planner(loaded.settings, loaded.scope), now, count, status)
     source = loaded.config.path if loaded.config else "the configuration"
-    click.echo(outlook_json(found) if as_json else "\n".join(outlook_lines(found, source, output)))
+    listed.write(outlook_listing(found, source, output))

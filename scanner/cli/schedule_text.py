@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from results.text import indented, minute, plural, visible
+import msgspec
+
+from results.text import minute, plural, visible
+from scanner.cli.listing import Column, Listing, text_writer
 
 if TYPE_CHECKING:
     from scanner.service.forecast import Clash, ComingStart, Forecast, Outlook
@@ -18,9 +21,34 @@ _NONE = """\
   zone = "Europe/Paris\""""
 
 
-def outlook_json(outlook: Outlook) -> str:
-    """One JSON object."""
-    return indented(outlook)
+class _Start(NamedTuple):
+    forecast: Forecast
+    start: ComingStart
+
+
+def outlook_listing(outlook: Outlook, source: str, output: str) -> Listing[_Start]:
+    """A row for each start; people get them under their schedules. `source`: the configuration."""
+    return Listing(
+        rows=[_Start(forecast, start) for forecast in outlook.schedules for start in forecast.starts],
+        columns=[
+            Column("schedule", lambda row: row.forecast.name),
+            Column("local", lambda row: row.start.local),
+            Column("start_at", lambda row: row.start.start_at),
+            Column("due_at", lambda row: row.start.due_at),
+            Column("waits_until", lambda row: row.start.waits_until),
+            Column("sites", lambda row: ", ".join(row.forecast.sites)),
+            Column("owners", lambda row: ", ".join(row.forecast.owners)),
+            Column("addresses", lambda row: row.forecast.addresses, right=True),
+            Column("paused_by", lambda row: row.forecast.paused_by, title=""),
+            Column("waits_for", lambda row: row.forecast.waits_for, title=""),
+        ],
+        title="Next starts",
+        foot=[_clash(clash) for clash in outlook.clashes],
+        empty=f"{source} has no [[schedule]]",
+        as_object=lambda row: {"schedule": row.forecast.name, **msgspec.to_builtins(row.start)},
+        document=lambda: outlook,
+        own={"table": text_writer(outlook_lines(outlook, source, output))},
+    )
 
 
 def outlook_lines(outlook: Outlook, source: str, output: str) -> list[str]:

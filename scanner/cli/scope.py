@@ -14,6 +14,6 @@ COMMANDS = {
 }
 
 
-@click.group("scope", cls=LazyGroup, table=COMMANDS, prefix="scanner.cli.scope_")
+@click.group("scope", cls=LazyGroup, table=COMMANDS, prefix=f"{__package__}.scope_")
 def command() -> None:
     """Make a scope from what you already have, and examine it. Nothing is sent to a target."""

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import click
 
-from scanner.cli.options import Age, config_option, json_option, scope_option
+from scanner.cli.listing import Listed, listing_options
+from scanner.cli.options import Age, config_option, scope_option
 
-EPILOG = """\
-Exit codes: 0 nothing was found, 1 something was, 2 what was asked for cannot be done.
-
-\b
-Examples:
-  mongosweep scope check
-  mongosweep scope check --against netbox --within 14d
-"""
+EPILOG = "Exit codes: 0 nothing was found, 1 something was, 2 what was asked for cannot be done."
 
 
 @click.command("check", epilog=EPILOG)
@@ -34,9 +28,9 @@ Examples:
     metavar="AGE",
     help="Tell what expires within this time.",
 )
-@json_option
+@listing_options()
 def command(
-    config: str | None, scope_file: str | None, against: tuple[str, ...], within: int, as_json: bool
+    config: str | None, scope_file: str | None, against: tuple[str, ...], within: int, listed: Listed
 ) -> int:
     """Say everything that is wrong with the scope, or will be soon; the gravest first, each with its place.
 
@@ -47,7 +41,7 @@ def command(
     import os
 
     from scanner.cli.ending import say
-    from scanner.cli.scope_check_text import check_json, check_lines
+    from scanner.cli.scope_check_text import check_listing
     from scanner.clock import SystemClock
     from scanner.errors import ExitCode
     from scanner.setup.clock_check import require_clock, witnesses
@@ -57,5 +51,5 @@ def command(
     now = require_clock(SystemClock(), witnesses(config, scope_file))
     found, settings = load_settings(SweepRequest(config=config, scope_file=scope_file), os.environ)
     checked = check(scope_file, found, settings, now, within, against, os.environ, say)
-    click.echo(check_json(checked) if as_json else "\n".join(check_lines(checked)))
+    listed.write(check_listing(checked))
     return ExitCode.OPEN if checked.findings else ExitCode.CLEAN

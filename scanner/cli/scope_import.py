@@ -12,15 +12,7 @@ from scanner.cli.options import Moment, config_option, json_option
 if TYPE_CHECKING:
     from targets.proposal import Addresses
 
-EPILOG = """\
-Exit codes: 0 written, or nothing has changed; 2 refused, and nothing was written.
-
-\b
-Examples:
-  mongosweep scope import netbox --dry-run
-  mongosweep scope import netbox aws.json -o scope.toml
-  aws ec2 describe-network-interfaces --output json | mongosweep scope import - --inventory aws -o aws.toml
-"""
+EPILOG = "Exit codes: 0 written, or nothing has changed; 2 refused, and nothing was written."
 
 
 @click.command("import", epilog=EPILOG)

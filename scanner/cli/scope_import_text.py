@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from results.text import indented, plural, visible
+from results.text import plural, visible
+from scanner.cli.listing import json_text
 from targets.allow_file import HEADINGS, left_line, summary
 from targets.grammar import format_span
 
@@ -33,7 +34,7 @@ def import_json(imported: Imported) -> str:
         "added": change.added,
         "gone": change.gone,
     }
-    return indented(
+    return json_text(
         {
             "file": str(imported.path),
             "sources": imported.sources,
@@ -58,7 +59,8 @@ def import_json(imported: Imported) -> str:
                 for why, (count, items) in proposal.left.items()
             },
             "not_kept": [entry.text for entry in proposal.dropped[:MOST_ROWS]],
-        }
+        },
+        indent=2,
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from scanner.cli.options import Age, config_option, json_option, output_option, scope_option
+from scanner.cli.listing import Column, Listed, Listing, listing_options
+from scanner.cli.options import Age, config_option, output_option, scope_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
     metavar="PREFIX",
     help="With --delegated: a prefix that is known to be ours; may be given several times.",
 )
-@json_option
+@listing_options()
 def command(
     targets: tuple[str, ...],
     output: str,
     max_age: int,
     delegated: tuple[BinaryIO, ...],
     own: tuple[str, ...],
-    as_json: bool,
+    listed: Listed,
     **asked: object,
 ) -> int:
     """Ask the registries by RDAP whether the public prefixes of the scope, or of its part TARGET, are ours.
@@ -83,7 +83,7 @@ def command(
         delegations=delegations if delegated else None,
         known=known,
     )
-    click.echo(_json(found) if as_json else "\n".join(_lines(found)))
+    listed.write(_listing(found))
     return _exit_code(found)
 
 
@@ -114,32 +114,38 @@ _WORDS = {
 }
 
 
-def _lines(found: Sequence[PrefixProof]) -> list[str]:
-    """A table, and why for each that is not proven."""
-    from results.text import plural, visible
-    from scanner.cli.plan_text import MOST_ROWS, table_lines, terminal_width
+def _listing(found: Sequence[PrefixProof]) -> Listing[PrefixProof]:
+    """What is not proven first, with why below it."""
+    from results.text import plural
 
     public = [proof for proof in found if proof.result != "unprovable"]
     proven = [proof for proof in public if proof.result == "proven"]
-    ordered = sorted(found, key=lambda proof: _ORDER.index(proof.result))
-    rows = [
-        (
-            proof.prefix,
-            _WORDS[proof.result],
-            _by_what(proof),
-            ", ".join(dict.fromkeys(answer.registered[:10] or "-" for answer in proof.answers[:3])) or "-",
-            proof.asked_at[:10] or "-",
-        )
-        for proof in ordered
-    ]
-    titles = ("PREFIX", "RESULT", "REGISTERED TO", "SINCE", "ASKED ON")
-    lines = table_lines(titles, rows, width=terminal_width(sys.stdout))
-    reasons = [proof for proof in ordered if proof.result != "proven"]
-    if reasons:
-        lines.append("")
-        lines += [f"{proof.prefix}: {visible(proof.detail)}" for proof in reasons[:MOST_ROWS]]
-    lines += ["", f"{len(proven):,} of {plural(len(public), 'public prefix', 'public prefixes')} proven ours"]
-    return lines
+    return Listing(
+        rows=sorted(found, key=lambda proof: _ORDER.index(proof.result)),
+        columns=[
+            Column("prefix"),
+            Column("result", None, lambda proof: _WORDS[proof.result]),
+            Column("registered_to", _by_what),
+            Column("since", _since),
+            Column("asked_at", None, lambda proof: proof.asked_at[:10] or "-", "asked on"),
+            Column("detail", title=""),
+        ],
+        title="Who holds the public prefixes",
+        below=lambda proof: [] if proof.result == "proven" else [f"{proof.prefix}: {proof.detail}"],
+        foot=[
+            "",
+            f"{len(proven):,} of {plural(len(public), 'public prefix', 'public prefixes')} proven ours",
+        ],
+        empty="the scope is empty",
+        document=lambda: {
+            "counts": {result: sum(proof.result == result for proof in found) for result in _ORDER},
+            "prefixes": found,
+        },
+    )
+
+
+def _since(proof: PrefixProof) -> str:
+    return ", ".join(dict.fromkeys(answer.registered[:10] or "-" for answer in proof.answers[:3])) or "-"
 
 
 def _by_what(proof: PrefixProof) -> str:
@@ -151,15 +157,6 @@ def _by_what(proof: PrefixProof) -> str:
     ]
     more = [f"{len(proof.answers) - 3} more"] if len(proof.answers) > 3 else []
     return ", ".join([*parts, *more]) or "-"
-
-
-def _json(found: Sequence[PrefixProof]) -> str:
-    import msgspec
-
-    from results.text import indented
-
-    counts = {result: sum(proof.result == result for proof in found) for result in _ORDER}
-    return indented({"counts": counts, "prefixes": msgspec.to_builtins(found)})
 
 
 def _exit_code(found: Sequence[PrefixProof]) -> int:

@@ -7,32 +7,40 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from results.text import address, human_bytes, plural, visible
+from scanner.cli.ending import say
+from scanner.cli.listing_table import plain_lines
 from scanner.cli.plan_text import duration, ports_text
-from scanner.cli.streams import is_terminal
+from scanner.cli.streams import is_terminal, terminal_width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from results.record import Observation
     from scanner.sweep.plan import Plan
     from scanner.sweep.progress import ProgressSnapshot, RunSummary, Screen
 
 LINE_INTERVAL = 30.0  # seconds between progress lines where nobody watches
+GOES_ON = 2.0  # seconds without a reason to pause after which a pause is over
 MOST_FOUND_LINES = 100
 LIVE_ROWS = 12
 
 
 @contextlib.contextmanager
-def screen_for(stream: TextIO | None, *, quiet: bool, alone: bool = True) -> Iterator[Screen]:
+def screen_for(
+    stream: TextIO | None, *, quiet: bool, alone: bool = True, table: bool = False
+) -> Iterator[Screen]:
     """The screen that suits the stream; what it changed on a terminal is undone at the end. `alone`: nothing
-    else writes on that terminal meanwhile, so that a view may be drawn over itself."""
+    else writes on that terminal meanwhile, so that a view may be drawn over itself. `table`: one follows, and
+    what is to be seen below it is said then."""
     if quiet or stream is None:
         yield QuietScreen(stream)
         return
-    screen = TerminalScreen(stream) if alone and can_redraw(stream) else PlainScreen(stream)
+    kind = TerminalScreen if alone and can_redraw(stream) else PlainScreen
+    screen = kind(stream, table=table)
     try:
         yield screen
     finally:
@@ -42,6 +50,21 @@ def screen_for(stream: TextIO | None, *, quiet: bool, alone: bool = True) -> Ite
 def can_redraw(stream: TextIO | None) -> bool:
     """Whether this stream is a terminal that can move its cursor."""
     return is_terminal(stream) and os.environ.get("TERM", "") != "dumb"
+
+
+def stamp(stream: TextIO | None) -> str:
+    """What stands before a line of a stream: the time, where nobody sees the line as it comes."""
+    return "" if is_terminal(stream) else time.strftime("%Y-%m-%dT%H:%M:%SZ ", time.gmtime())
+
+
+def stamped_say(stream: TextIO | None, *, quiet: bool = False) -> Callable[[str], None]:
+    """How a line is said on stderr beside a screen on the same `stream`; `quiet`: not at all."""
+
+    def told(text: str) -> None:
+        if not quiet:
+            say(stamp(stream) + text)
+
+    return told
 
 
 class QuietScreen:
@@ -73,11 +96,13 @@ class QuietScreen:
 class PlainScreen:
     """One line now and then, for logs and pipes. A stream that went away is written to no more."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, table: bool = False) -> None:
         self._stream: TextIO | None = stream
+        self._table = table
         self._last = 0.0
         self._found = 0
         self._paused_by = ""
+        self._paused_at = self._paused_until = 0.0
 
     def close(self) -> None:
         """Nothing to undo."""
@@ -87,12 +112,26 @@ class PlainScreen:
         self.write(start_line(plan))
 
     def progress(self, snapshot: ProgressSnapshot) -> None:
-        """A line every half minute, and when a pause begins: it may last for hours."""
-        begins = bool(snapshot.paused_by) and not self._paused_by
-        self._paused_by = snapshot.paused_by
+        """A line every half minute, and when a pause begins or is over: it may last for hours."""
+        begins = self._pauses(snapshot)
         if begins or snapshot.elapsed - self._last >= LINE_INTERVAL:
             self._last = snapshot.elapsed
             self.write(progress_line(snapshot))
+
+    def _pauses(self, snapshot: ProgressSnapshot) -> bool:
+        """Whether a pause begins now; that one is over is told once nothing has paused it for a while, as
+        between targets that wait for a window others may still be asked."""
+        if snapshot.paused_by:
+            begins = not self._paused_by
+            if begins:
+                self._paused_at = snapshot.elapsed
+            self._paused_by, self._paused_until = snapshot.paused_by, snapshot.elapsed
+            return begins
+        if self._paused_by and snapshot.elapsed - self._paused_until >= GOES_ON:
+            lasted = duration(self._paused_until - self._paused_at)
+            self.write(f"goes on, after a pause of {lasted}: {visible(self._paused_by)}")
+            self._paused_by = ""
+        return False
 
     @property
     def wants_found(self) -> bool:
@@ -113,14 +152,15 @@ class PlainScreen:
 
     def finished(self, summary: RunSummary) -> None:
         """How it ended."""
-        for line in summary_lines(summary):
+        for line in summary_lines(summary, below=not self._table):
             self.write(line)
 
     def write(self, text: str) -> None:
-        """One line on the stream, if it is still there."""
+        """A line on the stream, if it is still there; folded where a terminal ends."""
         if self._stream is not None:
             try:
-                self._stream.write(text + "\n")
+                for line in plain_lines([text], terminal_width(self._stream)):
+                    self._stream.write(f"{stamp(self._stream)}{line}\n")
                 self._stream.flush()
             except (OSError, ValueError):
                 self._stream = None
@@ -159,8 +199,8 @@ class RoundScreen(PlainScreen):
 class TerminalScreen(PlainScreen):
     """A progress bar over the newest findings, redrawn by the sweep's own calls: no thread of its own."""
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
+    def __init__(self, stream: TextIO, *, table: bool = False) -> None:
+        super().__init__(stream, table=table)
         from rich.console import Console
         from rich.live import Live
         from rich.progress import BarColumn, Progress, TextColumn
@@ -212,9 +252,10 @@ class TerminalScreen(PlainScreen):
         super().finished(summary)
 
     def write(self, text: str) -> None:
-        """One line above the live view."""
+        """A line above the live view."""
         with contextlib.suppress(OSError, ValueError):
-            self._console.print(text, soft_wrap=True)
+            for line in plain_lines([text], self._console.width):
+                self._console.print(line, soft_wrap=True)
 
     def _view(self) -> Any:
         from rich.console import Group
@@ -276,8 +317,8 @@ def found_cells(observation: Observation) -> tuple[str, ...]:
     )
 
 
-def summary_lines(summary: RunSummary, *, can_resume: bool = True) -> list[str]:
-    """How a sweep ended, in a few lines."""
+def summary_lines(summary: RunSummary, *, can_resume: bool = True, below: bool = True) -> list[str]:
+    """How a sweep ended, in a few lines; without `below`, not where its run is."""
     counts = sorted(summary.outcomes.items(), key=lambda item: -item[1])
     outcomes = ", ".join(f"{name} {count:,}" for name, count in counts if count) or "no outcome"
     asked = plural(summary.planned, "target")
@@ -291,9 +332,10 @@ def summary_lines(summary: RunSummary, *, can_resume: bool = True) -> list[str]:
     if summary.agreed is not None:
         agrees, silent, disagrees = summary.agreed
         lines.append(f"driver agrees {agrees:,}, cannot speak {silent:,}, disagrees {disagrees:,}")
-    lines.append(f"run directory: {summary.run_dir}")
+    if below:
+        lines.append(f"run directory: {summary.run_dir}")
     if summary.chain_head:
-        lines.append(f"head of its hash chain: {summary.chain_head}")
+        lines.append(f"chain head: {summary.chain_head}")
     if summary.not_reached and can_resume:
         lines.append(f"go on with the same command line and: --resume {summary.run_id}")
     return lines
@@ -304,8 +346,9 @@ def show_table(run_dir: str) -> None:
     from pathlib import Path
 
     from results.reading import read_run
+    from results.report.news import news_of
     from results.report.table import print_table
     from scanner.cli.streams import patient_stdout
 
     with patient_stdout() as stdout:
-        print_table(read_run(Path(run_dir)), cast("TextIO", stdout))
+        print_table(read_run(Path(run_dir)), cast("TextIO", stdout), news=news_of(Path(run_dir)))

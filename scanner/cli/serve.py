@@ -11,9 +11,7 @@ from scanner.cli.options import config_option, log_option_at, output_option
 if TYPE_CHECKING:
     from pathlib import Path
 
-_EPILOG = """Signals: SIGTERM and Ctrl-C end it in order, SIGHUP has it read the configuration again.
-
-Exit codes, as everywhere:
+_EPILOG = """Exit codes, as everywhere:
 
 \b
   0  it was told to end, and did
@@ -33,6 +31,8 @@ def command(config: str | None, output: str, log_level: str) -> int:
 
     Each sweep is a process of its own, the command that a person would type. One that was interrupted, also
     by the end of this service or of the machine, goes on where it was when the service is back.
+
+    SIGTERM and Ctrl-C end it in order, SIGHUP has it read the configuration again.
     """
     import asyncio
     import os

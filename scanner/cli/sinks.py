@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scanner.cli.options import config_option, json_option, output_option, textfile_option
+from scanner.cli.listing import Column, Listed, Listing, for_programs, listing_options
+from scanner.cli.options import config_option, output_option, textfile_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from results.sinks.status import SinkStatus
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 @click.command("sinks")
 @config_option
 @output_option
-@json_option
+@listing_options()
 @click.option("--metrics", is_flag=True, help="Prometheus text on stdout.")
 @textfile_option
 def command(
-    config: str | None, output: str, as_json: bool, metrics: bool, metrics_textfile: str | None
+    config: str | None, output: str, listed: Listed, metrics: bool, metrics_textfile: str | None
 ) -> None:
     """Say of each [[sink]] what waits for it and since when, what it took, what was set aside, and what
     failed last. It asks no receiver: `mongosweep doctor --sinks` does.
@@ -33,8 +34,10 @@ def command(
     from results.sinks.status import status
     from scanner.setup.sink_request import config_with_sinks
 
-    if as_json and metrics:
-        raise click.UsageError("--json and --metrics both take standard output; write one of them")
+    if metrics and listed.form != "table" and listed.takes_stdout:
+        raise click.UsageError(
+            f"--metrics and --format {listed.form} both take standard output; write one of them, or --out"
+        )
     settings = config_with_sinks(config, os.environ).settings
     folder = Path(output)
     if not folder.is_dir():
@@ -51,14 +54,11 @@ def command(
         from scanner.clock import SystemClock
 
         click.echo(metrics_text(found, SystemClock.wall()).decode(), nl=False)
-    elif as_json:
-        import json
-
-        click.echo(json.dumps([each._asdict() for each in found], indent=1))
-    elif metrics_textfile is None:
+    elsewhere = metrics or metrics_textfile is not None
+    if not elsewhere or listed.form != "table" or listed.out is not None:
         from scanner.clock import SystemClock, timestamp
 
-        click.echo("\n".join(_lines(found, timestamp(SystemClock.wall()))))
+        listed.write(_listing(found, timestamp(SystemClock.wall())))
 
 
 def _write_metrics(path: str, found: Sequence[SinkStatus]) -> None:
@@ -76,33 +76,43 @@ def _write_metrics(path: str, found: Sequence[SinkStatus]) -> None:
         ) from None
 
 
-def _lines(found: Sequence[SinkStatus], now: str) -> list[str]:
+def _listing(found: Sequence[SinkStatus], now: str) -> Listing[SinkStatus]:
     from results.durations import between
-    from results.text import at_least, minute, visible
+    from results.text import at_least, minute
 
-    rows = [("SINK", "KIND", "WAITING", "OLDEST", "DELIVERED", "SET ASIDE", "LAST DELIVERED")]
-    rows += [
-        (
-            each.name,
-            each.kind,
-            f"{each.backlog:,}",
-            at_least(between(each.oldest_at, now)) if each.oldest_at else "-",
-            f"{each.delivered:,}",
-            f"{each.set_aside:,}",
-            minute(each.last_delivered_at) if each.last_delivered_at else "never",
-        )
-        for each in found
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for number, row in enumerate(rows):
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        if number:
-            each = found[number - 1]
-            if each.stopped or each.problem:
-                lines.append(f"  STOPPED: {visible(each.problem or each.stopped, 500)}")
-            elif each.last_failure:
-                lines.append(
-                    f"  last failure {minute(each.last_failure_at)}: {visible(each.last_failure, 500)}"
-                )
-    return lines
+    return Listing(
+        rows=found,
+        columns=[
+            Column("name", title="sink"),
+            Column("kind"),
+            Column("backlog", title="waiting", right=True),
+            Column(
+                "oldest_at",
+                None,
+                lambda each: at_least(between(each.oldest_at, now)) if each.oldest_at else "-",
+                "oldest",
+            ),
+            Column("delivered", right=True),
+            Column("set_aside", right=True),
+            Column(
+                "last_delivered_at",
+                None,
+                lambda each: minute(each.last_delivered_at) if each.last_delivered_at else "never",
+                "last delivered",
+            ),
+            *for_programs("place", "every", "forwarding", "backlog_bytes", "passed_over", "attempts_failed"),
+            *for_programs("last_failure", "last_failure_at", "stopped", "problem"),
+        ],
+        title="Sinks",
+        below=_trouble,
+        as_object=lambda each: each._asdict(),
+    )
+
+
+def _trouble(each: SinkStatus) -> Iterator[str]:
+    from results.text import minute
+
+    if each.stopped or each.problem:
+        yield f"STOPPED: {each.problem or each.stopped}"
+    elif each.last_failure:
+        yield f"last failure {minute(each.last_failure_at)}: {each.last_failure}"

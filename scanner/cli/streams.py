@@ -9,15 +9,18 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import stat
 import sys
 import threading
 import time
 from collections import deque
-from typing import IO, TYPE_CHECKING, TextIO, cast
+from typing import IO, TYPE_CHECKING, TextIO, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
 
 MOST_WAITING = 1 << 20  # bytes; what comes above it is dropped and counted
 STDERR_PATIENCE = 3.0  # seconds at the end in which somebody must take a byte of stderr
@@ -53,6 +56,17 @@ def is_terminal(stream: IO[str] | None) -> bool:
     return False
 
 
+def terminal_width(stream: IO[str] | None) -> int | None:
+    """The columns of the terminal that this stream is, or what COLUMNS says; None where it is none, and
+    nothing is cut. Another stream may be a pipe meanwhile: each is asked for itself."""
+    if stream is None or not is_terminal(stream):
+        return None
+    if not os.environ.get("COLUMNS"):
+        with contextlib.suppress(ValueError, OSError):  # a test's stand-in has no descriptor
+            return os.get_terminal_size(stream.fileno()).columns or 80
+    return shutil.get_terminal_size().columns
+
+
 def may_reach_terminal(stream: IO[str] | None) -> bool:
     """Whether what is written to this stream may appear on a terminal. Nobody can tell what is at the other
     end of a pipe or a socket: `| jq` writes beside us, on the terminal that we draw on. A file does not."""
@@ -61,6 +75,15 @@ def may_reach_terminal(stream: IO[str] | None) -> bool:
             mode = os.fstat(stream.fileno()).st_mode
             return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or is_terminal(stream)
     return False
+
+
+def readable(ask: Callable[[], T]) -> T:
+    """What somebody answers on a terminal: asked again as long as it is not in the terminal's encoding."""
+    while True:
+        try:
+            return ask()
+        except UnicodeDecodeError as error:
+            sys.stderr.write(f"that is not {error.encoding}; write it again, or without special signs\n")
 
 
 def _nothing(mode: str) -> IO[str]:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import click
 
-from scanner.cli.options import Age, json_option, output_option
+from scanner.cli.group import Group
+from scanner.cli.listing import Column, Listed, Listing, for_programs, listing_options
+from scanner.cli.options import Age, output_option
 
 _ROLES = ("metrics", "view", "acknowledge", "operate")
 
 
-@click.group("tokens")
+@click.group("tokens", cls=Group)
 def command() -> None:
-    """Make tokens for programs, list and revoke them. A token is shown once: only its hash is kept.
-
-    \b
-    Examples:
-      mongosweep tokens add prometheus --role metrics --expires 52w
-      mongosweep tokens revoke prometheus
-    """
+    """Make tokens for programs, list and revoke them. A token is shown once: only its hash is kept."""
 
 
 @command.command("add")
@@ -49,9 +45,9 @@ def add(name: str, role: str, expires: int, output: str) -> None:
 
 
 @command.command("list")
-@json_option
+@listing_options()
 @output_option
-def list_(as_json: bool, output: str) -> None:
+def list_(listed: Listed, output: str) -> None:
     """List all tokens: their roles, until when they are good, and when they were used last."""
     from scanner.cli.users import opened
     from scanner.clock import SystemClock, timestamp
@@ -67,16 +63,26 @@ def list_(as_json: bool, output: str) -> None:
             }
             for each in access.tokens()
         ]
-    if as_json:
-        from results.text import indented
-
-        click.echo(indented(rows))
-        return
     now = timestamp(SystemClock.wall())
-    for row in rows:
-        used = f"used {row['used_at'][:10]}" if row["used_at"] else "never used"
-        until = "expired" if row["expires_at"] <= now else "until"
-        click.echo(f"{row['name']:<40} {row['role']:<12} {until} {row['expires_at'][:10]}  {used}")
+    listed.write(
+        Listing(
+            rows=rows,
+            columns=[
+                Column("name"),
+                Column("role"),
+                *for_programs("made_at"),
+                Column(
+                    "expires_at",
+                    None,
+                    lambda row: row["expires_at"][:10] + (" (expired)" if row["expires_at"] <= now else ""),
+                    "good until",
+                ),
+                Column("used_at", None, lambda row: row["used_at"][:10] or "never", "last used"),
+            ],
+            title="Tokens",
+            empty="",
+        )
+    )
     if not rows:
         click.echo("none yet; `mongosweep tokens add NAME` makes one", err=True)
 

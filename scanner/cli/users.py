@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scanner.cli.options import json_option, output_option
+from scanner.cli.group import Group
+from scanner.cli.listing import Column, Listed, Listing, listing_options
+from scanner.cli.options import output_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,15 +34,9 @@ _password_file = click.option(
 )
 
 
-@click.group("users")
+@click.group("users", cls=Group)
 def command() -> None:
-    """Say who may sign in to the page of `mongosweep serve`. Each change holds from the next request on.
-
-    \b
-    Examples:
-      mongosweep users add web-oncall --role acknowledge
-      mongosweep users list
-    """
+    """Say who may sign in to the page of `mongosweep serve`. Each change holds from the next request on."""
 
 
 @command.command("add")
@@ -63,22 +59,29 @@ def add(name: str, role: str, password_file: str | None, no_password: bool, outp
 
 
 @command.command("list")
-@json_option
+@listing_options()
 @output_option
-def list_(as_json: bool, output: str) -> None:
+def list_(listed: Listed, output: str) -> None:
     """List all users with their roles."""
     with opened(output) as access:
         users = access.users()
-    if as_json:
-        from results.text import indented
-
-        rows = [
-            {"name": each.name, "role": each.role.word, "has_password": each.has_password} for each in users
-        ]
-        click.echo(indented(rows))
-        return
-    for each in users:
-        click.echo(f"{each.name:<40} {each.role.word}" + ("" if each.has_password else "  (no password)"))
+    listed.write(
+        Listing(
+            rows=users,
+            columns=[
+                Column("name"),
+                Column("role", lambda each: each.role.word),
+                Column("has_password", title="password"),
+            ],
+            title="Users",
+            empty="",
+            as_object=lambda each: {
+                "name": each.name,
+                "role": each.role.word,
+                "has_password": each.has_password,
+            },
+        )
+    )
     if not users:
         click.echo("nobody yet; `mongosweep users add NAME --role operate` adds the first one", err=True)
 
@@ -169,7 +172,11 @@ def _password(file: str | None) -> str:
             "a password is asked for on a terminal, and this is none; write --password-file FILE, or - and "
             "pipe it in"
         )
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    from scanner.cli.streams import readable
+
+    return str(
+        readable(lambda: click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    )
 
 
 def _decoded(line: bytes) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
+from scanner.cli.listing import Listed, listing_options
 from scanner.cli.options import (
     Age,
     config_option,
-    json_option,
     log_option,
     output_option,
     scope_option,
@@ -19,6 +20,11 @@ from scanner.cli.options import (
     textfile_option,
     vantage_option,
 )
+from scanner.cli.summary_file import Summarised, summary_option
+
+if TYPE_CHECKING:
+    from results.run_summary import CommandSummary
+    from scanner.sweep.verify import Verification
 
 _EPILOG = """Exit codes, as everywhere:
 
@@ -52,8 +58,9 @@ _EPILOG = """Exit codes, as everywhere:
     help="Give up --until-closed after this time, such as 2h; exit code 3.",
 )
 @seed_option
+@summary_option
 @textfile_option
-@json_option
+@listing_options(json_means="jsonl")
 @log_option
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but what goes wrong.")
 def command(
@@ -66,8 +73,9 @@ def command(
     interval: int,
     timeout: int | None,
     seed: int | None,
+    summary_to: str | None,
     metrics_textfile: str | None,
-    as_json: bool,
+    listed: Listed,
     log_level: str,
     quiet: bool,
 ) -> int:
@@ -78,21 +86,18 @@ def command(
     nothing. Each round is a run of the output directory.
     """
     from scanner.cli.log import configure
-    from scanner.cli.screen import RoundScreen
-    from scanner.cli.streams import patient_stderr, patient_stdout
+    from scanner.cli.screen import RoundScreen, stamped_say
+    from scanner.cli.streams import patient_stderr
     from scanner.cli.textfile import code_with, require_place, write_run_metrics
-    from scanner.cli.verify_text import json_lines, text_lines
+    from scanner.cli.verify_text import verified_listing
     from scanner.clock import SystemClock
     from scanner.setup.clock_check import require_clock, witnesses
     from scanner.setup.doctor import require_descriptors
     from scanner.setup.request import LoadedRequest, SweepRequest, load
+    from scanner.sweep.afterwards import note_latest
     from scanner.sweep.patience import SignalPatience
     from scanner.sweep.verify import VerifyOptions, verify
 
-    if timeout is not None and not until_closed:
-        raise click.UsageError("--timeout goes with --until-closed")
-    require_place(metrics_textfile)
-    require_descriptors()
     clock = SystemClock()
     request = SweepRequest(config=config, scope_file=scope_file, vantage=vantage)
 
@@ -100,19 +105,45 @@ def command(
         require_clock(clock, witnesses(config, scope_file, output, None))
         return load(request, now)
 
-    options = VerifyOptions(
-        output=Path(output),
-        names=exposures,
-        until_closed=until_closed,
-        interval=interval,
-        timeout=timeout,
-        seed=seed,
-    )
-    with patient_stderr() as stderr, closing(configure(log_level)):
-        screen = RoundScreen(cast("TextIO", stderr), quiet=quiet)
-        found = verify(look, options, screen, clock=clock, patience=SignalPatience())
-    with patient_stdout() as stdout:
-        for line in json_lines(found) if as_json else text_lines(found):
-            stdout.write(line + "\n")
-    written = not found.run_ids or write_run_metrics(metrics_textfile, options.output / found.run_ids[-1])
-    return code_with(found.exit_code, written=written)
+    told = Summarised("verify", summary_to)
+    with told.failures():
+        if timeout is not None and not until_closed:
+            raise click.UsageError("--timeout goes with --until-closed")
+        lists = told.leaves_room_for(listed)
+        require_place(metrics_textfile)
+        require_descriptors()
+        options = VerifyOptions(
+            output=Path(output),
+            names=exposures,
+            until_closed=until_closed,
+            interval=interval,
+            timeout=timeout,
+            seed=seed,
+        )
+        with patient_stderr() as stderr, closing(configure(log_level)):
+            screen = RoundScreen(cast("TextIO", stderr), quiet=quiet)
+            found = verify(look, options, screen, clock=clock, patience=SignalPatience())
+        last = options.output / found.run_ids[-1] if found.run_ids else None
+        if last is not None:
+            note_latest(last, stamped_say(sys.stderr, quiet=quiet))
+        if lists:
+            listed.write(verified_listing(found), patient=True)
+        written = last is None or write_run_metrics(metrics_textfile, last)
+        code = code_with(found.exit_code, written=written)
+    return told.write(_summary(told, found, last, code)) if told.wanted else code
+
+
+def _summary(told: Summarised, found: Verification, last: Path | None, code: int) -> CommandSummary:
+    """What `--summary` says of it: of its last run, and of all exposures."""
+    from msgspec.structs import replace
+
+    from results.ledger.proof import counted
+    from results.run_summary import of_run
+
+    summary = of_run(told.blank(), last) if last is not None else told.blank()
+    if last is not None:
+        state = found.trouble[0] if found.trouble else "complete"
+        if found.ended == "interrupted":
+            state = "interrupted"
+        summary = replace(summary, state=cast("Any", state), runs=list(found.run_ids))
+    return replace(summary, exit_code=code, exposures=counted(found.found))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from results.codes import sentence
 from results.ledger.proof import standing
-from results.text import visible
+from results.text import address, visible
+from scanner.cli.listing import Column, Listing, for_programs, text_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,16 +22,39 @@ _ENDED = {
 }
 
 
-def json_lines(verification: Verification) -> Iterator[str]:
-    """One line for each exposure."""
-    for told in verification.found:
-        yield msgspec.json.encode(told).decode()
+def verified_listing(verification: Verification) -> Listing[Verified]:
+    """A row for each exposure, what is not closed first, and how it stands in all."""
+    return Listing(
+        rows=verification.found,
+        columns=[
+            Column("exposure_id", title="exposure"),
+            Column("ip", lambda told: told.place.ip, _place, "address"),
+            Column("port", lambda told: told.place.port, title=""),
+            Column("before", title="was"),
+            Column("state", title="is"),
+            Column("verdict", lambda told: told.verdict.value if told.verdict is not None else ""),
+            Column("at"),
+            Column("agrees", title=""),
+            *for_programs("driver", "asked", "run_id", "event_id", "closed_how", "not_before"),
+            Column("owner", lambda told: told.owner.owner),
+            Column("contact", lambda told: told.owner.contact),
+            Column("needs", lambda told: "; ".join(map(sentence, told.needs)), title="still needs"),
+        ],
+        title="Asked again",
+        foot=list(_foot(verification)),
+        empty="",
+        own={"table": text_writer(text_lines(verification))},
+    )
 
 
 def text_lines(verification: Verification) -> Iterator[str]:
     """A paragraph for each exposure, what is not closed first, and how it stands in all."""
     for told in verification.found:
         yield from _lines(told)
+    yield from _foot(verification)
+
+
+def _foot(verification: Verification) -> Iterator[str]:
     if verification.trouble:
         yield f"the last run is {visible('; '.join(verification.trouble))}: it proves nothing"
     if verification.ended in _ENDED:
@@ -40,10 +62,14 @@ def text_lines(verification: Verification) -> Iterator[str]:
     yield f"{standing(verification.found)}"
 
 
+def _place(told: Verified) -> str:
+    return address(told.place.ip, told.place.port)
+
+
 def _lines(told: Verified) -> Iterator[str]:
-    ip, port = told.place.ip, told.place.port
-    place = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
-    yield visible("  ".join(filter(None, (told.exposure_id, place, told.owner.owner, told.owner.contact))))
+    yield visible(
+        "  ".join(filter(None, (told.exposure_id, _place(told), told.owner.owner, told.owner.contact)))
+    )
     yield f"    was {told.before}, is {told.state}{_how(told)}"
     for reason in told.needs:
         yield f"    {visible(sentence(reason))}"

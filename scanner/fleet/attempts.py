@@ -18,6 +18,7 @@ from scanner.engine.observe import owner_by
 from scanner.fleet.gathering import Gathering, StrayLineError
 from scanner.fleet.messages import Began, Ended, Going, Lines, Refused, Shard, Told
 from scanner.fleet.tally import MOST_TEXT, imbalance
+from scanner.mongo.tables import digest_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,6 +58,7 @@ class Attempts:
         self.tallies = tallies
         self.log = log
         self._say = say
+        self._tables = digest_of_all()
         self._now: Callable[[], float] = given.clock.monotonic
         manifest = run.directory.manifest
         self.run_id, self._vantage = manifest.run_id, manifest.vantage
@@ -194,7 +196,12 @@ class Attempts:
         host, digest = visible(began.host, MOST_HOST), visible(began.scope_sha256, 64)
         facts = {"shard": began.name, "attempt": began.attempt, "worker": worker, "host": host}
         counts = {"site": visible(began.site, 64), "targets": began.targets, "refused": began.refused}
-        self.log.note("began", **facts, **counts, resumed=began.resumed, scope_sha256=digest)
+        tables = visible(began.tables_sha256, 64)
+        self.log.note(
+            "began", **facts, **counts, resumed=began.resumed, scope_sha256=digest, tables_sha256=tables
+        )
+        if tables not in ("", self._tables):
+            self._say(f"{worker} judges by other tables than this machine; see `mongosweep data` on both")
 
     def _end(self, worker: str, running: Running, ended: Ended) -> None:
         name, tally = ended.name, self._whose[ended.name]

@@ -38,7 +38,7 @@ KEY_FILE = "own.key"
 SOON = 14 * 86400  # seconds before its end from which on a certificate is worth a notice
 _MOST_BYTES = 64 << 10  # of a file of certificates
 ANY = "*"  # at the end of a worker's name: every name that begins so
-WORD = re.compile(SITE.strip("^$"))  # a name, or a site
+WORD = re.compile(SITE.removeprefix("^").removesuffix(r"\Z"))  # a name, or a site
 _URI = re.compile(
     rf"mongosweep:(?P<role>{'|'.join(ROLES)})/(?P<site>(?:{WORD.pattern})?)/(?P<name>{WORD.pattern}\*?)"
 )

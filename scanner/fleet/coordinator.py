@@ -82,7 +82,7 @@ def run_fleet(
     Raises RefusedError when the scope cannot be divided or nobody can be reached, what `results.run` raises
     when the directory is refused, busy or damaged, and `StorageError` when writing failed later.
     """
-    load_tables()
+    load_tables(options.tables)
     given = FleetInputs(
         settings=settings,
         scope=scope,
@@ -346,7 +346,7 @@ class Coordinator:
                 raise self._error
             return await self._seal(ended_at)
         except StorageError as error:
-            self.run.directory.fail([str(error)], ended_at=ended_at)
+            self.run.directory.fail_for(error, ended_at=ended_at)
             raise
 
     async def _seal(self, ended_at: str) -> RunSummary:

@@ -16,16 +16,14 @@ from msgspec import Struct
 from results.covered import encode as encode_covered
 from results.journal import Position
 from results.lines import from_line
-from results.manifest import Start, Who
 from results.progress import write_progress
 from results.reading import read_lines, segment_number, segments_in
 from results.record import Observation
 from results.run import RunDirectory, load_manifest
-from scanner import __version__
 from scanner.clock import timestamp
 from scanner.fleet.gathering import Written
 from scanner.fleet.tally import Point
-from scanner.sweep.begin import directory_of, make_manifest, new_run_id, newest_checkpoint, seed_of
+from scanner.sweep.begin import directory_of, make_manifest, new_run_id, newest_checkpoint, seed_of, start_now
 from scanner.sweep.beside import why_not
 from scanner.sweep.checkpoint import decode_as, encode
 from scanner.sweep.persistence import CHECKPOINT_EVERY, SYNC_INTERVAL
@@ -128,7 +126,7 @@ def begin_run(
     expect = make_manifest(old.run_id, old.seed, settings, scope, options, clock)
     expect.vantage = settings.sweep.vantage or old.vantage
     expect.configuration["fleet"] = {**how, "shard_targets": size}
-    start = Start(at=timestamp(clock.wall()), who=Who.current(), tool_version=__version__)
+    start = start_now(clock)
     directory = RunDirectory.open(path, start, fs, expect=expect, why_not=beside)
     try:
         return FleetRun(directory, directory.journal(), old.seed, size, _believable(directory, scope, size))

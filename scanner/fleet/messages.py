@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FORMAT = "mongosweep.shard/1"
 MOST_BYTES = 64 << 20  # of one message; a longer one is none of ours
 BATCH_BYTES = 256 << 10  # lines that go into one message, about
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a shard: also the name of a folder
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z"  # of a shard: also the name of a folder
 _COUNT = Annotated[int, Meta(ge=0, le=1 << 40)]
 _SECONDS = Annotated[float, Meta(ge=0, le=1e9)]
 
@@ -45,7 +45,7 @@ class Shard(Struct, frozen=True, kw_only=True):
     """
 
     format: str = FORMAT
-    run_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    run_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
     site: Annotated[str, Meta(max_length=200)]
     name: Annotated[str, Meta(pattern=NAME)]
     first: _COUNT
@@ -88,6 +88,7 @@ class Began(Struct, frozen=True, kw_only=True, tag="began"):
     refused: _COUNT = 0
     examples: list[str] = []
     scope_sha256: str = ""
+    tables_sha256: str = ""  # of the dated tables by which it judges
     resumed: bool = False
 
 

@@ -29,6 +29,7 @@ from scanner.fleet.messages import Began, Ended, MessageError, Refused, Told, de
 from scanner.fleet.shard_process import DESCRIBE
 from scanner.fleet.spool import Entry, clean
 from scanner.fleet.telling import Teller, measure
+from scanner.mongo.tables import digest_of_all
 from scanner.sweep.begin import make_manifest, scope_of_run
 from scanner.sweep.sweep import run
 
@@ -228,6 +229,7 @@ class _Attempt:
             refused=allowed.refused,
             examples=allowed.examples,
             scope_sha256=allowed.scope_sha256,
+            tables_sha256=digest_of_all(allowed.options.tables or {}),
             resumed=resumed,
         )
         self._teller = Teller(self._output, shard, entry.run, began, self._lease.stop)

@@ -12,24 +12,21 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from results.text import visible
+from scanner import program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PROGRAM: Final = (sys.executable, "-P", "-m", "scanner")
-"""What runs a command of ours, in front of the command's name."""
 _TOLD: Final = 20  # last lines of what it said
 _TOLD_BYTES: Final = 16 * 1024
 _TOLD_CHARACTERS: Final = 500  # a line
 _LOOK: Final = 0.1  # seconds, where the system cannot tell of an end by itself
 _OURS_ALONE: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"})
-_ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 class Child:
@@ -169,8 +166,7 @@ def environment(*, secrets: bool) -> dict[str, str]:
     if not secrets:
         found = {name: value for name, value in found.items() if not name.startswith("MONGOSWEEP_")}
         found.pop("CREDENTIALS_DIRECTORY", None)
-    places = (str(_ROOT), os.environ.get("PYTHONPATH", ""))
-    return found | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
+    return program.environment(found)
 
 
 def _exists(pid: int) -> bool:

@@ -24,7 +24,8 @@ from results.place import make_directory
 from scanner import __version__
 from scanner.clock import timestamp
 from scanner.errors import MongosweepError, RefusedError
-from scanner.service.children import PROGRAM, Child, environment
+from scanner.program import PROGRAM, module
+from scanner.service.children import Child, environment
 from scanner.service.dispatch import Dispatcher, Plans
 from scanner.service.jobs import ServiceStatus
 from scanner.service.keeping import Kept
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 TICK: Final = 1.0  # seconds between two looks at everything
 _LAG_WARNING: Final = 2.0  # seconds by which the loop may be late
-_PAGE: Final = (sys.executable, "-P", "-m", "scanner.service.web")
+_PAGE: Final = module(f"{__package__}.web")
 _LOG = logging.getLogger(__name__)
 
 

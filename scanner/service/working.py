@@ -24,7 +24,8 @@ from results.runs import run_info
 from results.text import visible
 from scanner.clock import timestamp
 from scanner.errors import ExitCode
-from scanner.service.children import PROGRAM, Child, environment
+from scanner.program import PROGRAM
+from scanner.service.children import Child, environment
 from scanner.service.jobs import Job
 
 if TYPE_CHECKING:

@@ -65,6 +65,7 @@ class ActiveBlackouts:
         self._calendar = Calendar(blackouts)
         self._ranges = Ranges()
         self._spans: tuple[Span, ...] = ()
+        self.until = 0.0  # when the first of the open windows ends, in seconds since 1970; 0 for none
 
     def __bool__(self) -> bool:
         """Whether any window is open now."""
@@ -76,7 +77,9 @@ class ActiveBlackouts:
 
     def refresh(self, wall: float) -> bool:
         """Look at the clock. True when the windows have changed."""
-        spans = tuple(window.span for window in self._calendar.active(wall))
+        windows = self._calendar.active(wall)
+        self.until = min((window.end for window in windows), default=0.0)
+        spans = tuple(window.span for window in windows)
         if spans == self._spans:
             return False
         self._spans = spans

@@ -14,6 +14,7 @@ import msgspec
 
 from results.verdict import Verdict
 from scanner.errors import RefusedError
+from scanner.mongo.weights import weight_problems
 from scanner.setup.notify_settings import notify_problems
 from scanner.setup.service_settings import service_problems
 from scanner.setup.settings import LimitSettings, Settings, Table
@@ -74,20 +75,25 @@ def read_config(path: Path) -> ConfigFile:
     text = decode(read_bytes(path), str(path))
     if not text.strip():
         raise RefusedError(f"{path} is empty; `mongosweep init` writes one to start from")
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, path: str) -> ConfigFile:
+    """The configuration that a text is; `path` is what errors call it. Raises RefusedError."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise RefusedError(_syntax(str(path), text, str(error))) from None
+        raise RefusedError(_syntax(path, text, str(error))) from None
     except RecursionError:
         raise RefusedError(f"{path} is nested too deeply to be a configuration; flatten it") from None
     lines = TomlLines(text)
     try:
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
-        raise RefusedError(_explain(str(path), lines, document, str(error))) from None
+        raise RefusedError(_explain(path, lines, document, str(error))) from None
     for place, reason in cross_checks(settings):
         raise RefusedError(f"{path}:{lines.line(place)}: {reason}")
-    return ConfigFile(str(path), settings, lines)
+    return ConfigFile(path, settings, lines)
 
 
 def _is_missing(path: Path) -> bool:
@@ -107,7 +113,7 @@ def _syntax(path: str, text: str, message: str) -> str:
     return f"{path}:{line}: not valid TOML: {reason[:1].lower()}{reason[1:]}; {remedy}"
 
 
-_AT = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
+_AT = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?P<path>.*)`)?\Z", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]|\[\.\.\.\]")
 _LOGIN = re.compile(r"//[^/]*@")  # it is not shown: a password may stand in it
 _SECRET = r"(?i)secret|token|password|key"  # noqa: S105 - names of keys
@@ -258,6 +264,7 @@ def cross_checks(settings: Settings) -> Iterator[tuple[Place, str]]:
     if settings.scope.signers and settings.allow:
         reason = "[[allow]] here is signed by nobody, and [scope] signers asks for signatures"
         yield ("allow", 0), f"{reason}; move it to a file, name that in [scope] files, and sign it"
+    yield from weight_problems(settings.severity)
     yield from notify_problems(settings.notify, settings.smtp, settings.webhook, settings.recipient)
     yield from sink_problems(settings.sink)
     yield from service_problems(settings.service, settings.schedule, settings.fleet)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from results.place import NEED_INODES
 from results.run import NEED_BYTES
-from results.text import human_bytes, indented
+from results.text import human_bytes
 from scanner.clock import SystemClock
 from scanner.errors import ExitCode, MongosweepError, RefusedError
 from scanner.network.connect.choose import RESERVED_DESCRIPTORS
@@ -85,20 +85,6 @@ class Diagnosis:
         """0 or 2."""
         failed = any(check.level == "failure" for check in self.checks)
         return ExitCode.REFUSED if failed else ExitCode.CLEAN
-
-    def lines(self) -> list[str]:
-        """A line for each check, and one below it with the remedy."""
-        width = max(len(check.name) for check in self.checks)
-        lines = []
-        for check in self.checks:
-            lines.append(f"{check.level:<8} {check.name:<{width}}  {check.found}")
-            if check.remedy:
-                lines.append(f"{'':<8} {'':<{width}}  -> {check.remedy}")
-        return lines
-
-    def json(self) -> str:
-        """The checks as a JSON array."""
-        return indented(self.checks)
 
 
 def diagnose(config: str | None, scope_file: str | None, output: str) -> Diagnosis:

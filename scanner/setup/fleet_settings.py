@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-SITE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+SITE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z"
 
 
 class FleetSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +30,7 @@ class FleetSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     default_site: Annotated[
         str,
         Meta(
-            pattern=f"{SITE}|^$",
+            pattern=rf"{SITE}|^\Z",
             description="the site whose workers ask what allow entries without `site` allow",
             examples=["hq"],
         ),

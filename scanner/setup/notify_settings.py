@@ -8,15 +8,17 @@ from msgspec import Meta, Struct
 
 from results.durations import seconds_of
 from results.ledger.overlay import Deadlines
+from scanner.setup.choices import Language
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_LENGTH = r"^([1-9][0-9]{0,4}[mhdw])?$"
-_ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
-_ADDRESS = r"^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}$"
+_LENGTH = r"^([1-9][0-9]{0,4}[mhdw])?\Z"
+_ONE_LINE = r"^[^\x00-\x1f\x7f]*\Z"
+_ADDRESS = r"^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}\Z"
+HOST = r"^([A-Za-z0-9_.-]+|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)\Z"  # a name, an address; no `name:port`
 _Address = Annotated[str, Meta(pattern=_ADDRESS, description="an e-mail address", examples=["a@example.com"])]
-_Length = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,4}[mhdw]$")]
+_Length = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,4}[mhdw]\Z")]
 CaFile = Annotated[
     str,
     Meta(
@@ -26,7 +28,6 @@ CaFile = Annotated[
         examples=["/etc/ssl/example-ca.pem"],
     ),
 ]
-Language = Literal["en", "fr"]
 Way = Literal["folder", "smtp", "webhook"]
 
 
@@ -64,7 +65,7 @@ class NotifySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             examples=["/var/spool/mongosweep"],
         ),
     ] = ""
-    language: Annotated[Language, Meta(description='"en" or "fr"', examples=["en"])] = "en"
+    language: Annotated[Language, Meta(description='"en", "fr", "de" or "es"', examples=["en"])] = "en"
     remind_after: Annotated[
         tuple[_Length, ...],
         Meta(
@@ -115,7 +116,7 @@ class RecipientSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ]
     language: Annotated[
         Language | Literal[""],
-        Meta(description='"en" or "fr"; as in [notify] when left out', examples=["fr"]),
+        Meta(description='"en", "fr", "de" or "es"; as in [notify] when left out', examples=["fr"]),
     ] = ""
 
 
@@ -127,8 +128,8 @@ class SmtpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         str,
         Meta(
             max_length=253,
-            pattern=r"^[A-Za-z0-9.:-]*$",
-            description="its name",
+            pattern=rf"^\Z|{HOST}",
+            description="its name, without its port",
             examples=["mail.example.com"],
         ),
     ] = ""
@@ -145,7 +146,7 @@ class SmtpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ca_file: CaFile = ""
     sender: Annotated[
         str,
-        Meta(pattern=f"{_ADDRESS}|^$", description="who writes", examples=["mongosweep@example.com"]),
+        Meta(pattern=rf"{_ADDRESS}|^\Z", description="who writes", examples=["mongosweep@example.com"]),
     ] = ""
     user: Annotated[
         str,
@@ -178,7 +179,7 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         str,
         Meta(
             max_length=2048,
-            pattern=r"^(https?://[^\s\x00-\x1f\x7f]+)?$",
+            pattern=r"^(https?://[^\s\x00-\x1f\x7f]+)?\Z",
             description="an https address; http to this machine alone",
             examples=["https://hooks.example.com/mongosweep"],
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from scanner.setup.data_tables import newer_tables
 from scanner.setup.inventory import Inventories, asked_anew, names_in
 from scanner.setup.request import LoadedRequest, canaries_in, check_canaries, load_settings, reload_scope
 from scanner.setup.scope_request import full_scope
@@ -50,6 +51,7 @@ def load_part(request: SweepRequest, covered: Covered, now: float) -> LoadedRequ
         workers=settings.sweep.workers,
         whole_scope=whole,
         signatures=tuple(signatures),
+        tables=newer_tables(config, os.environ),
         inventories=inventories if inventories.asked else None,
         reload_scope=lambda at, names: reload_scope(request, at, inventories, names=names),
     )

@@ -5,8 +5,10 @@ Precedence: the command line, then MONGOSWEEP_* variables, then the configuratio
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+import termios
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ import msgspec
 
 from scanner.errors import RefusedError
 from scanner.setup.config_file import FILE_NAME, ConfigFile, find_config, read_config
+from scanner.setup.data_tables import newer_tables
 from scanner.setup.inventory import Inventories, asked_anew, names_in, require_confirmed
 from scanner.setup.ipv6 import only_candidates
 from scanner.setup.learned_ports import learn_ports
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     from targets.signatures import Signature
 
 LIST = "-"  # a TARGET that stands for a list on standard input
+_PIPED = (
+    "nothing is read from standard input, where something waits; write - as a TARGET to ask what it lists"
+)
 _NO_PARTS = (
     "--shard: entries of the scope are of an [[inventory]], whose answers may differ from part to part, so"
     " that targets would be missed; sweep them in one part, or make the parts by TARGETs or --site"
@@ -61,13 +67,20 @@ class SweepRequest:
     workers: int | str | None = None
     vantage: str | None = None
     shard: tuple[int, int] = (1, 1)
+    by_program: bool = False  # no command line: no configuration is looked for
+    notices: tuple[str, ...] = ()  # what the user should know of the command line itself
 
     @classmethod
     def of(cls, targets: Iterable[str], asked: Mapping[str, Any]) -> SweepRequest:
-        """From the parsed options of a command; names that are none of ours are left out."""
+        """From the parsed options of a command that takes TARGETs; names that are none of ours are left out.
+
+        Raises RefusedError where standard input is a list that no TARGET asks for.
+        """
+        targets = tuple(targets)
+        forgotten = () if LIST in targets else _forgotten_list()
         ours = {key: value for key, value in asked.items() if key in cls.__dataclass_fields__}
         ours["ports"] = tuple(chain.from_iterable(ours.get("ports", ())))  # each option is several
-        return cls(targets=tuple(targets), **ours)
+        return cls(targets=targets, notices=forgotten, **ours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +106,8 @@ def load(request: SweepRequest, now: float, environment: Mapping[str, str] | Non
 
     Raises RefusedError, ScopeError, OutOfScope or GrammarError; each is one line with place and remedy.
     """
-    config, settings = load_settings(request, os.environ if environment is None else environment)
+    environment = os.environ if environment is None else environment
+    config, settings = load_settings(request, environment)
     signatures: list[Signature] = []
     allowed, source = full_scope(
         request.scope_file,
@@ -124,6 +138,7 @@ def load(request: SweepRequest, now: float, environment: Mapping[str, str] | Non
         shard=request.shard,
         whole_scope=whole,
         signatures=tuple(signatures),
+        tables=newer_tables(config, environment),
         inventories=inventories if inventories.asked else None,
         reload_scope=lambda at, names: reload_scope(request, at, inventories, names=names, learned=learned),
     )
@@ -132,7 +147,13 @@ def load(request: SweepRequest, now: float, environment: Mapping[str, str] | Non
         scope=asked,
         options=options,
         config=config,
-        notices=(*(taught.notices if taught is not None else ()), *notices, *warnings, *told),
+        notices=(
+            *request.notices,
+            *(taught.notices if taught is not None else ()),
+            *notices,
+            *warnings,
+            *told,
+        ),
         considered=considered,
         learned=learned,
     )
@@ -181,7 +202,8 @@ def load_settings(
     request: SweepRequest, environment: Mapping[str, str]
 ) -> tuple[ConfigFile | None, Settings]:
     """The configuration and the settings with the command line's overrides. Raises RefusedError."""
-    path = find_config(request.config, environment)
+    looked_for = request.config is not None or not request.by_program
+    path = find_config(request.config, environment) if looked_for else None
     if path is None and request.scope_file is None:
         remedy = "run `mongosweep init` to write one, or name an allow-list with --scope FILE"
         raise RefusedError(f"no {FILE_NAME} here; {remedy}")
@@ -223,8 +245,6 @@ def narrow_scope(
 
     Raises RefusedError for a TARGET or port outside, and for a list of which nothing is inside.
     """
-    if LIST not in targets:
-        _check_forgotten_list()
     if not targets and not ports:
         return scope, ()
     given = tuple(text for text in targets if text != LIST)
@@ -288,20 +308,26 @@ def check_schedules(scope: Scope, config: ConfigFile) -> None:
                     raise RefusedError(f"{place}: [[schedule]] {schedule.name!r} {key}s: {reason}")
 
 
-def _check_forgotten_list() -> None:
+def _forgotten_list() -> tuple[str, ...]:
     """Refuse `sweep < list.txt`: without `-` the list would be ignored and the whole scope asked.
 
-    Only a file that nobody has read from is told apart from the input of a script that runs us.
+    Only a file that nobody has read from is told apart from the input of a script that runs us; of a pipe in
+    which something waits it is said.
     """
     try:
-        status, position = os.fstat(0), os.lseek(0, 0, os.SEEK_CUR)
-    except OSError:  # a pipe or a terminal, or nothing at all
-        return
+        status = os.fstat(0)
+        if stat.S_ISFIFO(status.st_mode):
+            waiting = fcntl.ioctl(0, termios.FIONREAD, b"\0\0\0\0")
+            return (_PIPED,) if any(waiting) else ()
+        position = os.lseek(0, 0, os.SEEK_CUR)
+    except OSError:  # a terminal, or nothing at all
+        return ()
     if stat.S_ISREG(status.st_mode) and status.st_size and position == 0:
         raise RefusedError(
             "standard input is a file, and no TARGET is -, so it would not be read; "
             "write - to ask what it lists, or < /dev/null to ask the whole scope"
         )
+    return ()
 
 
 def reload_scope(

@@ -57,7 +57,7 @@ class NetboxSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     url: Annotated[
         str,
         Meta(
-            pattern=r"^(https?://\S+)?$",
+            pattern=r"^(https?://\S+)?\Z",
             description="its address, without /api",
             examples=["https://netbox.example.com"],
         ),
@@ -92,7 +92,7 @@ class InventorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     name: Annotated[
         str,
         Meta(
-            pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
+            pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z",
             description="a name of small letters, digits and dashes",
             examples=["aws"],
         ),
@@ -122,7 +122,7 @@ class DnsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Whom `leads` asks for names and addresses."""
 
     servers: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^\S+$")], ...],
+        tuple[Annotated[str, Meta(pattern=r"^\S+\Z")], ...],
         Meta(
             max_length=8,
             description="resolvers, as addresses with or without a port; the system's when left out",
@@ -161,7 +161,7 @@ class Ownership(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rdap: Annotated[
         str,
         Meta(
-            pattern=r"^(https?://\S+)?$",
+            pattern=r"^(https?://\S+)?\Z",
             description="the address of an RDAP server; with `bootstrap`, for what that leaves out",
             examples=["https://rdap.db.ripe.net/"],
         ),

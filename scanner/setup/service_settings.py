@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from scanner.setup.fleet_settings import FleetSettings
 
-_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
-_DURATION = r"^([1-9][0-9]{0,4}[smhdw])?$"
+_NAME = r"^[a-z0-9][a-z0-9-]{0,62}\Z"
+_DURATION = r"^([1-9][0-9]{0,4}[smhdw])?\Z"
 
 
 class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +52,7 @@ class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     identity_header: Annotated[
         str,
         Meta(
-            pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$",
+            pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}\Z",
             description="the header in which a proxy says who a person is",
             examples=["X-Forwarded-User"],
         ),

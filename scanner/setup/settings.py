@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from results.verdict import Verdict
+from scanner.mongo.weights import Weights
 from scanner.setup.choices import MAX_RATE, MAX_WORKERS, VANTAGE, DepthName, EngineName, LoopName, WorkerCount
+from scanner.setup.data_settings import DataSettings
 from scanner.setup.fleet_settings import FleetSettings
 from scanner.setup.notify_settings import (
     DeadlineSettings,
@@ -35,7 +37,7 @@ from scanner.setup.service_settings import ScheduleSettings, ServiceSettings
 from scanner.setup.sink_settings import AnySink, ForwardSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from scanner.network.guard import Wanted
     from scanner.setup.inventory import Inventories
@@ -49,7 +51,7 @@ Purpose = Literal["", "verify", "confirm"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _Port = Annotated[int, Meta(ge=1, le=65535)]
-_LINE = r"^[^\x00-\x1f\x7f]*$"  # it is sent in a protocol field and shown in logs: one line, no controls
+_LINE = r"^[^\x00-\x1f\x7f]*\Z"  # it is sent in a protocol field and shown in logs: one line, no controls
 
 
 class Organisation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -169,7 +171,7 @@ class SweepSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Meta(
             pattern=VANTAGE,
             description="where the sweep looks from, in a word of small letters, digits and dashes; what is "
-            'open to "internet" is graver by one step',
+            'open to "internet" is graver',
             examples=["internet"],
         ),
     ] = ""
@@ -240,7 +242,7 @@ class Blackout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     start: Annotated[
         str,
         Meta(
-            pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+            pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z",
             description="hours and minutes in quotes, 00:00 to 23:59",
             examples=["08:00"],
         ),
@@ -248,7 +250,7 @@ class Blackout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     to: Annotated[
         str,
         Meta(
-            pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$",
+            pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)\Z",
             description="hours and minutes in quotes, 00:00 to 24:00",
             examples=["18:00"],
         ),
@@ -334,6 +336,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pause: Pause = field(default_factory=Pause)
     audit: Audit = field(default_factory=Audit)
     ownership: Ownership = field(default_factory=Ownership)
+    severity: Weights = field(default_factory=Weights)
     deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
     recipient: tuple[RecipientSettings, ...] = ()
@@ -341,6 +344,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     forward: ForwardSettings = field(default_factory=ForwardSettings)
     sink: tuple[AnySink, ...] = ()
+    data: DataSettings = field(default_factory=DataSettings)
     fleet: FleetSettings = field(default_factory=FleetSettings)
     service: ServiceSettings = field(default_factory=ServiceSettings)
     schedule: tuple[ScheduleSettings, ...] = ()
@@ -370,6 +374,7 @@ class SweepOptions:
     stop_after: float | None = None  # seconds after which it is stopped
     whole_scope: Scope | None = None  # of which TARGETs name a part; canaries are held against it
     signatures: tuple[Signature, ...] = ()  # of the allow-lists that it was read from, where asked for
+    tables: Mapping[str, Table] | None = None  # dated ones in place of those that are built in, by name
     inventories: Inventories | None = None  # are asked again while it goes on
     reload_scope: Callable[[float, bool], Scope] | None = None  # reads the files again: when, with names
     run_id: str = ""  # of a run that others do parts of, too; instead of a new one

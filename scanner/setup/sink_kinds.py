@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from scanner.setup.notify_settings import CaFile
+from scanner.setup.notify_settings import HOST, CaFile
 
-_ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
-_URL = r"^https?://[^\s\x00-\x1f\x7f/?#]+[^\s\x00-\x1f\x7f]*$"
+_ONE_LINE = r"^[^\x00-\x1f\x7f]*\Z"
+_URL = r"^https?://[^\s\x00-\x1f\x7f/?#]+[^\s\x00-\x1f\x7f]*\Z"
 
 _Certificate = Annotated[
     str,
@@ -58,7 +58,7 @@ class SinkSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     name: Annotated[
         str,
         Meta(
-            pattern=r"^([a-z][a-z0-9-]{0,31})?$",
+            pattern=r"^([a-z][a-z0-9-]{0,31})?\Z",
             description="a word of up to 32 small letters, digits and dashes that stays the same: what was "
             "delivered is remembered under it; the kind when left out",
             examples=["soc"],
@@ -154,7 +154,7 @@ class ElasticSettings(HttpSinkSettings, frozen=True, kw_only=True, tag="elastic"
         str,
         Meta(
             max_length=256,
-            pattern=r"^[^\x00-\x1f\x7f:]*$",
+            pattern=r"^[^\x00-\x1f\x7f:]*\Z",
             description="a login, whose password the secret is; an API key when left out",
             examples=["mongosweep"],
         ),
@@ -163,7 +163,7 @@ class ElasticSettings(HttpSinkSettings, frozen=True, kw_only=True, tag="elastic"
         str,
         Meta(
             max_length=255,
-            pattern=r"^[a-z0-9][a-z0-9._-]*$",
+            pattern=r"^[a-z0-9][a-z0-9._-]*\Z",
             description="a data stream or an index",
             examples=["logs-mongosweep.events-default"],
         ),
@@ -182,7 +182,7 @@ class SentinelSettings(HttpSinkSettings, frozen=True, kw_only=True, tag="sentine
         str,
         Meta(
             max_length=64,
-            pattern=r"^[A-Za-z0-9.-]+$",
+            pattern=r"^[A-Za-z0-9.-]+\Z",
             description="the directory (tenant) id",
             examples=["00000000-0000-0000-0000-000000000000"],
         ),
@@ -191,7 +191,7 @@ class SentinelSettings(HttpSinkSettings, frozen=True, kw_only=True, tag="sentine
         str,
         Meta(
             max_length=64,
-            pattern=r"^[A-Za-z0-9-]+$",
+            pattern=r"^[A-Za-z0-9-]+\Z",
             description="the application (client) id",
             examples=["11111111-1111-1111-1111-111111111111"],
         ),
@@ -200,7 +200,7 @@ class SentinelSettings(HttpSinkSettings, frozen=True, kw_only=True, tag="sentine
         str,
         Meta(
             max_length=64,
-            pattern=r"^[A-Za-z0-9-]+$",
+            pattern=r"^[A-Za-z0-9-]+\Z",
             description="the immutable id of the data collection rule",
             examples=["dcr-00000000000000000000000000000000"],
         ),
@@ -209,7 +209,7 @@ class SentinelSettings(HttpSinkSettings, frozen=True, kw_only=True, tag="sentine
         str,
         Meta(
             max_length=128,
-            pattern=r"^[A-Za-z0-9_-]+$",
+            pattern=r"^[A-Za-z0-9_-]+\Z",
             description="the stream that the rule declares",
             examples=["Custom-Mongosweep_CL"],
         ),
@@ -240,8 +240,8 @@ class SyslogSettings(SinkSettings, frozen=True, kw_only=True, tag="syslog"):
         str,
         Meta(
             max_length=253,
-            pattern=r"^[A-Za-z0-9_.:-]+$",
-            description="its name or address",
+            pattern=HOST,
+            description="its name or address, without its port",
             examples=["syslog.example.com"],
         ),
     ]
@@ -266,7 +266,7 @@ class SyslogSettings(SinkSettings, frozen=True, kw_only=True, tag="syslog"):
         str,
         Meta(
             max_length=253,
-            pattern=r"^[A-Za-z0-9_.:-]*$",
+            pattern=r"^[A-Za-z0-9_.:-]*\Z",
             description="the name that its certificate is for, where `host` is an address",
             examples=["syslog.example.com"],
         ),
@@ -275,7 +275,7 @@ class SyslogSettings(SinkSettings, frozen=True, kw_only=True, tag="syslog"):
     sd_id: Annotated[
         str,
         Meta(
-            pattern=r"^[!#-<>-\\^-~]{1,24}@[0-9]{1,7}$",
+            pattern=r"^[!#-<>-\\^-~]{1,24}@[0-9]{1,7}\Z",
             description="the id of the structured data, with an enterprise number",
             examples=["mongosweep@32473"],
         ),
@@ -295,7 +295,7 @@ class KafkaSettings(SinkSettings, frozen=True, kw_only=True, tag="kafka"):
     """Kafka, a record an event. Needs the extra `kafka`. The secret is the password of `user`."""
 
     servers: Annotated[
-        list[Annotated[str, Meta(max_length=261, pattern=r"^[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5}$")]],
+        list[Annotated[str, Meta(max_length=261, pattern=r"^[A-Za-z0-9_.\[\]:-]+:[0-9]{1,5}\Z")]],
         Meta(
             min_length=1,
             max_length=100,
@@ -304,7 +304,7 @@ class KafkaSettings(SinkSettings, frozen=True, kw_only=True, tag="kafka"):
         ),
     ]
     topic: Annotated[
-        str, Meta(pattern=r"^[A-Za-z0-9._-]{1,249}$", description="the topic", examples=["mongosweep"])
+        str, Meta(pattern=r"^[A-Za-z0-9._-]{1,249}\Z", description="the topic", examples=["mongosweep"])
     ] = "mongosweep"
     format: Annotated[
         Literal["native", "ecs", "ocsf"], Meta(description='"native", "ecs" or "ocsf"', examples=["native"])
@@ -338,7 +338,7 @@ class JournaldSettings(SinkSettings, frozen=True, kw_only=True, tag="journald"):
         str,
         Meta(
             max_length=107,
-            pattern=r"^/[^\x00-\x1f\x7f]+$",
+            pattern=r"^/[^\x00-\x1f\x7f]+\Z",
             description="its socket",
             examples=["/run/systemd/journal/socket"],
         ),
@@ -352,7 +352,7 @@ class FileSettings(SinkSettings, frozen=True, kw_only=True, tag="file"):
         str,
         Meta(
             max_length=4096,
-            pattern=r"^/[^\x00-\x1f\x7f]+$",
+            pattern=r"^/[^\x00-\x1f\x7f]+\Z",
             description="where it is, from the root",
             examples=["/var/log/mongosweep/findings.jsonl"],
         ),
@@ -367,13 +367,13 @@ class FileSettings(SinkSettings, frozen=True, kw_only=True, tag="file"):
     ] = "native"
     mode: Annotated[
         str,
-        Meta(pattern=r"^0[67][0-7][0-7]$", description="its mode, in quotes", examples=["0640"]),
+        Meta(pattern=r"^0[67][0-7][0-7]\Z", description="its mode, in quotes", examples=["0640"]),
     ] = "0640"
     group: Annotated[
         str,
         Meta(
             max_length=64,
-            pattern=r"^[A-Za-z0-9_.-]*$",
+            pattern=r"^[A-Za-z0-9_.-]*\Z",
             description="the group that may read it; the process's own when left out",
             examples=["adm"],
         ),

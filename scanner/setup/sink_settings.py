@@ -44,7 +44,7 @@ class ForwardSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     remind_every: Annotated[
         str,
         Meta(
-            pattern=r"^([1-9][0-9]{0,4}[mhdw])?$",
+            pattern=r"^([1-9][0-9]{0,4}[mhdw])?\Z",
             description="how often an exposure that stays open is told again; empty: never",
             examples=["7d"],
         ),

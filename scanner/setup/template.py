@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scanner.errors import RefusedError
@@ -134,6 +135,26 @@ bootstrap = []                     # or IANA's files, such as ["ipv4.json", "ipv
 handles = []                       # our own, such as ["ORG-EX1-RIPE"]
 hosts = []                         # where it may redirect to, such as ["rdap.arin.net"]
 
+[severity]
+# Points that add up to a finding's score, 0 to 100, and the scores from which on it is how grave.
+critical = 74
+high = 48
+medium = 22
+low = 5
+open = 48                          # lists its databases without a password
+no_data = 24                       # the same, without data of users
+open_no_data = 8                   # passed the access check, and has nothing to read
+unknown = 8                        # answers that prove nothing
+internet = 26                      # open, seen from the vantage "internet"
+size = 26                          # at most, for 10 GiB or a million documents
+telling_names = 16                 # at most, for names that hint at four kinds of personal or secret data
+liveness = 12                      # at most, for what was written to within a day
+ransom = 40                        # an extortionist's note, and other data is or may be there
+wiped = 30                         # the same, and no other data is left
+stranger = 10                      # a stranger's mark
+exploited = 4                      # a version with a vulnerability that is known to be exploited
+end_of_life = 1                    # a version without support
+
 [deadlines]
 # By when an exposure is to be closed, from its first sight on: 36h, 14d, 2w; "" for none.
 critical = "1d"
@@ -146,7 +167,7 @@ info = ""
 # `mongosweep notify` writes one message for each owner, and remembers who was told.
 to = "folder"                      # or "smtp", or "webhook"
 folder = ""                        # such as "/var/spool/mongosweep"; `notices` in the output folder if empty
-language = "en"                    # or "fr"
+language = "en"                    # or "fr", "de", "es"
 remind_after = ["3d", "7d"]        # after the first message
 escalate_after = "14d"
 escalate_to = []                   # such as ["ciso@example.com"]
@@ -197,6 +218,11 @@ patience = 30.0                    # seconds that a receiver which is not there 
 # path = "/var/log/mongosweep/findings.jsonl"
 # group = "adm"
 
+[data]
+# `mongosweep data update` takes newer tables of advisories and names, signed by one of these signers.
+directory = ""                     # `mongosweep` below XDG_DATA_HOME if empty
+signers = ""                       # allowed signers, as of ssh-keygen
+
 [fleet]
 # `mongosweep sweep --fleet tls://…` has workers at each site of the allow entries sweep it, as one run.
 scheduler = ""                     # such as "tls://scheduler.example.com:8786"
@@ -232,15 +258,35 @@ keep_runs = ""                     # such as "90d"; for ever if empty
 """
 
 
-def write_template(path: Path) -> None:
-    """Write the template to a new file. Raises RefusedError when it exists or cannot be written."""
+def require_new(path: Path) -> None:
+    """Refuse what `write_template` would refuse, before anybody is asked anything. Raises RefusedError."""
+    if os.path.lexists(path):
+        raise _exists(path)
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise RefusedError(f"{path} cannot be written; name another place")
+
+
+def write_template(path: Path, text: str = TEMPLATE) -> None:
+    """Write the template, or it with answers, to a new file. Raises RefusedError when it exists or cannot be
+    written."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError:
-        raise RefusedError(f"{path} exists and is left as it is; name another file, or remove it") from None
+        raise _exists(path) from None
     except OSError as error:
         raise RefusedError(f"{path} cannot be written: {error.strerror}; name another place") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(TEMPLATE)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException as error:  # a file without its end would be read, and is in the way of the next one
+        with suppress(OSError):
+            path.unlink()
+        if isinstance(error, OSError):
+            raise RefusedError(f"{path} cannot be written: {error.strerror}; name another place") from None
+        raise
+
+
+def _exists(path: Path) -> RefusedError:
+    return RefusedError(f"{path} exists and is left as it is; name another file, or remove it")

@@ -278,7 +278,17 @@ def test_a_list_that_nobody_would_read(tmp_path: Path) -> None:
         stdin.seek(1)
         assert json.loads(mongosweep("plan", "--json", cwd=tmp_path, stdin=stdin).stdout)["targets"] == 8
     for nothing in (subprocess.DEVNULL, subprocess.PIPE):
-        assert mongosweep("plan", cwd=tmp_path, stdin=nothing).returncode == 0
+        empty = mongosweep("plan", cwd=tmp_path, stdin=nothing)
+        assert (empty.returncode, empty.stderr) == (0, "")
+
+
+def test_a_list_in_a_pipe_that_nobody_would_read_is_said(tmp_path: Path) -> None:
+    """It may as well be the input of a script that runs us, so that it is not refused."""
+    (tmp_path / "mongosweep.toml").write_text(CONFIGURATION, encoding="utf-8")
+    done = mongosweep("plan", "--json", cwd=tmp_path, input="127.93.0.1\n")
+    assert (done.returncode, json.loads(done.stdout)["targets"]) == (0, 8)
+    assert done.stderr.startswith("nothing is read from standard input, where something waits; write - ")
+    assert mongosweep("plan", "-", cwd=tmp_path, input="127.93.0.1\n").stderr == ""
 
 
 def test_a_uri_is_no_target(
@@ -322,6 +332,6 @@ def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     check(
         capsys,
         main(["xyz"]),
-        "no command 'xyz'; write one of init, scope, plan, sweep, confirm",
+        "no command 'xyz'; write one of init, scope, doctor, plan, sweep, lab",
         "mongosweep --help",
     )

@@ -267,7 +267,7 @@ def test_runs_and_audit_of_a_real_run(here: Path, capsys: pytest.CaptureFixture[
     assert main(["audit", run["run_id"]]) == 0
     assert "nothing was edited" in capsys.readouterr().out
     assert main(["show", "last"]) == 0
-    (head,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("head of its hash")]
+    (head,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("chain head: ")]
     assert main(["audit", run["run_id"], "--head", head.split()[-1]]) == 0
     capsys.readouterr()
     killed = here / "runs" / "killed"

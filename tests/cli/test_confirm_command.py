@@ -219,3 +219,13 @@ def test_what_makes_no_sense_is_refused_before_anything_is_asked(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (home / "runs").exists()
+
+
+def test_a_report_from_a_file_on_standard_input(home: Path) -> None:
+    """It is read, where `sweep` would refuse a list that no TARGET asks for."""
+    report(home, f"{FOREIGN},27017")
+    done = mongosweep("confirm", "-", cwd=home, shell="< report.csv")
+    assert (done.returncode, "not ours" in done.stdout) == (0, True)
+    forgotten = mongosweep("plan", cwd=home, shell="< report.csv")
+    assert forgotten.returncode == 2
+    assert "write - to ask what it lists" in forgotten.stderr

@@ -57,7 +57,7 @@ def test_shows_the_magazine_first_and_leaves_jsonl(tmp_path: Path) -> None:
     assert f"{MAGAZINE}:{port}" in first
     assert "READ" in shown
     assert "done in" in shown
-    (journal,) = (tmp_path / "runs").glob("*/observations-0001.jsonl")
+    (journal,) = (tmp_path / "runs").glob("2*/observations-0001.jsonl")
     records = observed(journal.read_text().splitlines())
     (magazine,) = [record for record in records if record["target"]["ip"] == MAGAZINE]
     assert magazine["verdict"] == "open"
@@ -95,7 +95,7 @@ def test_takes_another_port_and_folder_where_its_own_are_taken(tmp_path: Path) -
     port = int(said[1])
     assert port != 27017
     assert f"another run is writing into {output}" in shown
-    (journal,) = output.glob("demo-2/*/observations-0001.jsonl")
+    (journal,) = output.glob("demo-2/2*/observations-0001.jsonl")
     assert str(journal) in shown
     assert {json.loads(line)["target"]["port"] for line in journal.read_text().splitlines()} == {port}
     assert nobody_listens(port)

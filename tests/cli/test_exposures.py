@@ -356,6 +356,20 @@ def test_diff_refuses_what_it_cannot_compare(
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("word", ["last", "latest"])
+def test_diff_of_the_latest_is_with_the_one_before(
+    here: Path, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    """As without a word: one that is compared with itself would be refused."""
+    two_weeks(here)
+    assert main(["diff"]) == 0
+    without = capsys.readouterr().out
+    assert main(["diff", word]) == 0
+    assert capsys.readouterr().out == without
+    assert main(["diff", OLD_RUN, word]) == 0
+    assert capsys.readouterr().out == without
+
+
 def test_diff_of_a_single_run_says_that_there_is_no_other(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,8 @@ import re
 import click
 import pytest
 
-from scanner.cli.group import COMMANDS, root
+from scanner.cli.group import root
+from scanner.cli.names import COMMANDS
 from scanner.errors import ExitCode
 from scanner.setup.firewall import KINDS
 from scanner.setup.manual import settings_page

@@ -88,6 +88,8 @@ def test_the_page_goes_where_it_is_wanted(output: Path, tmp_path: Path) -> None:
     assert (tmp_path / "made.html").read_text(encoding="utf-8") == page
     assert f"wrote {(tmp_path / 'made.html').as_uri()}" in made.stderr
     assert shown(output, "--out", "-") == page
+    report(output, "--out", str(tmp_path / "made.md"))
+    assert (tmp_path / "made.md").read_text(encoding="utf-8") == shown(output, "--format", "md")
     assert shown(output, "--out", "/dev/null") == ""
 
 

@@ -174,6 +174,15 @@ def test_texts_of_a_list_do_nothing_to_a_terminal(here: Path, capsys: pytest.Cap
         assert all(character.isprintable() or character == "\n" for character in shown)
 
 
+def test_json_of_an_import_is_ascii(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As of every list: what a terminal must not get is in it as an escape."""
+    (here / "list").write_text("10.1.0.0/24\n")
+    assert main(["scope", "import", "list", "--owner", "caf\u00e9 \u6570", "--dry-run", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert out.isascii()
+    assert "caf\u00e9 \u6570" in str(json.loads(out)["changes"]["added"])
+
+
 def test_the_check_tells_all_faults_at_once(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(
         here / "mongosweep.toml",
@@ -196,7 +205,7 @@ def test_the_check_tells_all_faults_at_once(here: Path, capsys: pytest.CaptureFi
         "mongosweep.toml unauthorised",
     ]
     assert "mongosweep.toml:4: error unreadable: '10.20.0.300' has an octet above 255" in lines[1]
-    assert "  and 6 more no-contact; --json has all" in lines
+    assert "  and 6 more no-contact; --format jsonl has all" in lines
     assert lines[-1] == "5 errors, 27 warnings, in 26 entries and 0 denies"
     assert main(["scope", "check", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)

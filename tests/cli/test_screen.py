@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from scanner.cli.screen import (
     found_cells,
     progress_line,
     screen_for,
+    start_line,
     summary_lines,
 )
 from scanner.setup.settings import Settings, SweepOptions
@@ -143,9 +145,8 @@ def test_quiet_or_without_a_stream_nothing_is_shown() -> None:
         with screen_for(target, quiet=quiet) as screen:
             assert isinstance(screen, QuietScreen)
             show_all(screen)
-    assert stream.getvalue().splitlines()[0].startswith("interrupted: 103 of 256 targets"), (
-        "that is no detail"
-    )
+    first = stream.getvalue().splitlines()[0]
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ interrupted: 103 of 256 targets .*", first)
     assert "10.20.0.7" not in stream.getvalue()
     quiet_stream = io.StringIO()
     with screen_for(quiet_stream, quiet=True) as screen:
@@ -188,13 +189,40 @@ def test_what_the_driver_said_is_told_where_it_was_asked() -> None:
     assert not any("driver" in line for line in summary_lines(SUMMARY))
 
 
-def test_a_pause_is_told_when_it_begins() -> None:
+def test_the_first_line_says_which_cap_decides() -> None:
+    """And not the rate alone, where another is what it waits for."""
+    told = start_line(PLAN)
+    assert "at most 1000 a second" in told
+    assert told.endswith("(per_prefix_rate = 20 decides)")
+
+
+def test_a_pause_is_told_when_it_begins_and_ends() -> None:
     """Where nobody watches, too: a blackout window may last for hours."""
     stream = io.StringIO()
     with screen_for(stream, quiet=False) as screen:
-        for seconds, why in ((1.0, ""), (1.3, "trading hours"), (1.6, "trading hours"), (2.0, "")):
+        told = ((1.0, ""), (1.3, "trading hours"), (1.6, ""), (1.9, "trading hours"), (20.0, "trading hours"))
+        for seconds, why in (*told, (20.3, ""), (22.1, "")):
             screen.progress(replace(SNAPSHOT, elapsed=seconds, paused_by=why))
-    assert [line.partition("PAUSED: ")[2] for line in stream.getvalue().splitlines()] == ["trading hours"]
+    began, over = (line.partition("Z ")[2] for line in stream.getvalue().splitlines())
+    assert began.endswith("PAUSED: trading hours")
+    assert over == "goes on, after a pause of 19 s: trading hours"
+
+
+def test_lines_have_the_time_where_nobody_sees_them_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.gmtime", lambda: (2026, 11, 30, 1, 2, 3, 0, 334, 0))
+    monkeypatch.setenv("TERM", "dumb")
+    for stream, before in ((io.StringIO(), "2026-11-30T01:02:03Z "), (Terminal(), "")):
+        with screen_for(stream, quiet=False) as screen:
+            screen.notice("the scope\x1b[2J")
+        assert stream.getvalue() == f"{before}the scope\\x1b[2J\n"
+
+
+def test_the_run_directory_is_left_for_below_a_table() -> None:
+    for table in (False, True):
+        stream = io.StringIO()
+        with screen_for(stream, quiet=False, table=table) as screen:
+            screen.finished(SUMMARY)
+        assert ("run directory: " in stream.getvalue()) is not table
 
 
 def test_what_a_complete_sweep_adds_is_no_cause_of_it() -> None:

@@ -39,7 +39,9 @@ def home(tmp_path: Path, port: int) -> Iterator[Path]:
         yield tmp_path
 
 
-def on_a_terminal(home: Path, pipeline: str, *, term: str = "xterm", interrupt: bool = False) -> Seen:
+def on_a_terminal(
+    home: Path, pipeline: str, *, term: str = "xterm", interrupt: bool = False, columns: int = 120
+) -> Seen:
     """Run a line of a shell in which `{}` is `mongosweep sweep`; a Ctrl-C comes with the first findings."""
     program = shlex.join([sys.executable, "-P", "-m", "scanner", "sweep"])
     hidden = ("MONGOSWEEP_", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
@@ -49,6 +51,7 @@ def on_a_terminal(home: Path, pipeline: str, *, term: str = "xterm", interrupt: 
         pipeline.replace("{}", program),
         cwd=home,
         env=env,
+        columns=columns,
         when=lambda shown: interrupt and shown.count("127.97.0.") > 3,
     )
 
@@ -120,3 +123,21 @@ def test_a_dumb_terminal_gets_the_plain_table(home: Path) -> None:
 def test_a_line_after_the_table_says_what_changed_since_the_last_look(home: Path) -> None:
     seen = on_a_terminal(home, "{}")
     assert "12 new; mongosweep exposures" in seen.lines
+
+
+def test_errors_break_between_words_where_the_terminal_ends_though_stdout_is_a_pipe(home: Path) -> None:
+    seen = on_a_terminal(home, "{} --scope no/such/allow-list/of/this/network.csv | cat", columns=60)
+    said = seen.raw.split("\r\n")
+    assert said[0].startswith("error: no/such/allow-list")
+    assert len(said) > 2
+    assert max(map(len, said)) <= 60
+
+
+def test_where_the_run_is_stands_below_the_table(home: Path) -> None:
+    """At 80 columns, too, on which no line is broken inside a word."""
+    seen = on_a_terminal(home, "{}", columns=80)
+    table = max(at for at, line in enumerate(seen.lines) if "127.97.0." in line)
+    (at,) = (at for at, line in enumerate(seen.lines) if line.startswith("run directory: runs/2"))
+    assert at > table
+    assert max(len(line) for line in seen.lines) <= 80
+    assert "  nobody answers (rate = 60 decides)" in seen.lines

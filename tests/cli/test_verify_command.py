@@ -98,9 +98,9 @@ def test_signals_while_it_waits_begin_the_next_round_or_end_it(home: Path, port:
         )
         assert process.stderr is not None
         line = process.stderr.readline()
-        assert line.startswith("round 1: 1 open; next look at ")
+        assert "Z round 1: 1 open; next look at " in line
         process.send_signal(signal.SIGHUP)
-        assert process.stderr.readline().startswith("round 2: 1 open; next look at ")
+        assert "Z round 2: 1 open; next look at " in process.stderr.readline()
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)

@@ -9,7 +9,8 @@ import pytest
 from results.covered import parse_row
 from scanner.fleet import coordinator, tally
 from scanner.fleet.carrier import Failed, WorkersChanged
-from scanner.fleet.messages import Ended
+from scanner.fleet.messages import Began, Ended
+from scanner.mongo.tables import digest_of_all
 from tests.support.fleet_sweeps import both, is_whole, sweep
 from tests.support.simulated_sites import Sites, changed, honest, refusal
 from tests.support.sweeps import Watcher
@@ -130,6 +131,19 @@ class TestWorkers:
         assert any("it is older" in reason for reason in result.reasons)
         assert [each for each in watcher.notices if "it is older" in each][1:] == [], "told once"
         assert sum(shard.site == "london" for shard in sites.given) == 1, "no shard after the other"
+
+    def test_a_worker_with_other_tables_is_told(self, tmp_path: Path) -> None:
+        def act(shard: Shard) -> list[Message]:
+            began, *others = honest(shard)
+            assert isinstance(began, Began)
+            theirs = "0" * 64 if shard.site == "london" else digest_of_all()
+            return [changed(began, tables_sha256=theirs), *others]
+
+        watcher = Watcher()
+        result = sweep(tmp_path, both(act=act), watcher=watcher)
+        assert result.state == "complete"
+        (said,) = (each for each in watcher.notices if "tables" in each)
+        assert said.startswith("london-1 judges by other tables than this machine")
 
     def test_workers_that_are_mended_meanwhile(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Refusals by a worker's fault count against no shard, and the site is tried again."""

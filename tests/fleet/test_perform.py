@@ -22,6 +22,7 @@ from scanner.fleet.messages import Began, Going, Shard, Told, digest_of, encode
 from scanner.fleet.spool import Entry
 from scanner.lab.estate import find
 from scanner.lab.thread import LabThread
+from scanner.mongo.tables import digest_of_all
 from tests.support.listening import Listener
 from tests.support.ports import free_port
 from tests.support.shards import ALLOW, configuration, performed, shard_of, shard_process
@@ -64,6 +65,7 @@ def test_a_shard_within_our_scope(tmp_path: Path, port: int) -> None:
     began, ended = came.only(Began), came.ended
     assert (began.targets, began.refused, began.resumed, began.attempt) == (128, 0, False, 4)
     assert (began.worker, began.site, began.vantage) == ("paris-1", "paris", "office")
+    assert began.tables_sha256 == digest_of_all({})
     assert (ended.state, ended.reasons, came.code) == ("complete", [], ExitCode.CLEAN)
     assert ended.outcomes == {"open": 1, "open_no_data": 1, "auth_required": 1, "refused": 125}
     assert (ended.planned, ended.excluded, ended.not_reached, ended.refused) == (128, 0, 0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
@@ -40,6 +41,8 @@ REFUSALS = [
     ("[sweep]\nconnect_timeout = 10\nhost_timeout = 2", 3, "host_timeout", "longer"),
     ("[sweep]\nengine = 'sin'", 2, '"sin"', '"connect" or "syn"'),
     ("[sweep]\nper_prefix_length = 33", 2, "per_prefix_length", "8 to 32"),
+    ("[sweep]\nvantage = 'internet\n'".replace("'", '"""'), 2, "vantage", "small letters"),
+    ("[organisation]\nname = 'Acme\n'".replace("'", '"""'), 2, "name", "name ="),
     ("# note\n[swep]\nrate = 1", 2, "'swep'", "did you mean sweep?"),
     ("sweep = 3", 1, "sweep = 3", "[sweep] on a line of its own"),
     ("[[sweep]]\nrate = 1", 1, "sweep", "[sweep] on a line of its own"),
@@ -64,6 +67,16 @@ REFUSALS = [
     ),
     ('[organisation]\ncontact = "a\\nb"', 2, "contact", "soc@example.com"),
     ("[deadlines]\ncritical = '1 day'", 2, '"1 day"', 'critical = "1d"'),
+    ("[severity]\ncritical = 101", 2, "critical = 101", "critical = 80"),
+    ("[severity]\nransom = -1", 2, "ransom = -1", "ransom = 50"),
+    (
+        "[severity]\nopen = 4\nhigh = 74",
+        3,
+        "high = 74 does not begin below critical = 74",
+        "74, 48, 22 and 5",
+    ),
+    ("[severity]\nmedium = 5", 2, "low = 5 does not begin below medium = 5", "write falling ones"),
+    ("[severity]\ntelling = 3", 2, "'telling'", "did you mean telling_names?"),
     ("[deadlines]\ncritcal = '1d'", 2, "'critcal'", "did you mean critical?"),
     ("[notify]\nremind_after = ['7d', '3d']", 2, "does not grow", '["3d", "7d"]'),
     ("[notify]\nremind_after = ['soon']", 2, "remind_after", '["3d", "7d"]'),
@@ -71,7 +84,7 @@ REFUSALS = [
     ("[notify]\nto = 'pigeon'", 2, '"pigeon"', '"folder", "smtp" or "webhook"'),
     ("[notify]\nto = 'smtp'", 2, "mail server", "[smtp]"),
     ("[notify]\nto = 'webhook'", 2, "needs an address", "[webhook]"),
-    ("[notify]\nlanguage = 'de'", 2, '"de"', '"en" or "fr"'),
+    ("[notify]\nlanguage = 'it'", 2, '"it"', '"en", "fr", "de" or "es"'),
     ("[smtp]\nhost = 'mail.example.com'", 2, "no sender", "sender ="),
     ("[smtp]\nsender = 'a@b\\nBcc: c@d'", 2, "sender", "mongosweep@example.com"),
     (
@@ -264,6 +277,17 @@ class TestTemplate:
         finally:
             os.umask(old)
         assert (tmp_path / "c.toml").stat().st_mode & 0o022 == 0
+
+    def test_a_disk_that_is_full_leaves_no_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(_: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("os.fsync", full)
+        with pytest.raises(RefusedError, match="No space left"):
+            write_template(tmp_path / "c.toml")
+        assert not [*tmp_path.iterdir()]
 
     def test_a_place_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(RefusedError, match="cannot be written"):

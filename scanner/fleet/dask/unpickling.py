@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from scanner.fleet.authority import Role
 
-TASK_MODULE = "scanner.fleet.dask.task"
+TASK_MODULE = f"{__package__}.task"
+_CHECKOUT = TASK_MODULE.removeprefix("mongosweep.")
+TASK_MODULES = (_CHECKOUT, f"mongosweep.{_CHECKOUT}")  # as the others of a fleet name it: a checkout, a wheel
 FUNCTIONS = {"shard_task": 1, "describe": 0}  # of that module: all that can be asked for, by number of bytes
 _PLAIN = (type(None), bool, int, float, str, bytes, tuple, list, dict, set, frozenset)
 
@@ -107,7 +109,9 @@ class _NoTraceback(_Something):
 
 
 _EXPRESSION = _Name()
-_NAMES: dict[tuple[str, str], object] = {(TASK_MODULE, name): _Name() for name in FUNCTIONS}
+_NAMES: dict[tuple[str, str], object] = {
+    (module, name): _Name() for module in TASK_MODULES for name in FUNCTIONS
+}
 _FUNCTION_OF = {stands: name for (_, name), stands in _NAMES.items()}
 _WORKER: dict[tuple[str, str], object] = {("dask._task_spec", "Task"): _TaskForm, **_NAMES}
 _SCHEDULER: dict[tuple[str, str], object] = {

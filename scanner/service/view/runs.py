@@ -15,6 +15,7 @@ from results.diff.pick import load_run
 from results.diff.runs import diff_runs
 from results.durations import between
 from results.files import ResultsError
+from results.latest import is_link
 from results.ledger.database import NoLedgerError
 from results.ledger.store import Ledger
 from results.manifest import MANIFEST_FILE
@@ -144,7 +145,9 @@ class RunList:
     def _beside(self, taken_in: set[str]) -> Iterator[RunLine]:
         """Run directories that the ledger does not have: new ones, and those that it could not read."""
         try:
-            folders = sorted(each for each in self._output.iterdir() if each.name not in taken_in)
+            folders = sorted(
+                each for each in self._output.iterdir() if each.name not in taken_in and not is_link(each)
+            )
         except OSError:  # the directory is not made yet: there are none
             return
         for folder in folders:

@@ -18,7 +18,7 @@ from scanner.service.web.server import Options, serve
 
 def main(arguments: list[str]) -> int:
     """Serve until told to end; the exit code."""
-    parser = argparse.ArgumentParser(prog="scanner.service.web", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog=__package__, allow_abbrev=False)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("-c", "--config")
     parser.add_argument("--listen", default="")

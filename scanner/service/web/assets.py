@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import web
 
+from results import report
 from scanner.service.web.visitor import open_to_all
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Asset(NamedTuple):
 @cache
 def assets() -> Mapping[str, Asset]:
     """Every file by its name. `report.css` is the one of the reports: page and report are one family."""
-    ours, reports = files("scanner.service.web") / "static", files("results.report")
+    ours, reports = files(__package__) / "static", files(report)
     found = {}
     for name, content_type in _TYPES.items():
         body = ((reports if name == "report.css" else ours) / name).read_bytes()

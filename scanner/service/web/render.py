@@ -28,7 +28,7 @@ NAVIGATION = (
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("scanner.service.web"),
+        loader=PackageLoader(__package__),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=shown,

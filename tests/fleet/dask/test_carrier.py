@@ -164,7 +164,8 @@ async def test_the_shard_of_a_worker_that_was_killed_is_done_by_another_one(flee
         fleet.go("slow-5")
         (ended,) = heard(await until(carrier, over("slow-5")), Ended)
         assert ended.worker == again.worker
-        assert carrier.capacity("lyon") == 2
+        # Who is gone is told at once, or when it has not been heard for `worker-ttl`.
+        await until(carrier, lambda _: carrier.capacity("lyon") == 2, seconds=150.0)
     whose = {note.pid: note.what for note in fleet.notes("slow-5")}
     assert sorted(whose.values()) == ["ended", "left"], "the process of the dead worker did not stay behind"
 

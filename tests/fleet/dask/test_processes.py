@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
 import json
 import os
 import signal
@@ -68,6 +69,14 @@ def test_status_says_who_is_there(fleet: Commands) -> None:
     assert abs(worker["clock_skew"]) < 1
     assert 80 < worker["certificate_days"] <= 90
     assert found["scheduler"] == fleet.address
+
+
+def test_status_for_a_spreadsheet_and_for_a_ticket(fleet: Commands) -> None:
+    words = ("status", fleet.address, "--certificates", str(fleet.certificates("coordinator")))
+    (row,) = csv.DictReader(fleet.run(*words, "--format", "csv").stdout.splitlines())
+    assert (row["site"], row["name"], row["busy"], row["unfit"]) == ("paris", "paris-1", "no", "")
+    assert int(row["certificate_days"]) > 80
+    assert "| paris | paris-1 |" in fleet.run(*words, "--format", "md").stdout.replace("\\", "")
 
 
 def test_status_finds_the_scheduler_in_the_configuration(fleet: Commands) -> None:
