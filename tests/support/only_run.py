@@ -22,7 +22,7 @@ class OnlyRun:
     @property
     def run_dir(self) -> Path:
         """The only run."""
-        (manifest,) = self.runs.glob("*/manifest.json")
+        (manifest,) = self.runs.glob("2*/manifest.json")
         return manifest.parent
 
     @property

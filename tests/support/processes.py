@@ -29,7 +29,7 @@ def command(config: Path, *arguments: str) -> list[str]:
 
 
 def only_run(config: Path) -> Path:
-    (manifest,) = (config.parent / "runs").glob("*/manifest.json")
+    (manifest,) = (config.parent / "runs").glob("2*/manifest.json")
     return manifest.parent
 
 
@@ -37,7 +37,7 @@ def wait_for_run(process: subprocess.Popen[bytes], config: Path, seconds: float)
     """Until the sweep of this process is under way and hears signals, and so many seconds more."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        if list((config.parent / "runs").glob("*/observations-0001.jsonl")) and catches_signals(process):
+        if list((config.parent / "runs").glob("2*/observations-0001.jsonl")) and catches_signals(process):
             time.sleep(seconds)
             return only_run(config)
         assert process.poll() is None, "the sweep ended before it began"

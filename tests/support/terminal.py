@@ -16,7 +16,7 @@ import subprocess
 import termios
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,8 +72,30 @@ def watch(
 
 def shown(raw: str, columns: int = 120, rows: int = 40) -> list[str]:
     """The lines that a person sees: what a terminal of this size makes of it, colours left out."""
-    cells: list[list[str]] = [[]]
+    return ["".join(cell.character for cell in line).rstrip() for line in _cells(raw, columns, rows)]
+
+
+def painted(raw: str, columns: int = 120, rows: int = 40) -> list[str]:
+    """The same lines with their colours: each begins and ends plain."""
+    lines = []
+    for line in _cells(raw, columns, rows):
+        made = style = ""
+        for cell in line:
+            made += cell.character if cell.style == style else f"\x1b[0m{cell.style}{cell.character}"
+            style = cell.style
+        lines.append(made + "\x1b[0m" if style else made.rstrip())
+    return lines
+
+
+class _Cell(NamedTuple):
+    character: str
+    style: str = ""  # the sequences that are in force, as they came
+
+
+def _cells(raw: str, columns: int, rows: int) -> list[list[_Cell]]:
+    cells: list[list[_Cell]] = [[]]
     row = column = 0
+    style = ""
     for match in _TOKEN.finditer(raw):
         argument, letter, control, character = match.groups()
         if letter is not None:
@@ -82,6 +104,8 @@ def shown(raw: str, columns: int = 120, rows: int = 40) -> list[str]:
                 row = max(row - count, len(cells) - rows, 0)
             elif letter == "K":
                 cells[row] = [] if argument == "2" else cells[row][:column]
+            elif letter == "m":
+                style = "" if argument in ("", "0") else f"{style}{match[0]}"
         elif control == "\r":
             column = 0
         else:
@@ -91,7 +115,7 @@ def shown(raw: str, columns: int = 120, rows: int = 40) -> list[str]:
                 if row == len(cells):
                     cells.append([])
             if character is not None:
-                cells[row] += [" "] * (column + 1 - len(cells[row]))
-                cells[row][column] = character
+                cells[row] += [_Cell(" ")] * (column + 1 - len(cells[row]))
+                cells[row][column] = _Cell(character, style)
                 column += 1
-    return ["".join(line).rstrip() for line in cells]
+    return cells
