@@ -9,7 +9,7 @@ RUNTIME := $(VENV)/.runtime
 DEV     := $(VENV)/.dev
 TESTS   ?=
 WORKERS ?= auto
-WAITING ?= 6
+WAITING ?= 8
 PYTEST  := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup
 COVER   := --cov --cov-report=term:skip-covered --cov-fail-under=90
 UV_LOCK := $(BIN)/python -m uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
@@ -19,7 +19,7 @@ UV_LOCK := $(BIN)/python -m uv pip compile --quiet --python-version 3.11 --gener
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-long lint format types compiled check servers fuzz mutants accuracy bench torture soak lock clean
+.PHONY: help setup demo test test-all test-long lint format types compiled check servers fuzz mutants accuracy bench torture soak pages pictures site dist lock clean
 .SILENT: help
 
 help: ## list the verbs
@@ -36,13 +36,13 @@ test: $(DEV) ## run what guards behaviour, in parallel, with coverage (TESTS=tes
 	$(PYTEST) -m "not exhaustive" $(or $(TESTS),$(COVER))
 
 # Rows over real packets wait for the network more than they compute, so more of them go on at a time, with the
-# minute of fuzz beside them.
+# mutants and the minute of fuzz beside them, which stand back.
 test-all: test ## run everything: test, then the exhaustive rows, mutants, and a minute of fuzz
 	$(PYTEST) -m "exhaustive and not netns and not long"
-	$(MAKE) mutants
-	$(BIN)/python -m tests.fuzz --seconds 60 & fuzz=$$!; code=0; \
+	nice -n 5 $(BIN)/python -m tests.mutation & mutants=$$!; \
+	nice -n 5 $(BIN)/python -m tests.fuzz --seconds 60 & fuzz=$$!; code=0; \
 	$(PYTEST) --numprocesses=$(WAITING) -m "exhaustive and netns and not long" || code=$$?; \
-	wait $$fuzz || code=$$?; exit $$code
+	wait $$mutants || code=$$?; wait $$fuzz || code=$$?; exit $$code
 
 test-long: $(DEV) ## run the rows that take minutes each, which neither of the two runs
 	$(PYTEST) -m long
@@ -86,13 +86,27 @@ torture: $(DEV) ## kill sweeps, take their power away, and count what was lost (
 soak: $(DEV) ## sweep for MINUTES (30) among good and hostile servers, SOAK="--workers 2"; fail when anything grows
 	$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),30) --output runs/soak $(SOAK)
 
+pages: $(DEV) ## write again the pages that are made from the code: settings, commands, manual pages
+	$(BIN)/python -m scanner.setup.manual docs/settings.md
+	$(BIN)/python -m scanner.cli.pages docs
+
+pictures: $(DEV) ## record the real commands and pages again, for the documentation; what looks the same stays
+	$(BIN)/python -m tests.pictures docs/pictures
+
+site: $(DEV) ## build the documentation as a site in build/site, which asks nobody for anything
+	rm -rf build/site
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html -c docs -d build/site-pages . build/site
+
 lock: $(DEV) ## resolve the locks anew: names, versions and hashes, and no index address
 	$(BIN)/python -m pip install --quiet uv
 	$(UV_LOCK) --extra fleet --extra kafka --extra lab --extra notify --extra syn --extra build pyproject.toml -o requirements.lock
-	$(UV_LOCK) -c requirements.lock --extra fleet --extra kafka --extra lab --extra notify --extra syn --extra build --extra test --extra dev --extra fuzz \
+	$(UV_LOCK) -c requirements.lock --extra fleet --extra kafka --extra lab --extra notify --extra syn --extra build --extra test --extra dev --extra dist --extra docs --extra fuzz \
 	  pyproject.toml -o requirements-dev.lock
 	$(UV_LOCK) tests/servers/secantus.in -o tests/servers/secantus.lock
 	$(UV_LOCK) tests/servers/deploy.in -o tests/servers/deploy.lock
+
+dist: $(DEV) ## make what is released: sdist, wheel, SBOM and checksums in dist, built twice and checked
+	$(BIN)/python deploy/package/dist.py dist
 
 clean: ## remove what the verbs made, but no run and no server
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

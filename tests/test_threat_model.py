@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
 WHO = (
     *("database server", "browser tab", "colleague without the role", "stolen token", "network", "took over"),
-    *("write the allow-list", "in a fleet"),
+    *("write the allow-list", "in a fleet", "between the source and an installation"),
 )
 
 

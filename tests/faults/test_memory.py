@@ -44,7 +44,7 @@ def swept(config: Path, scope: str, port: int, more: str) -> tuple[int, Manifest
             preexec_fn=limited,
         )
         peak = watch_memory(process)
-    (manifest,) = (config.parent / "runs").glob("*/manifest.json")
+    (manifest,) = (config.parent / "runs").glob("2*/manifest.json")
     read, _ = load_manifest(manifest.parent)
     assert read.state == "complete", (read.reasons, (config.parent / "said").read_text())
     return peak, read, list(read_run(manifest.parent))

@@ -352,8 +352,20 @@ MUTANTS: Final = (
     Mutant(
         "what was not told is an empty server",
         "severity",
-        "database.empty or database.documents == 0):",
-        "database.empty or not database.documents):",
+        "each.empty or each.documents == 0 for",
+        "each.empty or not each.documents for",
+    ),
+    Mutant(
+        "an idle set is in use",
+        "severity",
+        "if now is None or write is None or write.method not in _DATED:",
+        "if now is None or write is None:",
+    ),
+    Mutant(
+        "a note may be less than critical",
+        "severity",
+        "detail=ransom.names[0]), Severity.CRITICAL",
+        "detail=ransom.names[0]), Severity.INFO",
     ),
     Mutant("a trap's opcode is no sign", "lookalikes", "if signs.out_of_kind:", "if False:"),
     Mutant("an id of the future is believed", "activity", 'return "future"', 'return ""'),

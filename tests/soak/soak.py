@@ -200,7 +200,7 @@ def soak(minutes: float, output: Path, rate: float = RATE, workers: int = 1) -> 
         fleet.stdin.close()
         fleet.wait(timeout=30)
     told = [json.loads(line) for line in (output / "inside.jsonl").read_text().splitlines()]
-    newest = max((output / "runs").glob("*/manifest.json"))
+    newest = max((output / "runs").glob("2*/manifest.json"))
     manifest = json.loads(newest.read_text())
     found = figures(seen, told) | {
         "exit": code,

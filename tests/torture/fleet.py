@@ -110,7 +110,7 @@ class Victims:
 
     def _coordinate(self) -> Part:
         """The next coordinator: of a new run, or of the one that there is."""
-        runs = [path.parent.name for path in self.fleet.output.glob("*/manifest.json")]
+        runs = [path.parent.name for path in self.fleet.output.glob("2*/manifest.json")]
         self.tally.add(resumes=len(runs))
         return self.fleet.sweep("-q", *(["--resume", *runs] if runs else ["--seed", str(self.number)]))
 

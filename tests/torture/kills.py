@@ -66,7 +66,7 @@ class Victim:
 
     def segments(self) -> int:
         """How many segments the run has now."""
-        return len(list(self.output.glob("*/observations-*")))
+        return len(list(self.output.glob("2*/observations-*")))
 
     def wait_for_a_segment(self, process: subprocess.Popen[bytes], before: int) -> None:
         """Until the sweep of this process is about to begin, or the process is gone."""

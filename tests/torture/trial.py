@@ -96,7 +96,7 @@ def run_in(output: Path) -> Path | None:
     """The one run of an output directory; one without a manifest never started and is taken away."""
     if not output.is_dir():
         return None
-    runs = [entry for entry in output.iterdir() if entry.is_dir()]
+    runs = [entry for entry in output.iterdir() if entry.is_dir() and not entry.is_symlink()]
     begun = [entry for entry in runs if (entry / "manifest.json").exists()]
     for entry in runs:
         if entry not in begun:
