@@ -21,7 +21,7 @@ from results.files import UnfitFileError, explain
 from results.text import visible
 from scanner.clock import timestamp
 from scanner.errors import RefusedError
-from scanner.setup.fleet_settings import SITE
+from scanner.setup.fleet_settings import WORD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,10 +38,7 @@ KEY_FILE = "own.key"
 SOON = 14 * 86400  # seconds before its end from which on a certificate is worth a notice
 _MOST_BYTES = 64 << 10  # of a file of certificates
 ANY = "*"  # at the end of a worker's name: every name that begins so
-WORD = re.compile(SITE.removeprefix("^").removesuffix(r"\Z"))  # a name, or a site
-_URI = re.compile(
-    rf"mongosweep:(?P<role>{'|'.join(ROLES)})/(?P<site>(?:{WORD.pattern})?)/(?P<name>{WORD.pattern}\*?)"
-)
+_URI = re.compile(rf"mongosweep:(?P<role>{'|'.join(ROLES)})/(?P<site>(?:{WORD})?)/(?P<name>{WORD}\*?)")
 
 
 class Identity(NamedTuple):
@@ -64,7 +61,7 @@ class Identity(NamedTuple):
         """Whether whoever shows this certificate may call itself so."""
         if not self.name.endswith(ANY):
             return name == self.name
-        return name.startswith(self.name[:-1]) and WORD.fullmatch(name) is not None
+        return name.startswith(self.name[:-1]) and re.fullmatch(WORD, name) is not None
 
 
 class Own(NamedTuple):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,7 +28,6 @@ from scanner.fleet.authority import (
     CA_KEY_FILE,
     KEY_FILE,
     OWN_FILE,
-    WORD,
     Identity,
     Role,
     certificate_in,
@@ -38,6 +38,7 @@ from scanner.fleet.authority import (
     same_key,
     uri_of,
 )
+from scanner.setup.fleet_settings import WORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,7 +191,7 @@ def present(authority: Path) -> list[Issued]:
 
 def require_word(what: str, word: str) -> None:
     """Refuse a word that cannot be a `what` ("name", "site") in a certificate."""
-    if not WORD.fullmatch(word):
+    if not re.fullmatch(WORD, word):
         raise RefusedError(
             f"{visible(word, 80)!r} is no {what} of a fleet; write up to 63 letters, digits, dots, hyphens "
             "and underscores, the first a letter or digit (a worker's name may end in *)"

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-SITE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z"
+WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"  # a site, or the name of a machine of the fleet
+SITE = rf"^{WORD}\Z"
 
 
 class FleetSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -205,7 +205,7 @@ def test_a_folder_that_cannot_be_used(
     ("environment", "folder"),
     [
         ({"XDG_DATA_HOME": "/srv/data"}, "/srv/data/mongosweep"),
-        ({"XDG_DATA_HOME": "data", "HOME": "/home/a"}, "/home/a/.local/share/mongosweep"),
+        ({"XDG_DATA_HOME": "data", "HOME": "/srv/a"}, "/srv/a/.local/share/mongosweep"),
         ({"XDG_DATA_HOME": "", "HOME": ""}, "/.local/share/mongosweep"),
         ({}, "/.local/share/mongosweep"),
     ],

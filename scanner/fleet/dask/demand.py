@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scanner.fleet.authority import WORD
+from scanner.setup.fleet_settings import WORD
 from scanner.setup.listen import host_and_port, parse_listen
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Autoscaled(NamedTuple):
 def autoscaled(text: str) -> Autoscaled:
     """`SITE=ADDRESS:PORT`. Raises ValueError, which says what to write."""
     site, _, listen = text.partition("=")
-    if not WORD.fullmatch(site):
+    if not re.fullmatch(WORD, site):
         raise ValueError(f"{text!r} names no site; write one and where it is asked, as in {_EXAMPLE}")
     return Autoscaled(site, parse_listen(listen))
 
