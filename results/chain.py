@@ -117,6 +117,15 @@ def content_of(path: Path, *, first_bytes: int | None = None, kind: str = "segme
     return Content(lines, size, torn, digest.hexdigest())
 
 
+def sha256_of(path: Path, *, kind: str = "segment") -> str:
+    """The digest of a whole file; quicker than `content_of`, which counts lines. Raises as that does."""
+    digest = hashlib.sha256()
+    with open_to_read(path, kind) as file:
+        while block := file.read(1 << 18):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 # Made here, before there are threads: msgspec 0.22.0 crashes where two meet a type for the first time.
 _decode = msgspec.json.Decoder(Chain).decode
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from results.chain import ChainFile, ChainLink, content_of
+from results.chain import ChainFile, ChainLink, content_of, sha256_of
 from results.files import MOST_BYTES, FileSystem, StorageError, open_to_read, storage_error, write_whole
 from results.reading import (
     TornTail,
@@ -258,7 +258,7 @@ class JournalWriter:
         self._require_size(segment, ours.st_size)
         self._require_place(segment, ours)
         try:
-            same = content_of(segment.path).sha256 == segment.digest.hexdigest()
+            same = sha256_of(segment.path) == segment.digest.hexdigest()
             if not same:
                 after, before = _first_difference(segment)
         except OSError as error:

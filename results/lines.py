@@ -55,7 +55,8 @@ def to_lines(observation: Observation, *, read_before: bool = False) -> list[byt
     most `MAX_LINE`. What the first cannot hold besides databases and hints is cut in a fixed order and named
     in its `truncated`; text that is not Unicode and numbers that are not countable are replaced, and named
     there too. Raises `RecordError` when our own code built something that is no observation at all.
-    `read_before`: all that came from a server in it has been written and read in another record already.
+    `read_before`: all that came from a server in it was read in another record already, or is of a form that
+    any line can hold, and need not be read back.
     """
     try:
         return _lines(observation, check=not read_before)
@@ -223,6 +224,8 @@ def _hints_by_database(exposure: Exposure) -> dict[int, list[Hint]]:
     One whose database is not found stays with the one before it.
     """
     found: dict[int, list[Hint]] = {}
+    if not exposure.hints:
+        return found
     databases, at = exposure.databases, 0
     # MongoDB takes no dot in the name of a database. Who has `a` and `a.b` is told by names of collections.
     dotted = any("." in database.name for database in databases)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from results import manifest as manifests
-from results.chain import Chain, ChainFile, ChainLink, content_of, load_chain
+from results.chain import Chain, ChainFile, ChainLink, content_of, load_chain, sha256_of
 from results.files import CorruptError, FileSystem, explain
 from results.manifest import MANIFEST_FILE, Manifest
 from results.reading import TornTail, read_segment, segments_in
@@ -52,7 +52,7 @@ def is_as_sealed(segment: Path, seal: ChainLink) -> bool:
     """Looks at the size first: a file of another size need not be read, however large it is."""
     try:
         same_size = segment.stat(follow_symlinks=False).st_size == seal.bytes
-        return same_size and content_of(segment).sha256 == seal.sha256
+        return same_size and sha256_of(segment) == seal.sha256
     except OSError as error:
         raise CorruptError(segment, explain(error), "`mongosweep audit` says more") from error
 

@@ -44,6 +44,10 @@ class Entry:
         """An entry for `text`, mostly for tests: everything else by keyword."""
         return cls(span=parse_span(text), text=text, **fields)  # type: ignore[arg-type]  # forwarded as they are
 
+    def __hash__(self) -> int:
+        """Of what tells entries apart: one is looked up for every line."""
+        return hash((self.text, self.span.first))
+
     @property
     def terms(self) -> tuple[object, ...]:
         """Everything that two entries for one address would have to agree on."""

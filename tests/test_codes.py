@@ -91,7 +91,7 @@ def written() -> set[str]:
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             given = [word.value for word in node.keywords if word.arg == "code"] if name == "Reason" else []
-            given += node.args[:1] if name == "add_note" else []
+            given += node.args[:1] if name == "add_note" else node.args[1:2] if name == "Ground" else []
             found |= {str(value.value) for value in given if isinstance(value, ast.Constant)}
     return found
 

@@ -13,7 +13,7 @@ from results.files import REAL
 from results.journal import JournalWriter
 from results.reading import read_run
 from results.verdict import Verdict
-from scanner.contact import LocalFault
+from scanner.contact import Ending, LocalFault
 from targets.load import load_scope
 from tests.support.lines import observed
 from tests.support.replay import Replay
@@ -132,6 +132,38 @@ async def test_a_local_fault_is_asked_again_and_never_an_outcome(
     journal.close()
     assert engine.accounts.outcomes == {"open": 3, "auth_required": 1, "refused": 2, "filtered": 1}
     assert sum(engine.accounts.faults.values()) == 5
+
+
+class SilentPeer:
+    """One connection on which nothing is answered before it is closed."""
+
+    def opened(self) -> list[bytes | Ending]:
+        return []
+
+    def received(self, data: bytes) -> list[bytes | Ending]:
+        return [Ending.CLOSED]
+
+
+@pytest.mark.parametrize("silent", range(1, 7))
+async def test_who_is_understood_at_the_second_conversation_is_counted_once(
+    allow_list: Path, journal: JournalWriter, silent: int
+) -> None:
+    """Then as a server that answers like one before it. `silent`: connections on which it says nothing."""
+    left = {"10.20.0.3": silent}
+
+    def late(target: Target) -> RecordedPeer | SilentPeer | Verdict:
+        if target.ip not in ("10.20.0.1", "10.20.0.3"):
+            return Verdict.REFUSED
+        if left.get(target.ip, 0):
+            left[target.ip] -= 1
+            return SilentPeer()
+        return RecordedPeer(Replay("7.1.0", "auth_user", ""))
+
+    engine = await walk(load_scope(allow_list, now=0.0), journal, late)
+    journal.close()
+    assert engine.accounts.outcomes.total() == 7
+    assert engine.answered_count == 2
+    assert not any(map(engine._recorder.holds, range(8)))
 
 
 def section_of(title: str) -> str:

@@ -42,11 +42,13 @@ class CongestionFeedback:
         """What `answered` and `accepted` do, for servers that did not fall silent."""
         keys, late = self._caps.keys([target for target, _, _ in batch]), []
         self._caps.observe_many(keys)
-        for key, (_, _, talk) in zip(keys, batch, strict=True):
-            self._pace.observe_round_trip(talk.connect_seconds)
-            if talk.connect_seconds > LOST_AFTER:
-                self._caps.note_loss(key)
-                late.append(key)
+        waited = [talk.connect_seconds for _, _, talk in batch]
+        self._pace.observe_round_trips(waited)
+        if max(waited) > LOST_AFTER:
+            for key, seconds in zip(keys, waited, strict=True):
+                if seconds > LOST_AFTER:
+                    self._caps.note_loss(key)
+                    late.append(key)
         self._repetition.answered_many(tokens, keys, late)
 
     def refused_many(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.facts import Own
     from scanner.mongo.fingerprint import Fingerprint
+    from scanner.mongo.sizes_by_kind import Sizes, SizesAsked
     from scanner.network.connect.tls import TlsLayer
     from targets.scope import Target
 
@@ -24,7 +25,9 @@ class Conversation:
     begun = False
     fingerprint: Fingerprint | None = None  # of the first answer, while it is the only one
     cached: CachedResponse | None = None  # what came of the same answer before
-    own: Own | None = None  # the first answer, where its kind is known and no more is asked
+    own: Own | None = None  # the first answer, where its kind is known and no more is asked than sizes
+    sizes_asked: SizesAsked | None = None  # of such a server, and not answered yet
+    sizes: Sizes | None = None  # what it answered
     opening_bytes = 0  # that were sent for it
     written: Written | None = None  # what a worker made of it: then nothing else is known here
     tls: TlsLayer | None = None
@@ -43,5 +46,11 @@ class Conversation:
 
     @property
     def is_known(self) -> bool:
-        """Whether its first answer is all that was wanted, and there was no need of a dialogue."""
+        """Whether there was no need of a dialogue: its first answer, or its kind, is known."""
         return self.cached is not None or self.own is not None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a line can hold all that came: it was in another record, or is of a kind. Numbers of its
+        own may add up to what no reader takes."""
+        return self.sizes is None and self.is_known

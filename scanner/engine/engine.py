@@ -277,7 +277,7 @@ class Engine:
 
     def on_answer(self, target: Target, token: Token, talk: Conversation) -> None:
         """The target accepted a connection."""
-        if talk.is_known:
+        if talk.is_known and token not in self._asked_patiently:
             self._from_cache.append((target, token, talk))  # with all others of this turn
             return
         self.retries.worked()
@@ -285,7 +285,7 @@ class Engine:
         if is_canary(token):
             self._tell_canary(token, talk)
             return
-        if not self._asked_patiently[token]:  # else it was counted when it was not understood
+        if token not in self._asked_patiently:  # else it was counted when it was not understood
             self.answered_count += 1
             lost = talk.fell_silent or talk.connect_seconds > LOST_AFTER
             self._feedback.accepted(target, token, lost)
@@ -344,7 +344,7 @@ class Engine:
             self._tell_canary(token, outcome)
             return
         self.retries.worked()
-        if self._asked_patiently[token]:
+        if token in self._asked_patiently:
             if not self._second_conversation(token):
                 self._recorder.record_held(target, token, self._settle)
             return

@@ -56,6 +56,10 @@ class Coming(Enum):
     PLAN = "an inventory, and the first questions about it"
 
 
+# Named once: with Python 3.11 each look at a member of an enumeration costs as much as a call.
+_REPLY, _FIRST, _PLAN = Coming.REPLY, Coming.FIRST, Coming.PLAN
+
+
 class _Wanted(NamedTuple):
     link: Stoppable
     size: int
@@ -63,7 +67,7 @@ class _Wanted(NamedTuple):
 
     @property
     def is_long(self) -> bool:
-        return self.kind is Coming.REPLY and self.size > SMALL
+        return self.kind is _REPLY and self.size > SMALL
 
 
 class MemoryBudget:
@@ -87,7 +91,8 @@ class MemoryBudget:
     @property
     def full(self) -> bool:
         """Whether nothing new is to begin."""
-        return self.held >= self.limit * 3 // 4 or sum(map(len, self._waiting)) >= MOST_WAITING
+        waiting = len(self._other_wait) + len(self._long_wait) + len(self._plan_wait)
+        return self.held >= self.limit * 3 // 4 or waiting >= MOST_WAITING
 
     def note(
         self,
@@ -96,24 +101,30 @@ class MemoryBudget:
         held: int,
         coming: int,
         *,
-        kind: Coming = Coming.REPLY,
+        kind: Coming = _REPLY,
         exempt: bool = False,
     ) -> bool:
         """A conversation holds so many bytes now, and what comes next will bring so many more. Its link
         waits when there is no room, unless it is `exempt`. Returns whether it may go on."""
-        before = holder.weight
+        before, weight = holder.weight, held + coming
         if not coming:
             self._long.discard(holder)
+        less = weight <= before
+        if kind is _REPLY and coming <= SMALL and (less or self.held + weight - before <= self.limit):
+            self._count(holder, weight)  # as most do: nothing long comes, and there is room
+            if weight < before:
+                self._wake()
+            return True
         wanted = _Wanted(link, coming, kind)
         goes_on = (
             exempt
             or holder is self._first
-            or (held + coming <= before and kind is not Coming.PLAN)
+            or (less and kind is not _PLAN)
             or self._fits(held - before, wanted, holder)
         )
         if not goes_on and self._first is None and not self._has_its_turn(wanted):
             self._first, goes_on = holder, True
-        self._count(holder, held + coming if goes_on else held)
+        self._count(holder, weight if goes_on else held)
         if not goes_on:
             holder.waited = True
             self.times_waited += 1
@@ -132,7 +143,8 @@ class MemoryBudget:
         self.held -= holder.weight
         holder.weight = 0
         for waiting in self._waiting:
-            waiting.pop(holder, None)
+            if waiting:
+                waiting.pop(holder, None)
         self._long.discard(holder)
         self._planning.discard(holder)
         if self._first is holder:
@@ -161,29 +173,30 @@ class MemoryBudget:
             return True  # it is counted whole
         if self._has_its_turn(wanted):
             return False
-        limited = wanted.is_long or wanted.kind is Coming.FIRST
+        limited = wanted.kind is _FIRST or wanted.is_long
         return self.held + more + wanted.size <= (self.limit * 3 // 4 if limited else self.limit)
 
     def _has_its_turn(self, wanted: _Wanted) -> bool:
         """Whether it waits for others of its kind that go on, so that it needs no help."""
-        if wanted.kind is Coming.PLAN:
+        if wanted.kind is _PLAN:
             return len(self._planning) >= self._plans.most
         return wanted.is_long and len(self._long) >= LONG_AT_ONCE
 
     def _queue_of(self, wanted: _Wanted) -> dict[Holder, _Wanted]:
-        if wanted.kind is Coming.PLAN:
+        if wanted.kind is _PLAN:
             return self._plan_wait
         return self._long_wait if wanted.is_long else self._other_wait
 
     def _begins(self, holder: Holder, wanted: _Wanted) -> None:
-        if wanted.kind is Coming.PLAN:
+        if wanted.kind is _PLAN:
             self._planning.add(holder)
         elif wanted.is_long:
             self._long.add(holder)
 
     def _count(self, holder: Holder, weight: int) -> None:
-        self.held += weight - holder.weight
-        self.most_held = max(self.most_held, self.held)
+        self.held = now = self.held + weight - holder.weight
+        if now > self.most_held:
+            self.most_held = now
         holder.weight = weight
 
     def _wake(self) -> None:
@@ -194,7 +207,8 @@ class MemoryBudget:
         self._waking = True
         try:
             for waiting in self._waiting:
-                self._wake_some(waiting)
+                if waiting:
+                    self._wake_some(waiting)
         finally:
             self._waking = False
 

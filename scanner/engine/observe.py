@@ -22,9 +22,11 @@ from scanner.mongo.exposure import of_list
 from scanner.mongo.facts import Layer, Limits
 from scanner.mongo.identity import identify
 from scanner.mongo.judge import judge
+from scanner.mongo.opening import OPENING_MESSAGES
 from scanner.mongo.severity import assess
-from scanner.mongo.weights import DEFAULT
+from scanner.mongo.weights import DEFAULT, Weights
 from scanner.mongo.wire import Opcode
+from targets.scope import Scope  # noqa: TC001 - a compiler reads the types of a class's fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,12 +38,10 @@ if TYPE_CHECKING:
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.facts import Facts, Own
     from scanner.mongo.transcript import Transcript
-    from scanner.mongo.weights import Weights
     from targets.entries import Entry
-    from targets.scope import Scope, Target
+    from targets.scope import Target
 
 
-OPENING_MESSAGES: Final = 3
 _LIMITS: Final = Limits()
 
 
@@ -55,25 +55,15 @@ class RunContext:
     weights: Weights = DEFAULT
 
 
-def _milliseconds(seconds: float) -> float:
-    """To the microsecond."""
-    return int(seconds * 1e6 + 0.5) / 1000
-
-
 def _timing(talk: Conversation, messages: int, bytes_sent: int, bytes_received: int) -> Timing:
     return Timing(
-        connect_ms=_milliseconds(talk.connect_seconds),
-        total_ms=_milliseconds(talk.closed_at - talk.opened_at),
+        connect_ms=int(talk.connect_seconds * 1e6 + 0.5) / 1000,  # to the microsecond
+        total_ms=int((talk.closed_at - talk.opened_at) * 1e6 + 0.5) / 1000,
         connections=talk.connections,
         messages=messages,
         bytes_sent=bytes_sent,
         bytes_received=bytes_received,
     )
-
-
-def owner_of(scope: Scope, target: Target) -> Owner:
-    """Whose the target is, by the most specific entry of the allow-list."""
-    return owner_by(scope.owner_of(target.address, target.version))
 
 
 @lru_cache(1024)
@@ -101,6 +91,7 @@ def observe(context: RunContext, target: Target, talk: Conversation, wall: float
         context,
         target,
         wall,
+        now,
         verdict,
         evidence,
         server,
@@ -127,18 +118,26 @@ def _judged(facts: Facts, now: datetime) -> tuple[Verdict, list[Reason], Server 
 def _observe_own(
     context: RunContext, target: Target, talk: Conversation, own: Own, wall: float, now: datetime
 ) -> Observation:
-    """The same of one whose kind is known, and who was asked the opening alone."""
+    """The same of one whose kind is known, and who was asked the opening alone, or for sizes besides."""
     verdict, evidence, like = by_kind.judged(own, now)
     there = clock_of(own.local_time, now)
+    sizes, exposure = talk.sizes, None
+    if sizes is not None:
+        exposure = by_kind.exposure_with(sizes, own, there)
+        messages, sent, received = sizes.messages, sizes.bytes_sent, sizes.bytes_received
+    else:
+        exposure = by_kind.exposure_of(own, now, there, _LIMITS) if verdict.is_open else None
+        messages = sent = received = 0
     return _observation(
         context,
         target,
         wall,
+        now,
         verdict,
         evidence,
         by_kind.server_of(like, own, there, start_of(own.process, there)),
-        by_kind.exposure_of(own, now, there, _LIMITS) if verdict.is_open else None,
-        _timing(talk, OPENING_MESSAGES, talk.opening_bytes, len(own.data)),
+        exposure,
+        _timing(talk, OPENING_MESSAGES + messages, talk.opening_bytes + sent, len(own.data) + received),
     )
 
 
@@ -146,6 +145,7 @@ def _observation(
     context: RunContext,
     target: Target,
     wall: float,
+    now: datetime,
     verdict: Verdict,
     evidence: list[Reason],
     server: Server | None,
@@ -155,17 +155,13 @@ def _observation(
     kept: Transcript | None = None,
 ) -> Observation:
     severity, reasons, score = assess(
-        verdict,
-        server,
-        exposure,
-        context.vantage,
-        now=datetime.fromtimestamp(wall, UTC),
-        weights=context.weights,
+        verdict, server, exposure, context.vantage, now=now, weights=context.weights
     )
-    owner = owner_of(context.scope, target)
+    _, address, port = target
+    entry, packed = context.scope.owner_of(address, target.version), target.packed
     return Observation(
-        event_id=event_id(context.run_id, target.packed, target.port),
-        finding_id=finding_id(owner.site, target.packed, target.port),
+        event_id=event_id(context.run_id, packed, port),
+        finding_id=finding_id(entry.site, packed, port),
         run_id=context.run_id,
         observed_at=timestamp(wall),
         vantage=context.vantage,
@@ -174,8 +170,8 @@ def _observation(
         severity_number=severity.number,
         severity_reasons=reasons,
         score=score,
-        target=_endpoint(context.scope, target, tls),
-        owner=owner,
+        target=_endpoint(context.scope, target, entry, tls),
+        owner=owner_by(entry),
         evidence=evidence,
         server=server,
         exposure=exposure,
@@ -246,10 +242,10 @@ def observe_cached(
 ) -> Observation:
     """The record of a target that answered just as another one did before: only what is its own is new."""
     assert talk.fingerprint is not None
-    seen, owner = cached.observation, owner_of(context.scope, target)
+    seen, entry = cached.observation, context.scope.owner_of(target.address, target.version)
     return Observation(
         event_id=event_id(context.run_id, target.packed, target.port),
-        finding_id=finding_id(owner.site, target.packed, target.port),
+        finding_id=finding_id(entry.site, target.packed, target.port),
         run_id=context.run_id,
         observed_at=timestamp(wall),
         vantage=context.vantage,
@@ -258,8 +254,8 @@ def observe_cached(
         severity_number=seen.severity_number,
         severity_reasons=seen.severity_reasons,
         score=seen.score,
-        target=_endpoint(context.scope, target, None),
-        owner=owner,
+        target=_endpoint(context.scope, target, entry, None),
+        owner=owner_by(entry),
         evidence=seen.evidence,
         server=response_cache.server_of(cached.server, talk.fingerprint, wall),
         exposure=seen.exposure,
@@ -280,7 +276,7 @@ def written_as(talk: Conversation, seen: Observation) -> Written:
 def _spoken(talk: Conversation) -> tuple[bool, bool]:
     """Whether the server spoke inside TLS, and by OP_MSG alone: on the last connection on which it did."""
     if talk.is_known:
-        return False, False  # its one answer was in the clear, to the usual opening
+        return False, False  # all that it said was in the clear, after the usual opening
     facts = talk.dialogue.facts
     layers = [attempt.layer for attempt in facts.attempts if attempt.replies]
     by_message = facts.hello is not None and facts.hello.by == Opcode.OP_MSG
@@ -299,25 +295,28 @@ def silence(context: RunContext, target: Target, verdict: Verdict, detail: str, 
     evidence = [Reason(code=verdict.value, detail=detail)]
     if isinstance(detail, Refusal):
         evidence = [Reason(code=verdict.value), Reason(code=detail.value)]
-    severity, owner = MEANING[verdict].severity, owner_of(context.scope, target)
+    severity, entry = MEANING[verdict].severity, context.scope.owner_of(target.address, target.version)
     return Observation(
         event_id=event_id(context.run_id, target.packed, target.port),
-        finding_id=finding_id(owner.site, target.packed, target.port),
+        finding_id=finding_id(entry.site, target.packed, target.port),
         run_id=context.run_id,
         observed_at=timestamp(wall),
         vantage=context.vantage,
         verdict=verdict,
         severity=severity,
         severity_number=severity.number,
-        target=_endpoint(context.scope, target, None),
-        owner=owner,
+        target=_endpoint(context.scope, target, entry, None),
+        owner=owner_by(entry),
         evidence=evidence,
     )
 
 
-def _endpoint(scope: Scope, target: Target, tls: Tls | None) -> Endpoint:
-    """The address with its names: of the allow-list, of a list of targets, of the server's certificate."""
-    names = list(scope.hostnames_of(target.address, target.version))
+def _endpoint(scope: Scope, target: Target, entry: Entry, tls: Tls | None) -> Endpoint:
+    """The address with its names: of its entry in the allow-list, of a list of targets, of the server's
+    certificate."""
+    names: list[str] = []
+    if entry.hostnames or scope.names:
+        names += scope.hostnames_of(target.address, target.version)
     if tls is not None and tls.certificate is not None:
         names += [name for name in tls.certificate.names if name not in names]
     return Endpoint(ip=target.ip, port=target.port, hostnames=names, tls=tls)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from targets.target import prefix_key, prefix_keys, prefix_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from targets.target import PrefixKey
 
@@ -242,6 +242,11 @@ class Pace:
         """One connect was answered (accepted or refused) after this time."""
         self.stress.answered += 1
         self.stress.rtt_sum += seconds
+
+    def observe_round_trips(self, all_seconds: Sequence[float]) -> None:
+        """The same for several connects."""
+        self.stress.answered += len(all_seconds)
+        self.stress.rtt_sum += sum(all_seconds)
 
     def review(self, now: float, late: float = 0.0) -> bool:
         """At the end of a window, which is told: slow down on a sign of stress, else recover by a tenth.

@@ -7,12 +7,14 @@ Neither knows the other. A target that never accepts a connection passes through
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from results.verdict import Verdict
 from scanner.contact import Ending, LocalFault, is_canary, is_witness
 from scanner.engine.conversation import Conversation
+from scanner.engine.later import Later
 from scanner.engine.memory import Coming, MemoryBudget
+from scanner.mongo.dialogue import BASE_BYTES
 from scanner.mongo.facts import Layer, Next
 from scanner.mongo.first_answers import facts_of
 from scanner.mongo.listing import plan_size
@@ -23,73 +25,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scanner.contact import Token
+    from scanner.engine.outcomes import Hands, Outcomes
     from scanner.engine.response_cache import ResponseCache
     from scanner.mongo.dialogue import Dialogue
     from scanner.mongo.facts import Own
     from scanner.mongo.first_answers import FirstAnswers
+    from scanner.mongo.sizes_by_kind import SizesAsked
     from scanner.network.connect.base import Link
     from targets.scope import Target
 
 GROWTH = 16  # bytes of memory that a byte of an answer may become
+SIZES_BYTES = 16 * 1024  # of memory that sizes of a few databases take, and the questions about them
 TLS_BYTES = 64 * 1024  # of memory that a TLS session takes: the library's records and buffers
+_WAIT, _DONE = Next.WAIT, Next.DONE  # each look at a member of an enumeration costs as much as a call
 _LAYERS = {Next.OPEN_PLAIN: (False, False), Next.OPEN_TLS: (True, False), Next.OPEN_TLS_LEGACY: (True, True)}
-
-
-class Outcomes(Protocol):
-    """Who wants to know how a target ended: the engine."""
-
-    def on_answer(self, target: Target, token: Token, talk: Conversation) -> None:
-        """The target accepted a connection; the conversation holds the facts."""
-
-    def on_witness(self, token: Token) -> None:
-        """A witness (see `scanner.contact.witness`) accepted a connection; nothing was said on it."""
-
-    def on_no_connection(self, target: Target, token: Token, outcome: Verdict, detail: str) -> None:
-        """The target never accepted a connection."""
-
-    def on_refused(self, batch: list[tuple[Token, Target, float]]) -> None:
-        """Nobody listens on these targets: (token, target, seconds until the refusal came)."""
-
-    def on_local_fault(self, target: Target, token: Token, fault: LocalFault, detail: str) -> None:
-        """This machine could not ask."""
-
-    def on_bug(self, target: Target, token: Token, error: Exception) -> None:
-        """Our own code failed while the target was asked: that says nothing about the target."""
-
-
-class Hands(Protocol):
-    """Who may go on with a conversation instead: workers."""
-
-    def worth(self, data: bytes) -> bool:
-        """Whether much more will be asked after this first answer."""
-
-    def take(self, link: Link, talk: Conversation, data: bytes, ending: Ending | None) -> bool:
-        """Whether they take this connection, with the first answer that came on it, or how it ended without
-        one. It is not the caller's then."""
-
-
-class _Later:
-    """What a conversation does when there is room. Whoever made the room does not end with its faults."""
-
-    __slots__ = ("_do", "_link", "_probe")
-
-    def __init__(self, probe: Probe, link: Link, do: Callable[[], None]) -> None:
-        self._probe, self._link, self._do = probe, link, do
-
-    def hold(self) -> None:
-        """See `Link.hold`."""
-        self._link.hold()
-
-    def go_on(self) -> None:
-        """See `Link.go_on`."""
-        link = self._link
-        target, token, talk = link.target, link.token, link.talk
-        link.go_on()
-        try:
-            self._do()
-        except Exception as error:  # noqa: BLE001 - one probe's bug is reported, the others go on
-            link.close()
-            self._probe.broke(target, token, error, talk)
 
 
 class Probe:
@@ -143,12 +92,27 @@ class Probe:
         return self._opening
 
     def _begin(self, target: Target, talk: Conversation) -> None:
-        """Make the dialogue that the opening stands for."""
+        """Make the dialogue that the opening stands for, or what was asked after it."""
+        if talk.sizes_asked is not None:
+            self._take_up(target, talk, talk.sizes_asked)
+            return
         talk.dialogue = self._make_dialogue(target)
         talk.dialogue.waits_with_plan = True
         talk.begun = True
         if talk.dialogue.connected(Layer.PLAIN) != self._opening:
             raise RuntimeError("the opening depends on the target: it must not have been sent to this one")
+
+    def _take_up(self, target: Target, talk: Conversation, asked: SizesAsked) -> None:
+        """Make the dialogue of a server that was asked for sizes without one."""
+        self._begin_known(target, talk, asked.own)
+        if asked.sent and talk.dialogue.begin_plan() != asked.request:
+            raise RuntimeError("the dialogue asks otherwise than was asked without it")
+        talk.sizes_asked = None
+
+    def _begin_known(self, target: Target, talk: Conversation, own: Own) -> None:
+        talk.begun = True
+        talk.dialogue = self._make_dialogue(target)
+        talk.dialogue.opened(facts_of(own))
 
     def received(self, link: Link, data: bytes) -> None:
         """See `Prober.received`."""
@@ -157,14 +121,18 @@ class Probe:
             talk.fingerprint = None
             self._go_on(link, talk, data)
             return
+        if talk.sizes_asked is not None:
+            self._read_sizes(link, talk, talk.sizes_asked, data)
+            return
         target, token = link.target, link.token
         worth = self._hands is not None and self._hands.worth(data)
         own = None
         if not worth and not is_canary(token):  # our own canaries are there to prove the long way
             own = self._look_up(target, talk, data)
-            if talk.is_known:
+            if talk.is_known:  # it holds no memory
                 link.close()
-                self._finish(target, token, talk)
+                talk.closed_at = self._now()
+                self._outcomes.on_answer(target, token, talk)
                 return
         # One that is over with its first answer costs less here, and others may be like it.
         if (worth or (own is None and talk.fingerprint is None)) and self._hands_over(link, talk, data):
@@ -215,10 +183,32 @@ class Probe:
             self._begin(link.target, talk)
             self._go_on(link, talk, data)
             return
-        talk.waited, talk.begun = False, True
-        talk.dialogue = self._make_dialogue(link.target)
-        talk.dialogue.opened(facts_of(own))
+        talk.waited = False
+        asked = None if self._first_answers is None else self._first_answers.ask_sizes(own)
+        if asked is not None:
+            talk.sizes_asked = asked
+            start = partial(self._ask_sizes, link, talk, asked)
+            self._when_room(link, talk, BASE_BYTES, SIZES_BYTES, Coming.PLAN, start)
+            return
+        self._begin_known(link.target, talk, own)
         self._next(link, talk)
+
+    def _ask_sizes(self, link: Link, talk: Conversation, asked: SizesAsked) -> None:
+        """There is room for what is asked at depth `databases`."""
+        asked.sent, talk.waited, link.patient = True, False, False
+        link.send(asked.request)
+        link.restart_reply_clock()
+
+    def _read_sizes(self, link: Link, talk: Conversation, asked: SizesAsked, data: bytes) -> None:
+        talk.sizes = asked.read(data)
+        if talk.sizes is None:
+            self._take_up(link.target, talk, asked)
+            self._go_on(link, talk, data)
+            return
+        talk.own, talk.opening_bytes = asked.own, len(self._opening)
+        target, token = link.target, link.token
+        link.close()
+        self._finish(target, token, talk)
 
     def _go_on(self, link: Link, talk: Conversation, data: bytes) -> None:
         talk.waited = False
@@ -238,7 +228,7 @@ class Probe:
 
     def _next(self, link: Link, talk: Conversation) -> None:
         """Do what the dialogue wants, or wait for more."""
-        if talk.dialogue.next is not Next.WAIT:
+        if talk.dialogue.next is not _WAIT:
             self._advance(link, talk)
         else:
             self._weigh(link, talk)
@@ -260,7 +250,7 @@ class Probe:
     ) -> None:
         """Do it now, or when there is room for the memory that it will take."""
         exempt = is_canary(link.token)
-        if self._memory.note(talk, _Later(self, link, do), held, size, kind=kind, exempt=exempt):
+        if self._memory.note(talk, Later(link, do, self.broke), held, size, kind=kind, exempt=exempt):
             do()
 
     def _begin_plan(self, link: Link, talk: Conversation) -> None:
@@ -295,7 +285,7 @@ class Probe:
             link.restart_reply_clock()
         if not tls.established:
             return  # a handshake may come in many pieces, and the dialogue has not begun on this connection
-        if tls.eof and talk.dialogue.next is Next.WAIT:
+        if tls.eof and talk.dialogue.next is _WAIT:
             self.ended(link, Ending.CLOSED)
         else:
             self._next(link, talk)
@@ -317,7 +307,7 @@ class Probe:
             return
         talk.fingerprint = None  # how it ended counts, too
         if not talk.begun:
-            waits = talk.waited or link.kind is Deadline.HOST
+            waits = talk.waited or link.kind is Deadline.HOST or talk.sizes_asked is not None
             if not waits and self._hands_over(link, talk, b"", ending):
                 return
             self._begin(link.target, talk)
@@ -337,12 +327,12 @@ class Probe:
     def _advance(self, link: Link, talk: Conversation) -> None:
         """Do what the dialogue wants next."""
         wanted = talk.dialogue.next
-        if wanted is Next.WAIT:
+        if wanted is _WAIT:
             return
         if talk.tls is not None:
             talk.tls.forget()
             talk.tls = None
-        if wanted is Next.DONE:
+        if wanted is _DONE:
             target, token = link.target, link.token
             link.close()
             self._finish(target, token, talk)

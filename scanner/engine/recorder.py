@@ -18,15 +18,9 @@ from results.verdict import Verdict
 from scanner.engine.agreement import confirm
 from scanner.engine.memory import MemoryBudget
 from scanner.engine.middlebox import MiddleboxWatch
-from scanner.engine.observe import (
-    OPENING_MESSAGES,
-    lines_of_cached,
-    observe,
-    observe_cached,
-    silence,
-    written_as,
-)
+from scanner.engine.observe import lines_of_cached, observe, observe_cached, silence, written_as
 from scanner.engine.watched import Watched
+from scanner.mongo.opening import OPENING_MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +120,7 @@ class Recorder:
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
             return
-        self._write(target, token, written, settle, known=talk.is_known)
+        self._write(target, token, written, settle, known=talk.is_plain)
 
     def record_cached(self, batch: list[Answered], settle: SettleAll) -> list[Answered]:
         """What `record` does, for servers whose answer or its kind is known, and all of a turn at once;
@@ -147,14 +141,13 @@ class Recorder:
             brief = [answered for answered in brief if id(answered) not in without]
         lines = list(filter(None, made))
         for target, _, talk in brief:
-            if talk.own is not None:  # a kind is read of what a line can hold
-                lines += to_lines(observe(self._context, target, talk, wall), read_before=True)
+            if talk.own is not None:
+                lines += to_lines(observe(self._context, target, talk, wall), read_before=talk.is_plain)
         self._lines += lines
         self.middleboxes.note_many(target for target, _, _ in brief)
         self.watched.speak(target for target, _, _ in brief)
-        verdicts = list(map(_verdict, brief))
-        self.open_found += sum(verdict.is_open for verdict in verdicts)
-        outcomes = Counter(verdict.value for verdict in verdicts)
+        outcomes: Counter[str] = Counter(map(_verdict, brief))
+        self.open_found += sum(outcomes[verdict] for verdict in _OPEN)
         self._batches.append((settle, [token for _, token, _ in brief], outcomes))
         return rest
 
@@ -247,8 +240,8 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - nothing may be lost in silence: the sweep ends with it
             self._failure.report(error)
             return
-        self._outcomes.append((settle, token, written.verdict.value))
-        if written.verdict.is_open:
+        self._outcomes.append((settle, token, written.verdict))
+        if written.verdict in _OPEN:
             self.open_found += 1
             if self._wants_found():
                 self._to_show.append(written.observation)

@@ -116,8 +116,12 @@ class Witnesses:
     def note_many(self, tokens: Iterable[Token], prefixes: Iterable[PrefixKey], *, accepted: bool) -> None:
         """The same for several, each with its prefix."""
         if self._room > 0:
+            kept_of = self._kept.get
             for token, prefix in zip(tokens, prefixes, strict=True):
-                self.note(token, prefix, accepted=accepted)
+                kept = kept_of(prefix)
+                # Most prefixes have all that they may have, and one who refused tells nothing more then.
+                if kept is None or len(kept) < A_PREFIX or (accepted and not kept[-1][1]):
+                    self.note(token, prefix, accepted=accepted)
 
     @property
     def due(self) -> int:

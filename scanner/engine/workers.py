@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from scanner.contact import Ending, Token
     from scanner.engine.conversation import Conversation
-    from scanner.engine.probe import Outcomes
+    from scanner.engine.outcomes import Outcomes
     from scanner.engine.worker_messages import Done
     from scanner.network.connect.base import Link
     from scanner.network.connect.epoll import EpollConnector

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from scanner.mongo.commands import Request
     from scanner.mongo.facts import Facts, Reply
 
+Level = Literal["full", "partial", "not_told"]
+
 _QUESTIONS: Final = {
     Command.LIST_DATABASES: "listDatabases",
     Command.DB_STATS: "dbStats",
@@ -49,8 +51,17 @@ def note_answer(facts: Facts, request: Request, reply: Reply, *, told: bool) -> 
         facts.refused.add(question)
 
 
-def access(facts: Facts) -> tuple[Literal["full", "partial", "not_told"], list[str], list[str]]:
+def access(facts: Facts) -> tuple[Level, list[str], list[str]]:
     """How far access goes; the questions that were answered, and those that were refused (sorted)."""
+    asked_again = facts.confirm_list or facts.confirm_privilege or facts.confirm_counts
+    if not asked_again and not facts.refused and databases(facts.list_databases):
+        answered = sorted({"listDatabases", *facts.answered})
+        return "full" if len(answered) > 1 else "not_told", answered, []
+    return access_by_all(facts)
+
+
+def access_by_all(facts: Facts) -> tuple[Level, list[str], list[str]]:
+    """What `access` says, by all replies of the opening and after it."""
     answered, refused = set(facts.answered), set(facts.refused)
     if databases(facts.list_databases) or databases(facts.confirm_list):
         answered.add("listDatabases")
@@ -67,7 +78,7 @@ def access(facts: Facts) -> tuple[Literal["full", "partial", "not_told"], list[s
         if _wants_login(reply):
             refused.add(question)
     if answered and refused:
-        level: Literal["full", "partial", "not_told"] = "partial"
+        level: Level = "partial"
     else:
         level = "full" if len(answered) > 1 else "not_told"
     return level, sorted(answered), sorted(refused)

@@ -15,7 +15,7 @@ from scanner.mongo.answers import succeeded
 from scanner.mongo.values import moment, sub, time_of, time_told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from scanner.mongo.facts import Document, Facts
 
@@ -69,11 +69,13 @@ def with_start(there: ServerClock, facts: Facts, opened: datetime | None = None)
     hello = hello_of(facts)
     if hello.get("msg") == "isdbgrid":
         return there
-    told = (facts.process_started, time_of(sub(hello, "topologyVersion", "processId")))
-    known = [at for at in told if at is not None and not there.label(at)]
-    return there._replace(
-        started=max(known, default=None), opened=None if opened is None or there.label(opened) else opened
-    )
+    started: datetime | None = None
+    for at in (facts.process_started, time_of(sub(hello, "topologyVersion", "processId"))):
+        if at is not None and (started is None or at > started) and not there.label(at):
+            started = at
+    if opened is not None and there.label(opened):
+        opened = None
+    return ServerClock(there.now, there.skew_seconds, started, opened)
 
 
 def copies(facts: Facts) -> bool:
@@ -138,7 +140,7 @@ def _start(at: datetime | None, there: ServerClock) -> datetime | None:
 
 
 def best(
-    collection_writes: Iterable[LastWrite],
+    collection_writes: Sequence[LastWrite],
     facts: Facts,
     there: ServerClock | None = None,
     counted: Sequence[LastWrite] = (),
@@ -150,9 +152,16 @@ def best(
     because a primary writes no-ops, so it stands in only where there is nothing else.
     """
     there = there or clock(facts)
+    of_set = _of_set(facts, there)  # the start stands with the server
+    if not collection_writes and not counted:
+        if of_set and not there.label(of_set[0].at):
+            return of_set[0], []
+        return None, of_set
     plausible: LastWrite | None = None
     doubtful: dict[str, LastWrite] = {}
     for write in collection_writes:
+        if plausible is not None and FIRST_RELEASE <= write.at <= plausible.at:
+            continue  # it can be right, and is not the newest
         label = there.label(write.at)
         if label:
             if label not in doubtful or write.at > doubtful[label].at:
@@ -160,7 +169,6 @@ def best(
         elif plausible is None or write.at > plausible.at:
             plausible = write
     ids = [plausible] if plausible is not None else []
-    of_set = _of_set(facts, there)  # the start stands with the server
     dated = ids + [write for write in counted if write.method == COLLECTION_MADE]
     written = [write for write in counted if write.method == WRITE_OPERATIONS]
     answers = sorted(dated, key=lambda write: write.at, reverse=True) + written
@@ -180,6 +188,8 @@ def hello_of(facts: Facts) -> Document:
 def _of_set(facts: Facts, there: ServerClock) -> list[LastWrite]:
     """Method A: the last operation of the set, as at most one entry."""
     hello = hello_of(facts)
+    if "lastWrite" not in hello:
+        return []
     applied = moment(sub(hello, "lastWrite", "lastWriteDate"))
     return of_set(applied, there, arbiter=hello.get("arbiterOnly") is True)
 

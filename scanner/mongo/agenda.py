@@ -33,11 +33,11 @@ class Agenda:
         "_ends",
         "_left",
         "_limits",
-        "_slow",
         "_stopped",
         "_tasks",
         "_unasked",
         "_why",
+        "slow",
     )
 
     def __init__(self, limits: Limits) -> None:
@@ -47,7 +47,7 @@ class Agenda:
         self._dated: list[tuple[DatabaseState, CollectionState]] = []  # that may be asked for newest ids
         self._counted: list[tuple[DatabaseState, CollectionState]] = []  # and for the use of their indexes
         self._left = limits.newest_asked
-        self._slow: dict[TaskKind, int] = {}
+        self.slow: dict[TaskKind, int] = {}  # how often in a row the server ran out of time
         self._stopped: set[TaskKind] = set()
         self._unasked: dict[TaskKind, int] = {}
         self._why: dict[TaskKind, str] = {}  # the first reason that the server gave
@@ -58,7 +58,13 @@ class Agenda:
 
     def take(self, most: int) -> list[Task]:
         """The next questions of kinds that were not stopped, at most so many."""
-        taken: list[Task] = []
+        if not self._stopped and len(self._tasks) <= most:  # as in nearly every turn
+            taken = list(self._tasks)
+            self._tasks.clear()
+            while self._ends and len(taken) < most:
+                taken.append(self._ends.popleft())
+            return taken
+        taken = []
         for queue in (self._tasks, self._ends):
             while queue and len(taken) < most:
                 task = queue.popleft()
@@ -95,13 +101,15 @@ class Agenda:
         self._tasks.extend(islice(_in_turn(columns), asked))
         self.leave_out(TaskKind.STATISTICS, max(0, all_ - asked))
 
-    def may_be_dated(self, state: DatabaseState, collection: CollectionState) -> None:
-        """The newest id of this collection can be asked for."""
-        self._dated.append((state, collection))
-
-    def may_be_counted(self, state: DatabaseState, collection: CollectionState) -> None:
-        """The use of this collection's indexes can be asked for."""
-        self._counted.append((state, collection))
+    def measured(
+        self, state: DatabaseState, collection: CollectionState, *, counted: bool, dated: bool
+    ) -> None:
+        """The statistics of this collection are in. It can be asked for the use of its indexes if `counted`,
+        and for its newest id if `dated`."""
+        if counted:
+            self._counted.append((state, collection))
+        if dated:
+            self._dated.append((state, collection))
 
     def choose_counted(self, local: DatabaseState | None) -> None:
         """All statistics are in: which collections are asked for the use of their indexes.
@@ -132,17 +140,22 @@ class Agenda:
 
     def in_time(self, kind: TaskKind) -> None:
         """A question of this kind was answered."""
-        if self._slow:
-            self._slow.pop(kind, None)
+        self.slow.pop(kind, None)
 
     def ran_out_of_time(self, kind: TaskKind) -> None:
         """A question of this kind took the server too long: some in a row end its kind."""
-        self._slow[kind] = self._slow.get(kind, 0) + 1
-        if self._slow[kind] >= SLOW_IN_A_ROW:
+        self.slow[kind] = self.slow.get(kind, 0) + 1
+        if self.slow[kind] >= SLOW_IN_A_ROW:
             self._stopped.add(kind)
 
-    def gaps(self) -> list[str]:
-        """What was not asked, in words for the record."""
+    def gaps(self, *, unanswered: int) -> list[str]:
+        """What was not asked, in words for the record. `unanswered`: questions that wait for their answer."""
+        gaps = self._gaps() if len(self) or self._unasked or self._stopped else []
+        if unanswered:
+            gaps.append(f"questions without an answer: {unanswered}")
+        return gaps
+
+    def _gaps(self) -> list[str]:
         gaps = []
         waiting = [*self._tasks, *self._ends]
         for kind in TaskKind:
@@ -194,7 +207,7 @@ def _gravest_first(
     if len(found) <= asked:
         return [Task(kind, state.sent, each.sent) for state, each in found]
     large = sorted(found, key=lambda pair: (-(pair[1].documents or 0), pair[0].sent, pair[1].sent))
-    told = {state.sent: tells(state.sent) for state, _ in large}
+    told = {name: tells(name) for name in {state.sent for state, _ in large}}
     telling = (
         (state, each)
         for state, each in large

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
+from results.record import Server  # noqa: TC001 - a compiler reads the types of a class's fields
+from results.verdict import Verdict  # noqa: TC001
 from scanner.mongo import activity
-from scanner.mongo.exposure import of_list, of_names
+from scanner.mongo.exposure import of_list, of_names, of_sizes
 from scanner.mongo.first_answers import facts_of
 from scanner.mongo.identity import identify, own_fields
 from scanner.mongo.judge import judge
@@ -20,10 +22,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from results.past import Counters
-    from results.record import Exposure, Reason, Server
-    from results.verdict import Verdict
+    from results.record import Exposure, LastWrite, Reason
     from scanner.mongo.activity import ServerClock
     from scanner.mongo.facts import Facts, Limits, Own
+    from scanner.mongo.sizes_by_kind import Sizes
 
 DAYS_KEPT: Final = 64  # and numbers of databases, of one kind
 
@@ -63,6 +65,10 @@ def server_of(
     like: Server, own: Own, there: ServerClock, started: datetime | None, counters: Counters | None = None
 ) -> Server:
     """`identify` of this server, where `like` is that of another of its kind; `started`: its process."""
+    # A server that tells no name of its own is one of a kind that tells none.
+    unnamed = own.set_name is None and own.me is None and own.primary is None
+    if unnamed and own.hosts is None and own.passives is None and own.arbiters is None:
+        return replace(like, started_at=started, counters=counters, clock_skew_seconds=there.skew_seconds)
     return replace(
         like,
         **own_fields(own.set_name, own.hosts, own.passives, own.arbiters, own.me, own.primary),
@@ -75,13 +81,21 @@ def server_of(
 def exposure_of(own: Own, now: datetime, there: ServerClock, limits: Limits) -> Exposure:
     """`exposure.of_list` of this server."""
     if own.names is not None:
-        hello = own.kind.like.hello
-        document = (hello.document if hello is not None else None) or {}
-        writes = activity.of_set(own.last_write, there, arbiter=document.get("arbiterOnly") is True)
-        found = of_names(own.names, writes, there)
+        found = of_names(own.names, _writes(own, there), there)
         if found is not None:
             return found
     return of_list(_facts_of(own, now), limits)
+
+
+def exposure_with(sizes: Sizes, own: Own, there: ServerClock) -> Exposure:
+    """The exposure of this server with what it told besides."""
+    return of_sizes(sizes.databases, sizes.total, _writes(own, there), there)
+
+
+def _writes(own: Own, there: ServerClock) -> list[LastWrite]:
+    hello = own.kind.like.hello
+    document = (hello.document if hello is not None else None) or {}
+    return activity.of_set(own.last_write, there, arbiter=document.get("arbiterOnly") is True)
 
 
 def _facts_of(own: Own, now: datetime) -> Facts:

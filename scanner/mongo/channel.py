@@ -35,6 +35,8 @@ FLIGHT_BYTES: Final = 600  # of memory that a request in flight takes
 ALIKE_KEPT: Final = 64  # builds whose buildInfo is not decoded again
 ALIKE_BYTES: Final = 8192
 _NOTHING: Final = Request(Command.HELLO)
+_LIST_COLLECTIONS: Final = Command.LIST_COLLECTIONS
+_LIST_DATABASES: Final = Command.LIST_DATABASES
 
 
 @dataclass(slots=True)
@@ -61,26 +63,21 @@ class Landed(NamedTuple):
 class Channel:
     """What is on the way on one connection. The bytes to write gather until `take_output`."""
 
-    __slots__ = (
-        "_caps",
-        "_last_id",
-        "_lessons",
-        "_limits",
-        "_output",
-        "_reader",
-        "bytes_sent",
-        "messages_sent",
-    )
+    __slots__ = ("_caps", "_first_id", "_last_id", "_lessons", "_limits", "_output", "_reader", "bytes_sent")
 
     def __init__(self, limits: Limits, last_id: int = 0) -> None:
         self._limits = limits
         self._caps = reply_caps(limits)
-        self._last_id = last_id
+        self._first_id = self._last_id = last_id
         self._reader = FrameReader()
         self._output: list[bytes] = []
         self._lessons = LESSONS  # shapes of replies that this connection may still teach
-        self.messages_sent = 0
         self.bytes_sent = 0
+
+    @property
+    def messages_sent(self) -> int:
+        """Requests that were put in flight."""
+        return self._last_id - self._first_id
 
     @property
     def last_id(self) -> int:
@@ -138,14 +135,14 @@ class Channel:
             question,
             len(message),
         )
-        self._send(flight, message)
+        self._send([flight], [message])
 
-    def _send(self, flight: Flight, message: bytes) -> None:
-        self._last_id = flight.request_id
-        self._reader.expect(flight, message)
-        self._output.append(message)
-        self.messages_sent += 1
-        self.bytes_sent += len(message)
+    def _send(self, flights: list[Flight], messages: list[bytes]) -> None:
+        """Put these requests in flight, in this order."""
+        self._last_id = flights[-1].request_id
+        self._reader.expect(flights, messages[0])
+        self._output += messages
+        self.bytes_sent += sum(map(len, messages))
 
     def ask_all(
         self, requests: Iterable[Request], slot: str, by: Opcode, *, time_limit: bool, api_version: bool
@@ -155,43 +152,41 @@ class Channel:
         What is the same of requests in a row that differ in their names alone is looked up once.
         """
         refused = []
+        flights: list[Flight] = []
+        messages: list[bytes] = []
         last: tuple[object, object] | None = None
-        form, cap = None, 0
+        form, cap, lists, request_id = None, 0, False, self._last_id
         for request in requests:
             command, database, arguments, collection = request
             try:
                 if last is None or command is not last[0] or arguments is not last[1]:
                     form = form_of(request, by, time_limit=time_limit, api_version=api_version)
-                    cap = self._caps[command]
+                    cap, lists = self._caps[command], command is _LIST_DATABASES
                     last = command, arguments
                 if form is None:
+                    if flights:
+                        self._send(flights, messages)
+                        flights, messages = [], []
                     way = Opcode.OP_QUERY if is_legacy(command) else by
                     self.ask(request, slot, way, time_limit=time_limit, api_version=api_version)
+                    request_id = self._last_id
                     continue
-                request_id = self._last_id + 1
-                message = form.message(request_id, database, collection)
+                message = form.message(request_id + 1, database, collection)
             except RefusedRequest as refusal:
                 refused.append((request, refusal))
                 continue
-            flight = Flight(
-                request_id,
-                by,
-                cap,
-                False,
-                False,
-                False,
-                request,
-                slot,
-                "",
-                len(message),
-            )
-            self._send(flight, message)
+            request_id += 1
+            length = len(message)
+            flights.append(Flight(request_id, by, cap, False, lists, False, request, slot, "", length))
+            messages.append(message)
+        if flights:
+            self._send(flights, messages)
         return refused
 
     def begun(self, messages: Sequence[bytes]) -> None:
         """These requests went out on this connection before, and their replies were read elsewhere."""
         self._reader.begun(messages[0])
-        self._last_id = self.messages_sent = len(messages)
+        self._last_id = len(messages)
         self.bytes_sent = sum(map(len, messages))
 
     def take_output(self) -> bytes:
@@ -214,13 +209,14 @@ class Channel:
 
         def read(flight: Flight, data: bytes | bytearray, begin: int, end: int) -> bool:
             request = flight.request
+            command = request.command
             values: Sequence[Any] | None
-            if request.command is Command.LIST_COLLECTIONS:
+            if command is _LIST_COLLECTIONS:
                 values = read_names(data, begin, end)
-            elif request.command is Command.LIST_DATABASES:
+            elif command is _LIST_DATABASES:
                 values = read_sizes(data, begin, end)
             else:
-                values = SHAPES.read(request.command, flight.length, data, begin, end)
+                values = SHAPES.read(command, flight.length, data, begin, end)
             if values is None:
                 return False
             told(request, values)

@@ -33,6 +33,14 @@ WIRE_4_0: Final = 7
 # "unrecognized pipeline stage" before and after 3.4.
 NOT_KNOWN: Final = frozenset({59, 115, 238, 9, 168, 16436, 40324, 31325})
 
+# Others say of one question alone why it was not answered.
+RAN_OUT_OF_TIME: Final = 50
+ON_A_VIEW: Final = 166
+GONE: Final = frozenset({26, 40280})
+NOT_ABOUT_FORM: Final = frozenset({13, RAN_OUT_OF_TIME})
+BAD_HINT: Final = frozenset({2, 291, 10113, 17007})
+BAD_STAGE: Final = frozenset({1, 2, 8, 14, 72, 133, 40415})  # failed inside, or did not take an argument
+
 
 class TaskKind(StrEnum):
     """What a question is for. The value names it in notes and in `truncated`."""
@@ -49,6 +57,13 @@ class TaskKind(StrEnum):
     OLDEST = "oldest ids"
     BEYOND = "ids of the future"
 
+
+# Those that each reply is compared with: a name of a module is found sooner than a member of an enumeration.
+SIZES: Final = TaskKind.SIZES
+COUNTS: Final = TaskKind.COUNTS
+NAMES: Final = TaskKind.NAMES
+STATISTICS: Final = TaskKind.STATISTICS
+INDEXES: Final = TaskKind.INDEXES
 
 KIND_OF: Final = {
     Command.LIST_DATABASES: TaskKind.SIZES,

@@ -15,11 +15,12 @@ import bson
 from scanner.mongo import command_bodies as bodies
 from scanner.mongo.command_bodies import CURSOR_COLLECTION as CURSOR_COLLECTION
 from scanner.mongo.command_bodies import check_user_collection as check_user_collection
+from scanner.mongo.names import MAX_DATABASE_BYTES, MAX_NAMESPACE_BYTES
 from scanner.mongo.names import RefusedRequest as RefusedRequest
 from scanner.mongo.names import UnsafeName as UnsafeName
 from scanner.mongo.names import check_collection as check_collection
 from scanner.mongo.names import check_database as check_database
-from scanner.mongo.request_templates import BEFORE, COLLECTION, DATABASE, Template, cut
+from scanner.mongo.request_templates import BEFORE, COLLECTION, DATABASE, TIME_BYTES, Template, cut
 from scanner.mongo.requests import Command as Command
 from scanner.mongo.requests import Request as Request
 from scanner.mongo.requests import build_info as build_info
@@ -141,8 +142,9 @@ _LEGACY_CAPS: Final = {
 
 
 class _Kind(NamedTuple):
-    """A question that is put again and again, with other names: how its collection is checked, if it names
-    one, whether a time stands in it, and what else of its arguments changes its form (there and back)."""
+    """A question that is put again and again, with other names if it names any: how its collection is
+    checked, if it names one, whether a time stands in it, and what else of its arguments changes its form
+    (there and back)."""
 
     check: Callable[[str, str], None] | None = None
     dated: bool = False
@@ -154,6 +156,15 @@ _BEYOND: Final = _Kind(
     check_user_collection, True, lambda a: (bool(a.get("beyond")),), lambda beyond: {"beyond": beyond}
 )
 _KINDS: Final[dict[Command, _Kind]] = {
+    Command.LIST_DATABASES: _Kind(
+        None,
+        False,
+        lambda a: (bool(a["name_only"]), a.get("authorized_databases")),
+        lambda name_only, authorized: (
+            {"name_only": name_only} | ({} if authorized is None else {"authorized_databases": authorized})
+        ),
+    ),
+    Command.SERVER_STATUS: _Kind(),
     Command.DB_STATS: _Kind(),
     Command.LIST_COLLECTIONS: _Kind(
         None,
@@ -228,20 +239,32 @@ class Form(NamedTuple):
     """How a question is put that differs from others in its names alone."""
 
     template: Template
-    time: bytes
     check: Callable[[str, str], None] | None
 
     def message(self, request_id: int, database: str, collection: str) -> bytes:
         """What `encode` gives for these names."""
-        template, time, check = self
+        template, check = self
         check_database(database)
         if check is None:
-            return _capped(template.message(request_id, database.encode(), b"", time))
+            return template.message(request_id, database.encode(), b"")
         check(database, collection)
-        return _capped(template.message(request_id, database.encode(), collection.encode(), time))
+        return template.message(request_id, database.encode(), collection.encode())
 
 
-def form_of(request: Request, by: Opcode, *, time_limit: bool, api_version: bool) -> Form | None:
+class OfServer(NamedTuple):
+    """How a question is put that names nothing: in the same bytes each time, but for the request's id."""
+
+    command: Command
+    template: Template
+
+    def message(self, request_id: int, database: str, collection: str) -> bytes:
+        """What `encode` gives."""
+        if database != "admin":
+            raise _not_on_admin(self.command)
+        return self.template.message(request_id, b"admin", b"")
+
+
+def form_of(request: Request, by: Opcode, *, time_limit: bool, api_version: bool) -> Form | OfServer | None:
     """How all requests of this command with these arguments are put; None where each is put in full.
 
     Raises:
@@ -252,15 +275,23 @@ def form_of(request: Request, by: Opcode, *, time_limit: bool, api_version: bool
         return None
     options = kind.options(request.arguments) if kind.options is not None else ()
     template = _template(request.command, time_limit, api_version, *options)
-    return Form(template, bodies.time_of(request) if kind.dated else b"", kind.check)
+    if _RULES[request.command].admin_only:
+        return OfServer(request.command, template.dated(b""))
+    return Form(template.dated(bodies.time_of(request) if kind.dated else b""), kind.check)
 
 
 @lru_cache(TEMPLATES_KEPT)
 def _template(command: Command, time_limit: bool, api_version: bool, *options: Any) -> Template:
     """One command's template: the request in full, with the template's own names in it, cut at these."""
     arguments = _KINDS[command].with_options(*options) | {"before": BEFORE}
-    request = Request(command, DATABASE, arguments, COLLECTION)
-    return cut(_in_full(request, 1, Opcode.OP_MSG, time_limit=time_limit, api_version=api_version))
+    database = "admin" if _RULES[command].admin_only else DATABASE
+    request = Request(command, database, arguments, COLLECTION)
+    message = _in_full(request, 1, Opcode.OP_MSG, time_limit=time_limit, api_version=api_version)
+    template = cut(message, database)
+    longest = template.size + TIME_BYTES + MAX_DATABASE_BYTES + MAX_NAMESPACE_BYTES
+    if longest > MAX_REQUEST_BYTES:  # so no message of it need be looked at
+        raise RefusedRequest(f"a request of up to {longest} bytes")
+    return template
 
 
 def _in_full(
@@ -274,8 +305,7 @@ def _in_full(
         return _capped(_encode_legacy(request, request_id, time_limit))
     rule = _RULES[request.command]
     if rule.admin_only and request.database != "admin":
-        # Elsewhere MongoDB answers code 13, which would read as "locked".
-        raise RefusedRequest(f"{request.command} is asked on admin only")
+        raise _not_on_admin(request.command)
     body = rule.body(request)
     if time_limit and rule.time_limit:
         body["maxTimeMS"] = rule.time_limit
@@ -287,6 +317,11 @@ def _in_full(
     if rule.read_preference:
         body["$readPreference"] = _READ_PREFERENCE
     return _capped(write_msg(request_id, bson.encode(body)))
+
+
+def _not_on_admin(command: Command) -> RefusedRequest:
+    # Elsewhere MongoDB answers code 13, which would read as "locked".
+    return RefusedRequest(f"{command} is asked on admin only")
 
 
 def _encode_legacy(request: Request, request_id: int, time_limit: bool) -> bytes:

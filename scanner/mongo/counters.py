@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from results.past import Counters, Index
 from scanner.mongo.answers import succeeded
-from scanner.mongo.values import after_epoch, clean_name, count, documents, moment, sub
+from scanner.mongo.values import LARGEST, after_epoch, clean_name, count, documents, moment, sub
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,11 +73,11 @@ def keep_indexes(collection: CollectionState, values: Sequence[Any]) -> bool:
 def _index(
     name: str, fields: tuple[Any, ...], served: int | None, since: datetime | None, of_all: datetime | None
 ) -> Index:
-    apart = since is not None and (of_all is None or abs(since - of_all) > _APART)
+    apart = since is not None and since != of_all and (of_all is None or abs(since - of_all) > _APART)
     return Index(
         name=clean_name(name, NAME_LENGTH)[0],
         fields=[clean_name(each, NAME_LENGTH)[0] for each in fields[:FIELDS_KEPT]],
-        operations=count(served),
+        operations=served if served is None or served <= LARGEST else None,
         counted_since=since if apart else None,
     )
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scanner.mongo.channel import Flight
-    from scanner.mongo.metadata import MetadataPlan
+    from scanner.mongo.questions import Plan
     from scanner.mongo.transcript import Transcript
 
 FIRST_BYTES_KEPT: Final = 64
@@ -82,7 +82,7 @@ class Dialogue:
         depth: Depth,
         limits: Limits,
         loopback: bool,
-        plan_factory: Callable[[Facts, Limits, Depth], MetadataPlan] | None = None,
+        plan_factory: Callable[[Facts, Limits, Depth], Plan] | None = None,
         console: bool = False,
         transcript: Transcript | None = None,
     ) -> None:
@@ -92,7 +92,7 @@ class Dialogue:
         self._bytes_sent = 0
         self._depth = depth
         self._make_plan = plan_factory
-        self._plan: MetadataPlan | None = None
+        self._plan: Plan | None = None
         self._told: Callable[[Request, Sequence[Any]], None] | None = None  # the plan's
         self._state = DialogueState(client, limits, self.facts, console)
         self.transcript = transcript
@@ -128,7 +128,7 @@ class Dialogue:
         return self._channel.coming
 
     @property
-    def plan(self) -> MetadataPlan | None:
+    def plan(self) -> Plan | None:
         """The metadata plan, once the verdict was open and more was wanted."""
         return self._plan
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from results.record import Exposure
+from results.record import NO_RANSOM, Database, Exposure, Hint
 from scanner.mongo import activity, hints, inventory, past, ransom
 from scanner.mongo.access import access
 from scanner.mongo.answers import databases as databases_of
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from results.record import Database, Hint, LastWrite
+    from results.record import LastWrite
     from scanner.mongo.facts import Facts
     from scanner.mongo.inventory import DatabaseState
 
 _LIMITS: Final = Limits()
 _NO_CLOCK: Final = activity.ServerClock(None, None)  # it judges the newest ids of collections
+_LIST: Final = Command.LIST_DATABASES.value
+_COUNTS: Final = Command.DB_STATS.value
 LINE = 200  # characters of one line about what is missing
 
 
@@ -48,31 +50,99 @@ def of_list(facts: Facts, limits: Limits) -> Exposure:
 def of_names(names: Sequence[str], writes: list[LastWrite], there: activity.ServerClock) -> Exposure | None:
     """What `of_list` gives where a list of a few names is all that a server said, by OP_MSG, and the set's
     last write; None where a name stands twice."""
-    databases = [_named(name) for name in inventory.in_order(names)]
     if len(set(names)) < len(names):
         return None
-    hinted, more = hints.find(databases)
-    newest = next((write for write in writes if not there.label(write.at)), None)
+    named = [_named(name) for name in inventory.in_order(names)]
+    databases = [each.database for each in named]
+    hinted = [hint for each in named for hint in each.hints]
+    return _of_few(databases, named, hinted, writes, there, "not_told", [_LIST])
+
+
+def of_sizes(
+    databases: list[Database], total: int | None, writes: list[LastWrite], there: activity.ServerClock
+) -> Exposure:
+    """What `assemble` gives where a few databases told their sizes and counts as databases do, and nothing
+    else was asked. `total`: the server's own sum of all sizes (bytes)."""
+    named = [_named(database.name) for database in databases]
+    hinted: list[Hint] = []
+    for database, each in zip(databases, named, strict=True):
+        if not (database.empty or database.documents == 0):
+            hinted += each.hints
+    totals = _Totals(databases)
+    return _of_few(
+        databases,
+        named,
+        hinted,
+        writes,
+        there,
+        "full",
+        [_COUNTS, _LIST],
+        collections=totals.collections,
+        total_size=totals.size(total),
+        documents=totals.documents,
+        indexes=totals.indexes,
+    )
+
+
+def _of_few(
+    databases: list[Database],
+    named: Sequence[_Named],
+    hinted: list[Hint],
+    writes: list[LastWrite],
+    there: activity.ServerClock,
+    level: Literal["full", "not_told"],
+    answered: list[str],
+    *,
+    collections: int | None = None,
+    total_size: int | None = None,
+    documents: int | None = None,
+    indexes: int | None = None,
+) -> Exposure:
+    """The exposure of a server of which all databases are known, and no collection by its name. `writes`:
+    the set's last one, as at most one entry."""
+    more = len(hinted) > hints.HINTS_KEPT
+    if more:
+        del hinted[hints.HINTS_KEPT :]
+    extortion = NO_RANSOM
+    for each in named:
+        if each.may_be_note:
+            extortion = ransom.judge(databases)
+            break
+    newest = writes[0] if writes and not there.label(writes[0].at) else None
     return Exposure(
-        access="not_told",
-        answered=[Command.LIST_DATABASES.value],
+        access=level,
+        answered=answered,
         databases=databases,
-        database_count=len(names),
+        database_count=len(databases),
+        collection_count=collections,
+        total_size_bytes=total_size,
+        documents=documents,
+        index_bytes=indexes,
         hint_count=len(hinted) or None,
         last_write=newest,
-        activity=[write for write in writes if write is not newest],
-        ransom=ransom.judge(databases),
+        activity=writes if newest is None else writes[1:],
+        ransom=extortion,
         hints=hinted,
         truncated=[_more(hinted)] if more else [],
     )
 
 
+class _Named(NamedTuple):
+    """What the name of a database alone says."""
+
+    database: Database
+    hints: tuple[Hint, ...]
+    may_be_note: bool
+
+
 @derived
 @lru_cache(hints.NAMES_REMEMBERED)
-def _named(name: str) -> Database:
-    """The record of a database of which a list tells the name alone."""
+def _named(name: str) -> _Named:
+    """What a list says of a database of which it tells the name alone."""
     reply = Reply(command="", document={"databases": [{"name": name}], "ok": 1.0})
-    return inventory.records(reply, _LIMITS, _NO_CLOCK, preallocated=False)[0][0]
+    database = inventory.records(reply, _LIMITS, _NO_CLOCK, preallocated=False)[0][0]
+    found, _ = hints.find([database])
+    return _Named(database, tuple(found), not database.system and ransom.may_be_listed(database.name))
 
 
 def assemble(
@@ -188,27 +258,29 @@ class _Totals:
         self._own_size = 0  # bytes of the server's own
         self._untold_size = False  # a user's database whose size is not known
         for database in databases:
-            self.noted += bool(database.notes)
+            if database.notes:
+                self.noted += 1
             for collection in database.collections:
                 if collection.last_write is not None:
                     self.writes.append(collection.last_write)
-                if collection.notes:
-                    self.untold += any(note.code == NOT_TOLD for note in collection.notes)
+                for note in collection.notes:
+                    if note.code == NOT_TOLD:
+                        self.untold += 1
+                        break
             if database.system:
                 self._own_size += database.size_bytes or 0
             else:
                 self._add(database)
 
     def _add(self, database: Database) -> None:
-        size, documents, indexes = database.size_bytes, database.documents, database.index_bytes
-        if size is not None:
-            self._size = (self._size or 0) + size
+        if database.size_bytes is not None:
+            self._size = (self._size or 0) + database.size_bytes
         else:
             self._untold_size = True
-        if documents is not None:
-            self.documents = (self.documents or 0) + documents
-        if indexes is not None:
-            self.indexes = (self.indexes or 0) + indexes
+        if database.documents is not None:
+            self.documents = (self.documents or 0) + database.documents
+        if database.index_bytes is not None:
+            self.indexes = (self.indexes or 0) + database.index_bytes
         if database.collections_known or database.collections:
             self.collections = (self.collections or 0) + len(database.collections)
 

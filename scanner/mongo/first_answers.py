@@ -35,6 +35,7 @@ from scanner.mongo.handshake_form import LISTS, LONGEST, Form, Maker, NoFormErro
 from scanner.mongo.judge import judge
 from scanner.mongo.name_lists import OF_SET, OF_SET_BYTES, read_databases
 from scanner.mongo.questions import FIRST_WIRE_WITH_MSG
+from scanner.mongo.sizes_by_kind import ask
 from scanner.mongo.values import after_epoch
 from scanner.mongo.wire import OP_MSG, OP_REPLY
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from scanner.mongo.facts import Document, Limits
     from scanner.mongo.handshake_form import List
+    from scanner.mongo.sizes_by_kind import SizesAsked
 
 MAX_BYTES: Final = 8192  # a longer first answer is read in full every time
 FORMS_KEPT: Final = 16
@@ -73,7 +75,8 @@ class FirstAnswers:
         self._caps = caps[Command.IS_MASTER], caps[Command.BUILD_INFO], caps[Command.LIST_DATABASES]
         self._most = min(MAX_BYTES, limits.host_bytes)
         self._depth = depth
-        self._lessons: float = LESSONS
+        self._limits = limits
+        self._lessons = float(LESSONS)
         self._made = 0
         self._bytes = 0
         self._forms: list[Form] = []
@@ -101,6 +104,11 @@ class FirstAnswers:
         if own is not None and self._lessons < LESSONS:
             self._lessons += 1 / ANSWERS_A_LESSON
         return own
+
+    def ask_sizes(self, own: Own) -> SizesAsked | None:
+        """What else is wanted of such a server at depth `databases`; None at any other depth, and where a
+        dialogue is to ask."""
+        return ask(own, self._limits) if self._depth is Depth.DATABASES else None
 
     def learn(self, data: bytes, facts: Facts) -> None:
         """Keep the kind of an answer that was read the general way, and after which no more had to be asked
@@ -226,15 +234,15 @@ def _own(
     try:
         return Own(
             kind,
-            _text(set_name),
-            _text(me),
-            _text(primary),
-            _moment(local_time),
-            _moment(last_write),
+            None if set_name is None else set_name.decode("ascii"),
+            None if me is None else me.decode("ascii"),
+            None if primary is None else primary.decode("ascii"),
+            None if local_time is None else _moment(local_time),
+            None if last_write is None else _moment(last_write),
             process,
-            _texts(groups, hosts),
-            _texts(groups, passives),
-            _texts(groups, arbiters),
+            None if hosts is None else _texts(groups, hosts),
+            None if passives is None else _texts(groups, passives),
+            None if arbiters is None else _texts(groups, arbiters),
             names,
             data,
         )
@@ -242,13 +250,7 @@ def _own(
         return None
 
 
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("ascii")
-
-
-def _texts(groups: tuple[bytes, ...], found: List | None) -> list[str] | None:
-    if found is None:
-        return None
+def _texts(groups: tuple[bytes, ...], found: List) -> list[str]:
     length, bare, places = found
     texts = [groups[place].decode("ascii") for place in places]
     if groups[length] != _LENGTH.pack(bare + sum(map(len, texts))):
@@ -256,9 +258,7 @@ def _texts(groups: tuple[bytes, ...], found: List | None) -> list[str] | None:
     return texts
 
 
-def _moment(value: bytes | None) -> datetime | None:
-    if value is None:
-        return None
+def _moment(value: bytes) -> datetime | None:
     (milliseconds,) = _DATE.unpack(value)
     if not 0 <= milliseconds <= _LATEST:
         raise ValueError

@@ -90,35 +90,49 @@ def find(databases: Iterable[Database]) -> tuple[list[Hint], bool]:
     for database in databases:
         if database.system:
             continue
-        names = [] if database.empty or database.documents == 0 else [("", database.name)]
-        if database.collections:
-            within = f"{database.name}."
-            names += [
-                (within, collection.name)
-                for collection in database.collections
-                if collection.documents != 0 and not collection.name.startswith("system.")
-            ]
-        for within, name in names:
+        if not (database.empty or database.documents == 0):
             looked_at += 1
-            if looked_at > NAMES_LOOKED_AT:
+            if looked_at <= NAMES_LOOKED_AT:
+                hints += match(database.name)
+        if database.collections:
+            looked_at = _add_collections(hints, database, looked_at)
+        if looked_at > NAMES_LOOKED_AT or len(hints) > HINTS_KEPT:
+            return hints[:HINTS_KEPT], True
+        more = _of_fields(database) if database.collections else ()
+        if more:
+            hints += more[: HINTS_KEPT - len(hints)]
+            if len(hints) >= HINTS_KEPT:
                 return hints, True
-            for hint in match(name):
-                if len(hints) >= HINTS_KEPT:
-                    return hints, True
-                shown = within + name
-                hints.append(Hint(name=shown, word=hint.word, category=hint.category, language=hint.language))
-        more = _of_fields(database)
-        hints += more[: HINTS_KEPT - len(hints)]
-        if len(hints) >= HINTS_KEPT and more:
-            return hints, True
     return hints, False
+
+
+def _add_collections(hints: list[Hint], database: Database, looked_at: int) -> int:
+    """Add the hints in the names of its collections, up to where there are too many names, or hints. Returns
+    how many names were looked at by then."""
+    for collection in database.collections:
+        name = collection.name
+        if collection.documents == 0 or name.startswith("system."):
+            continue
+        looked_at += 1
+        if looked_at > NAMES_LOOKED_AT or len(hints) > HINTS_KEPT:
+            break
+        found = match(name)
+        if found:
+            within = f"{database.name}.{name}"
+            hints += [
+                Hint(name=within, word=hint.word, category=hint.category, language=hint.language)
+                for hint in found
+            ]
+    return looked_at
 
 
 def _of_fields(database: Database) -> list[Hint]:
     """Hints in the names of indexed fields, one for each word and collection."""
     found: dict[tuple[str, str], Hint] = {}
     for collection in database.collections:
-        for index in collection.indexes if collection.documents != 0 else ():
+        if not collection.indexes or collection.documents == 0:
+            continue
+        for index in collection.indexes:
             for field in index.fields:
                 if field == "_id":
                     continue

@@ -171,14 +171,18 @@ def _version_of_wire(row: advisories.WireRow | None) -> tuple[str, str]:
 
 
 def _texts(listed: object) -> list[str]:
-    names = listed[:MODULES_KEPT] if isinstance(listed, list) else []
-    return [name for name in (text(item, VERSION_LENGTH) for item in names) if name]
+    if not isinstance(listed, list):
+        return []
+    names = [text(item, VERSION_LENGTH) for item in listed[:MODULES_KEPT]]
+    return [name for name in names if name]
 
 
 def _members(listed: object) -> list[str]:
     """Hosts as the server advertises them. They are kept, and never asked."""
-    hosts = listed[:MEMBERS_KEPT] if isinstance(listed, list) else []
-    return [name for name in (clean_name(host, HOST_LENGTH)[0] for host in hosts) if name]
+    if not isinstance(listed, list):
+        return []
+    cleaned = [clean_name(host, HOST_LENGTH)[0] for host in listed[:MEMBERS_KEPT]]
+    return [name for name in cleaned if name]
 
 
 def _built(build: Document) -> Build:

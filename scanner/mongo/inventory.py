@@ -6,6 +6,7 @@ Replies are hostile: a field of the wrong type, a negative or impossible number 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from sys import getsizeof
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -15,9 +16,10 @@ from bson.binary import UUID_SUBTYPE, Binary
 from results.record import Collection, Database, Reason
 from scanner.mongo.activity import newest_id
 from scanner.mongo.answers import databases
-from scanner.mongo.hints import match
+from scanner.mongo.hints import NAMES_REMEMBERED, match
 from scanner.mongo.listing import SYSTEM_DATABASES, by_name
 from scanner.mongo.ransom import is_listed
+from scanner.mongo.tables import derived
 from scanner.mongo.values import OF_COUNTS, clean_name, count, documents, sub, text
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from scanner.mongo.facts import Document, Limits, Reply
 
 RANKED_BY_MEANING = 5_000  # beyond this many names, order is by name alone
+LOOKED_AT = 256  # characters of a name that decide whether it tells something; a longer one is not remembered
 NOTES_KEPT, NOTE_LENGTH = 4, 200  # of each its detail's characters
 NOT_TOLD, UNSENDABLE = "not-told", "unsendable-name"
 START_OF_PROCESS = "startup_log"  # of `local`: each start of a mongod writes to it, and none makes it anew
@@ -77,11 +80,29 @@ class CollectionState:
     def record(self, database: str, limits: Limits, clock: ServerClock) -> Collection:
         """The collection as it stands in the record. `clock` judges its times."""
         name, cut = clean_name(self.sent, limits.name_length)
-        since = self.since if self.since is not None and not clock.label(self.since) else None
+        uuid = _uuid_text(self.uuid)
+        since, newest = self.since, self.newest
+        if since is None is newest and not (self.used or self.notes or self.shard_names):  # as most are
+            return Collection(
+                name=name,
+                name_hex=cut,
+                type=self.type,
+                uuid=uuid,
+                documents=self.documents,
+                size_bytes=self.size,
+                storage_bytes=self.storage,
+                index_bytes=self.indexes,
+                capped=self.capped,
+                validator=self.validator,
+                write_operations=self.writes,
+                read_operations=self.reads,
+            )
+        since = since if since is not None and not clock.label(since) else None
         return Collection(
             name=name,
             name_hex=cut,
             type=self.type,
+            uuid=uuid,
             documents=self.documents,
             size_bytes=self.size,
             storage_bytes=self.storage,
@@ -89,8 +110,7 @@ class CollectionState:
             capped=self.capped,
             validator=self.validator,
             shards=list(self.shard_names),
-            uuid=str(UUID(bytes=self.uuid)) if self.uuid else "",
-            last_write=newest_id(self.newest, f"{database}.{name}", clock) if self.newest else None,
+            last_write=newest_id(newest, f"{database}.{name}", clock) if newest is not None else None,
             made_at=since if since is not None and clock.made_later(since) else None,
             counted_since=since,
             write_operations=self.writes,
@@ -98,6 +118,11 @@ class CollectionState:
             indexes=list(self.used),
             notes=list(self.notes),
         )
+
+
+def _uuid_text(uuid: bytes) -> str:
+    digits = uuid.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}" if digits else ""
 
 
 @dataclass(slots=True)
@@ -202,7 +227,10 @@ def listed(reply: Reply | None, limits: Limits) -> tuple[dict[str, DatabaseState
     found: dict[str, DatabaseState] = {}
     for entry in databases(reply) or []:
         name = entry["name"]
-        read_size(found.setdefault(name, DatabaseState(name)), entry)
+        state = found.get(name)
+        if state is None:
+            state = found[name] = DatabaseState(name)
+        read_size(state, entry)
     names = in_order(found)
     told = max(len(found), reply.listed if reply is not None else 0)
     return {name: found[name] for name in names[: limits.databases_kept]}, told
@@ -246,21 +274,21 @@ def in_order(names: Iterable[str]) -> list[str]:
     every = list(names)
     if len(every) > RANKED_BY_MEANING:
         return by_name(every)
-    own: list[str] = []
-    telling: list[str] = []
-    others: list[str] = []
-    for name in every:
-        if name in SYSTEM_DATABASES or name.startswith("system."):
-            own.append(name)
-        else:
-            (telling if tells(name) else others).append(name)
-    own.sort(key=lambda name: (not tells(name), name))
-    return [*sorted(telling), *sorted(others), *own]
+    short = max(map(len, every), default=0) <= LOOKED_AT
+    return sorted(every, key=_place if short else _place.__wrapped__)
+
+
+@derived
+@lru_cache(NAMES_REMEMBERED)
+def _place(name: str) -> tuple[int, str]:
+    """Where a name stands among others, by its rank and as it is written."""
+    own = name in SYSTEM_DATABASES or name.startswith("system.")
+    return 2 * own + (not tells(name)), name
 
 
 def tells(name: str, *, note: bool = True) -> bool:
     """True for a name that stands in the lists of hints, or with `note` in those of ransom notes."""
-    looked_at = name[:256]
+    looked_at = name[:LOOKED_AT]
     return (note and is_listed(looked_at)) or bool(match(looked_at))
 
 
@@ -301,18 +329,19 @@ def read_db_stats(state: DatabaseState, document: Document) -> bool:
 
 def keep_counts(state: DatabaseState, values: Sequence[object]) -> bool:
     """The same of the fields `OF_COUNTS`. Only MMAPv1 has extents and a namespace file."""
-    told = count(values[0])
+    documents, collections, index_size, storage, total, files, extents, namespace_file = values
+    told = count(documents)
     if told is not None:
         state.documents = told
-    state.stats_collections = count(values[1])
-    indexes = state.indexes = count(values[2])
-    if values[7] is not None or count(values[6]):
+    state.stats_collections = count(collections)
+    indexes = state.indexes = count(index_size)
+    if namespace_file is not None or count(extents):
         state.preallocated = True
-    files, total = count(values[5]), count(values[4])
-    if total is None:
-        storage = count(values[3])
-        total = indexes if storage is None else storage + (indexes or 0)
-    state.stats_size = files or total
+    size = count(files) or count(total)
+    if size is None:
+        stored = count(storage)
+        size = indexes if stored is None else stored + (indexes or 0)
+    state.stats_size = size
     return told is not None
 
 

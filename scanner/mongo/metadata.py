@@ -10,11 +10,20 @@ from __future__ import annotations
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 
-from scanner.mongo import activity, lookalikes
+from scanner.mongo import activity, command_forms, lookalikes
 from scanner.mongo.access import note_answer
 from scanner.mongo.agenda import Agenda
 from scanner.mongo.answers import databases, describe, error_code, first_batch, succeeded, total_size
-from scanner.mongo.command_forms import NOT_KNOWN, WIRE_3_0, CommandForms, Task, TaskKind, kind_of, wire_of
+from scanner.mongo.command_forms import (
+    KIND_OF,
+    NOT_KNOWN,
+    WIRE_3_0,
+    CommandForms,
+    Task,
+    TaskKind,
+    kind_of,
+    wire_of,
+)
 from scanner.mongo.commands import Command, Request, is_legacy
 from scanner.mongo.counters import INDEX_BYTES, keep_indexes, lacks_operations, read_of_server, rows_of
 from scanner.mongo.exposure import assemble
@@ -34,7 +43,7 @@ from scanner.mongo.inventory import (
     read_names,
 )
 from scanner.mongo.names import sendable
-from scanner.mongo.statistics import keep_statistics, read_statistics
+from scanner.mongo.statistics import keep_part, read_statistics
 from scanner.mongo.values import count, documents, sub, text, time_told
 
 if TYPE_CHECKING:
@@ -52,12 +61,6 @@ ROUTER: Final = "isdbgrid"  # how the handshake of a mongos says what it is
 
 _OF_SERVER: Final = frozenset({TaskKind.SIZES, TaskKind.SERVER, TaskKind.TOP})
 _SUCCESS: Final = Reply(command="")  # stands for an answer whose fields are all that is known of it
-_RAN_OUT_OF_TIME: Final = 50
-_ON_A_VIEW: Final = 166
-_GONE: Final = frozenset({26, 40280})
-_NOT_ABOUT_FORM: Final = frozenset({13, _RAN_OUT_OF_TIME})
-_BAD_HINT: Final = frozenset({2, 291, 10113, 17007})
-_BAD_STAGE: Final = frozenset({1, 2, 8, 14, 72, 133, 40415})  # failed inside, or did not take an argument
 
 
 class MetadataPlan:
@@ -79,8 +82,9 @@ class MetadataPlan:
         )
         self._databases, self._listed = listed(facts.list_databases, limits)
         self._total_size = total_size(facts.list_databases)
-        for state in self._databases.values():
-            state.preallocated = 0 < wire < WIRE_3_0
+        if 0 < wire < WIRE_3_0:
+            for state in self._databases.values():
+                state.preallocated = True
         self._agenda = Agenda(limits)
         self._in_flight = 0
         self._held = sum(map(getsizeof, self._databases)) + DATABASE_BYTES * len(self._databases)
@@ -134,19 +138,18 @@ class MetadataPlan:
     def told(self, request: Request, values: Sequence[Any]) -> None:
         """One answer that succeeded, and whose shape is known: the fields of it that are read, as
         `reply_shapes` and `name_lists` give them."""
-        self._in_flight = max(0, self._in_flight - 1)
+        self._in_flight -= self._in_flight > 0
         command, database, _, name = request
-        kind, state = kind_of(request), self._databases.get(database)
-        if kind is TaskKind.SIZES:
+        kind, state = KIND_OF.get(command), self._databases.get(database)
+        if kind is command_forms.SIZES:
             self._total_size = count(values[0])
             keep_sizes(self._databases, values[1])
             return
         if kind is None or state is None:
             return
-        self._agenda.in_time(kind)
-        if kind is TaskKind.COUNTS:
+        if kind is command_forms.COUNTS:
             told = self._note_counts(request, state, told=keep_counts(state, values))
-        elif kind is TaskKind.NAMES:
+        elif kind is command_forms.NAMES:
             self._keep_names(state, values)
             state.names_known = self._collections < self._limits.collections_kept
             told = bool(values)
@@ -154,13 +157,17 @@ class MetadataPlan:
             collection = state.collections.get(name)
             if collection is None:
                 return
-            if kind is TaskKind.INDEXES:
-                told = self._keep_indexes(collection, values)
-            elif kind is TaskKind.STATISTICS:
-                told = keep_statistics(collection, [values])
+            if kind is command_forms.STATISTICS:
+                told = keep_part(collection, values)
                 told = self._note_statistics(request, state, collection, told=told)
+            elif kind is command_forms.INDEXES:
+                told = self._keep_indexes(collection, values)
             else:
+                kind = kind_of(request)
+                assert kind is not None
                 told = read_end(self._agenda, kind, state, collection, time_told(*values))
+        if self._agenda.slow:
+            self._agenda.in_time(kind)
         if told and command not in self._noted:
             self._noted.add(command)
             note_answer(self._facts, request, _SUCCESS, told=True)
@@ -180,7 +187,7 @@ class MetadataPlan:
             listed=self._listed,
             total_size=self._total_size,
             storage_engine="mmapv1" if any(state.preallocated for state in states) else "",
-            gaps=self._gaps(),
+            gaps=self._agenda.gaps(unanswered=self._in_flight),
         )
 
     # Which question comes next.
@@ -291,7 +298,7 @@ class MetadataPlan:
     def _read_collection(
         self, kind: TaskKind, request: Request, state: DatabaseState, document: Document
     ) -> bool:
-        collection = _collection(request, state)
+        collection = state.collections.get(request.collection)
         if collection is None:
             return False
         if kind is TaskKind.INDEXES:
@@ -333,33 +340,34 @@ class MetadataPlan:
     def _ask_for_more(self, state: DatabaseState, collection: CollectionState) -> None:
         if collection.type != "collection":
             return
-        if self._forms.counts_indexes:
-            self._agenda.may_be_counted(state, collection)
-        if collection.documents == 0:
-            return
-        if collection.id_index is False:
+        dated = collection.documents != 0
+        if dated and collection.id_index is False:
             collection.add_note(NO_ID_INDEX)
-        else:
-            self._agenda.may_be_dated(state, collection)
+            dated = False
+        self._agenda.measured(state, collection, counted=self._forms.counts_indexes, dated=dated)
 
     def _failed(self, kind: TaskKind, request: Request, state: DatabaseState, reply: Reply) -> None:
         code = error_code(reply.document) if reply.document is not None and not reply.error else None
-        if code == _RAN_OUT_OF_TIME:
+        if code == command_forms.RAN_OUT_OF_TIME:
             self._agenda.ran_out_of_time(kind)
-        collection = _collection(request, state)
+        collection = state.collections.get(request.collection)
         if collection is None:
             state.add_note(NOT_TOLD, f"{kind.value}: {describe(reply)}")
-        elif kind is TaskKind.INDEXES and code not in _GONE:
+        elif kind is TaskKind.INDEXES and code not in command_forms.GONE:
             self._agenda.leave_out(kind, int(not state.system), describe(reply))
-        elif code == _ON_A_VIEW:
+        elif code == command_forms.ON_A_VIEW:
             collection.type = "view"
-        elif code in _GONE:
+        elif code in command_forms.GONE:
             collection.add_note("gone")
         elif code is not None and self._ask_otherwise(kind, request, collection, code):
             pass
-        elif kind is TaskKind.NEWEST and code in _BAD_HINT:
+        elif kind is TaskKind.NEWEST and code in command_forms.BAD_HINT:
             collection.add_note(NO_ID_INDEX)
-        elif code in _BAD_STAGE and kind is TaskKind.STATISTICS and self._count_instead(request, collection):
+        elif (
+            code in command_forms.BAD_STAGE
+            and kind is TaskKind.STATISTICS
+            and self._count_instead(request, collection)
+        ):
             pass
         else:
             collection.add_note(NOT_TOLD, f"{kind.value}: {describe(reply)}")
@@ -371,7 +379,7 @@ class MetadataPlan:
 
         Operations, which one server may not tell, never cost the statistics.
         """
-        if not (code not in _NOT_ABOUT_FORM and self._forms.give_up_operations(request)) and (
+        if not (code not in command_forms.NOT_ABOUT_FORM and self._forms.give_up_operations(request)) and (
             code not in NOT_KNOWN
             or collection.type == "timeseries"
             or not self._forms.give_up(request.command)
@@ -387,13 +395,3 @@ class MetadataPlan:
             return False
         self._agenda.again(Task(TaskKind.STATISTICS, request.database, collection.sent, form=form))
         return True
-
-    def _gaps(self) -> list[str]:
-        gaps = self._agenda.gaps()
-        if self._in_flight:
-            gaps.append(f"questions without an answer: {self._in_flight}")
-        return gaps
-
-
-def _collection(request: Request, state: DatabaseState) -> CollectionState | None:
-    return state.collections.get(request.collection)

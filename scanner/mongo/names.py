@@ -11,10 +11,8 @@ from typing import Final
 
 MAX_DATABASE_BYTES: Final = 63
 MAX_NAMESPACE_BYTES: Final = 255
-NAMES_REMEMBERED: Final = 4096  # databases that may be asked, each in many requests
-_PLAIN: Final = re.compile(
-    r"[\w-](?:[\w.-]*[\w-])?", re.ASCII
-)  # most names of collections, sendable as they are
+NAMES_REMEMBERED: Final = 4096  # of databases, and as many of collections: each stands in many requests
+_PLAIN: Final = re.compile(r"[\w-](?:[\w.-]*[\w-])?", re.ASCII)  # as are most names of collections
 _NO_DATABASE: Final = re.compile(r'[/\\. "$]')
 
 
@@ -36,9 +34,16 @@ def check_database(name: str) -> None:
         raise UnsafeName('database name with one of / \\ . " $ or a space')
 
 
+@lru_cache(NAMES_REMEMBERED)
+def is_plain(name: str) -> bool:
+    """Whether a collection's name is of letters, digits, `_`, `-` and, inside of it, dots. Ask it of no name
+    longer than can be sent: all are remembered."""
+    return _PLAIN.fullmatch(name) is not None
+
+
 def check_collection(database: str, name: str) -> None:
     """Raises `UnsafeName` unless the collection's name can be sent back to the server that gave it."""
-    if _PLAIN.fullmatch(name) and 4 * len(database) + 1 + len(name) <= MAX_NAMESPACE_BYTES:
+    if 4 * len(database) + 1 + len(name) <= MAX_NAMESPACE_BYTES and is_plain(name):
         return
     _check_text("collection", name)
     if not name or name[0] == "." or name[-1] == "." or "$" in name:
@@ -65,4 +70,4 @@ def _check_text(what: str, name: str) -> None:
 
 
 def _has_surrogates(name: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in name)
+    return any(0xD800 <= ord(character) <= 0xDFFF for character in name)

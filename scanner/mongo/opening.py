@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scanner.mongo.questions import DialogueState
 
 CLIENTS_KEPT: Final = 8
+OPENING_MESSAGES: Final = 3  # of the first write
 
 
 class Opener(NamedTuple):

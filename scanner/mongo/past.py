@@ -35,11 +35,12 @@ def events(databases: Sequence[Database], notes: Iterable[str], there: ServerClo
     if there.started is None:
         return [], 0
     extortionists = frozenset(notes)
+    started = there.started
     left: list[Past] = []
     restored: list[Past] = []
     made: list[Past] = []
     for database in databases:
-        if database.system:
+        if database.system or not database.collections or not _holds_what_was_made(database):
             continue
         rest = []
         for collection in _of_users(database):
@@ -47,18 +48,23 @@ def events(databases: Sequence[Database], notes: Iterable[str], there: ServerClo
             if name not in extortionists and database.name not in extortionists:
                 rest.append(collection)
             elif collection.made_at is not None:
-                left.append(_event(NOTE_LEFT, name, [collection.made_at], there.started))
+                left.append(_event(NOTE_LEFT, name, [collection.made_at], started))
         times = [collection.made_at for collection in rest if collection.made_at is not None]
         if not times:
             continue
         whole = len(times) == len(rest) > 1 and database.collections_known
         if whole and max(times) - min(times) <= TOGETHER:
-            restored.append(_event(RESTORED, database.name, times, there.started))
+            restored.append(_event(RESTORED, database.name, times, started))
         else:
             names = [f"{database.name}.{found.name}" for found in rest if found.made_at is not None]
-            made.append(_event(MADE, names[0] if len(names) == 1 else database.name, times, there.started))
+            made.append(_event(MADE, names[0] if len(names) == 1 else database.name, times, started))
     found = [event for kind in (left, restored, made) for event in sorted(kind, key=_newest, reverse=True)]
     return found[:KEPT], max(0, len(found) - KEPT)
+
+
+def _holds_what_was_made(database: Database) -> bool:
+    """Whether anything in it was made after the start; in few databases of few servers it was."""
+    return any(collection.made_at is not None for collection in database.collections)
 
 
 def _of_users(database: Database) -> list[Collection]:
@@ -91,6 +97,7 @@ def counted(databases: Iterable[Database], there: ServerClock) -> list[LastWrite
     made: LastWrite | None = None
     written: LastWrite | None = None
     used: LastWrite | None = None
+    most_written = most_used = 0
     for database in databases:
         if database.system or not database.collections:
             continue
@@ -100,17 +107,15 @@ def counted(databases: Iterable[Database], there: ServerClock) -> list[LastWrite
                 made = LastWrite(at=at, method=COLLECTION_MADE, where=f"{database.name}.{collection.name}")
             since = collection.counted_since or there.started
             writes = collection.write_operations
-            if writes and since is not None and writes > _operations(written):
+            if writes is not None and writes > most_written and since is not None:
                 written = _of(WRITE_OPERATIONS, since, f"{database.name}.{collection.name}", writes)
+                most_written = writes
             for index in collection.indexes:
                 served, begun = index.operations, index.counted_since or since
-                if served and begun is not None and served > _operations(used):
+                if served is not None and served > most_used and begun is not None:
                     used = _of(INDEX_USE, begun, f"{database.name}.{collection.name}.${index.name}", served)
+                    most_used = served
     return [found for found in (made, written, used) if found is not None]
-
-
-def _operations(found: LastWrite | None) -> int:
-    return 0 if found is None or found.operations is None else found.operations
 
 
 def _of(method: str, since: datetime, where: str, operations: int) -> LastWrite:

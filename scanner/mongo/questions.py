@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from scanner.contact import Ending
 from scanner.mongo.answers import (
@@ -35,6 +35,9 @@ from scanner.mongo.wire import Flaw, Opcode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from results.record import Exposure
+    from scanner.mongo.facts import Reply
 
 FIRST_WINDOW = 64  # metadata commands in flight before the first is answered
 FIRST_WIRE_WITH_MSG = 6  # 3.6
@@ -93,6 +96,23 @@ class DialogueState:
     def time_limits(self) -> bool:
         """Whether the server knows maxTimeMS: 2.6 and later."""
         return self.opcode is not Opcode.OP_QUERY or (self.facts.max_wire_version or 0) > 0
+
+
+class Plan(Protocol):
+    """What asks for metadata once the verdict is open, as far as the dialogue needs it."""
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that it takes."""
+
+    def next_requests(self, room: int) -> list[Request]:
+        """The next questions, at most `room`; none when nothing is left to ask."""
+
+    def answered(self, request: Request, reply: Reply) -> None:
+        """One answer, or the reason why there is none."""
+
+    def exposure(self) -> Exposure:
+        """What is known by now."""
 
 
 class Question(NamedTuple):

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from results.record import NO_RANSOM, Collection, Database, Ransom, Reason
-from scanner.mongo.tables import derived, table
+from scanner.mongo.tables import Table, derived, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,8 +72,14 @@ def judge(databases: Sequence[Database], storage_engine: str = "", *, complete: 
     when one does, None when that is not known. `complete`: these are all the databases that were listed.
     """
     users = [database for database in databases if not database.system]
-    if not any(map(_has_listed_name, users)):
-        return NO_RANSOM
+    for database in users:
+        if _has_listed_name(database):
+            return judge_suspects(users, storage_engine, complete=complete)
+    return NO_RANSOM
+
+
+def judge_suspects(users: Sequence[Database], storage_engine: str, *, complete: bool) -> Ransom:
+    """What `judge` says of databases that are not the server's own, looking closely at each name."""
     suspects = [suspect for database in users for suspect in _suspects(database)]
     suspects.sort(key=lambda suspect: -_ORDER[suspect.strength])
     del suspects[SUSPECTS_WEIGHED:]
@@ -102,16 +108,41 @@ def judge(databases: Sequence[Database], storage_engine: str = "", *, complete: 
 
 def is_listed(name: str) -> bool:
     """True for a name, of a database or a collection, that the table knows in any strength."""
-    return _may_match(name) and (
+    return may_be_listed(name) and (
         _strongest(name, "database") is not None or _strongest(name, "collection") is not None
     )
 
 
+@derived
+@lru_cache(NAMES_REMEMBERED)
+def may_be_listed(name: str) -> bool:
+    """Whether any row matches, wherever the name stands: of thousands hardly one does."""
+    folded, known = fold(name), _table()
+    if folded in known:
+        return True
+    forms = [folded]
+    read = folded.replace("0", "o").replace("3", "e").replace("4", "a").replace("5", "s").replace("7", "t")
+    if read != folded or "1" in read:
+        forms += [read.replace("1", "i"), read.replace("1", "l")]
+        if forms[1] in known or forms[2] in known:
+            return True
+    return bool(_fragments().search(folded)) and any(map(_any_shape().match, forms))
+
+
 def _has_listed_name(database: Database) -> bool:
     """Whether any name in it may be in the table; of many databases hardly one has such a name."""
-    if _may_match(database.name):
+    if may_be_listed(database.name):
         return True
-    return bool(database.collections) and any(_may_match(found.name) for found in _own(database))
+    looked_at = 0
+    for collection in database.collections:
+        if collection.name.startswith("system."):
+            continue
+        if may_be_listed(collection.name):
+            return True
+        looked_at += 1
+        if looked_at == COLLECTIONS_LOOKED_AT:
+            break
+    return False
 
 
 def _suspects(database: Database) -> Iterator[_Suspect]:
@@ -246,23 +277,7 @@ def _is_marker(name: str) -> bool:
 def _entry(name: str, within: str) -> _Entry | None:
     """The strongest row that matches: an exact name before a shape, a shape before a variant. A listed name
     in which figures stand for letters is no accident, so it is of medium strength at least."""
-    return _strongest(name, within) if _may_match(name) else None
-
-
-@derived
-@lru_cache(NAMES_REMEMBERED)
-def _may_match(name: str) -> bool:
-    """Whether any row matches, wherever the name stands: of thousands hardly one does."""
-    folded, known = fold(name), _table()
-    if folded in known:
-        return True
-    forms = [folded]
-    read = folded.replace("0", "o").replace("3", "e").replace("4", "a").replace("5", "s").replace("7", "t")
-    if read != folded or "1" in read:
-        forms += [read.replace("1", "i"), read.replace("1", "l")]
-        if forms[1] in known or forms[2] in known:
-            return True
-    return bool(_fragments().search(folded)) and any(map(_any_shape().match, forms))
+    return _strongest(name, within) if may_be_listed(name) else None
 
 
 @derived
@@ -328,12 +343,12 @@ def _shapes() -> list[tuple[re.Pattern[str], _Entry]]:
     return shapes
 
 
-def _of_row(row: dict[str, str]) -> _Entry:
+def _of_row(row: Table) -> _Entry:
     return _Entry(
         row["name"],
         row["strength"],
         row["within"],
         fold(row.get("pair", "")),
-        row.get("pair_strength", row["strength"]),
+        row["pair_strength" if "pair_strength" in row else "strength"],
         bool(row.get("variant")),
     )

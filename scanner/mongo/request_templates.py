@@ -16,15 +16,18 @@ from scanner.mongo.wire import OP_MSG
 DATABASE: Final = "mongosweep-database"
 COLLECTION: Final = "mongosweep-collection"
 BEFORE: Final = 0x6D73776B  # Unix seconds; its four bytes stand nowhere else in a request
+TIME_BYTES: Final = 4
 
-_HEAD: Final = Struct("<iiiiIBi").pack  # header, flagBits, section kind, length of the document
+_HEAD: Final = Struct("<ii13si").pack  # messageLength, requestID, what follows, length of the document
+_OF_MSG: Final = Struct("<iiIB").pack(0, OP_MSG, 0, 0)  # responseTo, opCode, flagBits, section kind
 _BODY_AT: Final = 25  # where the document's elements begin
 _LENGTH: Final = Struct("<i").pack
+_LENGTHS: Final = [_LENGTH(size + 1) for size in range(256)]  # of names in BSON; no longer one is sent
 
 
 class Template(NamedTuple):
     """The pieces of one OP_MSG around its names, and how long it is without them (bytes). `to_name` is empty
-    where no collection is named, and `to_database` where no time stands in it."""
+    where no collection is named, `to_database` where no time stands in it, `to_time` once one was put in."""
 
     to_name: bytes
     to_time: bytes
@@ -32,21 +35,29 @@ class Template(NamedTuple):
     rest: bytes
     size: int
 
-    def message(self, request_id: int, database: bytes, collection: bytes, time: bytes) -> bytes:
-        """The request with these names (UTF-8) and this time (4 bytes, or none), all of them checked."""
-        to_name, to_time, to_database, rest, size = self
-        length = size + len(database) + len(collection) + len(time)
-        head = _HEAD(length, request_id, 0, OP_MSG, 0, 0, length - 21)
-        database = _LENGTH(len(database) + 1) + database
+    def dated(self, time: bytes) -> Template:
+        """The same with this time in it (4 bytes, or none)."""
+        return self._replace(
+            to_time=b"", to_database=self.to_time + time + self.to_database, size=self.size + len(time)
+        )
+
+    def message(self, request_id: int, database: bytes, collection: bytes) -> bytes:
+        """The request with these names (UTF-8), both checked, of a template whose time stands in it."""
+        to_name, _, to_database, rest, size = self
+        length = size + len(database) + len(collection)
+        head = _HEAD(length, request_id, _OF_MSG, length - 21)
         if not to_name:
-            return head + to_time + database + rest
-        name = _LENGTH(len(collection) + 1) + collection
-        return b"".join((head, to_name, name, to_time, time, to_database, database, rest))
+            return b"".join((head, to_database, _LENGTHS[len(database)], database, rest))
+        named = _LENGTHS[len(collection)]
+        return b"".join(
+            (head, to_name, named, collection, to_database, _LENGTHS[len(database)], database, rest)
+        )
 
 
-def cut(message: bytes) -> Template:
-    """The template of a message that was encoded in full, for the names and the time of this module."""
-    before, _, rest = message[_BODY_AT:].partition(_string(DATABASE))
+def cut(message: bytes, database: str = DATABASE) -> Template:
+    """The template of a message that was encoded in full, for this database, and for the collection and the
+    time of this module."""
+    before, _, rest = message[_BODY_AT:].partition(_string(database))
     to_name, named, middle = before.partition(_string(COLLECTION))
     if not named:
         to_name, middle = b"", before

@@ -5,13 +5,12 @@ How a question is written, and what must not leave, is in `commands`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - a compiler reads the types of a class's fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from scanner.mongo.facts import Document
 
 

@@ -4,22 +4,22 @@ use, and what the version is known for, added up to a score."""
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from math import log
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from msgspec.structs import replace
-
-from results.record import Reason
+from results.record import NO_RANSOM, Reason
 from results.text import human_bytes, human_count, plural
 from results.verdict import INTERNET, Severity, Verdict
 from scanner.mongo.activity import COLLECTION_MADE, NEWEST_ID
 from scanner.mongo.weights import DEFAULT, MOST
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
     from datetime import datetime
 
-    from results.record import Exposure, Server, Vulnerabilities
+    from results.record import Exposure, Hint, LastWrite, Ransom, Server, Vulnerabilities
     from scanner.mongo.weights import Weights
 
 BYTES: Final = 2**20, 10 * 2**30  # from where on size counts, and from where on all of its weight
@@ -31,15 +31,20 @@ LATELY: Final = (
     (timedelta(days=7), 2),
     (timedelta(days=30), 1),
 )  # thirds of the weight
+REMEMBERED = 256  # grounds of versions: an estate runs few, and each says the same of every server
 _DATED = frozenset({NEWEST_ID, COLLECTION_MADE})  # a set writes no-ops while nobody uses it
+_NOTES: Final = {True: "ransomed-and-wiped", False: "ransom-note-beside-data", None: "ransom-note"}
+_POINTS: Final = itemgetter(0)
+_LEAST: Final = itemgetter(3)
 
 
 class Ground(NamedTuple):
-    """Points and their reason. `least`: it alone makes the finding at least that grave."""
+    """Points and their reason. `least`: the score that it alone lifts a finding to."""
 
     points: int
-    reason: Reason
-    least: Severity = Severity.INFO
+    code: str
+    detail: str = ""
+    least: int = 0
 
 
 class Assessment(NamedTuple):
@@ -65,115 +70,123 @@ def assess(
     alarms as exposed data. `now` judges how long ago something was written; without it nobody was lately.
     """
     if server is not None and server.honeypot_suspected:
-        return _summed([Ground(weights.unknown, Reason(code="honeypot-suspected"))], weights)
-    grounds = [_base(verdict, server, exposure, weights)]
+        return summed(Ground(weights.unknown, "honeypot-suspected"), [], weights)
+    grounds: list[Ground] = []
     if verdict is Verdict.OPEN and exposure is not None:
-        grounds += _of_exposure(exposure, now, weights)
-    if verdict.is_open and vantage == INTERNET:
-        grounds.append(Ground(weights.internet, Reason(code="open-to-the-internet")))
+        grounds = _of_exposure(exposure, now, weights)
+    if vantage == INTERNET and verdict.is_open:
+        grounds.append(Ground(weights.internet, "open-to-the-internet"))
     if server is not None and not verdict.is_connection_outcome:
-        grounds += _of_version(server, weights)
-    return _summed(grounds, weights)
+        if server.vulnerabilities is not None:
+            grounds += _of_advisories(server.vulnerabilities, weights)
+        if server.end_of_life is not None and server.end_of_life.ended:
+            grounds.append(_ended(server.end_of_life.series, server.end_of_life.date, weights))
+    return summed(_base(verdict, server, exposure, weights), grounds, weights)
 
 
-def _summed(grounds: Sequence[Ground], weights: Weights) -> Assessment:
-    """The grounds, of which the first is what the verdict says. What is lifted to a level by one of them has
-    the points that lacked among those of that one."""
-    base, *others = grounds
-    total = sum(ground.points for ground in grounds)
-    counted: list[Ground] = []
-    for ground in sorted(others, key=lambda ground: ground.least.rank):
-        lacking = max(0, weights.least(ground.least) - total)
-        counted.append(ground._replace(points=ground.points + lacking))
-        total += lacking
-    score = min(MOST, total)
-    is_verdict = base.reason.code == "verdict"
+def summed(base: Ground, others: list[Ground], weights: Weights) -> Assessment:
+    """What the verdict says, and what else does. What is lifted to a level by one of these has the points
+    that lacked among those of that one."""
+    total = base.points + sum(map(_POINTS, others))
+    counted = sorted(others, key=_LEAST, reverse=True)
+    for place, ground in enumerate(counted):
+        if ground.least > total:
+            points = ground.points + ground.least - total
+            counted[place] = Ground(points, ground.code, ground.detail, ground.least)
+            total = ground.least
+        elif not ground.least:
+            break  # as all that follow
+    is_verdict = base.code == "verdict"
     if not is_verdict:
         counted.append(base)
-    counted.sort(key=lambda ground: -ground.points)
+    counted.sort(key=_POINTS, reverse=True)
     if is_verdict and (base.points or not counted):
         counted.append(base)
-    reasons = [replace(each.reason, points=each.points) if each.points else each.reason for each in counted]
+    score = min(MOST, total)
+    reasons = [Reason(code=code, detail=detail, points=points) for points, code, detail, _ in counted]
     return Assessment(weights.level(score), reasons, score)
 
 
 def _base(verdict: Verdict, server: Server | None, exposure: Exposure | None, weights: Weights) -> Ground:
     """What the verdict says by itself. Open with data is grave; open without any is an invitation. What was
     not told lowers nothing."""
-    if verdict.is_open and server is not None and server.status_page is not None:
-        return Ground(weights.no_data, Reason(code="status-page-open", detail=server.status_page.host))
-    if verdict is Verdict.OPEN and exposure is not None:
-        if not exposure.databases and exposure.answered:
-            answered = ", ".join(exposure.answered)
-            return Ground(weights.open, Reason(code="answers-to-anyone", detail=answered))
-        if _is_without_data(exposure):
-            return Ground(weights.no_data, Reason(code="no-data-of-users"))
-    points = {
-        Verdict.OPEN: weights.open,
-        Verdict.OPEN_NO_DATA: weights.open_no_data,
-        Verdict.UNKNOWN: weights.unknown,
-    }
-    return Ground(points.get(verdict, 0), Reason(code="verdict"))
+    if server is not None and server.status_page is not None and verdict.is_open:
+        return Ground(weights.no_data, "status-page-open", server.status_page.host)
+    if verdict is Verdict.OPEN:
+        if exposure is not None:
+            if not exposure.databases and exposure.answered:
+                return Ground(weights.open, "answers-to-anyone", ", ".join(exposure.answered))
+            if _is_without_data(exposure):
+                return Ground(weights.no_data, "no-data-of-users")
+        return Ground(weights.open, "verdict")
+    if verdict is Verdict.OPEN_NO_DATA:
+        return Ground(weights.open_no_data, "verdict")
+    return Ground(weights.unknown if verdict is Verdict.UNKNOWN else 0, "verdict")
 
 
 def _is_without_data(exposure: Exposure) -> bool:
     if exposure.database_count > len(exposure.databases) or not exposure.databases:
         return False  # there are some that nobody saw
-    return all(each.system or each.empty or each.documents == 0 for each in exposure.databases)
+    for database in exposure.databases:
+        if not (database.system or database.empty or database.documents == 0):
+            return False
+    return True
 
 
 def _of_exposure(exposure: Exposure, now: datetime | None, weights: Weights) -> list[Ground]:
-    grounds = []
+    grounds: list[Ground] = []
     if exposure.access == "partial":
-        grounds.append(Ground(0, Reason(code="partial-access", detail=", ".join(exposure.refused))))
-    ransom = exposure.ransom
+        grounds.append(Ground(0, "partial-access", ", ".join(exposure.refused)))
+    if exposure.ransom is not NO_RANSOM:
+        grounds += _of_ransom(exposure.ransom, weights)
+    if exposure.hints:
+        grounds += _of_names(exposure.hints, weights)
+    if exposure.total_size_bytes or exposure.documents:
+        grounds += _of_size(exposure.total_size_bytes, exposure.documents, weights)
+    if now is not None and exposure.last_write is not None:
+        grounds += _of_write(exposure.last_write, now, weights)
+    return grounds
+
+
+def _of_ransom(ransom: Ransom, weights: Weights) -> list[Ground]:
     if ransom.level == "likely":
-        code = {True: "ransomed-and-wiped", False: "ransom-note-beside-data", None: "ransom-note"}[
-            ransom.wiped
-        ]
         points = weights.wiped if ransom.wiped else weights.ransom
-        grounds.append(Ground(points, Reason(code=code, detail=ransom.names[0]), Severity.CRITICAL))
-    elif ransom.level == "possible":
-        reason = Reason(code="possible-ransom-note", detail=ransom.names[0])
-        grounds.append(Ground(_part(weights.stranger, 1 / 2), reason, Severity.HIGH))
-    elif ransom.level == "third_party_marker":
-        reason = Reason(code="stranger-left-a-mark", detail=ransom.names[0])
-        grounds.append(Ground(weights.stranger, reason, Severity.HIGH))
-    return [
-        *grounds,
-        *_of_names(exposure, weights),
-        *_of_size(exposure, weights),
-        *_of_writes(exposure, now, weights),
-    ]
+        return [Ground(points, _NOTES[ransom.wiped], ransom.names[0], weights.critical)]
+    if ransom.level == "possible":
+        points = _part(weights.stranger, 1 / 2)
+        return [Ground(points, "possible-ransom-note", ransom.names[0], weights.high)]
+    if ransom.level == "third_party_marker":
+        return [Ground(weights.stranger, "stranger-left-a-mark", ransom.names[0], weights.high)]
+    return []
 
 
-def _of_names(exposure: Exposure, weights: Weights) -> list[Ground]:
-    told = [hint for hint in exposure.hints if not hint.field]
+def _of_names(hints: Iterable[Hint], weights: Weights) -> list[Ground]:
+    told = [hint for hint in hints if not hint.field]
     if not told:
         return []
-    names = [hint.name for hint in told]
-    more = f" and {len(names) - HINTS_NAMED} more" if len(names) > HINTS_NAMED else ""
+    more = f" and {len(told) - HINTS_NAMED} more" if len(told) > HINTS_NAMED else ""
     kinds = len({hint.category for hint in told})
     share = min(1.0, (2 + kinds) / (2 + KINDS_IN_FULL))
-    detail = f"{', '.join(names[:HINTS_NAMED])}{more}"
-    return [Ground(_part(weights.telling_names, share), Reason(code="telling-names", detail=detail))]
+    detail = ", ".join([hint.name for hint in told[:HINTS_NAMED]]) + more
+    return [Ground(_part(weights.telling_names, share), "telling-names", detail)]
 
 
-def _of_size(exposure: Exposure, weights: Weights) -> list[Ground]:
+def _of_size(size: int | None, documents: int | None, weights: Weights) -> list[Ground]:
     """By bytes or by documents, whichever says more: both say the same of one estate."""
-    size, documents = exposure.total_size_bytes, exposure.documents
-    shares = _share(size, *BYTES), _share(documents, *DOCUMENTS)
-    points = _part(weights.size, max(shares))
-    if max(shares) < 1:
+    of_size, of_documents = _share(size, *BYTES), _share(documents, *DOCUMENTS)
+    most = max(of_size, of_documents)
+    points = _part(weights.size, most)
+    if most < 1:
+        if not points:
+            return []
         told = [human_bytes(size)] if size else []
         told += [plural(documents, "document")] if documents else []
-        return [Ground(points, Reason(code="much-data", detail=", ".join(told)))] if points else []
-    grounds = []
-    if shares[0] == 1:
-        grounds.append(Ground(points, Reason(code="very-large", detail=human_bytes(size))))
-    if shares[1] == 1:
-        reason = Reason(code="very-many-documents", detail=human_count(documents))
-        grounds.append(Ground(0 if grounds else points, reason))
+        return [Ground(points, "much-data", ", ".join(told))]
+    grounds: list[Ground] = []
+    if of_size == 1:
+        grounds.append(Ground(points, "very-large", human_bytes(size)))
+    if of_documents == 1:
+        grounds.append(Ground(0 if grounds else points, "very-many-documents", human_count(documents)))
     return grounds
 
 
@@ -184,45 +197,43 @@ def _share(number: int | None, least: int, most: int) -> float:
     return 1.0 if number >= most else log(number / least) / log(most / least)
 
 
-def _of_writes(exposure: Exposure, now: datetime | None, weights: Weights) -> list[Ground]:
+def _of_write(write: LastWrite, now: datetime, weights: Weights) -> list[Ground]:
     """By the newest id or the making of a collection. That none was found lately lowers nothing."""
-    write = exposure.last_write
-    if now is None or write is None or write.method not in _DATED:
+    if write.method not in _DATED:
         return []
     age = now - write.at
-    thirds = next((thirds for most, thirds in LATELY if age <= most), 0)
-    points = _part(weights.liveness, thirds / 3)
-    day = f"{write.at:%Y-%m-%d}"
-    return [Ground(points, Reason(code="written-lately", detail=day))] if points else []
+    for most, thirds in LATELY:
+        if age <= most:
+            points = _part(weights.liveness, thirds / 3)
+            return [Ground(points, "written-lately", write.at.date().isoformat())] if points else []
+    return []
 
 
 def _part(weight: int, share: float) -> int:
     return int(weight * share + 0.5)
 
 
-def _of_version(server: Server, weights: Weights) -> list[Ground]:
+def _of_advisories(found: Vulnerabilities, weights: Weights) -> list[Ground]:
     """An attack that needs no login threatens a locked server as well as an open one; alone it is never
     critical, which is kept for what lies open: a version says what may be done, not what can be read."""
-    grounds: list[Ground] = []
-    if server.vulnerabilities is not None:
-        grounds += _of_advisories(server.vulnerabilities, weights.exploited)
-    if server.end_of_life is not None and server.end_of_life.ended:
-        day = f" since {server.end_of_life.date}" if server.end_of_life.date else ""
-        reason = Reason(code="end-of-life", detail=f"MongoDB {server.end_of_life.series}{day}")
-        grounds.append(Ground(weights.end_of_life, reason, Severity.LOW))
-    return grounds
-
-
-def _of_advisories(found: Vulnerabilities, weight: int) -> list[Ground]:
+    for name in found.known_exploited:
+        if name in found.version_in_range:
+            return [Ground(weights.exploited, "exploited-vulnerability", name, weights.high)]
     if found.known_exploited:
-        certain = [name for name in found.known_exploited if name in found.version_in_range]
-        if certain:
-            return [Ground(weight, Reason(code="exploited-vulnerability", detail=certain[0]), Severity.HIGH)]
-        reason = Reason(code="possible-exploited-vulnerability", detail=found.known_exploited[0])
-        return [Ground(_part(weight, 1 / 2), reason, Severity.MEDIUM)]
+        points = _part(weights.exploited, 1 / 2)
+        return [Ground(points, "possible-exploited-vulnerability", found.known_exploited[0], weights.medium)]
     if found.version_in_range:
-        first, *more = found.version_in_range
-        named = f"{first} and {len(more)} more" if more else first
-        reason = Reason(code="vulnerability", detail=named)
-        return [Ground(_part(weight, 1 / 4), reason, Severity.MEDIUM)]
+        return [_vulnerable(found.version_in_range[0], len(found.version_in_range) - 1, weights)]
     return []
+
+
+@lru_cache(REMEMBERED)
+def _vulnerable(first: str, more: int, weights: Weights) -> Ground:
+    named = f"{first} and {more} more" if more else first
+    return Ground(_part(weights.exploited, 1 / 4), "vulnerability", named, weights.medium)
+
+
+@lru_cache(REMEMBERED)
+def _ended(series: str, date: str, weights: Weights) -> Ground:
+    detail = f"MongoDB {series} since {date}" if date else f"MongoDB {series}"
+    return Ground(weights.end_of_life, "end-of-life", detail, weights.low)

@@ -85,6 +85,26 @@ def keep_statistics(  # noqa: C901 - one loop: it runs for every collection, and
     return documents is not None
 
 
+def keep_part(state: CollectionState, values: Sequence[Any]) -> bool:
+    """What `keep_statistics` does of one part, sooner where all its numbers are whole, as they mostly are."""
+    own, shard, _, size, storage, indexes, capped, names, reads, writes = values
+    if (
+        own.__class__ is size.__class__ is storage.__class__ is indexes.__class__ is int
+        and reads.__class__ is writes.__class__ is int
+        and own | size | storage | indexes | reads | writes >= 0
+        and shard is names is None
+        and capped is False
+        and state.type != "timeseries"
+    ):
+        state.documents, state.size, state.storage, state.indexes = own, size, storage, indexes
+        state.reads, state.writes = reads, writes
+        if own and not indexes:
+            state.id_index = False
+        state.shards = state.shards or 1
+        return True
+    return keep_statistics(state, [values])
+
+
 def _keep_shard(state: CollectionState, shard: object) -> None:
     name = clean_name(shard, SHARD_NAME_LENGTH)[0]
     if name and name not in state.shard_names and len(state.shard_names) < SHARDS_KEPT:

@@ -96,9 +96,10 @@ class KeepingChannel(Channel):
         self._transcript = transcript
         self._reader = KeepingReader(transcript)
 
-    def _send(self, flight: Flight, message: bytes) -> None:
-        self._transcript.asked(flight.request_id, message)
-        super()._send(flight, message)
+    def _send(self, flights: list[Flight], messages: list[bytes]) -> None:
+        for flight, message in zip(flights, messages, strict=True):
+            self._transcript.asked(flight.request_id, message)
+        super()._send(flights, messages)
 
     def read_known(self, told: Callable[[Request, Sequence[Any]], None]) -> int:
         """None: each reply is read whole."""

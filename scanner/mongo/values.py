@@ -43,7 +43,7 @@ def count(value: object) -> int | None:
         value.__class__ is int or value.__class__ is Int64 or value.__class__ is float
     ) and 0 <= value <= LARGEST:  # as nearly all are
         return int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return None
@@ -134,6 +134,6 @@ def clean_name(value: object, limit: int) -> tuple[str, str]:
 
 
 def _escaped(value: str) -> bool:
-    return any("\udc80" <= character <= "\udcff" for character in value) and not any(
-        "\ud800" <= character <= "\udc7f" or "\udd00" <= character <= "\udfff" for character in value
+    return any(0xDC80 <= ord(character) <= 0xDCFF for character in value) and not any(
+        0xD800 <= ord(character) <= 0xDC7F or 0xDD00 <= ord(character) <= 0xDFFF for character in value
     )

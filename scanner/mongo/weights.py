@@ -21,7 +21,7 @@ MOST = 100
 _LEVELS = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 
 
-class Weights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Weights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, cache_hash=True):
     """What a finding scores, 0 to 100, and from which score on it is how grave. Weights are the most points
     that a ground gives; 0 leaves it out. See [severity](severity.md)."""
 
@@ -113,7 +113,13 @@ class Weights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def level(self, score: int) -> Severity:
         """How grave a score is."""
-        return next((each for each in _LEVELS if score >= self.least(each)), Severity.INFO)
+        if score >= self.critical:
+            return Severity.CRITICAL
+        if score >= self.high:
+            return Severity.HIGH
+        if score >= self.medium:
+            return Severity.MEDIUM
+        return Severity.LOW if score >= self.low else Severity.INFO
 
     def least(self, level: Severity) -> int:
         """The score from which on a finding is at least that grave."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from scanner.mongo.banners import recognise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 HEADER = Struct("<iiii")  # messageLength, requestID, responseTo, opCode
 _MSG_HEAD = Struct("<iiiiIB")  # header, flagBits, section kind
@@ -49,6 +49,9 @@ class Opcode(StrEnum):
 
     OP_QUERY = "OP_QUERY"
     OP_MSG = "OP_MSG"
+
+
+_BY_MSG: Final = Opcode.OP_MSG  # looking up a member of an enumeration costs as much as ten names of a module
 
 
 class Flaw(Enum):
@@ -138,11 +141,12 @@ class FrameReader:
         self._sent_header = b""
         self.coming = 0  # bytes that the reply at hand lacks, by its own word; never more than its cap
 
-    def expect(self, expected: Expected, sent: bytes) -> None:
-        """Note a request; `sent` are its bytes, of which the header is kept to know an echo."""
+    def expect(self, expected: Iterable[Expected], sent: bytes) -> None:
+        """Note requests, in the order in which they leave; `sent` are the bytes of the first, of which the
+        header is kept to know an echo."""
         if not self._sent_header:
             self._sent_header = sent[:16]
-        self._expected.append(expected)
+        self._expected.extend(expected)
 
     def begun(self, sent: bytes) -> None:
         """Whole replies came before, and were read elsewhere. `sent`: the first request."""
@@ -194,7 +198,7 @@ class FrameReader:
             if (
                 opcode != OP_MSG
                 or response_to != expected.request_id
-                or expected.by is not Opcode.OP_MSG
+                or expected.by is not _BY_MSG
                 or flags & _REQUIRED_FLAGS
                 or kind != 0
                 or document != length - 21

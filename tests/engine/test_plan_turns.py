@@ -42,6 +42,7 @@ def names(line: Observation) -> int:
 
 
 @pytest.mark.usefixtures("one_at_a_time")
+@pytest.mark.interpreted("replaces constants that a compiler puts where they are used")
 @pytest.mark.parametrize("idle", [3600.0, 0.3])
 def test_who_waits_for_its_turn_is_not_cut_for_that(tmp_path: Path, port: int, idle: float) -> None:
     """The last waits longer than a host may take in all. Some servers close a connection on which nothing is

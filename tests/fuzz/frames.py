@@ -132,7 +132,7 @@ def _read(expectations: list[Expected], pieces: list[bytes]) -> Heard:
         Expected(e.request_id, e.by, e.cap, e.documents, e.lists_databases, e.optional) for e in expectations
     ]
     for expected in waiting:
-        reader.expect(expected, struct.pack("<iiii", 48, expected.request_id, 0, 2013))
+        reader.expect([expected], struct.pack("<iiii", 48, expected.request_id, 0, 2013))
     frames: list[Frame] = []
     try:
         for piece in pieces:

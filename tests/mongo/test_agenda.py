@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scanner.mongo.commands import Command
 from scanner.mongo.dialogue import Dialogue
-from scanner.mongo.facts import Depth, Layer, Limits, Next
+from scanner.mongo.facts import Depth, Facts, Layer, Limits, Next
 from scanner.mongo.metadata import MetadataPlan
 from tests.mongo.answering import BUILD, HELLO
 from tests.mongo.model import YESTERDAY, Coll, Model
@@ -92,8 +92,17 @@ def test_a_conversation_learns_the_same_by_shapes_and_without_them() -> None:
     assert [found.documents for found in exposures[0].databases[0].collections] == [70] * 8
 
 
-class _Plain(MetadataPlan):
-    told = None  # type: ignore[assignment]  # so that no reply is read by its shape
+class _Plain:
+    """A plan without `told`, so that no reply is read by its shape."""
+
+    def __init__(self, facts: Facts, limits: Limits, depth: Depth) -> None:
+        plan = MetadataPlan(facts, limits, depth)
+        self.next_requests, self.answered, self.exposure = plan.next_requests, plan.answered, plan.exposure
+        self._plan = plan
+
+    @property
+    def held(self) -> int:
+        return self._plan.held
 
 
 def _script() -> dict[str, Script]:

@@ -166,6 +166,16 @@ def test_depth_is_limited_without_recursion() -> None:
         check(data)
 
 
+def test_the_limit_that_a_sweep_has_is_one() -> None:
+    """Not a smaller one in its place, as below."""
+    least = b"\x0a\x00"
+    assert check(doc(least * (bson_check.MAX_ELEMENTS - 1))) == bson_check.MAX_ELEMENTS - 1
+    for refuses in (check, decode):
+        with pytest.raises(BsonError, match="too many"):
+            refuses(doc(least * bson_check.MAX_ELEMENTS))
+
+
+@pytest.mark.interpreted("replaces a constant that a compiler puts where it is used")
 def test_the_number_of_elements_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bson_check, "MAX_ELEMENTS", 100)
     check(doc(b"\x0a\x00" * 99))
@@ -180,6 +190,7 @@ def test_the_number_of_elements_is_limited(monkeypatch: pytest.MonkeyPatch) -> N
 COSTLY = [value for value in EVERYTHING.values() if type(value) in COSTLY_TYPES]
 
 
+@pytest.mark.interpreted("replaces a constant that a compiler puts where it is used")
 @pytest.mark.parametrize("value", COSTLY, ids=lambda value: type(value).__name__)
 def test_values_that_are_costly_to_decode_count_as_many(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each would take the time of several strings; an honest reply has few of them."""

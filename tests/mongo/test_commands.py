@@ -11,6 +11,7 @@ import pytest
 from scanner.mongo import command_bodies, commands
 from scanner.mongo.commands import Command, RefusedRequest, Request, UnsafeName, client_metadata, encode
 from scanner.mongo.facts import Document, Limits
+from scanner.mongo.names import is_plain
 from scanner.mongo.wire import MAX_MESSAGE_BYTES, Opcode
 from tests.support.recordings import VERSIONS, load
 from tests.support.replay import Message, parse, split
@@ -245,6 +246,14 @@ def test_unsafe_collection_names_never_go_back(name: str) -> None:
             encode(make("shop", name), 7, Opcode.OP_QUERY)
 
 
+def test_a_name_that_is_too_long_to_be_sent_is_not_remembered() -> None:
+    is_plain.cache_clear()
+    for length in (256, 100_000):
+        with pytest.raises(UnsafeName):
+            encode(commands.count("shop", "a" * length), 7, Opcode.OP_MSG)
+    assert not is_plain.cache_info().currsize
+
+
 def test_odd_but_safe_names_do_go_back() -> None:
     for database, collection in (
         ("abonnés", "lecteurs.été"),
@@ -285,6 +294,7 @@ def test_reply_caps_follow_what_is_expected() -> None:
     assert all(commands.reply_cap(command, limits) <= MAX_MESSAGE_BYTES for command in Command)
 
 
+@pytest.mark.interpreted("looks at functions of Python, which have signatures")
 def test_there_is_one_maker_of_bytes() -> None:
     """Nothing public besides `encode` returns bytes."""
     makers = [

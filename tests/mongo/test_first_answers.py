@@ -287,6 +287,7 @@ def test_an_answer_over_a_limit_is_left_to_the_dialogue() -> None:
     assert small.read(usual(), loopback=False) is None
 
 
+@pytest.mark.interpreted("replaces a constant that a compiler puts where it is used")
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_answers, "KINDS_KEPT", 3)
     monkeypatch.setattr(first_answers, "FORMS_KEPT", 2)
@@ -299,6 +300,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert known.read(usual(field8=8), loopback=False) is None  # its form was one too many
 
 
+@pytest.mark.interpreted("replaces a constant that a compiler puts where it is used")
 def test_the_memory_of_kinds_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_answers, "KINDS_BYTES", len(usual()) * 2)
     known = taught(*[usual(maxWriteBatchSize=number) for number in range(9)])
@@ -306,6 +308,7 @@ def test_the_memory_of_kinds_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert known.read(usual(maxWriteBatchSize=8), loopback=False) is not None
 
 
+@pytest.mark.interpreted("replaces a constant that a compiler puts where it is used")
 def test_what_the_first_server_of_a_kind_says_later_is_not_its_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_answers, "KINDS_BYTES", len(usual()) * 2)
     known = FirstAnswers(Limits(), Depth.DATABASES)

@@ -214,6 +214,7 @@ def test_few_shapes_are_kept_and_the_last_that_were_learned() -> None:
     assert kept == [False] * 3 + [True] * reply_shapes.ALIKE
 
 
+@pytest.mark.interpreted("replaces a constant that a compiler puts where it is used")
 def test_few_lengths_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reply_shapes, "KEPT", 5)
     documents = [COUNTS | {"db": "x" * number} for number in range(8)]

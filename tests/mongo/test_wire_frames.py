@@ -72,7 +72,7 @@ def op_reply(
 def reader(*expected: Expected) -> FrameReader:
     made = FrameReader()
     for one in expected or (Expected(3, Opcode.OP_MSG, 65536),):
-        made.expect(one, msg(0, b"sent before"))
+        made.expect([one], msg(0, b"sent before"))
     return made
 
 
@@ -202,7 +202,7 @@ def test_forgotten_requests_may_be_skipped_or_answered() -> None:
         assert made.next_frame() is not None
         made.forget(Opcode.OP_MSG)
         assert not made.owes
-        made.expect(Expected(4, Opcode.OP_QUERY, 65536), b"")
+        made.expect([Expected(4, Opcode.OP_QUERY, 65536)], b"")
         for answer in answers:
             made.feed(answer)
             assert made.next_frame() is not None
@@ -358,7 +358,7 @@ def test_a_valid_reply_with_the_look_of_mysql_is_read() -> None:
 
 def test_an_echo_is_told() -> None:
     made = FrameReader()
-    made.expect(QUERY, V1)
+    made.expect([QUERY], V1)
     made.feed(V1)
     with pytest.raises(WireError) as caught:
         made.next_frame()

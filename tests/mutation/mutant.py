@@ -18,6 +18,7 @@ _SUITES: Final = {
     "request_templates": ("request_templates",),
     "reply_shapes": ("reply_shapes",),
     "name_lists": ("name_lists",),
+    "sizes_by_kind": ("sizes_by_kind",),
     "agenda": ("metadata", "metadata_trouble", "agenda", "not_told", "odd_servers", "counters"),
     "questions": ("dialogue", "dialogue_hostile", "dialogue_tls", "dialogue_plans"),
     "channel": ("dialogue", "dialogue_hostile", "dialogue_plans"),

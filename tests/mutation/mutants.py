@@ -201,8 +201,26 @@ MUTANTS: Final = (
     Mutant(
         "a template's request names another database",
         "request_templates",
-        "        database = _LENGTH(len(database) + 1) + database\n",
-        "        database = _LENGTH(len(database)) + database\n",
+        "_LENGTH(size + 1) for size in range(256)",
+        "_LENGTH(size) for size in range(256)",
+    ),
+    Mutant(
+        "a database that is said to be empty is one like others",
+        "sizes_by_kind",
+        'if told and size and entry["empty"] is False and',
+        "if told and size and",
+    ),
+    Mutant(
+        "a part of the replies is believed to be all",
+        "sizes_by_kind",
+        "return self._told if not reader.owes and not reader.buffered else None",
+        "return self._told if not reader.buffered else None",
+    ),
+    Mutant(
+        "a database that is not in the list has the counts of another one",
+        "sizes_by_kind",
+        "        if len(found) < len(entries):\n            return None\n",
+        "",
     ),
     *KNOWN_FORMS,
     *OF_THE_PAST,
@@ -259,8 +277,8 @@ MUTANTS: Final = (
     Mutant(
         "a view is asked for its newest id",
         "metadata",
-        'if collection.type != "collection":\n            return\n        if self',
-        "if self",
+        'if collection.type != "collection":\n            return\n        dated',
+        "dated",
     ),
     Mutant(
         "a size that is NaN is kept",
@@ -274,8 +292,8 @@ MUTANTS: Final = (
     Mutant(
         "a truth value is a size",
         "values",
-        "    if isinstance(value, bool) or not isinstance(value, int | float):\n",
-        "    if not isinstance(value, int | float):\n",
+        "    if value is None or isinstance(value, bool) or not",
+        "    if value is None or not",
     ),
     Mutant(
         "a cursor is read for ever",
@@ -293,8 +311,8 @@ MUTANTS: Final = (
     Mutant(
         "a slow server is asked on",
         "agenda",
-        "if self._slow[kind] >= SLOW_IN_A_ROW:",
-        "if self._slow[kind] < 0:",
+        "if self.slow[kind] >= SLOW_IN_A_ROW:",
+        "if self.slow[kind] < 0:",
     ),
     Mutant("every newest id is asked for", "agenda", "if len(chosen) >= asked:", "if len(chosen) < 0:"),
     Mutant(
@@ -307,8 +325,8 @@ MUTANTS: Final = (
     Mutant(
         "a collection without an _id index is sorted",
         "metadata",
-        "if collection.id_index is False:",
-        "if collection.id_index == 2:",
+        "if dated and collection.id_index is False:",
+        "if dated and collection.id_index == 2:",
     ),
     Mutant(
         "an empty list of collections proves an empty database",
@@ -352,20 +370,20 @@ MUTANTS: Final = (
     Mutant(
         "what was not told is an empty server",
         "severity",
-        "each.empty or each.documents == 0 for",
-        "each.empty or not each.documents for",
+        "database.empty or database.documents == 0):",
+        "database.empty or not database.documents):",
     ),
     Mutant(
         "an idle set is in use",
         "severity",
-        "if now is None or write is None or write.method not in _DATED:",
-        "if now is None or write is None:",
+        "    if write.method not in _DATED:",
+        "    if not write.method:",
     ),
     Mutant(
         "a note may be less than critical",
         "severity",
-        "detail=ransom.names[0]), Severity.CRITICAL",
-        "detail=ransom.names[0]), Severity.INFO",
+        "ransom.names[0], weights.critical)",
+        "ransom.names[0], 0)",
     ),
     Mutant("a trap's opcode is no sign", "lookalikes", "if signs.out_of_kind:", "if False:"),
     Mutant("an id of the future is believed", "activity", 'return "future"', 'return ""'),

@@ -37,7 +37,7 @@ OF_THE_PAST: Final = (
     Mutant(
         "who does not tell operations tells no statistics",
         "metadata",
-        "(code not in _NOT_ABOUT_FORM and self._forms.give_up_operations(request))",
+        "(code not in command_forms.NOT_ABOUT_FORM and self._forms.give_up_operations(request))",
         "False",
     ),
     Mutant(

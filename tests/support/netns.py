@@ -18,6 +18,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,4 +228,14 @@ def pair(
             corp.answer_for(prefix)
         for prefix in local if routed is None else routed:
             scan.route(prefix, CORP_V6 if ":" in prefix else CORP_V4)
+        _wait_for_carrier(scan)
         yield scan, corp
+
+
+def _wait_for_carrier(end: Namespace) -> None:
+    """The kernel notices within a second or two that the other end stands; until then routes may be passed
+    over."""
+    for _ in range(200):
+        if end.run(["cat", f"/sys/class/net/{end.device}/operstate"]).stdout.strip() == "up":
+            return
+        time.sleep(0.02)

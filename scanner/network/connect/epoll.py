@@ -48,6 +48,7 @@ EVENTS_PER_TURN = 512
 GROWTH_INTERVAL = 5.0  # seconds after a lack of descriptors until some more sockets are tried
 
 _EINPROGRESS, _ECONNREFUSED = errno.EINPROGRESS, errno.ECONNREFUSED
+_CONNECT, _REPLY, _HOST = Deadline.CONNECT, Deadline.REPLY, Deadline.HOST  # looking at a member is dear
 _WRITABLE = select.EPOLLOUT
 _EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET | select.EPOLLRDHUP
 _BROKEN = select.EPOLLERR | select.EPOLLHUP
@@ -183,7 +184,7 @@ class EpollConnector:
         if slot.phase == CONNECTING:
             self.half_open -= 1
         slot.phase = IDLE
-        slot.kind = Deadline.CONNECT
+        slot.kind = _CONNECT
         slot.talk = None
         slot.patient = False
         slot.out = b""
@@ -277,7 +278,7 @@ class EpollConnector:
                 self.half_open += 1
             slot.phase = CONNECTING
             slot.retries = 0
-            slot.kind = Deadline.CONNECT
+            slot.kind = _CONNECT
             slot.out = b""
             deadline = self._loop.time() + self.timeouts.connect
             if slot.host_deadline and slot.host_deadline < deadline:
@@ -312,7 +313,8 @@ class EpollConnector:
 
     def _ready(self) -> int:  # noqa: C901 - one loop: a call per event costs more
         """Serve what has happened, up to a turn's share. Returns how many sockets that were."""
-        share, slot_of, now = self._share, self._slots.get, self._loop.time()
+        share, slot_of, time = self._share, self._slots.get, self._loop.time
+        now = time()
         watched = self._watched
         if self._work.is_late(now):
             self._notice_stop(now)
@@ -353,7 +355,7 @@ class EpollConnector:
                             self._established(slot, event, now)
                 except Exception as error:  # noqa: BLE001 - one probe's bug is reported, the others go on
                     self._broke(slot, error)
-                if phase == OPEN and self._loop.time() - now > TURN_SECONDS:
+                if phase == OPEN and time() - now > TURN_SECONDS:
                     served = events.index((fd, event)) + 1
                     self._put_back(events[served:])
                     break
@@ -456,7 +458,7 @@ class EpollConnector:
 
     def _read(self, slot: Slot, event: int) -> None:
         if not slot.patient and self._loop.time() > slot.host_deadline:
-            slot.kind = Deadline.HOST
+            slot.kind = _HOST
             self._over(slot, Ending.TIMEOUT)
             return
         try:
@@ -512,16 +514,16 @@ class EpollConnector:
     def _arm(self, slot: Slot, now: float) -> None:
         deadline = now + self.timeouts.reply
         if deadline < slot.host_deadline:
-            slot.kind = Deadline.REPLY
+            slot.kind = _REPLY
         else:
-            deadline, slot.kind = slot.host_deadline, Deadline.HOST
+            deadline, slot.kind = slot.host_deadline, _HOST
         self._wheel.set(slot, deadline)
 
     def hold(self, slot: Slot) -> None:
         """See `Link.hold`: what the peer goes on to send fills the kernel's buffer, and then waits there."""
         slot.held_at = slot.held_at or self._loop.time()
         if not slot.patient:
-            slot.kind = Deadline.HOST
+            slot.kind = _HOST
             self._wheel.set(slot, slot.host_deadline)
 
     def go_on(self, slot: Slot) -> None:
@@ -547,12 +549,12 @@ class EpollConnector:
             for slot in self._slots.values():
                 if slot.held_at:
                     continue  # its clocks stand still as it is, or only the host's own runs
-                if slot.phase == OPEN and (slot.patient or slot.kind is Deadline.REPLY):
+                if slot.phase == OPEN and (slot.patient or slot.kind is _REPLY):
                     slot.deadline += late
                     if slot.patient:
                         slot.host_deadline += late
                     if slot.deadline >= slot.host_deadline:
-                        slot.deadline, slot.kind = slot.host_deadline, Deadline.HOST
+                        slot.deadline, slot.kind = slot.host_deadline, _HOST
 
     def _tick(self) -> None:
         if self._closed:
@@ -570,7 +572,7 @@ class EpollConnector:
             try:
                 if slot.held_at and slot.patient:
                     pass  # `go_on` gives it a deadline again
-                elif slot.phase == OPEN and slot.kind is Deadline.HOST:
+                elif slot.phase == OPEN and slot.kind is _HOST:
                     self._cut_off(slot, now)
                 elif not all_seen and self._loop.time() - now > 2 * TURN_SECONDS:
                     self._wheel.set(slot, slot.deadline)  # in the next tick
