@@ -19,7 +19,7 @@ UV_LOCK := $(BIN)/python -m uv pip compile --quiet --python-version 3.11 --gener
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-long lint format types compiled check servers fuzz mutants accuracy bench torture soak pages pictures site dist lock clean
+.PHONY: help setup demo test test-all test-long lint format types compiled check servers fuzz mutants accuracy native bench torture soak pages pictures site dist lock clean
 .SILENT: help
 
 help: ## list the verbs
@@ -76,6 +76,9 @@ mutants: $(DEV) ## apply deliberate errors to the protocol core; each must be ca
 
 accuracy: $(DEV) ## hold the sweep against PyMongo, nmap and hostile servers, and write the pages on it
 	$(BIN)/python -m tests.accuracy
+
+native: $(DEV) ## compile the core in build/compiled, a copy of the checkout that tests and bench run from
+	$(BIN)/python deploy/package/compile.py build/compiled
 
 bench: $(DEV) ## measure the speed of every engine on this machine
 	$(BIN)/python -m bench

@@ -2,13 +2,17 @@
 
 A wheel that brought packages called `scanner`, `targets` and `results` would overwrite other people's. So the
 build moves them below `mongosweep` and rewrites their import statements, and nothing else: each stays on its
-line, so that a traceback shows what is in the repository. See docs/decisions/0027-one-package.md.
+line, so that a traceback shows what is in the repository. See docs/decisions/0027-one-package.md. With
+MONGOSWEEP_COMPILE=1 in the environment the core is compiled besides, and the wheel is for one platform.
 """
 
 from __future__ import annotations
 
 import ast
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,8 +30,15 @@ DOCS: Final = frozenset({".md", ".svg", ".png", ".json"})
 everything is: people copy it to the machine of their SIEM."""
 
 
+COMPILE: Final = "MONGOSWEEP_COMPILE"
+
+
 class ImportFormError(Exception):
     """An import in a form that cannot be moved below another package without another meaning."""
+
+
+class NotCompiledError(Exception):
+    """The core was to be compiled, and could not be."""
 
 
 def _of_ours(name: str | None) -> bool:
@@ -90,10 +101,26 @@ def lay_out(root: Path, folder: Path) -> None:
             shutil.copyfile(path, place)
 
 
+def compile_core(folder: Path) -> None:
+    """Compile the core of what is laid out in `folder` below `NAME`. Raises `NotCompiledError`, which says
+    what to do."""
+    program = Path(__file__).with_name("compile.py")
+    words = [sys.executable, "-P", str(program), "--below", NAME, str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NotCompiledError(f"{COMPILE} is set: {done.stderr.strip().removeprefix('error: ')}")
+
+
 class OnePackageHook(BuildHookInterface[Any]):
     """Hands the moved tree to hatchling. An editable install has the checkout on its path."""
 
     PLUGIN_NAME = "custom"
+
+    def dependencies(self) -> list[str]:
+        """What a build needs besides hatchling: the compiler, and whose types it reads."""
+        if os.environ.get(COMPILE) != "1":
+            return []
+        return ["mypy[mypyc]>=2.4", *self.metadata.core.dependencies]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Lay the tree out in a folder that lives as long as the hook."""
@@ -101,8 +128,12 @@ class OnePackageHook(BuildHookInterface[Any]):
             return
         root = Path(self.root)
         self._folder = tempfile.TemporaryDirectory(prefix="mongosweep-wheel-")
-        lay_out(root, Path(self._folder.name))
-        build_data["force_include"][self._folder.name] = NAME
+        tree = Path(self._folder.name, NAME)
+        lay_out(root, tree)
+        if os.environ.get(COMPILE) == "1":
+            compile_core(tree.parent)
+            build_data |= {"pure_python": False, "infer_tag": True}
+        build_data["force_include"][str(tree)] = NAME
         manuals = sorted((root / "docs" / "man").glob("*.1"))
         build_data["shared_data"].update({str(page): f"share/man/man1/{page.name}" for page in manuals})
 

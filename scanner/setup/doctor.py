@@ -21,6 +21,7 @@ from results.run import NEED_BYTES
 from results.text import human_bytes
 from scanner.clock import SystemClock
 from scanner.errors import ExitCode, MongosweepError, RefusedError
+from scanner.mongo import wire
 from scanner.network.connect.choose import RESERVED_DESCRIPTORS
 from scanner.network.syn.needs import GRANT, INSTALL, missing_modules
 from scanner.setup.clock_check import clock_fault, witnesses
@@ -102,7 +103,7 @@ def diagnose(config: str | None, scope_file: str | None, output: str) -> Diagnos
     with contextlib.suppress(RefusedError):  # said by the check of the scope
         seen = tuple(witnesses(config, scope_file, output))
     checks = examine(Machine(clock=SystemClock(), seen=seen), sweep, Path(output))
-    return Diagnosis([platform_check(), *checks, scope, *inventories])
+    return Diagnosis([platform_check(), core_check(), *checks, scope, *inventories])
 
 
 def _scope_check(loaded: LoadedRequest) -> Check:
@@ -328,3 +329,9 @@ def platform_check() -> Check:
     """Which Python on which system this is."""
     version = ".".join(map(str, sys.version_info[:3]))
     return Check("platform", "ok", f"Python {version} on {sys.platform}, {os.cpu_count()} processors")
+
+
+def core_check() -> Check:
+    """Whether what reads servers' answers was compiled. Neither is a fault."""
+    compiled = Path(wire.__file__).suffix != ".py"
+    return Check("core", "ok", "compiled" if compiled else "interpreted: all of it is Python")

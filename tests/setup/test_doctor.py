@@ -11,10 +11,12 @@ import pytest
 
 from scanner.cli import main
 from scanner.errors import RefusedError
+from scanner.mongo import wire
 from scanner.setup.doctor import (
     Check,
     Level,
     Machine,
+    core_check,
     diagnose,
     examine,
     require_descriptors,
@@ -155,11 +157,18 @@ def test_this_machine_is_examined_whole(tmp_path: Path) -> None:
     scope = tmp_path / "scope.txt"
     scope.write_text("10.20.0.0/16\n!10.20.30.0/24 # medical devices\n", encoding="utf-8")
     diagnosis = diagnose(None, str(scope), str(tmp_path / "runs"))
-    assert {"platform", "descriptors", "event loop", "clock", "disk", "scope"} <= {
+    assert {"platform", "core", "descriptors", "event loop", "clock", "disk", "scope"} <= {
         check.name for check in diagnosis.checks
     }
     assert diagnosis.checks[-1].found.startswith("65,280 addresses, deny takes away 256")
     assert diagnosis.checks[0].name == "platform"
+
+
+def test_it_says_whether_the_core_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "__file__", "/usr/lib/scanner/mongo/wire.py")
+    assert core_check() == Check("core", "ok", "interpreted: all of it is Python")
+    monkeypatch.setattr(wire, "__file__", "/usr/lib/scanner/mongo/wire.cpython-311-x86_64-linux-gnu.so")
+    assert core_check() == Check("core", "ok", "compiled")
 
 
 def test_a_refused_scope_is_a_failure_with_its_remedy(tmp_path: Path) -> None:
