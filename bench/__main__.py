@@ -1,6 +1,6 @@
 """`make bench`: alternating rounds of every contender, then RESULTS.md, results.svg and the table of goals.
 
-python -m bench [--quick] [--rounds N] [--only CONTEST] [--no-write]
+python -m bench [--quick] [--rounds N] [--only CONTEST] [--native] [--no-write]
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import sys
 from pathlib import Path
 
 from bench import lines
-from bench.contenders import CONTENDERS, CONTESTS, Contest
+from bench.contenders import COMPILED, CONTENDERS, CONTESTS, Contender, Contest, compiled
 from bench.goals import Row, Rows, judged
 from bench.network import HERE, PYTHON, Cost, Place, measure, place
 from bench.report import load, markdown, svg
 from tests.support import netns
+from tests.support.deploy_programs import load as load_program
 
 
 def missing() -> str:
@@ -34,7 +35,11 @@ def missing() -> str:
 
 @functools.cache
 def lacking(needs: str) -> str:
-    """Why a contender cannot run here, or an empty string. `needs`: a program, or an option of our sweep."""
+    """Why a contender cannot run here, or an empty string. `needs`: a program, an option of our sweep, or the
+    folder of the compiled copy."""
+    if needs == str(COMPILED):
+        old = load_program("package/compile.py").stale(HERE.parent, COMPILED)
+        return "build/compiled is missing or of another source; run `make native`" if old else ""
     if not needs.startswith("--"):
         return "" if not needs or shutil.which(needs) else f"{needs} is not installed"
     asked = [PYTHON, "-m", "scanner", "sweep", "--help"]
@@ -67,6 +72,7 @@ def run(where: Place, contest: Contest, row: Row) -> None:
         shutil.rmtree(where.directory / "runs", ignore_errors=True)
         command = contender.command(where, row.targets)
         row.command = shlex.join(command).replace(PYTHON, "python").replace(str(where.directory), "TMP")
+        row.command = row.command.replace(f"{HERE.parent}/", "")
         cost = measure(where, command, 240.0, all_cores=contest.all_cores)
         add(row, contest, cost, contender.found(cost.output, where))
         if contender.journal:
@@ -105,11 +111,21 @@ def contest_rounds(where: Place, contest: Contest, rows: Rows, rounds: int) -> N
             run(where, contest, row)
 
 
+def entered(*, native: bool) -> list[Contender]:
+    """All contenders; with `native`, beside each of ours the same one compiled."""
+    return [
+        each
+        for one in CONTENDERS
+        for each in ((one, compiled(one)) if native and one.name.startswith("mongosweep") else (one,))
+    ]
+
+
 def main() -> int:
     """Measure, write, print the goals; 0 unless nothing could be measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds: about two minutes in all")
     parser.add_argument("--rounds", type=int, default=0, help="alternating rounds (3; 1 with --quick)")
+    parser.add_argument("--native", action="store_true", help="ours also compiled, by `make native`")
     parser.add_argument("--only", action="append", choices=[contest.name for contest in CONTESTS])
     parser.add_argument(
         "--no-write", action="store_true", help="leave RESULTS.md and results.svg as they are"
@@ -122,7 +138,7 @@ def main() -> int:
     chosen = [contest for contest in CONTESTS if not options.only or contest.name in options.only]
     rows: Rows = {
         (c.contest, c.name): Row(c, c.targets(options.quick))
-        for c in CONTENDERS
+        for c in entered(native=options.native)
         if c.contest in {contest.name for contest in chosen}
     }
     before = os.getloadavg()

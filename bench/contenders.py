@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from bench.network import (
     CLOSED_PORT,
     FAR_PORT,
     FIRST,
+    HERE,
     LARGE_PORT,
     PORT,
     PYTHON,
@@ -255,6 +256,18 @@ def _sweep(
     name = f"mongosweep, {more.removeprefix('--').replace(' ', ': ') or 'connect engine'}"
     command = _mongosweep("connect", port, depth=depth, more=more)
     return Contender(contest, name, count, command, _OPEN, needs, quick, journal=True)
+
+
+COMPILED: Path = HERE.parent / "build" / "compiled"
+
+
+def compiled(ours: Contender) -> Contender:
+    """The same contender with its core compiled: run from the copy that `make native` makes."""
+
+    def command(where: Place, count: int) -> list[str]:
+        return ["env", f"--chdir={COMPILED}", f"PYTHONPATH={COMPILED}", *ours.command(where, count)]
+
+    return replace(ours, name=f"{ours.name}, compiled", command=command, needs=str(COMPILED))
 
 
 _OPEN = _lines_with('"verdict":"open"')

@@ -74,26 +74,26 @@ def _like(rows: Rows, contest: str, part: str) -> Row | None:
     return next((row for (place, name), row in rows.items() if place == contest and part in name), None)
 
 
-def _cpu(contest: str, scale: float = 1.0) -> Callable[[Rows], float | None]:
-    """Of our first contender, microseconds a server, divided by `scale`."""
+def _cpu(contest: str, ours: str, scale: float = 1.0) -> Callable[[Rows], float | None]:
+    """Of our first contender with this in its name, microseconds a server, divided by `scale`."""
 
     def measured(rows: Rows) -> float | None:
-        row = _like(rows, contest, "mongosweep")
+        row = _like(rows, contest, ours)
         return row.cpu_of_one / scale if row and row.cpu else None
 
     return measured
 
 
-def _less_cpu(contest: str, other: str) -> Callable[[Rows], float | None]:
+def _less_cpu(contest: str, ours: str, other: str) -> Callable[[Rows], float | None]:
     def measured(rows: Rows) -> float | None:
-        mine, theirs = _like(rows, contest, "mongosweep"), _like(rows, contest, other)
+        mine, theirs = _like(rows, contest, ours), _like(rows, contest, other)
         return theirs.cpu_of_one / mine.cpu_of_one if mine and theirs and mine.cpu and theirs.cpu else None
 
     return measured
 
 
-def _a_core(contest: str) -> Callable[[Rows], float | None]:
-    cpu = _cpu(contest)
+def _a_core(contest: str, ours: str) -> Callable[[Rows], float | None]:
+    cpu = _cpu(contest, ours)
     return lambda rows: 1e6 / found if (found := cpu(rows)) else None
 
 
@@ -160,6 +160,27 @@ def _fewest(lines: Lines) -> float:
     return lines.collections
 
 
+def _of_cpu(ours: str = "mongosweep", mark: str = "") -> list[Goal]:
+    """What a server may cost, of our contender with `ours` in its name; `mark` is written behind each."""
+    small, large = "depth databases, 4 databases, different", "default depth, 20 x 20, different"
+    alike, default = "depth databases, 4 databases, alike", "default depth, 4 x 3, different"
+    zgrab2, pymongo = "zgrab2's CPU over ours", "a PyMongo-async loop's CPU over ours"
+    rows: list[tuple[str, float, Callable[[Rows], float | None], str, int]] = [
+        ("depth verdict, different: CPU a server", 130, _cpu("different", ours), " us", -1),
+        (f"{small}: CPU a server", 160, _cpu("databases", ours), " us", -1),
+        (f"{small}: {zgrab2}", 1, _less_cpu("databases", ours, "zgrab2"), "x", 1),
+        (f"{alike}: CPU a server", 160, _cpu("databases-alike", ours), " us", -1),
+        (f"{alike}: {zgrab2}", 1, _less_cpu("databases-alike", ours, "zgrab2"), "x", 1),
+        (f"{default}: a second and core", 3000, _a_core("collections", ours), "/s", 1),
+        (f"{default}: {pymongo}", 20, _less_cpu("collections", ours, "PyMongo"), "x", 1),
+        (f"{large}: CPU a server", 5, _cpu("large", ours, 1000), " ms", -1),
+        (f"{large}: {pymongo}", 20, _less_cpu("large", ours, "PyMongo"), "x", 1),
+    ]
+    return [
+        Goal(f"{text}{mark}", goal, measured, unit, better) for text, goal, measured, unit, better in rows
+    ]
+
+
 _LIMIT, _CLASSIC, _OURS, _STAGE = "the limit", "one socket a target", "connect engine", "SYN stage"
 GOALS = [
     Goal("depth verdict, alike: against nmap's two scripts", 40, _ratio("live", _OURS, "nmap")),
@@ -169,29 +190,7 @@ GOALS = [
         "depth verdict, alike: against the limit (bare epoll, recycled)", 0.9, _ratio("live", _OURS, _LIMIT)
     ),
     Goal("depth verdict, alike: bytes a server", 1200, _of_lines("live", _size), " B", -1),
-    Goal("depth verdict, different: CPU a server", 130, _cpu("different"), " us", -1),
-    Goal("depth databases, 4 databases, different: CPU a server", 160, _cpu("databases"), " us", -1),
-    Goal(
-        "depth databases, 4 databases, different: zgrab2's CPU over ours", 1, _less_cpu("databases", "zgrab2")
-    ),
-    Goal("depth databases, 4 databases, alike: CPU a server", 160, _cpu("databases-alike"), " us", -1),
-    Goal(
-        "depth databases, 4 databases, alike: zgrab2's CPU over ours",
-        1,
-        _less_cpu("databases-alike", "zgrab2"),
-    ),
-    Goal("default depth, 4 x 3, different: a second and core", 3000, _a_core("collections"), "/s"),
-    Goal(
-        "default depth, 4 x 3, different: a PyMongo-async loop's CPU over ours",
-        20,
-        _less_cpu("collections", "PyMongo"),
-    ),
-    Goal("default depth, 20 x 20, different: CPU a server", 5, _cpu("large", 1000), " ms", -1),
-    Goal(
-        "default depth, 20 x 20, different: a PyMongo-async loop's CPU over ours",
-        20,
-        _less_cpu("large", "PyMongo"),
-    ),
+    *_of_cpu(),
     Goal("default depth, 20 x 20: collections in the journal", 400, _of_lines("large", _fewest), ""),
     Goal("default depth, 20 x 20: longest first line", 8192, _of_lines("large", _longest_first), " B", -1),
     Goal("default depth, 20 x 20: longest line", 16384, _of_lines("large", _longest), " B", -1),
@@ -225,9 +224,11 @@ GOALS = [
 
 
 def judged(rows: Rows) -> list[tuple[Goal, float | None, str]]:
-    """Each goal with what was measured and a word: reached, falls short, not measured."""
+    """Each goal with what was measured and a word: reached, falls short, not measured. Where ours ran
+    compiled, too, what servers cost stands there once more."""
     found = []
-    for goal in GOALS:
+    compiled = any("compiled" in name for _, name in rows)
+    for goal in (*GOALS, *(_of_cpu("compiled", ", compiled") if compiled else ())):
         value = goal.measured(rows)
         if value is None:
             word = "not measured"
