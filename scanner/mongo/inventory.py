@@ -80,29 +80,13 @@ class CollectionState:
     def record(self, database: str, limits: Limits, clock: ServerClock) -> Collection:
         """The collection as it stands in the record. `clock` judges its times."""
         name, cut = clean_name(self.sent, limits.name_length)
-        uuid = _uuid_text(self.uuid)
-        since, newest = self.since, self.newest
-        if since is None is newest and not (self.used or self.notes or self.shard_names):  # as most are
-            return Collection(
-                name=name,
-                name_hex=cut,
-                type=self.type,
-                uuid=uuid,
-                documents=self.documents,
-                size_bytes=self.size,
-                storage_bytes=self.storage,
-                index_bytes=self.indexes,
-                capped=self.capped,
-                validator=self.validator,
-                write_operations=self.writes,
-                read_operations=self.reads,
-            )
-        since = since if since is not None and not clock.label(since) else None
+        newest = self.newest
+        since = self.since if self.since is not None and not clock.label(self.since) else None
         return Collection(
             name=name,
             name_hex=cut,
             type=self.type,
-            uuid=uuid,
+            uuid=_uuid_text(self.uuid),
             documents=self.documents,
             size_bytes=self.size,
             storage_bytes=self.storage,
