@@ -114,9 +114,7 @@ def contest_rounds(where: Place, contest: Contest, rows: Rows, rounds: int) -> N
 def entered(*, native: bool) -> list[Contender]:
     """All contenders; with `native`, beside each sweep of ours the same one compiled."""
     return [
-        each
-        for one in CONTENDERS
-        for each in ((one, compiled(one)) if native and one.journal else (one,))
+        each for one in CONTENDERS for each in ((one, compiled(one)) if native and one.journal else (one,))
     ]
 
 
