@@ -165,6 +165,7 @@ class Sweep:
         for chore in chores:
             chore.add_done_callback(self._chore_ended)
         try:
+            self._look()  # whoever sees the first observation can ask how far it is
             self.engine.start()
             await self._until_done_or_stopped()
             if feeding and not self.engine.abandoned:
@@ -198,12 +199,15 @@ class Sweep:
         if not self.engine.finished.done():
             self.engine.abandon()
 
+    def _look(self) -> None:
+        self.latest = self.parts.meter.read()
+        self.given.screen.progress(self.latest)
+        self.narrator.look()
+
     async def _show_progress(self) -> None:
         while True:
-            self.latest = self.parts.meter.read()
-            self.given.screen.progress(self.latest)
-            self.narrator.look()
             await asyncio.sleep(PROGRESS_INTERVAL)
+            self._look()
 
     async def _note_progress(self) -> None:
         run_id = self.parts.prepared.begun.directory.run_id

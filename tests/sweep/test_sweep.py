@@ -221,6 +221,13 @@ def test_all_writes_a_line_for_every_target(tmp_path: Path, port: int) -> None:
     assert summary.exit_code == 0
 
 
+def test_how_far_it_is_can_be_told_before_the_first_target_is_asked(tmp_path: Path, port: int) -> None:
+    summary, watcher = sweep(scope_of(port, "127.91.0.0/24"), tmp_path)
+    first = watcher.snapshots[0]
+    assert (first.done, first.asked, first.in_flight, first.planned) == (0, 0, 0, 256)
+    assert summary.outcomes["refused"] == 256
+
+
 @pytest.mark.parametrize("seed", [None, 5])
 def test_shards_cover_everything_once(tmp_path: Path, port: int, seed: int | None) -> None:
     seen: list[str] = []
