@@ -67,6 +67,14 @@ _KINDS_IN_ROW: Final = {
     ("accesses", "since"): (_DATE,),
 }
 _SHARD: Final = (*_FIRST, "shard")
+# What a wanted value may be, where that is no number: a date or an id read as one would be a wrong one.
+_NUMBERS: Final = (_DOUBLE, _BOOL, _INT32, _INT64)
+_NO_NUMBERS: Final[dict[Path, tuple[int, ...]]] = {
+    _OF_IDS[0]: (_DATE,),
+    _OF_IDS[1]: (_OBJECT_ID,),
+    _SHARD: (_STRING,),
+    **{(*_BATCH, str(row), "accesses", "since"): (_DATE,) for row in range(ROWS)},
+}
 _INDEX_SIZES: Final = "indexSizes"  # of old servers: a document, whose names are read
 # The fields that are read of an answer, in the order in which they are given. What stands elsewhere is
 # checked and passed over.
@@ -151,7 +159,7 @@ class _Maker:
             self._add(bytes(len(value) - 5))
         elif path == ("ok",) and kind in _FORMATS:
             self._same(len(value))  # whether it succeeded is no value of its own
-        elif kind in _ANY_VALUE and (not wanted or (kind in _FORMATS and path != _SHARD)):
+        elif kind in _ANY_VALUE and (not wanted or kind in _NO_NUMBERS.get(path, _NUMBERS)):
             self._keep(wanted, path, _FORMATS.get(kind, ""), _ANY_VALUE[kind])
         else:
             raise _NoShapeError

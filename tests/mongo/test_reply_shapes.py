@@ -149,6 +149,26 @@ def test_what_is_read_otherwise_makes_no_shape(document: dict[str, Any]) -> None
     assert make(Command.COLL_STATS_STAGE, bson.encode(document)) is None
 
 
+@pytest.mark.parametrize(
+    ("command", "document"),
+    [
+        (Command.DB_STATS, COUNTS | {"objects": DatetimeMS(7)}),
+        (Command.DB_STATS, COUNTS | {"indexSize": ObjectId(b"x" * 12)}),
+        (Command.COLL_STATS_STAGE, batch(PART | {"count": DatetimeMS(7)})),
+        (Command.COLL_STATS_STAGE, batch(PART | {"capped": DatetimeMS(1)})),
+        (Command.COLL_STATS_STAGE, batch(PART | {"shard": 7})),
+        (Command.NEWEST_DATE, batch({"t": Int64(7)})),
+        (Command.OLDEST_DATE, batch({"t": True})),
+        (Command.NEWEST_ID, batch({"_id": Int64(7)})),
+        (Command.OLDEST_ID, batch({"_id": DatetimeMS(7)})),
+    ],
+)
+def test_a_value_of_a_kind_that_is_not_wanted_there_makes_no_shape(
+    command: Command, document: dict[str, Any]
+) -> None:
+    assert make(command, bson.encode(document)) is None
+
+
 def test_a_key_that_stands_twice_makes_no_shape() -> None:
     inner = b"\x10objects\0\1\0\0\0" * 2
     data = (4 + len(inner) + 1).to_bytes(4, "little") + inner + b"\0"

@@ -16,7 +16,7 @@ from bson.int64 import Int64
 from scanner.mongo.answers import databases, first_batch, succeeded
 from scanner.mongo.bson_check import BsonError, decode
 from scanner.mongo.commands import gives_names
-from scanner.mongo.counters import rows_of
+from scanner.mongo.counters import OF_ROW, rows_of
 from scanner.mongo.facts import Reply
 from scanner.mongo.requests import Command
 from scanner.mongo.values import OF_COUNTS, OF_PART, OF_SIZES, OF_USE, sub
@@ -59,15 +59,31 @@ def read_in_full(command: Command, data: bytes) -> tuple[Any, ...] | None:
         return tuple(document.get(key) for key in OF_COUNTS)
     batch = sub(document, "cursor", "firstBatch")
     if command is Command.INDEX_STATS:
-        return tuple(rows_of(batch)) if isinstance(batch, list) else None
+        return tuple(_rows(batch)) if isinstance(batch, list) else None
     if not isinstance(batch, list) or len(batch) != 1 or not isinstance(part := batch[0], dict):
         return None
     if command is not Command.COLL_STATS_STAGE:
-        return part.get("t"), part.get("_id")
+        return _stored(part.get("t"), datetime), _stored(part.get("_id"), ObjectId)
     inner = part.get("storageStats")
     stats = inner if isinstance(inner, dict) else part
     sizes = (stats.get(key) for key in OF_SIZES)
     return (*(part.get(key) for key in OF_PART), *sizes, *(sub(part, *path) for path in OF_USE))
+
+
+def _rows(batch: list[Any]) -> list[Any]:
+    values = rows_of(batch)
+    values[OF_ROW - 1 :: OF_ROW] = [_stored(since, datetime) for since in values[OF_ROW - 1 :: OF_ROW]]
+    return values
+
+
+def _stored(value: Any, kind: type) -> Any:
+    """A date in milliseconds and an id as bytes, where one is wanted: as a shape gives them. Of anything else
+    there a shape must say nothing."""
+    if value is None:
+        return None
+    if kind is datetime and isinstance(value, datetime | DatetimeMS):
+        return int(DatetimeMS(value)) if isinstance(value, datetime) else int(value)
+    return value.binary if isinstance(value, kind) and isinstance(value, ObjectId) else ("none", value)
 
 
 def names_in_full(data: bytes) -> list[tuple[Any, ...]] | None:
@@ -122,18 +138,12 @@ def _listing_in_full(data: bytes) -> dict[str, Any] | None:
 
 
 def told(values: tuple[Any, ...] | None) -> str:
-    """Fields as text, so that NaN equals itself, and what a shape gives as it is stored the decoded value."""
+    """Fields as text, so that NaN equals itself, and a long number a short one."""
     return repr(values and [_plain(value) for value in values])
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Int64 | DatetimeMS):
-        return int(value)
-    if isinstance(value, datetime):
-        return int(DatetimeMS(value))
-    if isinstance(value, ObjectId):
-        return value.binary
-    return value
+    return int(value) if isinstance(value, Int64) else value
 
 
 def lengthened(data: bytes, at: int, more: int) -> bytes:
