@@ -75,6 +75,8 @@ _NO_NUMBERS: Final[dict[Path, tuple[int, ...]]] = {
     _SHARD: (_STRING,),
     **{(*_BATCH, str(row), "accesses", "since"): (_DATE,) for row in range(ROWS)},
 }
+_OF_SHAPE: Final = (("ok",), ("cursor", "id"))  # whether it succeeded, and is all, are no values of their own
+_MORE: Final = _OF_SHAPE[1]  # zero where the batch is all
 _INDEX_SIZES: Final = "indexSizes"  # of old servers: a document, whose names are read
 # The fields that are read of an answer, in the order in which they are given. What stands elsewhere is
 # checked and passed over.
@@ -144,7 +146,7 @@ class _Maker:
 
     def _value(self, kind: int, value: bytes, path: Path) -> None:
         wanted = path in self._wanted
-        if path[-1] == _INDEX_SIZES:
+        if path[-1] == _INDEX_SIZES or (path == _MORE and (kind not in _NUMBERS or any(value))):
             raise _NoShapeError
         if self._of_indexes and path[:2] == _BATCH and self._of_index(kind, value, path):
             return
@@ -157,8 +159,8 @@ class _Maker:
         elif kind == _BINARY and not wanted and value[4] in _PLAIN_BINARIES:
             self._same(5)
             self._add(bytes(len(value) - 5))
-        elif path == ("ok",) and kind in _FORMATS:
-            self._same(len(value))  # whether it succeeded is no value of its own
+        elif path in _OF_SHAPE and kind in _FORMATS:
+            self._same(len(value))
         elif kind in _ANY_VALUE and (not wanted or kind in _NO_NUMBERS.get(path, _NUMBERS)):
             self._keep(wanted, path, _FORMATS.get(kind, ""), _ANY_VALUE[kind])
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.fuzz import edges, frames, lists, metadata, openings, shapes, structured, talk
+from tests.fuzz import alike, edges, frames, lists, metadata, openings, shapes, sizes, structured, talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,4 +18,6 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "lists": lists.run,
     "shapes": shapes.run,
     "openings": openings.run,
+    "alike": alike.run,
+    "sizes": sizes.run,
 }

@@ -120,6 +120,8 @@ MAKERS = {
     "lists": lists,
     "shapes": noise,
     "openings": noise,
+    "alike": noise,
+    "sizes": noise,
 }
 
 

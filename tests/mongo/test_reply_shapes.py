@@ -31,9 +31,20 @@ PART: dict[str, Any] = {
     },
 }
 
+ROW: dict[str, Any] = {
+    "name": "_id_",
+    "key": {"_id": 1},
+    "accesses": {"ops": Int64(9), "since": DatetimeMS(1_795_000_000_000)},
+}
+
 
 def batch(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"cursor": {"firstBatch": list(parts), "id": Int64(0), "ns": "shop.orders"}, "ok": 1.0, **more}
+
+
+def not_all(*parts: dict[str, Any]) -> dict[str, Any]:
+    """What a reply says whose batch holds only the first of what there is."""
+    return {"cursor": {"firstBatch": list(parts), "id": Int64(5), "ns": "shop.orders"}}
 
 
 def bent(document: dict[str, Any], old: bytes, new: bytes) -> bytes:
@@ -120,6 +131,7 @@ def test_other_numbers_and_names_are_the_same_shape(
         ),
         (Command.DB_STATS, COUNTS | {"raw": True}, bent(COUNTS | {"raw": True}, b"raw\0\1", b"raw\0\2")),
         (Command.NEWEST_DATE, batch({"t": DatetimeMS(1)}), batch({"t": 1})),
+        (Command.INDEX_STATS, batch(ROW), batch(ROW) | not_all(ROW)),
     ],
 )
 def test_anything_else_is_another_shape(
@@ -161,11 +173,10 @@ def test_what_is_read_otherwise_makes_no_shape(document: dict[str, Any]) -> None
         (Command.OLDEST_DATE, batch({"t": True})),
         (Command.NEWEST_ID, batch({"_id": Int64(7)})),
         (Command.OLDEST_ID, batch({"_id": DatetimeMS(7)})),
+        (Command.INDEX_STATS, batch(ROW) | not_all(ROW)),
     ],
 )
-def test_a_value_of_a_kind_that_is_not_wanted_there_makes_no_shape(
-    command: Command, document: dict[str, Any]
-) -> None:
+def test_what_is_looked_at_each_time_makes_no_shape(command: Command, document: dict[str, Any]) -> None:
     assert make(command, bson.encode(document)) is None
 
 

@@ -22,8 +22,26 @@ KNOWN_FORMS: Final = (
     Mutant(
         "a known shape says ok, whatever it says",
         "reply_shapes",
-        'path == ("ok",) and',
-        'path == ("no",) and',
+        '_OF_SHAPE: Final = (("ok",), ("cursor", "id"))',
+        '_OF_SHAPE: Final = (("no",), ("cursor", "id"))',
+    ),
+    Mutant(
+        "a batch that is all and one that is not are one shape",
+        "reply_shapes",
+        '_OF_SHAPE: Final = (("ok",), ("cursor", "id"))',
+        '_OF_SHAPE: Final = (("ok",), ("cursor", "no"))',
+    ),
+    Mutant(
+        "a batch that is not all makes a shape",
+        "reply_shapes",
+        "(path == _MORE and (kind not in _NUMBERS or any(value)))",
+        "(path == _MORE and kind not in _NUMBERS)",
+    ),
+    Mutant(
+        "a date makes a shape where a number is wanted",
+        "reply_shapes",
+        "(not wanted or kind in _NO_NUMBERS.get(path, _NUMBERS))",
+        "(not wanted or kind in (*_NO_NUMBERS.get(path, _NUMBERS), _DATE))",
     ),
     Mutant(
         "a shape may have a key twice",

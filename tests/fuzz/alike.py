@@ -1,0 +1,223 @@
+"""Fuzz target `alike`: one server looked at twice, its replies read whole and by the shapes known by then."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import bson
+from bson import Int64
+from bson.binary import Binary
+from bson.errors import BSONError
+
+from scanner.contact import Ending
+from scanner.mongo.dialogue import Dialogue
+from scanner.mongo.facts import Depth, Layer, Limits, Next
+from scanner.mongo.metadata import MetadataPlan
+from scanner.mongo.reply_shapes import SHAPES
+from scanner.mongo.transcript import Transcript
+from tests.fuzz.observing import observation
+from tests.fuzz.oracle import must
+from tests.fuzz.source import DATES, Source
+from tests.fuzz.talk import CLIENT
+from tests.support.by_kind import entry, first_of, list_of, requests, stats
+from tests.support.opening import of_set
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+DATABASES: Final = ("shop", "crm", "customers", "local", "admin", "logs")
+COLLECTIONS: Final = ("orders", "people", "things", "READ_ME", "users", "a.b", "system.views")
+KINDS: Final = ("collection", "collection", "collection", "view", "timeseries")
+NOW: Final[datetime] = DATES[0]
+MOST: Final = 60  # writes of one look
+_HEAD: Final = struct.Struct("<iiiiIB")
+
+
+class Look(NamedTuple):
+    """What was written, and the lines that came of it but for the transcript."""
+
+    written: list[bytes]
+    exposure: Any
+
+
+def run(data: bytes) -> None:
+    """One input: a server, and what is wrong with what it says."""
+    SHAPES._known.clear()  # what another input taught must not decide about this one
+    source = Source(data)
+    server = _Server(source)
+    try:
+        in_full = _look(server, Transcript())
+    except (BSONError, ValueError, TypeError, OverflowError):
+        return
+    by_shape = _look(server, None)
+    must(in_full.written == by_shape.written, "other requests than where all is read whole")
+    must(in_full.exposure == by_shape.exposure, "two records", in_full.exposure, by_shape.exposure)
+
+
+def _look(server: _Server, transcript: Transcript | None) -> Look:
+    dialogue = Dialogue(
+        client=CLIENT,
+        depth=Depth.COLLECTIONS,
+        limits=Limits(),
+        loopback=False,
+        plan_factory=MetadataPlan,
+        transcript=transcript,
+    )
+    dialogue.facts.observed_at = NOW
+    written = [dialogue.connected(Layer.PLAIN)]
+    out = dialogue.received(first_of(*server.names))
+    while out and dialogue.next is Next.WAIT and len(written) < MOST:
+        written.append(out)
+        out = dialogue.received(server.answer(out))
+    dialogue.abort(Ending.TIMEOUT)
+    return Look(written, observation(dialogue).exposure)
+
+
+class _Server:
+    """Answers a request alike whenever it comes. What it says to a command, it mostly says of all names."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._answers: dict[bytes, bytes] = {}
+        self._usual: dict[str, dict[str, Any]] = {}
+        self.names = sorted({DATABASES[source.below(len(DATABASES))] for _ in range(1 + source.below(4))})
+        found = [COLLECTIONS[source.below(len(COLLECTIONS))] for _ in range(1 + source.below(6))]
+        self._collections = [(name, KINDS[source.below(len(KINDS))]) for name in dict.fromkeys(found)]
+
+    def answer(self, written: bytes) -> bytes:
+        """The replies to one write."""
+        made, at = [], 0
+        for request_id, asked in requests(written):
+            message = written[at : at + int.from_bytes(written[at : at + 4], "little")]
+            at += len(message)
+            if message not in self._answers:
+                body = bson.encode(self._say(asked))
+                self._answers[message] = _HEAD.pack(21 + len(body), 9, request_id, 2013, 0, 0) + body
+            made.append(self._answers[message])
+        return b"".join(made)
+
+    def _say(self, asked: dict[str, Any]) -> dict[str, Any]:
+        command = next(iter(asked))
+        stage = next(iter(asked["pipeline"][0])) if command == "aggregate" else ""
+        about = f"{asked['$db']}.{asked[command]}"
+        said = _document(command, stage, asked, self._collections)
+        if command + stage not in self._usual:
+            self._usual[command + stage] = self._odd(160)
+        for path, value in (*self._usual[command + stage].items(), *self._odd(12).items()):
+            _put(said, path.split("/"), value)
+        return _named(said, about)
+
+    def _odd(self, below: int) -> dict[str, Any]:
+        """By path, values that stand there in place of the usual ones: none where the next byte is not
+        `below` that."""
+        source = self._source
+        if source.byte() >= below:
+            return {}
+        return {PATHS[source.below(len(PATHS))]: source.value() for _ in range(1 + source.below(2))}
+
+
+PATHS: Final = (
+    *(
+        "objects",
+        "indexSize",
+        "storageSize",
+        "totalSize",
+        "fileSize",
+        "numExtents",
+        "ok",
+        "code",
+        "totalSize",
+    ),
+    *("databases/0/sizeOnDisk", "databases/0/empty", "databases/0/name", "cursor/id", "cursor/firstBatch"),
+    *("cursor/firstBatch/0", "cursor/firstBatch/1"),
+    *("cursor/firstBatch/0/count", "cursor/firstBatch/0/shard"),
+    *(f"cursor/firstBatch/0/storageStats/{name}" for name in ("count", "size", "storageSize", "capped")),
+    "cursor/firstBatch/0/storageStats/totalIndexSize",
+    "cursor/firstBatch/0/storageStats",
+    "cursor/firstBatch/0/latencyStats/reads/ops",
+    "cursor/firstBatch/0/latencyStats/writes/ops",
+    *(f"cursor/firstBatch/0/{name}" for name in ("t", "_id", "name", "type", "info", "options", "key")),
+    "cursor/firstBatch/0/accesses",
+    "cursor/firstBatch/0/accesses/ops",
+    "cursor/firstBatch/0/accesses/since",
+    "cursor/firstBatch/1/accesses/since",
+    "localTime",
+    "uptimeMillis",
+)
+
+
+def _put(within: Any, path: list[str], value: Any) -> None:
+    """Put a value where this path leads, if it leads anywhere."""
+    *way, last = path
+    for step in way:
+        if isinstance(within, list):
+            within = within[int(step)] if step.isdigit() and int(step) < len(within) else None
+        else:
+            within = within.get(step) if isinstance(within, dict) else None
+    if isinstance(within, dict):
+        within[last] = value
+    elif isinstance(within, list) and last.isdigit() and int(last) < len(within):
+        within[int(last)] = value
+
+
+def _named(said: dict[str, Any], about: str) -> dict[str, Any]:
+    """The answer with the name of what it is about in it, as servers put it."""
+    cursor = said.get("cursor")
+    if isinstance(cursor, dict):
+        cursor["ns"] = about
+    return said
+
+
+def _document(
+    command: str, stage: str, asked: dict[str, Any], collections: list[tuple[str, str]]
+) -> dict[str, Any]:
+    """What a plain server says."""
+    if command == "listDatabases":
+        return list_of([entry(name) for name in ("shop", "crm")], **of_set())
+    if command == "dbStats":
+        return {"db": asked["$db"], **stats(**of_set()), "ok": 1.0}
+    if command == "listCollections":
+        return _batch(*(_listed(name, kind) for name, kind in collections))
+    if stage == "$collStats":
+        return _batch(_part(asked["aggregate"]))
+    if stage == "$indexStats":
+        return _batch(_row("_id_", {"_id": 1}), _row("by_mail", {"mail": 1}))
+    if command == "aggregate":
+        return _batch({"t": NOW})
+    if command == "serverStatus":
+        return {"localTime": NOW, "uptimeMillis": Int64(9_000_000), "opcounters": {"query": 4}, "ok": 1.0}
+    return {"ok": 0.0, "code": 59, "errmsg": "no such command"}
+
+
+def _batch(*rows: dict[str, Any]) -> dict[str, Any]:
+    return {"cursor": {"firstBatch": list(rows), "id": Int64(0), "ns": ""}, "ok": 1.0, **of_set()}
+
+
+def _listed(name: str, kind: str) -> dict[str, Any]:
+    info = {"readOnly": False, "uuid": Binary(name.encode().ljust(16, b"\1"), 4)}
+    index = {"v": 2, "key": {"_id": 1}, "name": "_id_"}
+    return {"name": name, "type": kind, "options": {}, "info": info, "idIndex": index}
+
+
+def _part(name: str) -> dict[str, Any]:
+    used = {"latency": Int64(5), "ops": Int64(3)}
+    return {
+        "ns": name,
+        "host": "db-1.example:27017",
+        "localTime": NOW,
+        "latencyStats": {"reads": used, "writes": dict(used), "commands": dict(used)},
+        "storageStats": {
+            "size": 700,
+            "count": len(name),
+            "storageSize": Int64(4096),
+            "totalIndexSize": 4096,
+            "capped": False,
+        },
+        "count": len(name),
+    }
+
+
+def _row(name: str, key: dict[str, int]) -> dict[str, Any]:
+    accesses = {"ops": Int64(9), "since": NOW}
+    return {"name": name, "key": key, "host": "db-1.example:27017", "accesses": accesses}
