@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 MAX_METADATA_BYTES: Final = 512  # the handshake specification's cap on the `client` document
 MAX_APPLICATION_BYTES: Final = 128
-TEMPLATES_KEPT: Final = 128  # more than there are forms of the questions that are asked
+FORMS_KEPT: Final = 128  # more than there are forms of the questions that are asked
 _READ_PREFERENCE: Final = {"mode": "secondaryPreferred"}
 
 
@@ -241,6 +241,10 @@ class Form(NamedTuple):
     template: Template
     check: Callable[[str, str], None] | None
 
+    def dated(self, time: bytes) -> Form:
+        """The same with this time in it (4 bytes)."""
+        return Form(self.template.dated(time), self.check)
+
     def message(self, request_id: int, database: str, collection: str) -> bytes:
         """What `encode` gives for these names."""
         template, check = self
@@ -274,24 +278,24 @@ def form_of(request: Request, by: Opcode, *, time_limit: bool, api_version: bool
     if kind is None or by is not Opcode.OP_MSG:
         return None
     options = kind.options(request.arguments) if kind.options is not None else ()
-    template = _template(request.command, time_limit, api_version, *options)
-    if _RULES[request.command].admin_only:
-        return OfServer(request.command, template.dated(b""))
-    return Form(template.dated(bodies.time_of(request) if kind.dated else b""), kind.check)
+    form = _form(request.command, time_limit, api_version, *options)
+    return form.dated(bodies.time_of(request)) if kind.dated and isinstance(form, Form) else form
 
 
-@lru_cache(TEMPLATES_KEPT)
-def _template(command: Command, time_limit: bool, api_version: bool, *options: Any) -> Template:
-    """One command's template: the request in full, with the template's own names in it, cut at these."""
-    arguments = _KINDS[command].with_options(*options) | {"before": BEFORE}
-    database = "admin" if _RULES[command].admin_only else DATABASE
-    request = Request(command, database, arguments, COLLECTION)
+@lru_cache(FORMS_KEPT)
+def _form(command: Command, time_limit: bool, api_version: bool, *options: Any) -> Form | OfServer:
+    """One command's form: the request in full, with the template's own names in it, cut at these."""
+    kind, admin_only = _KINDS[command], _RULES[command].admin_only
+    database = "admin" if admin_only else DATABASE
+    request = Request(command, database, kind.with_options(*options) | {"before": BEFORE}, COLLECTION)
     message = _in_full(request, 1, Opcode.OP_MSG, time_limit=time_limit, api_version=api_version)
     template = cut(message, database)
     longest = template.size + TIME_BYTES + MAX_DATABASE_BYTES + MAX_NAMESPACE_BYTES
     if longest > MAX_REQUEST_BYTES:  # so no message of it need be looked at
         raise RefusedRequest(f"a request of up to {longest} bytes")
-    return template
+    if admin_only:
+        return OfServer(command, template.dated(b""))
+    return Form(template if kind.dated else template.dated(b""), kind.check)
 
 
 def _in_full(

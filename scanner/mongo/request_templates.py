@@ -37,9 +37,8 @@ class Template(NamedTuple):
 
     def dated(self, time: bytes) -> Template:
         """The same with this time in it (4 bytes, or none)."""
-        return self._replace(
-            to_time=b"", to_database=self.to_time + time + self.to_database, size=self.size + len(time)
-        )
+        to_name, to_time, to_database, rest, size = self
+        return Template(to_name, b"", to_time + time + to_database, rest, size + len(time))
 
     def message(self, request_id: int, database: bytes, collection: bytes) -> bytes:
         """The request with these names (UTF-8), both checked, of a template whose time stands in it."""

@@ -75,10 +75,10 @@ def test_ordinary_requests_come_from_templates(command: Command) -> None:
     }
     on_admin = commands._RULES[command].admin_only
     request = Request(command, "admin" if on_admin else "shop", arguments, "orders")
-    before = commands._template.cache_info()
+    before = commands._form.cache_info()
     assert encode(request, 7, Opcode.OP_MSG) == commands._in_full(request, 7, Opcode.OP_MSG)
     encode(Request(command, "admin" if on_admin else "crm", arguments, "leads"), 8, Opcode.OP_MSG)
-    after = commands._template.cache_info()
+    after = commands._form.cache_info()
     assert after.misses - before.misses <= 1
     assert after.hits > before.hits
 
@@ -86,4 +86,4 @@ def test_ordinary_requests_come_from_templates(command: Command) -> None:
 def test_the_templates_are_bounded() -> None:
     for size in range(1, 400):
         encode(commands.list_collections("shop", batch_size=size), 1, Opcode.OP_MSG)
-    assert commands._template.cache_info().currsize <= commands.TEMPLATES_KEPT
+    assert commands._form.cache_info().currsize <= commands.FORMS_KEPT
