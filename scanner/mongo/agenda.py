@@ -33,11 +33,11 @@ class Agenda:
         "_ends",
         "_left",
         "_limits",
+        "_slow",
         "_stopped",
         "_tasks",
         "_unasked",
         "_why",
-        "slow",
     )
 
     def __init__(self, limits: Limits) -> None:
@@ -47,7 +47,7 @@ class Agenda:
         self._dated: list[tuple[DatabaseState, CollectionState]] = []  # that may be asked for newest ids
         self._counted: list[tuple[DatabaseState, CollectionState]] = []  # and for the use of their indexes
         self._left = limits.newest_asked
-        self.slow: dict[TaskKind, int] = {}  # how often in a row the server ran out of time
+        self._slow: dict[TaskKind, int] = {}  # how often in a row the server ran out of time
         self._stopped: set[TaskKind] = set()
         self._unasked: dict[TaskKind, int] = {}
         self._why: dict[TaskKind, str] = {}  # the first reason that the server gave
@@ -140,12 +140,13 @@ class Agenda:
 
     def in_time(self, kind: TaskKind) -> None:
         """A question of this kind was answered."""
-        self.slow.pop(kind, None)
+        if self._slow:
+            self._slow.pop(kind, None)
 
     def ran_out_of_time(self, kind: TaskKind) -> None:
         """A question of this kind took the server too long: some in a row end its kind."""
-        self.slow[kind] = self.slow.get(kind, 0) + 1
-        if self.slow[kind] >= SLOW_IN_A_ROW:
+        self._slow[kind] = self._slow.get(kind, 0) + 1
+        if self._slow[kind] >= SLOW_IN_A_ROW:
             self._stopped.add(kind)
 
     def gaps(self, *, unanswered: int) -> list[str]:

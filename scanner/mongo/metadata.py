@@ -109,7 +109,7 @@ class MetadataPlan:
 
     def answered(self, request: Request, reply: Reply) -> None:
         """One answer, or the reason why there is none. Never raises, whatever the server sent."""
-        self._in_flight = max(0, self._in_flight - 1)
+        self._in_flight -= self._in_flight > 0
         self._queries += is_legacy(request.command)
         kind = kind_of(request)
         if kind in _OF_SERVER:
@@ -166,8 +166,7 @@ class MetadataPlan:
                 kind = kind_of(request)
                 assert kind is not None
                 told = read_end(self._agenda, kind, state, collection, time_told(*values))
-        if self._agenda.slow:
-            self._agenda.in_time(kind)
+        self._agenda.in_time(kind)
         if told and command not in self._noted:
             self._noted.add(command)
             note_answer(self._facts, request, _SUCCESS, told=True)

@@ -311,8 +311,8 @@ MUTANTS: Final = (
     Mutant(
         "a slow server is asked on",
         "agenda",
-        "if self.slow[kind] >= SLOW_IN_A_ROW:",
-        "if self.slow[kind] < 0:",
+        "if self._slow[kind] >= SLOW_IN_A_ROW:",
+        "if self._slow[kind] < 0:",
     ),
     Mutant("every newest id is asked for", "agenda", "if len(chosen) >= asked:", "if len(chosen) < 0:"),
     Mutant(
