@@ -215,10 +215,10 @@ def _gravest_first(
         if told[state.sent] or tells(each.sent, note=(each.documents or 0) <= FEW)
     )
     both = chain.from_iterable(zip_longest(telling, large))
-    tasks = (Task(kind, pair[0].sent, pair[1].sent) for pair in both if pair is not None)
-    chosen: dict[Task, None] = {}
-    for task in tasks:
+    chosen: dict[int, Task] = {}  # by the identity of the collection
+    for pair in both:
         if len(chosen) >= asked:
             break
-        chosen[task] = None
-    return list(chosen)
+        if pair is not None and id(pair[1]) not in chosen:
+            chosen[id(pair[1])] = Task(kind, pair[0].sent, pair[1].sent)
+    return list(chosen.values())

@@ -33,6 +33,15 @@ def test_the_large_and_the_telling_come_first_and_the_rest_is_named() -> None:
     assert "newest ids: 293 not asked or not told" in exposure.truncated
 
 
+def test_what_is_both_large_and_telling_is_asked_once() -> None:
+    model = Model({"db": PLAIN | {"patients": Coll(9_000_000, newest=YESTERDAY)}})
+    exposure = model.run(Limits(newest_asked=10))
+    first = asked_for_newest(model)
+    assert first[0] == "patients"
+    assert len(set(first)) == 10
+    assert "newest ids: 291 not asked or not told" in exposure.truncated
+
+
 def test_every_collection_of_an_ordinary_server_is_asked() -> None:
     model = Model({f"db{number}": {"a": Coll(3, newest=YESTERDAY), "b": Coll(0)} for number in range(20)})
     exposure = model.run()
