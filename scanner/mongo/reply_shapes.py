@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from scanner.mongo import lookalikes
 from scanner.mongo.bson_check import elements
 from scanner.mongo.requests import Command
-from scanner.mongo.values import OF_COUNTS, OF_PART, OF_SIZES, OF_USE, sub
+from scanner.mongo.values import OF_COUNTS, OF_PART, OF_SIZES, OF_USE, documents, sub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -293,7 +293,7 @@ class ReplyShapes:
             most = ROWS if command is Command.INDEX_STATS else 1
             if not isinstance(batch, list) or not 1 <= len(batch) <= most:
                 return False
-            if command is Command.COLL_STATS_STAGE and lookalikes.invented(batch):
+            if command is Command.COLL_STATS_STAGE and lookalikes.invented(documents(batch)):
                 return False  # such an answer is looked at each time
         shape = make(command, data)
         if shape is not None:

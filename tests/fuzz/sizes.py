@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import bson
 from bson import Int64
 from bson.errors import BSONError
 
@@ -40,10 +41,8 @@ def run(data: bytes) -> None:
         if not source.left:
             return
         said, ending = _said(source, names), ENDINGS[source.below(len(ENDINGS))]
-        try:
+        if _can_be_sent(said):
             _compare(known, first, _pieces(source, said), ending)
-        except (BSONError, ValueError, TypeError, OverflowError):
-            return  # no BSON can hold it
 
 
 def _name(source: Source) -> str:
@@ -73,6 +72,17 @@ def _said(source: Source, names: list[str]) -> Answer:
         case _:
             pass
     return sizes, counts
+
+
+def _can_be_sent(said: Answer) -> bool:
+    """Whether BSON holds such values."""
+    sizes, counts = said
+    try:
+        for document in (sizes, *counts.values()):
+            bson.encode(document)
+    except (BSONError, ValueError, TypeError, OverflowError):
+        return False
+    return True
 
 
 def _pieces(source: Source, said: Answer) -> Callable[[bytes], list[bytes]]:

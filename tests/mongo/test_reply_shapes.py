@@ -193,6 +193,14 @@ def test_an_answer_with_what_nobody_asked_for_is_looked_at_each_time() -> None:
     assert read(shapes, Command.COLL_STATS_STAGE, data) is None
 
 
+@pytest.mark.parametrize("row", [7, True, "count", None, []])
+def test_a_row_that_is_no_document_teaches_nothing(row: Any) -> None:
+    shapes, document = ReplyShapes(), batch(row)
+    data = bson.encode(document)
+    shapes.learn(Command.COLL_STATS_STAGE, ASKED, data, bson.decode(data))
+    assert read(shapes, Command.COLL_STATS_STAGE, data) is None
+
+
 @pytest.mark.parametrize("command", [Command.LIST_COLLECTIONS, Command.COLL_STATS, Command.HELLO])
 def test_other_questions_have_no_shapes(command: Command) -> None:
     data = bson.encode(COUNTS)

@@ -52,8 +52,8 @@ KNOWN_FORMS: Final = (
     Mutant(
         "an answer with what nobody asked for makes a shape",
         "reply_shapes",
-        "lookalikes.invented(batch):",
-        "lookalikes.invented(batch) and False:",
+        "lookalikes.invented(documents(batch)):",
+        "lookalikes.invented(documents(batch)) and False:",
     ),
     Mutant("shapes are kept without end", "reply_shapes", "            del alike[ALIKE:]\n", ""),
     Mutant(
