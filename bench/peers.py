@@ -17,6 +17,7 @@ from bson import ObjectId
 
 from bench.dialogue import REQUESTS, complete
 from bench.limit import addresses
+from scanner.mongo.facts import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,10 +30,15 @@ _OPTIONS: dict[str, Any] = {
     "serverMonitoringMode": "poll",
 }
 _SIZES = ("size", "count", "storageSize", "totalIndexSize", "capped", "avgObjSize")
+_OPERATIONS = ("latencyStats.reads.ops", "latencyStats.writes.ops")
 _STATISTICS: list[dict[str, Any]] = [
-    {"$collStats": {"count": {}, "storageStats": {}}},
-    {"$project": {"ns": 1, "count": 1} | {f"storageStats.{name}": 1 for name in _SIZES}},
+    {"$collStats": {"count": {}, "storageStats": {}, "latencyStats": {}}},
+    {
+        "$project": {"ns": 1, "count": 1}
+        | dict.fromkeys((*(f"storageStats.{name}" for name in _SIZES), *_OPERATIONS), 1)
+    },
 ]
+_LIMITS = Limits()
 _IDS = {"_id": {"$gte": ObjectId(b"\x00" * 12), "$lt": ObjectId(b"\xff" * 12)}}
 
 
@@ -100,8 +106,9 @@ async def by_pymongo_databases(address: str, port: int) -> bool:
 
 
 async def by_pymongo_collections(address: str, port: int) -> bool:
-    """What a sweep at the default depth asks, but the oldest id: the collections of each database, and of
-    each its count, its sizes and its newest id."""
+    """What a sweep at the default depth asks: the collections of each database with their UUIDs, of each its
+    count, sizes and operations, of as many as a sweep asks the use of indexes, the newest and the oldest id,
+    and the server's counters."""
     return await _read(address, port, collections=True)
 
 
@@ -111,11 +118,21 @@ async def _read(address: str, port: int, *, collections: bool) -> bool:
     client: Any = AsyncMongoClient(address, port, **_OPTIONS)
     try:
         listed = (await client.admin.command("listDatabases"))["databases"]
+        found: list[Any] = []
         for database in (client[entry["name"]] for entry in listed):
             await database.command("dbStats", scale=1)
-            for name in await database.list_collection_names() if collections else ():
-                await (await database[name].aggregate(_STATISTICS)).to_list()
-                await database[name].find(_IDS, {"_id": 1}).sort("_id", -1).limit(1).to_list()
+            if collections:
+                described = await (await database.list_collections()).to_list()
+                found += [database[each["name"]] for each in described]
+        for collection in found:
+            await (await collection.aggregate(_STATISTICS)).to_list()
+        if collections:
+            await client.admin.command("serverStatus")
+        for collection in found[: _LIMITS.indexes_asked]:
+            await (await collection.aggregate([{"$indexStats": {}}])).to_list()
+        for collection in found[: _LIMITS.newest_asked]:
+            for way in (-1, 1):
+                await collection.find(_IDS, {"_id": 1}).sort("_id", way).limit(1).to_list()
         return bool(listed)
     except Exception:  # noqa: BLE001 — any failure is a host not found
         return False
