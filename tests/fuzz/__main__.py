@@ -22,7 +22,7 @@ from tests.fuzz.summary import totals
 HERE = Path(__file__).resolve().parent
 REGRESSIONS = HERE / "regressions"
 LIMITS = ("-max_len=4096", "-timeout=60", "-rss_limit_mb=1024", "-report_slow_units=60")
-START_SECONDS = 120  # of the wall, for imports and seeds, on a machine that has other things to do
+START_SECONDS = 600  # of the wall, for imports and seeds, beside everything that goes before this one
 _FIGURES = re.compile(r"cov: (\d+) ft: (\d+) corp: (\d+)/")
 _RUNS = re.compile(r"^#(\d+)\s", re.MULTILINE)
 
