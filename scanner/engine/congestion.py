@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scanner.engine.pace import Pace, PrefixCaps
     from scanner.engine.repetition import Repetition
     from targets.scope import Target
+    from targets.target import PrefixKey
 
 
 class CongestionFeedback:
@@ -40,30 +41,29 @@ class CongestionFeedback:
 
     def answered_many(self, tokens: list[Token], batch: list[Answered]) -> None:
         """What `answered` and `accepted` do, for servers that did not fall silent."""
-        keys, late = self._caps.keys([target for target, _, _ in batch]), []
+        keys = self._caps.keys([target for target, _, _ in batch])
         self._caps.observe_many(keys)
         waited = [talk.connect_seconds for _, _, talk in batch]
         self._pace.observe_round_trips(waited)
-        if max(waited) > LOST_AFTER:
-            for key, seconds in zip(keys, waited, strict=True):
-                if seconds > LOST_AFTER:
-                    self._caps.note_loss(key)
-                    late.append(key)
-        self._repetition.answered_many(tokens, keys, late)
+        self._repetition.answered_many(tokens, keys, self._late(keys, waited))
 
     def refused_many(
         self, tokens: Sequence[Token], targets: Sequence[Target], waited: Sequence[float]
     ) -> None:
         """So many targets refused, each so many seconds after it was asked."""
-        keys, late = self._caps.keys(targets), []
+        keys = self._caps.keys(targets)
         self._caps.observe_many(keys)
-        if max(waited) > LOST_AFTER:
-            for key, seconds in zip(keys, waited, strict=True):
-                if seconds > LOST_AFTER:
-                    self._caps.note_loss(key)
-                    late.append(key)
-        self._repetition.refused_many(tokens, keys, late)
+        self._repetition.refused_many(tokens, keys, self._late(keys, waited))
         self._pace.stress.refused += len(tokens)
+
+    def _late(self, keys: list[PrefixKey], waited: Sequence[float]) -> list[PrefixKey]:
+        """The prefixes of those that answered a second SYN, for the first was lost: noted as such."""
+        if max(waited) <= LOST_AFTER:  # as in nearly every turn
+            return []
+        late = [key for key, seconds in zip(keys, waited, strict=True) if seconds > LOST_AFTER]
+        for key in late:
+            self._caps.note_loss(key)
+        return late
 
     def unanswered(self, target: Target, token: Token, outcome: Verdict, waited: float) -> Verdict:
         """A target accepted no connection; `waited` seconds until that was known. Returns its outcome."""
