@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import bson
 from bson import Int64, ObjectId
 from bson.binary import Binary
-from bson.errors import BSONError
 
 from scanner.contact import Ending
-from scanner.mongo.dialogue import Dialogue
 from scanner.mongo.facts import Depth, Layer, Limits, Next
-from scanner.mongo.metadata import MetadataPlan
 from scanner.mongo.reply_shapes import SHAPES
 from scanner.mongo.transcript import Transcript
 from tests.fuzz.observing import observation
 from tests.fuzz.oracle import must
-from tests.fuzz.source import DATES, Source
-from tests.fuzz.talk import CLIENT
-from tests.support.by_kind import entry, first_of, list_of, requests, stats
+from tests.fuzz.source import DATES, NOT_BSON, Source
+from tests.support.by_kind import SCOPE, dialogue, entry, first_of, list_of, reply, requests, stats
 from tests.support.opening import of_set
 
 if TYPE_CHECKING:
@@ -34,7 +29,6 @@ KINDS: Final = ("collection", "collection", "collection", "view", "timeseries")
 WIRES: Final = (21, 21, 21, 25, 13, 7, 6)  # what does not fit the version gets other forms of questions
 NOW: Final[datetime] = DATES[0]
 MOST: Final = 60  # writes of one look
-_HEAD: Final = struct.Struct("<iiiiIB")
 
 
 class Look(NamedTuple):
@@ -56,22 +50,15 @@ def run(data: bytes) -> None:
 
 
 def _look(server: _Server, transcript: Transcript | None) -> Look:
-    dialogue = Dialogue(
-        client=CLIENT,
-        depth=Depth.COLLECTIONS,
-        limits=Limits(),
-        loopback=False,
-        plan_factory=MetadataPlan,
-        transcript=transcript,
-    )
-    dialogue.facts.observed_at = NOW
-    written = [dialogue.connected(Layer.PLAIN)]
-    out = dialogue.received(first_of(*server.names, maxWireVersion=server.wire))
-    while out and dialogue.next is Next.WAIT and len(written) < MOST:
+    talk = dialogue(Depth.COLLECTIONS, Limits(), transcript)(SCOPE.pick(0))
+    talk.facts.observed_at = NOW
+    written = [talk.connected(Layer.PLAIN)]
+    out = talk.received(first_of(*server.names, maxWireVersion=server.wire))
+    while out and talk.next is Next.WAIT and len(written) < MOST:
         written.append(out)
-        out = dialogue.received(server.answer(out))
-    dialogue.abort(Ending.TIMEOUT)
-    return Look(written, observation(dialogue).exposure)
+        out = talk.received(server.answer(out))
+    talk.abort(Ending.TIMEOUT)
+    return Look(written, observation(talk).exposure)
 
 
 class _Server:
@@ -93,8 +80,7 @@ class _Server:
             message = written[at : at + int.from_bytes(written[at : at + 4], "little")]
             at += len(message)
             if message not in self._answers:
-                body = self._say(asked)
-                self._answers[message] = _HEAD.pack(21 + len(body), 9, request_id, 2013, 0, 0) + body
+                self._answers[message] = reply(9, request_id, self._say(asked))
             made.append(self._answers[message])
         return b"".join(made)
 
@@ -109,7 +95,7 @@ class _Server:
             _put(said, path.split("/"), value)
         try:
             return bson.encode(_named(said, about))
-        except (BSONError, ValueError, TypeError, OverflowError):
+        except NOT_BSON:
             return bson.encode({"ok": 1.0})
 
     def _odd(self, below: int) -> dict[str, Any]:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import bson
 from bson import Int64
-from bson.errors import BSONError
 
 from scanner.contact import Ending
 from scanner.mongo.reply_shapes import SHAPES
 from scanner.mongo.values import OF_COUNTS
 from tests.fuzz.oracle import must
 from tests.fuzz.shapes import bent
-from tests.fuzz.source import Source
+from tests.fuzz.source import NOT_BSON, Source
 from tests.support.by_kind import conversation, entry, first_of, list_of, replies, taught, usual
 from tests.support.opening import of_set
 
@@ -80,7 +79,7 @@ def _can_be_sent(said: Answer) -> bool:
     try:
         for document in (sizes, *counts.values()):
             bson.encode(document)
-    except (BSONError, ValueError, TypeError, OverflowError):
+    except NOT_BSON:
         return False
     return True
 

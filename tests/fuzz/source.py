@@ -10,8 +10,11 @@ from bson import DBRef, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from bson.binary import Binary
 from bson.code import Code
 from bson.datetime_ms import DatetimeMS
+from bson.errors import BSONError
 from bson.int64 import Int64
 
+NOT_BSON: Final = (BSONError, ValueError, TypeError, OverflowError)
+"""What bson raises for a document that no BSON can hold."""
 MAX_DEPTH: Final = 6
 MAX_ENTRIES: Final = 40
 

@@ -6,7 +6,6 @@ import struct
 from typing import TYPE_CHECKING, Any, Final
 
 import bson
-from bson.errors import BSONError
 
 from results.lines import to_lines
 from scanner.contact import Ending, TlsSession
@@ -17,7 +16,7 @@ from scanner.mongo.judge import Judgement, judge
 from scanner.mongo.metadata import MetadataPlan
 from tests.fuzz.observing import observation
 from tests.fuzz.oracle import VERDICTS, Conversation, check_open, check_requests, must
-from tests.fuzz.source import Source
+from tests.fuzz.source import NOT_BSON, Source
 from tests.support.lines import read_back
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ class Stage:
         document = self._source.document()
         try:
             return bson.encode(document)
-        except (BSONError, ValueError, TypeError, OverflowError):
+        except NOT_BSON:
             return bson.encode({"ok": 1})
 
     def _framed(self, body: bytes) -> bytes:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from scanner.contact import Token
     from scanner.engine.conversation import Conversation
+    from scanner.mongo.transcript import Transcript
     from targets.scope import Target
 
 _ALLOW: Final = {"cidr": "10.20.0.7/32", "owner": "us"}
@@ -83,9 +84,18 @@ class Kept:
         raise error
 
 
-def dialogue(depth: Depth, limits: Limits) -> Callable[[Target], Dialogue]:
+def dialogue(
+    depth: Depth, limits: Limits, transcript: Transcript | None = None
+) -> Callable[[Target], Dialogue]:
     def make(_: Target) -> Dialogue:
-        return Dialogue(client=CLIENT, depth=depth, limits=limits, loopback=False, plan_factory=MetadataPlan)
+        return Dialogue(
+            client=CLIENT,
+            depth=depth,
+            limits=limits,
+            loopback=False,
+            plan_factory=MetadataPlan,
+            transcript=transcript,
+        )
 
     return make
 
@@ -133,9 +143,13 @@ def replies(written: bytes, sizes: dict[str, Any], counts: dict[str, dict[str, A
     made = b""
     for number, (request_id, asked) in enumerate(requests(written)):
         said = sizes if "listDatabases" in asked else {"db": asked["$db"], **counts[asked["$db"]], "ok": 1.0}
-        body = bson.encode(said)
-        made += _HEAD.pack(21 + len(body), 950 + number, request_id, 2013, 0, 0) + body
+        made += reply(950 + number, request_id, bson.encode(said))
     return made
+
+
+def reply(own_id: int, request_id: int, body: bytes) -> bytes:
+    """One OP_MSG with this document."""
+    return _HEAD.pack(21 + len(body), own_id, request_id, 2013, 0, 0) + body
 
 
 def list_of(entries: list[dict[str, Any]], total: object = Int64(1_000_000), **own: Any) -> dict[str, Any]:
