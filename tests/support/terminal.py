@@ -43,9 +43,11 @@ def watch(
     rows: int = 40,
     when: Callable[[str], bool] = lambda shown: False,
     press: str = "\x03",
+    behind: bool = False,
     seconds: float = 60,
 ) -> Seen:
-    """Run `line` by a shell whose three streams are a terminal; `press` is typed once `when` is true."""
+    """Run `line` by a shell whose three streams are a terminal; `press` is typed once `when` is true, and
+    where it is `behind` not before there is something that the terminal has not shown yet."""
     terminal, device = os.openpty()
     fcntl.ioctl(device, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     name = os.ttyname(device)
@@ -59,6 +61,8 @@ def watch(
             if select.select([terminal], [], [], 0.05)[0]:
                 data += os.read(terminal, 65536)
             if not pressed and when(data.decode(errors="replace")):
+                if behind:
+                    select.select([terminal], [], [], seconds)
                 os.write(terminal, press.encode())
                 pressed = True
     finally:
