@@ -2,9 +2,10 @@
 
     python -m tests.soak.inside FILE sweep -c … (the arguments of mongosweep)
 
-The probe is a thread that asks the loop to run a callback and measures how long that takes. The memory of
-answers (scanner/engine/response_cache.py) is cut to a size that fills up soon, so that its filling is not
-taken for a leak.
+The probe is a thread that asks the loop to run a callback and measures how long that takes. What is
+remembered of answers (scanner/engine/response_cache.py) and of kinds of servers
+(scanner/mongo/first_answers.py) is cut to a size that fills up soon, so that its filling is not taken for a
+leak.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from scanner.cli import main
 from scanner.engine import response_cache
+from scanner.mongo import first_answers
 from scanner.network.connect import choose
 from scanner.sweep import connecting as connecting_room
 from scanner.sweep import sweep
@@ -84,5 +86,6 @@ def hook(path: Path) -> None:
 if __name__ == "__main__":
     hook(Path(sys.argv[1]))
     response_cache.REMEMBERED = 32
+    vars(first_answers)["KINDS_KEPT"] = 32
     sys.argv = ["mongosweep", *sys.argv[2:]]
     sys.exit(main())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import bson
 import pytest
 
 from results.run import load_manifest
@@ -11,9 +14,10 @@ from results.verdict import Verdict
 from scanner.clock import SystemClock
 from scanner.lab.estate import find
 from scanner.lab.thread import LabThread
+from scanner.lab.wire import message
 from scanner.network.guard import ScopeGuard
 from scanner.setup.settings import CanarySettings, Settings
-from scanner.sweep.canary import scope_of_canaries
+from scanner.sweep.canary import own_server, scope_of_canaries
 from targets.entries import Entry
 from targets.scope import Scope
 from tests.cli.programs import mongosweep
@@ -99,3 +103,19 @@ def test_a_canary_whose_entry_expires_is_not_asked_any_more() -> None:
     guard = ScopeGuard(scope_of(27017, "127.91.0.0/30"), clock, scope_of_canaries(whole, [canary]))
     assert not guard.permits(whole.target("127.91.0.60", 27017))
     assert guard.expired()
+
+
+async def test_the_sweeps_own_server_keeps_nothing_of_what_it_was_asked() -> None:
+    """It is asked for as long as a sweep goes on."""
+    server, own = await own_server(ScopeGuard(scope_of(27017), SystemClock()))
+    try:
+        ping = message(0, bson.encode({"ping": 1, "$db": "admin"}))
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection(own.target.ip, own.target.port)
+            with closing(writer):
+                writer.write(ping)
+                assert await reader.readexactly(16)
+        assert server.record.connections == 3
+        assert not server.record.messages
+    finally:
+        await server.stop()
