@@ -250,6 +250,13 @@ def test_each_verb_of_the_makefile_is_explained() -> None:
     assert explained == set(declared[1].split())
 
 
+def test_exhaustive_rows_stand_where_the_makefile_looks_for_them() -> None:
+    """Its `ROWS` are test files that have the marker's word in them, or take it from this one file."""
+    others = [path for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith("test_")]
+    marked = [str(path.relative_to(ROOT)) for path in others if "mark.exhaustive" in path.read_text("utf-8")]
+    assert marked == ["tests/support/thinned.py"]
+
+
 def test_what_tests_are_skipped_without_is_installed_where_every_change_is_checked() -> None:
     """A test that is skipped everywhere proves nothing."""
     wanted: set[str] = set()

@@ -74,15 +74,17 @@ def words_of(read: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(sorted({word for word in found if isinstance(word, str) and 0 < len(word) < 40}))
 
 
-def values(words: tuple[str, ...]) -> st.SearchStrategy[Any]:
-    """JSON of any shape, of the words of a program and of addresses inside and outside."""
+@lru_cache
+def records(words: tuple[str, ...], smallest: int, largest: int) -> st.SearchStrategy[dict[str, Any]]:
+    """JSON of any shape, of the words of a program and of addresses inside and outside. Made once: to make
+    it takes longer than to draw from it."""
     keys = st.sampled_from((*words, "ip", "port"))
-    scalars = st.sampled_from(SCALARS) | keys
-    return st.recursive(
-        scalars,
+    values = st.recursive(
+        st.sampled_from(SCALARS) | keys,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=8),
         max_leaves=24,
     )
+    return st.dictionaries(keys, values, min_size=smallest, max_size=largest)
 
 
 def check(claims: list[Claim]) -> None:
@@ -96,9 +98,8 @@ def check(claims: list[Claim]) -> None:
 @given(st.data())
 def test_records(shape: RecordShape, data: st.DataObject) -> None:
     words = words_of(shape.read)
-    keys = st.sampled_from((*words, "ip", "port"))
-    value = data.draw(st.dictionaries(keys, values(words), min_size=1, max_size=12))
-    document = data.draw(st.dictionaries(keys, values(words), max_size=3))
+    value = data.draw(records(words, 1, 12))
+    document = data.draw(records(words, 0, 3))
     envelope = data.draw(st.sampled_from(("", *sorted(shape.envelopes))))
     record = Record(1, value, envelope, document)
     with contextlib.suppress(GrammarError):
