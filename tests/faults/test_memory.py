@@ -54,7 +54,7 @@ LATER = [pytest.mark.exhaustive, pytest.mark.slow]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("servers", [10, pytest.param(40, marks=LATER)])
+@pytest.mark.parametrize("servers", [10, pytest.param(40, marks=[*LATER, pytest.mark.long])])
 def test_long_lists_from_many_slow_servers_take_little_memory(
     tmp_path: Path, port: int, servers: int
 ) -> None:

@@ -144,7 +144,7 @@ def killed(output: Path, receiver: Collector, number: int, rng: random.Random) -
     child.close()
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("kills", [4, pytest.param(100, marks=[pytest.mark.exhaustive, pytest.mark.long])])
 def test_a_sender_killed_before_the_acknowledgement_loses_nothing(
     tmp_path: Path, receiver: Collector, kills: int
 ) -> None:
