@@ -175,6 +175,7 @@ def test_the_writer_may_go_on_between_any_two_looks(tmp_path: Path) -> None:
 
 @pytest.mark.exhaustive
 @pytest.mark.long
+@pytest.mark.slow
 def test_the_writer_may_go_on_between_any_two_looks_from_every_third_step(tmp_path: Path) -> None:
     for number, (first, looks, second) in enumerate(visits(3)):
         read = two_visits(tmp_path / str(number), Stopping, first, looks, second)

@@ -9,7 +9,7 @@ import signal
 import socket
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -25,6 +25,9 @@ from scanner.service.store import Store
 from tests.cli.programs import mongosweep
 from tests.support.ports import free_port
 from tests.support.serving import PATIENCE, Serving, serving, wait_until
+
+if TYPE_CHECKING:
+    from scanner.service.jobs import Job
 
 OPEN = "127.98.1.1"
 CRON, HOUR = "0 * * * *", 3600.0
@@ -47,13 +50,18 @@ def configure(home: Path, port: int, *, rate: int = 1000, verify_every: str = "1
     store.close()
 
 
+def asked_again(service: Serving) -> list[Job]:
+    """The verifications that have made a run, the oldest first."""
+    return [job for job in service.ended("verify") if job.run_id]
+
+
 def test_a_missed_start_is_made_up_for_and_what_is_open_is_asked_again(tmp_path: Path, port: int) -> None:
     """A verification that came before the sweep had found anything had nothing to ask, and made no run."""
     configure(tmp_path, port, verify_every="2s")
     with LabThread({(OPEN, port): find("open_8_0")}), serving(tmp_path) as service:
         (swept,) = service.wait_for_end("sweep")
-        wait_until(lambda: any(job.run_id for job in service.ended("verify")), "a verification that asked")
-        verified = next(job for job in service.ended("verify") if job.run_id)
+        wait_until(lambda: asked_again(service), "a verification that asked")
+        verified = asked_again(service)[0]
         told = tmp_path / "siem.jsonl"
         wait_until(lambda: told.exists() and "exposure" in told.read_text(), "an event in the file")
         status = service.status()
@@ -69,10 +77,10 @@ def test_a_missed_start_is_made_up_for_and_what_is_open_is_asked_again(tmp_path:
     assert swept.command[:2] == ("mongosweep", "sweep")
     assert "--site=paris" in swept.command
     assert (verified.end, verified.exit_code) == ("complete", 1)
-    assert [(run.run_id, run.state, run.purpose) for run in list_runs(service.runs)][:2] == [
-        (swept.run_id, "complete", ""),
-        (verified.run_id, "complete", "verify"),
-    ]
+    first, *others = list_runs(service.runs)
+    assert (first.run_id, first.state, first.purpose) == (swept.run_id, "complete", "")
+    assert {run.purpose for run in others} == {"verify"}
+    assert (others[0].run_id, others[0].state) == (verified.run_id, "complete")
     assert status is not None
     (schedule,) = status.schedules
     assert (schedule.name, schedule.last_job, schedule.waits_for) == ("paris", swept.job_id, "")
