@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from results.verdict import Severity, Verdict
@@ -41,11 +42,13 @@ def test_every_line_is_scored_by_the_weights_in_force(tmp_path: Path, port: int,
 
 
 def test_no_level_holds_more_than_half_of_what_is_open_in_the_estate(tmp_path: Path, port: int) -> None:
-    """Where nearly all is as grave, nobody knows where to begin. Without the one that answers slowly."""
+    """Where nearly all is as grave, nobody knows where to begin. Without the one that answers slowly. Beside
+    other work a server's last answers may come late, and what they would have told raises no score."""
+    patient = msgspec.structs.replace(FAST, connect_timeout=5, reply_timeout=10, host_timeout=60)
     makers = [each for each in catalogue() if each.name != "slow"]
     places = {(f"127.92.1.{number}", port): each for number, each in enumerate(makers, start=1)}
     with LabThread(places):
-        summary, _ = sweep(scope_of(port, "127.92.1.0/26"), tmp_path, Settings(sweep=FAST))
+        summary, _ = sweep(scope_of(port, "127.92.1.0/26"), tmp_path, Settings(sweep=patient))
     seen = found(summary.run_dir).values()
     open_now = [each for each in seen if each.verdict.is_open]
     assert len(open_now) >= 29
