@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # its stubs are no dependency of ours
+import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,9 +18,7 @@ from results.record import json_schema
 from tests.results.examples import magazine, open_server, packed
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "line.schema.json"
-VALIDATOR = jsonschema.Draft202012Validator(
-    json_schema(), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
-)
+VALIDATOR = jsonschema_rs.Draft202012Validator(json_schema(), validate_formats=True)
 any_text = st.text(st.characters(codec=None), max_size=40)  # lone surrogates among them
 
 
@@ -32,7 +30,7 @@ def test_the_committed_schema_is_the_generated_one(tmp_path: Path) -> None:
 
 def test_the_schema_is_a_schema_and_refuses_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert schema.main([]) == 0
-    jsonschema.Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
+    jsonschema_rs.meta.validate(json.loads(capsys.readouterr().out))
     observed, of_database = (json.loads(line) for line in to_lines(open_server()))
     for document in (observed, of_database):
         VALIDATOR.validate(document)
@@ -45,11 +43,11 @@ def test_the_schema_is_a_schema_and_refuses_what_is_wrong(capsys: pytest.Capture
         {"target": {}},
     ]
     for change in changes:
-        with pytest.raises(jsonschema.ValidationError):
+        with pytest.raises(jsonschema_rs.ValidationError):
             VALIDATOR.validate({**observed, **change})
     changes = [{"line": 0}, {"database": {}}, {"target": {"ip": "127.0.0.1"}}]
     for change in changes:
-        with pytest.raises(jsonschema.ValidationError):
+        with pytest.raises(jsonschema_rs.ValidationError):
             VALIDATOR.validate({**of_database, **change})
 
 

@@ -7,13 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # its stubs are no dependency of ours
+import jsonschema_rs
 
 _SCHEMA = json.loads((Path(__file__).parent / "schemas" / "sarif-2.1.0.json").read_text(encoding="utf-8"))
-_FORMATS = jsonschema.Draft4Validator.FORMAT_CHECKER
-_LOG = jsonschema.Draft4Validator(_SCHEMA, format_checker=_FORMATS)
-_ONE = jsonschema.Draft4Validator(
-    {"$ref": "#/definitions/result", "definitions": _SCHEMA["definitions"]}, format_checker=_FORMATS
+_LOG = jsonschema_rs.Draft4Validator(_SCHEMA, validate_formats=True)
+_ONE = jsonschema_rs.Draft4Validator(
+    {"$ref": "#/definitions/result", "definitions": _SCHEMA["definitions"]}, validate_formats=True
 )
 # A relative reference whose first part has no colon (RFC 3986, 4.2): dashboards refuse others.
 _RELATIVE = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~:@!$&'()*+,;=-]+)+")
@@ -34,9 +33,9 @@ def result_problems(result: dict[str, Any], rules: list[dict[str, Any]]) -> list
     return _against(_ONE, result) or _beside(result, rules)
 
 
-def _against(validator: Any, document: dict[str, Any]) -> list[str]:
+def _against(validator: jsonschema_rs.Draft4Validator, document: dict[str, Any]) -> list[str]:
     errors = validator.iter_errors(document)
-    return [f"{'/'.join(map(str, each.absolute_path))}: {each.message[:200]}" for each in errors]
+    return [f"{'/'.join(map(str, each.instance_path))}: {each.message[:200]}" for each in errors]
 
 
 def _beside(result: dict[str, Any], rules: list[dict[str, Any]]) -> list[str]:

@@ -11,7 +11,7 @@ from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonschema  # type: ignore[import-untyped]  # its stubs are no dependency of ours
+import jsonschema_rs
 from aiohttp import web
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def _nullable(schema: Any) -> Any:
     return {"anyOf": [inner, {"type": "null"}]} if schema.get("nullable") is True else inner
 
 
-def _validator(name: str) -> jsonschema.Draft202012Validator:
+def _validator(name: str) -> jsonschema_rs.Draft202012Validator:
     schemas = _nullable(PUBLISHED["schemas"])
-    return jsonschema.Draft202012Validator(
+    return jsonschema_rs.Draft202012Validator(
         {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}
     )
 
@@ -251,7 +251,10 @@ class StandIn:
 
 def differences(path: str, page: dict[str, Any]) -> list[str]:
     """Where a page of a list differs from what is published of it."""
-    return [f"{error.json_path}: {error.message}" for error in _LISTS[path].iter_errors(page)]
+    return [
+        f"{'/'.join(map(str, error.instance_path))}: {error.message}"
+        for error in _LISTS[path].iter_errors(page)
+    ]
 
 
 def nested(path: str, name: str, number: int = 1) -> dict[str, Any]:
