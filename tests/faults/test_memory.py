@@ -74,7 +74,7 @@ def test_long_lists_from_many_slow_servers_take_little_memory(
 
 @pytest.mark.exhaustive
 @pytest.mark.slow
-@pytest.mark.parametrize("servers", [60, 300])
+@pytest.mark.parametrize("servers", [60, pytest.param(300, marks=pytest.mark.long)])
 def test_a_host_has_its_time_and_no_more_whoever_else_is_asked(
     tmp_path: Path, port: int, servers: int
 ) -> None:

@@ -33,19 +33,21 @@ def require_sound(tally: Tally, deaths: int) -> None:
     assert tally.violations == []
 
 
-def short_or_long(short: int, long: int) -> pytest.MarkDecorator:
+def short_or_long(short: int, long: int, *marks: pytest.MarkDecorator) -> pytest.MarkDecorator:
     """How many deaths; the long torture begins with those of the short one."""
-    return pytest.mark.parametrize("deaths", [short, pytest.param(long, marks=pytest.mark.exhaustive)])
+    return pytest.mark.parametrize(
+        "deaths", [short, pytest.param(long, marks=[pytest.mark.exhaustive, *marks])]
+    )
 
 
-@short_or_long(5, 24)
+@short_or_long(5, 24, pytest.mark.long)
 def test_kills_at_random_instants_lose_nothing(ground: Ground, place: Path, deaths: int) -> None:
     tally = kills.torture(ground, place, deaths)
     require_sound(tally, deaths)
     assert tally.resumes > 0
 
 
-@short_or_long(3, 12)
+@short_or_long(3, 12, pytest.mark.long)
 def test_kills_of_a_sweep_with_workers_and_of_these_lose_nothing(
     ground: Ground, place: Path, deaths: int
 ) -> None:
