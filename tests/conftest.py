@@ -7,8 +7,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -18,12 +17,12 @@ from tests.support.fault_table import FaultTable
 from tests.support.ports import free_port
 from tests.support.printed import PrintedTables
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 # A slow machine is no failure: what takes too long is caught by the timeout of each test.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
-
-_TESTS = Path(__file__).parent
-_NOT_MEASURED = frozenset({"accuracy", "bench", "faults", "fuzz", "netns", "soak", "story", "torture"})
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -31,7 +30,6 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 def pytest_configure(config: pytest.Config) -> None:
     """Register what this file offers."""
     config.addinivalue_line("markers", "both_loops: runs once on asyncio's own loop and once on uvloop")
-    config.addinivalue_line("markers", "no_cover: pytest-cov's own, which is not there in every run")
     config.addinivalue_line("markers", "fault(case, how): proves a case of tests/faults/cases.txt")
     config.pluginmanager.register(FaultTable(), "fault table")
     config.pluginmanager.register(PrintedTables(), "printed tables")
@@ -118,13 +116,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     In a parallel run the tests of one server are one group, so that one worker starts it. The slow begin
     first, so that no worker is left alone with one at the end; the order of all others stays.
-
-    Coverage takes two fifths of the time of what computes much. So it is not measured where many inputs go
-    the same ways, nor where processes do the work: other tests cover these lines.
     """
     for item in items:
-        if item.path.relative_to(_TESTS).parts[0] in _NOT_MEASURED or hasattr(item.function, "hypothesis"):  # type: ignore[attr-defined]
-            item.add_marker(pytest.mark.no_cover)
         if {"real_server", "real_servers"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
             callspec = getattr(item, "callspec", None)

@@ -259,7 +259,6 @@ def test_a_collection_over_more_shards_than_a_line_holds_is_cut_and_says_so() ->
     assert any(note.startswith("collections.shards: ") for note in read_back(to_lines(seen)).truncated)
 
 
-@pytest.mark.not_measured
 def test_a_record_that_is_large_everywhere_still_fits() -> None:
     wide = "\U0001f600" * 1000
     reason = Reason(code=wide, detail=wide)
