@@ -11,7 +11,6 @@ import os
 import queue
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,12 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.mutation.forked import run_tests
 from tests.mutation.mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("scanner", "targets", "results", "tests", "pyproject.toml")
-PLUGINS = ("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout")  # all that these tests need
-ORDER = (*PLUGINS, "-p", "no:cacheprovider", "-q", "-x", "--tb=no", "--no-header", "--timeout=60")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 TESTS_FAILED = 1  # pytest's exit code; anything else but 0 says nothing about the mutant
 
@@ -57,19 +55,6 @@ def copy_project(into: Path) -> None:
             shutil.copy2(ROOT / room, into / room)
 
 
-def run_tests(tree: Path, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    """Run some tests in a copy, up to the first that fails. Loading every plugin that is installed would take
-    longer than the tests."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("COV", "PYTEST"))}
-    environment |= {
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "COLUMNS": "500",
-    }
-    command = [sys.executable, "-m", "pytest", *ORDER, *tests]
-    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-
-
 def try_mutant(tree: Path, mutant: Mutant) -> Caught:
     """Apply one mutant to a copy, run its tests, and put the file back as it was."""
     path = tree / mutant.path
@@ -86,11 +71,11 @@ def try_mutant(tree: Path, mutant: Mutant) -> Caught:
     finally:
         path.write_text(original, encoding="utf-8")
     seconds = time.monotonic() - begun
-    if done.returncode == 0:
+    if done.code == 0:
         return Caught(mutant, "", seconds)
-    failed = _FAILED.search(done.stdout)
-    if done.returncode != TESTS_FAILED or failed is None:
-        return Caught(mutant, "", seconds, f"pytest ended with {done.returncode}: {done.stdout[-400:]}")
+    failed = _FAILED.search(done.printed)
+    if done.code != TESTS_FAILED or failed is None:
+        return Caught(mutant, "", seconds, f"pytest ended with {done.code}: {done.printed[-400:]}")
     return Caught(mutant, _short(failed[1]), seconds)
 
 
@@ -102,15 +87,9 @@ def _short(test: str) -> str:
 
 def check_copy(tree: Path, mutants: list[Mutant]) -> str:
     """Why nothing could be learned from this copy, or "": its tests must pass, on its own code."""
-    here = "import scanner.mongo.wire as w; print(w.__file__)"
-    origin = subprocess.run(
-        [sys.executable, "-c", here], cwd=tree, capture_output=True, text=True, check=True
-    ).stdout
-    if not Path(origin.strip()).is_relative_to(tree):
-        return f"the copy's tests would run on {origin.strip()}"
     tests = sorted({test for mutant in mutants for test in mutant.tests})
     done = run_tests(tree, tuple(tests))
-    return "" if done.returncode == 0 else f"the tests fail without a mutant: {done.stdout[-800:]}"
+    return "" if done.code == 0 else f"the tests fail without a mutant: {done.printed[-800:]}"
 
 
 def try_all(mutants: list[Mutant], jobs: int, home: Path) -> list[Caught]:
