@@ -2,15 +2,17 @@
 
     python -m tests.soak.inside FILE sweep -c … (the arguments of mongosweep)
 
-The probe is a thread that asks the loop to run a callback and measures how long that takes. What is
-remembered of answers (scanner/engine/response_cache.py) and of kinds of servers
-(scanner/mongo/first_answers.py) is cut to a size that fills up soon, so that its filling is not taken for a
-leak.
+The probe is a thread that asks the loop to run a callback and measures how long that takes. Before each look
+it has the C library give back what is free, which by itself it keeps, a megabyte or more at a time. What is
+remembered of answers (scanner/engine/response_cache.py), of kinds of servers (scanner/mongo/first_answers.py)
+and of those that are asked once more (scanner/engine/engine.py) is cut to a size that fills up soon, so that
+its filling is not taken for a leak.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import sys
 import threading
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner.cli import main
-from scanner.engine import response_cache
+from scanner.engine import engine, response_cache
 from scanner.mongo import first_answers
 from scanner.network.connect import choose
 from scanner.sweep import connecting as connecting_room
@@ -28,6 +30,7 @@ from scanner.sweep import sweep
 
 PERIOD = 1.0  # seconds
 SLOW = 0.3  # seconds of lag after which it is noted what the loop is busy with
+GIVE_BACK = ctypes.CDLL("libc.so.6").malloc_trim  # malloc_trim(3)
 CONNECTORS: list[Any] = []  # the sweep's own, as soon as it has been made
 
 
@@ -41,6 +44,7 @@ def watch(loop: asyncio.AbstractEventLoop, path: Path) -> None:
     """Sample until the loop is closed. `lag` is seconds from asking to running."""
     with path.open("w", encoding="ascii") as file:
         while not loop.is_closed():
+            GIVE_BACK(0)
             asked, answered = time.monotonic(), threading.Event()
             seen: dict[str, Any] = {}
 
@@ -87,5 +91,6 @@ if __name__ == "__main__":
     hook(Path(sys.argv[1]))
     response_cache.REMEMBERED = 32
     vars(first_answers)["KINDS_KEPT"] = 32
+    vars(engine)["MAX_PATIENT"] = 64
     sys.argv = ["mongosweep", *sys.argv[2:]]
     sys.exit(main())

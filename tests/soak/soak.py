@@ -30,7 +30,7 @@ QUIET = "127.96.0.0/12"  # nobody listens there; as many of its addresses as the
 RATE = 300.0  # connects a second
 GROWTH = 4.0  # MiB an hour that the resident memory may seem to grow by
 GRAIN = 0.5  # MiB; less proves no growth, however short the soak: half an hour allows 1 MiB after its warm-up
-HELD, NOTED = 1024, 1  # bytes, until the end: of who is to have a second conversation, and of each target
+NOTED = 1  # byte of each target, until the end (scanner/engine/unanswered.py)
 # What the silent and the talkative of the fleet are there for.
 MEANT = (NOT_UNDERSTOOD, "lines that would only have repeated others were left out")
 LAG = 0.25  # seconds; the lag of the loop that 95 % of all samples stay below (the lab shares the cores)
@@ -148,8 +148,7 @@ def figures(seen: list[Sample], told: list[Sample]) -> dict[str, Any]:
 
 def meant_to_grow(manifest: dict[str, Any], seconds: float) -> float:
     """By how many MiB an hour the process that connects grows until the first asking is over."""
-    kept = HELD * manifest["outcomes"].get("unknown", 0) + NOTED * manifest["coverage"]["planned"]
-    return float(kept / (1 << 20) * 3600 / seconds)
+    return float(NOTED * manifest["coverage"]["planned"] / (1 << 20) * 3600 / seconds)
 
 
 def verdicts(found: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
