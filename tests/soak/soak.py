@@ -28,8 +28,9 @@ MEMORY_WARM_UP = 0.5  # of the time: bounded memories of names, versions and rea
 FLEET = "127.80.0.0/20"
 QUIET = "127.96.0.0/12"  # nobody listens there; as many of its addresses as the time allows
 RATE = 300.0  # connects a second
-GROWTH = 4.0  # MiB an hour that the resident memory may seem to grow by
+GROWTH = 4.0  # MiB an hour that memory may seem to grow by
 GRAIN = 0.5  # MiB; less proves no growth, however short the soak: half an hour allows 1 MiB after its warm-up
+BLOCK = 100  # bytes of one of Python's, about: what GROWTH and GRAIN are of these
 NOTED = 1  # byte of each target, until the end (scanner/engine/unanswered.py)
 # What the silent and the talkative of the fleet are there for.
 MEANT = (NOT_UNDERSTOOD, "lines that would only have repeated others were left out")
@@ -90,13 +91,14 @@ def slope(samples: list[Sample], key: str) -> float:
 
 
 def floor(samples: list[Sample], key: str) -> list[Sample]:
-    """The lowest sample of each minute: what stays when a large reply has come and gone."""
+    """The lowest sample of each minute: what stays when a large reply has come and gone. Without the last
+    minute, in which workers end."""
     minutes: dict[int, Sample] = {}
     for sample in samples:
         minute = int(sample["at"] // 60)
         if minute not in minutes or sample[key] < minutes[minute][key]:
             minutes[minute] = sample
-    return list(minutes.values())
+    return list(minutes.values())[:-1] or samples
 
 
 def after_warm_up(samples: list[Sample], share: float = WARM_UP) -> list[Sample]:
@@ -122,10 +124,11 @@ def figures(seen: list[Sample], told: list[Sample]) -> dict[str, Any]:
     for samples, key in (
         *((seen, "rss"), (seen, "descriptors"), (seen, "threads")),
         *((seen, "workers_rss"), (seen, "workers_descriptors")),
+        *((told, "blocks"), (told, "given_out")),
         *((told, "tasks"), (told, "slots"), (others, "others")),
     ):
         kept = after_warm_up(samples)
-        if key in ("rss", "workers_rss"):
+        if key in ("rss", "workers_rss", "blocks", "given_out"):
             kept = floor(after_warm_up(samples, MEMORY_WARM_UP), key)
         half = len(kept) // 2
         found[key] = {
@@ -138,6 +141,8 @@ def figures(seen: list[Sample], told: list[Sample]) -> dict[str, Any]:
                 for part in (kept[:half] or kept, kept[half:])
             ],
         }
+    first_half = seen[: len(seen) // 2]
+    found["rss"]["highest_of_first_half"] = round(max(sample["rss"] for sample in first_half), 2)
     lags = sorted(sample["lag"] for sample in told)
     found["lag"] = {
         name: round(lags[int(len(lags) * share)], 4)
@@ -155,13 +160,19 @@ def verdicts(found: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     """What is wrong, a sentence each; empty when the soak has passed."""
     wrong = []
     meant = meant_to_grow(manifest, found["seconds"])
-    for key, whose, allowed in (
-        ("rss", "resident memory", GROWTH + meant),
-        ("workers_rss", "the workers' resident memory", GROWTH),
+    of_blocks = (1 << 20) / BLOCK / 1000  # thousands of them in a MiB
+    for key, what, allowed, grain in (
+        ("blocks", "thousand blocks of Python's", GROWTH * of_blocks, GRAIN * of_blocks),
+        ("given_out", "MiB given out by the C library", GROWTH + meant, GRAIN),
+        ("workers_rss", "MiB resident in the workers", GROWTH, GRAIN),
     ):
         grown = found[key]["last"] - found[key]["first"]
-        if found[key]["per_hour"] > allowed and grown > GRAIN:
-            wrong.append(f"{whose} grows by {found[key]['per_hour']} MiB an hour; {allowed:.1f} may be")
+        if found[key]["per_hour"] > allowed and grown > grain:
+            wrong.append(f"{found[key]['per_hour']} more {what} an hour; {allowed:.1f} may be")
+    # What is free in between stays resident, up to what was needed at once before.
+    before, after = found["rss"]["highest_of_first_half"], found["rss"]["last"]
+    if after > before + GRAIN:
+        wrong.append(f"at the end {after} MiB stay resident; in the first half {before} were at most")
     for key, room in (("others", 1), ("threads", 1), ("tasks", 4)):
         before, after = found[key]["halves"]
         if after > before + room:
