@@ -18,11 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.mutation.forked import run_tests
+from tests.mutation.forked import ROOMS, run_tests
 from tests.mutation.mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("scanner", "targets", "results", "tests", "pyproject.toml")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 TESTS_FAILED = 1  # pytest's exit code; anything else but 0 says nothing about the mutant
 
@@ -48,7 +47,7 @@ def mutate(text: str, mutant: Mutant) -> str:
 
 def copy_project(into: Path) -> None:
     """The rooms with their compiled files, which stay valid because the times of the sources are kept."""
-    for room in ROOMS:
+    for room in (*ROOMS, "pyproject.toml"):
         if (ROOT / room).is_dir():
             shutil.copytree(ROOT / room, into / room, ignore=shutil.ignore_patterns("corpus", "real"))
         else:
