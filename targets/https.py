@@ -9,6 +9,8 @@ import ssl
 import aiohttp
 from yarl import URL
 
+from targets.http_connector import HttpConnector
+
 MAX_REDIRECTS = 5
 DEADLINE = 60.0  # seconds for a file with its redirects
 
@@ -57,7 +59,7 @@ def _session() -> aiohttp.ClientSession:
         auto_decompress=False,
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
-        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context()),
+        connector=HttpConnector(ssl=ssl.create_default_context()),
     )
 
 

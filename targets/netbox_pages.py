@@ -18,6 +18,7 @@ import msgspec
 from yarl import URL
 
 from targets.errors import ScopeError
+from targets.http_connector import HttpConnector
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -93,7 +94,7 @@ class Netbox:
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
             },
-            connector=aiohttp.TCPConnector(limit=AT_ONCE, ssl=self._trust),
+            connector=HttpConnector(limit=AT_ONCE, ssl=self._trust),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=REQUEST),
         )

@@ -20,6 +20,7 @@ import msgspec
 from yarl import URL
 
 from targets.grammar import GrammarError, Span, format_address, format_span, parse_address
+from targets.http_connector import HttpConnector
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -87,7 +88,12 @@ class Holding:
 
 def open_session() -> aiohttp.ClientSession:
     """A session for `Rdap`: it unpacks nothing, so that a small answer stays small, and knows no password."""
-    return aiohttp.ClientSession(auto_decompress=False, trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+    return aiohttp.ClientSession(
+        auto_decompress=False,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        connector=HttpConnector(),
+    )
 
 
 def server_url(text: str) -> URL:

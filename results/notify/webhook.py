@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from results.durations import instant
+from results.http_connector import HttpConnector
 from results.notify.way import NotSentError, Said, UnclearError
 from results.text import visible
 from results.webhook_signature import signed_headers
@@ -87,7 +88,7 @@ class WebhookWay:
         if self._session is None:
             context = ssl.create_default_context(cafile=self._hook.ca_file or None)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=context, force_close=True),
+                connector=HttpConnector(ssl=context, force_close=True),
                 timeout=aiohttp.ClientTimeout(total=self._hook.timeout),
                 auto_decompress=False,
             )

@@ -18,6 +18,7 @@ import aiohttp
 from msgspec import Struct
 
 from results.certificates import unfit_certificates, unfit_own_certificate
+from results.http_connector import HttpConnector
 from results.sinks.sink import StoppedError, UnavailableError, in_system_words
 from results.text import visible
 
@@ -142,7 +143,7 @@ class HttpClient:
             timeout = self.endpoint.timeout
             encrypted = self.endpoint.origin.startswith("https:")
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=_context(self.endpoint) if encrypted else True),
+                connector=HttpConnector(ssl=_context(self.endpoint) if encrypted else True),
                 timeout=aiohttp.ClientTimeout(total=TOTAL * timeout, sock_connect=timeout, sock_read=timeout),
                 headers={"User-Agent": "mongosweep", "Accept-Encoding": "identity"},
                 cookie_jar=aiohttp.CookieJar(unsafe=True) if self._cookies else aiohttp.DummyCookieJar(),
