@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from tests.conftest import TrafficLeftLoopbackError, on_loopback
+from tests.support.streams import stream_server
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "10.0.0.1", "169.254.169.254", "::ffff:192.0.2.1"])
@@ -29,9 +30,12 @@ def test_refuses_to_resolve_names() -> None:
 @pytest.mark.both_loops
 async def test_lets_loopback_through() -> None:
     """All of 127.0.0.0/8 is ours."""
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.1.2.3", 0)
-    async with server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+
+    async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with stream_server(close, "127.1.2.3") as port:
+        reader, writer = await asyncio.open_connection("127.1.2.3", port)
         assert await reader.read() == b""
         writer.close()
         await writer.wait_closed()

@@ -16,6 +16,7 @@ from scanner.fleet.authority import Own, Role, read_own
 from scanner.fleet.dask import reaching
 from scanner.fleet.dask.reaching import reach
 from scanner.fleet.issuing import issue, make_authority
+from tests.support.streams import stream_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,14 +42,11 @@ async def listening(shows: Own | None, takes: Own | None = None, says: bytes = b
         context.verify_mode = ssl.CERT_REQUIRED
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            writer.write(says)
-            await reader.read()
-        writer.close()
+        writer.write(says)
+        await reader.read()
 
-    server = await asyncio.start_server(speak, "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield f"tls://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with stream_server(speak, context=context) as port:
+        yield f"tls://127.0.0.1:{port}"
 
 
 async def refused(address: str, who: Own) -> str:

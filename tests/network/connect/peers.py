@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from results.verdict import Verdict
@@ -76,31 +75,6 @@ class Notes:
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
-
-
-@contextlib.asynccontextmanager
-async def serving(handler: Handler, host: str = "127.0.0.1") -> AsyncIterator[int]:
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def safely(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                await handler(reader, writer)
-        finally:
-            writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(safely(reader, writer))
-        tasks.add(task)
-
-    server = await asyncio.start_server(accept, host, 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-        await asyncio.wait(tasks, timeout=0.05) if tasks else None
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)
 
 
 def closed_port() -> int:

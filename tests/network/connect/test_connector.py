@@ -16,7 +16,8 @@ from scanner.network.connect.base import Deadline, Link, Timeouts
 from scanner.network.connect.epoll import EpollConnector
 from scanner.network.connect.portable import PortableConnector
 from targets.scope import OutOfScope, Scope, Target
-from tests.network.connect.peers import FAST, AnyConnector, Notes, closed_port, echo, scope, serving
+from tests.network.connect.peers import FAST, AnyConnector, Notes, closed_port, echo, scope
+from tests.support.streams import stream_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ def make(request: pytest.FixtureRequest) -> Callable[..., AnyConnector]:
 
 async def test_bytes_go_both_ways_and_the_slot_comes_back(make: Callable[..., AnyConnector]) -> None:
     notes = Notes()
-    async with serving(echo) as port:
+    async with stream_server(echo) as port:
         allowed = scope(port)
         connector = make(notes, allowed, capacity=1)
         with contextlib.closing(connector):
@@ -70,7 +71,7 @@ async def test_a_reused_socket_goes_to_the_next_target_only(make: Callable[..., 
         await echo(reader, writer)
 
     notes = Notes()
-    async with serving(note_and_echo, "127.0.0.9") as port:
+    async with stream_server(note_and_echo, "127.0.0.9") as port:
         allowed = scope(port)
         connector = make(notes, allowed, capacity=1)
         with contextlib.closing(connector):
@@ -87,7 +88,7 @@ async def test_a_silent_server_ends_by_the_reply_deadline(make: Callable[..., An
         writer.close()
 
     notes = Notes()
-    async with serving(silent) as port:
+    async with stream_server(silent) as port:
         allowed = scope(port)
         connector = make(notes, allowed)
         with contextlib.closing(connector):
@@ -105,7 +106,7 @@ async def test_no_byte_extends_the_host_deadline(make: Callable[..., AnyConnecto
 
     notes = Notes()
     notes.on_data = lambda link, data: link.restart_reply_clock()
-    async with serving(drip) as port:
+    async with stream_server(drip) as port:
         allowed = scope(port)
         connector = make(notes, allowed)
         with contextlib.closing(connector):
@@ -126,7 +127,7 @@ async def test_how_a_connection_ends_is_told(
         writer.close()
 
     notes = Notes()
-    async with serving(leave) as port:
+    async with stream_server(leave) as port:
         allowed = scope(port)
         connector = make(notes, allowed)
         with contextlib.closing(connector):
@@ -145,7 +146,7 @@ async def test_last_bytes_and_the_end_that_comes_with_them_are_both_told(
 
     notes = Notes()
     notes.on_data = lambda link, data: None
-    async with serving(last_words) as port:
+    async with stream_server(last_words) as port:
         allowed = scope(port)
         connector = make(notes, allowed)
         with contextlib.closing(connector):
@@ -169,7 +170,7 @@ async def test_a_large_request_to_a_slow_reader_arrives_whole(make: Callable[...
 
     notes = Notes()
     notes.hello = b"y" * 3_000_000
-    async with serving(slow) as port:
+    async with stream_server(slow) as port:
         allowed = scope(port)
         connector = make(notes, allowed, Timeouts(connect=1, reply=5, host=8))
         with contextlib.closing(connector):
@@ -193,7 +194,7 @@ async def test_reopening_asks_the_same_target_again_and_keeps_the_talk(
 
     notes = Notes()
     notes.on_end = lambda link, ending: link.reopen()
-    async with serving(second_time) as port:
+    async with stream_server(second_time) as port:
         allowed = scope(port)
         connector = make(notes, allowed, capacity=1)
         with contextlib.closing(connector):
@@ -204,7 +205,7 @@ async def test_reopening_asks_the_same_target_again_and_keeps_the_talk(
 
 async def test_a_target_outside_the_scope_is_never_connected_to(make: Callable[..., AnyConnector]) -> None:
     notes = Notes()
-    async with serving(echo) as port:
+    async with stream_server(echo) as port:
         target = scope(port).target("127.0.0.1", port)
         connector = make(notes, scope(port, cidr="127.0.0.2"))
         with contextlib.closing(connector), pytest.raises(OutOfScope):
@@ -227,7 +228,7 @@ async def test_a_scope_narrowed_meanwhile_stops_a_reopening() -> None:
         doors["open"] = True
         notes = Notes()
         notes.on_end = reopen
-        async with serving(leave) as port:
+        async with stream_server(leave) as port:
             allowed = scope(port)
             connector = kind(asyncio.get_running_loop(), notes, lambda _: doors["open"], FAST, 4)
             with contextlib.closing(connector):
@@ -238,7 +239,7 @@ async def test_a_scope_narrowed_meanwhile_stops_a_reopening() -> None:
 
 async def test_many_targets_share_few_slots(make: Callable[..., AnyConnector]) -> None:
     notes = Notes()
-    async with serving(echo, "127.0.0.1") as port:
+    async with stream_server(echo, "127.0.0.1") as port:
         allowed = scope(port)
         connector = make(notes, allowed, capacity=4)
         with contextlib.closing(connector):
@@ -254,7 +255,7 @@ async def test_many_targets_share_few_slots(make: Callable[..., AnyConnector]) -
 async def test_a_burst_asks_the_fence_before_each_connect(make: Callable[..., AnyConnector]) -> None:
     """A fence that closes in the middle of a burst: the rest of it is refused, and no slot is lost."""
     notes = Notes()
-    async with serving(echo, "127.0.0.1") as port:
+    async with stream_server(echo, "127.0.0.1") as port:
         allowed = scope(port)
         connector = make(notes, allowed, capacity=8)
         with contextlib.closing(connector):

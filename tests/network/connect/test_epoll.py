@@ -13,7 +13,8 @@ from scanner.contact import LocalFault
 from scanner.network.connect.epoll import EpollConnector
 from targets.entries import Entry
 from targets.scope import Scope
-from tests.network.connect.peers import FAST, Notes, closed_port, echo, scope, serving
+from tests.network.connect.peers import FAST, Notes, closed_port, echo, scope
+from tests.support.streams import stream_server
 
 if TYPE_CHECKING:
     import pytest
@@ -57,7 +58,7 @@ async def test_too_few_descriptors_shrink_the_capacity_and_are_no_outcome(
 
 async def test_ipv6_and_ipv4_trade_slots() -> None:
     notes = Notes()
-    async with serving(echo, "::1") as port:
+    async with stream_server(echo, "::1") as port:
         allowed = Scope([Entry.of("127.0.0.1", kind="lab"), Entry.of("::1", kind="lab")], ports=[port])
         connector = EpollConnector(
             asyncio.get_running_loop(), notes, lambda target: allowed.permits(target, 0.0), FAST, 1

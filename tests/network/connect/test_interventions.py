@@ -13,7 +13,8 @@ from scanner.contact import Ending, LocalFault
 from scanner.network.connect.base import Deadline, Timeouts
 from scanner.network.connect.epoll import EpollConnector
 from scanner.network.connect.portable import PortableConnector
-from tests.network.connect.peers import AnyConnector, Notes, echo, scope, serving
+from tests.network.connect.peers import AnyConnector, Notes, echo, scope
+from tests.support.streams import stream_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,7 @@ async def test_a_link_whose_code_fails_ends_alone(kind: Make) -> None:
         link.close()
 
     notes.on_data = fail
-    async with serving(echo) as port:
+    async with stream_server(echo) as port:
         allowed = scope(port)
         with contextlib.closing(
             build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 1, 2))
@@ -75,7 +76,7 @@ async def test_a_loop_that_was_held_is_no_deadline(kind: Make) -> None:
         await echo(reader, writer)
 
     notes = Notes()
-    async with serving(silent) as mute, serving(late) as port:
+    async with stream_server(silent) as mute, stream_server(late) as port:
         allowed = scope(port, mute)
         with contextlib.closing(
             build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 0.5, 9))
@@ -93,7 +94,7 @@ async def test_a_loop_that_was_held_is_no_deadline(kind: Make) -> None:
 
 async def test_time_that_stood_still_moves_every_deadline(kind: Make) -> None:
     notes = Notes()
-    async with serving(silent) as port:
+    async with stream_server(silent) as port:
         allowed = scope(port)
         with contextlib.closing(
             build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 0.3, 0.4))
@@ -110,7 +111,7 @@ async def test_time_that_stood_still_moves_every_deadline(kind: Make) -> None:
 async def test_what_is_under_way_with_a_denied_target_is_broken_off(kind: Make) -> None:
     denied: list[str] = []
     notes = Notes()
-    async with serving(silent) as port:
+    async with stream_server(silent) as port:
         allowed = scope(port)
 
         def permits(target: Target) -> bool:
@@ -153,14 +154,14 @@ async def test_a_held_link_hears_nothing_and_its_time_stands_still(kind: Make) -
         link.restart_reply_clock()
 
     notes.on_data = hold_first
-    async with serving(generous) as port:
+    async with stream_server(generous) as port:
         allowed = scope(port)
         with contextlib.closing(
-            build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 0.3, 0.4))
+            build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 1.0, 1.2))
         ) as connector:
             connector.connect(allowed.target("127.0.0.1", port), 1)
             await notes.until(lambda: "received" in notes.kinds())
-            await asyncio.sleep(0.8)  # longer than both deadlines
+            await asyncio.sleep(1.6)  # longer than both deadlines
             assert notes.kinds() == ["connected", "received"]
             assert connector.busy == 1
             links[0].go_on()
@@ -186,7 +187,7 @@ async def test_a_held_link_keeps_its_hosts_time_if_it_is_patient(kind: Make, pat
         link.hold()
 
     notes.on_data = keep
-    async with serving(once) as port:
+    async with stream_server(once) as port:
         allowed = scope(port)
         with contextlib.closing(
             build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 9, 0.4))
@@ -210,7 +211,7 @@ async def test_a_held_link_can_be_broken_off(kind: Make) -> None:
     notes = Notes()
     notes.on_data = lambda link, data: link.hold()
     denied: list[int] = []
-    async with serving(echo) as port:
+    async with stream_server(echo) as port:
         allowed = scope(port)
         with contextlib.closing(
             build(kind, notes, lambda target: not denied and allowed.permits(target, 0.0), Timeouts(1, 1, 2))
@@ -247,7 +248,7 @@ async def test_work_of_our_own_moves_no_hosts_deadline(kind: Make) -> None:
         link.restart_reply_clock()
 
     notes.on_data = work
-    async with serving(drip) as port:
+    async with stream_server(drip) as port:
         allowed = scope(port)
         with contextlib.closing(
             build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 5, 2.0), 40)
@@ -267,7 +268,7 @@ async def test_hosts_whose_time_is_over_are_reset_before_one_is_told(kind: Make)
         time.sleep(0.1)
 
     notes.on_end = write_down
-    async with serving(silent) as port:
+    async with stream_server(silent) as port:
         allowed = scope(port)
         with contextlib.closing(
             build(kind, notes, lambda target: allowed.permits(target, 0.0), Timeouts(1, 5, 0.5), 20)

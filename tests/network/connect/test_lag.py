@@ -16,7 +16,8 @@ from scanner.network.connect.base import Timeouts
 from scanner.network.connect.epoll import EpollConnector
 from scanner.network.connect.handshake import connect_seconds
 from scanner.network.connect.portable import PortableConnector
-from tests.network.connect.peers import AnyConnector, Notes, closed_port, echo, scope, serving
+from tests.network.connect.peers import AnyConnector, Notes, closed_port, echo, scope
+from tests.support.streams import stream_server
 
 if TYPE_CHECKING:
     from scanner.network.connect.base import Link
@@ -55,7 +56,7 @@ def build(kind: type[AnyConnector], notes: Notes, *ports: int, host: float = 2.0
 @BOTH
 async def test_the_time_of_a_connect_is_the_networks_and_not_our_loops(kind: type[AnyConnector]) -> None:
     notes = Timing()
-    async with serving(echo) as port:
+    async with stream_server(echo) as port:
         with contextlib.closing(build(kind, notes, port)) as connector:
             connector.connect(scope(port).target("127.0.0.1", port), 1)
             await asyncio.sleep(0)
@@ -115,7 +116,7 @@ async def test_a_held_link_is_not_given_the_time_twice_in_which_we_were_late(
         link.hold()
 
     notes.on_data = keep
-    async with serving(once) as port:
+    async with stream_server(once) as port:
         with contextlib.closing(build(kind, notes, port, host=1.0)) as connector:
             connector.connect(scope(port).target("127.0.0.1", port), 1)
             await notes.until(lambda: "received" in notes.kinds())
@@ -155,7 +156,7 @@ async def test_the_clock_is_looked_at_however_much_waits_to_be_served(
         link.send(data)
 
     notes.ticked, notes.on_data = ticked, answer  # type: ignore[method-assign]  # to look in between
-    async with serving(echo) as port:
+    async with stream_server(echo) as port:
         allowed = scope(port)
         connector = EpollConnector(
             asyncio.get_running_loop(),

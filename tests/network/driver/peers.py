@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import struct
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,8 @@ from targets.entries import Entry
 from targets.scope import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    import asyncio
+    from collections.abc import Awaitable, Callable
 
     from targets.scope import Target
 
@@ -44,27 +43,6 @@ def permits(scope: Scope) -> Callable[[Target], bool]:
 def lab_scope(*ports: int) -> Scope:
     """A scope of 127.0.0.1 with these ports."""
     return Scope([Entry.of("127.0.0.1/32", owner="tests", kind="lab")], ports=ports)
-
-
-@contextlib.asynccontextmanager
-async def listening(handler: Handler) -> AsyncIterator[int]:
-    """A server of a test on a free port; connections that are still open at the end are dropped."""
-    writers: list[asyncio.StreamWriter] = []
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await handler(reader, writer)
-        writer.close()
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for writer in writers:
-            writer.transport.abort()
-        await server.wait_closed()
 
 
 async def read_message(reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:

@@ -17,6 +17,7 @@ from scanner.lab.thread import LabThread
 from targets.entries import Entry
 from targets.scope import Scope
 from tests.network.driver.peers import databases, scripted
+from tests.support.streams import stream_server
 from tests.support.sweeps import found, sweep
 
 if TYPE_CHECKING:
@@ -43,19 +44,10 @@ def standing(handler: Handler, host: str, port: int) -> Iterator[None]:
     """A server in a thread of its own."""
     loop, started = asyncio.new_event_loop(), threading.Event()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await handler(reader, writer)
-        writer.close()
-
     async def serve() -> None:
-        async with await asyncio.start_server(accept, host, port):
+        async with stream_server(handler, host, port):
             started.set()
             await ended.wait()
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
 
     ended = asyncio.Event()
     thread = threading.Thread(target=loop.run_until_complete, args=[serve()])

@@ -17,7 +17,6 @@ from tests.network.driver.peers import (
     HELLO,
     databases,
     lab_scope,
-    listening,
     permits,
     read_message,
     reply,
@@ -25,6 +24,7 @@ from tests.network.driver.peers import (
 )
 from tests.support import real
 from tests.support.kinds import State
+from tests.support.streams import stream_server
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -83,7 +83,7 @@ async def test_says_no_answer_of_a_refusing_port() -> None:
 async def test_says_three_things_and_no_more() -> None:
     """The driver greets, asks `listDatabases` with `nameOnly`, and takes leave. It asks nothing else."""
     heard: list[dict[str, Any]] = []
-    async with listening(scripted({"listDatabases": databases("shop")}, heard)) as port:
+    async with stream_server(scripted({"listDatabases": databases("shop")}, heard)) as port:
         opinion = await opinion_of(port)
     assert opinion == DriverOpinion("open", ["shop"], ms=opinion.ms)
     assert {next(iter(document)) for document in heard} <= {
@@ -105,12 +105,12 @@ async def test_never_follows_the_hosts_of_a_set() -> None:
     async def trap(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         visits.append(1)
 
-    async with listening(trap) as elsewhere:
+    async with stream_server(trap) as elsewhere:
         member = f"127.0.0.1:{elsewhere}"
         said = {"setName": "rs", "hosts": [member], "me": member, "primary": member}
         hello = HELLO | said | {"secondary": True, "ismaster": False}
         answers = {"listDatabases": databases("shop"), "ismaster": hello, "hello": hello}
-        async with listening(scripted(answers)) as port:
+        async with stream_server(scripted(answers)) as port:
             opinion = await opinion_of(port)
     assert opinion.verdict == "open"
     assert visits == []
@@ -132,14 +132,14 @@ async def test_never_follows_the_hosts_of_a_set() -> None:
 )
 async def test_reads_each_answer_for_what_it_is(answer: dict[str, Any], saw: str) -> None:
     """Only a list with names is open."""
-    async with listening(scripted({"listDatabases": answer})) as port:
+    async with stream_server(scripted({"listDatabases": answer})) as port:
         assert (await opinion_of(port)).verdict == saw
 
 
 async def test_has_no_opinion_of_servers_that_it_is_too_new_for() -> None:
     """A server of 4.0 is refused by the driver itself: that is no disagreement."""
     old = HELLO | {"maxWireVersion": 7}
-    async with listening(scripted({"ismaster": old, "hello": old})) as port:
+    async with stream_server(scripted({"ismaster": old, "hello": old})) as port:
         opinion = await opinion_of(port)
     assert opinion.verdict == "unsupported"
     assert confirm(Verdict.OPEN, ["shop"], opinion).agrees is None
@@ -158,7 +158,7 @@ async def test_gives_the_api_version_where_it_is_required() -> None:
             writer.write(reply(request, answer, by_query="$db" not in document))
             await writer.drain()
 
-    async with listening(strict) as port:
+    async with stream_server(strict) as port:
         assert (await opinion_of(port)).databases == ["shop"]
 
 
@@ -170,7 +170,7 @@ async def test_calls_noise_garbled_or_silent_but_never_open() -> None:
         writer.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
         await writer.drain()
 
-    async with listening(noise) as port:
+    async with stream_server(noise) as port:
         opinion = await opinion_of(port, seconds=0.5)
     assert opinion.verdict in {"garbled", "no_answer"}
 
@@ -185,7 +185,7 @@ async def test_a_dripping_server_costs_one_deadline() -> None:
             writer.write(b"\0")
             await asyncio.sleep(0.1)
 
-    async with listening(drip) as port:
+    async with stream_server(drip) as port:
         opinion = await opinion_of(port, seconds=0.4)
     assert opinion.verdict in {"too_much", "no_answer"}
 
@@ -208,7 +208,10 @@ async def test_an_answer_that_would_fill_the_memory_ends_the_worker_only() -> No
                 writer.write(reply(request, HELLO, by_query="$db" not in asked))
             await writer.drain()
 
-    async with listening(flood) as port, listening(scripted({"listDatabases": databases("a")})) as good:
+    async with (
+        stream_server(flood) as port,
+        stream_server(scripted({"listDatabases": databases("a")})) as good,
+    ):
         scope = lab_scope(port, good)
         async with SecondOpinion(permits(scope), workers=1, timeout=5.0) as opinions:
             hostile = await opinions.ask(scope.target("127.0.0.1", port), tls=False)
@@ -225,7 +228,7 @@ async def test_asks_the_scope_at_the_last_door() -> None:
     async def count(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         visits.append(1)
 
-    async with listening(count) as port:
+    async with stream_server(count) as port:
         target = lab_scope(port).target("127.0.0.1", port)
         async with SecondOpinion(permits(lab_scope(27017)), workers=1) as opinions:
             opinion = await opinions.ask(target, tls=False)
@@ -239,8 +242,8 @@ async def test_a_target_that_is_held_back_waits_and_keeps_no_other_waiting() -> 
     """A pause or a blackout window holds for the second opinion, too."""
     held: set[int] = set()
     async with (
-        listening(scripted({"listDatabases": databases("a")})) as port,
-        listening(scripted({"listDatabases": databases("b")})) as other,
+        stream_server(scripted({"listDatabases": databases("a")})) as port,
+        stream_server(scripted({"listDatabases": databases("b")})) as other,
     ):
         scope = lab_scope(port, other)
         first, second = (scope.target("127.0.0.1", number) for number in (port, other))

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
     Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-from tests.network.driver.peers import databases, lab_scope, listening, permits, scripted
+from tests.network.driver.peers import databases, lab_scope, permits, scripted
+from tests.support.streams import stream_server
 
 
 async def test_workers_are_used_again_and_end_with_us() -> None:
     """One worker serves one target after another, and no process is left."""
-    async with listening(scripted({"listDatabases": databases("a")})) as port:
+    async with stream_server(scripted({"listDatabases": databases("a")})) as port:
         scope = lab_scope(port)
         target: Target = scope.target("127.0.0.1", port)
         async with SecondOpinion(permits(scope), workers=2) as opinions:
@@ -51,7 +52,7 @@ async def test_a_cancelled_question_leaves_no_process() -> None:
         arrived.set()
         await reader.read()
 
-    async with listening(silent) as port:
+    async with stream_server(silent) as port:
         scope = lab_scope(port)
         async with SecondOpinion(permits(scope), workers=1, timeout=30) as opinions:
             task = asyncio.create_task(opinions.ask(scope.target("127.0.0.1", port), tls=False))

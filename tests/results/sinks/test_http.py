@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import socket
@@ -18,8 +17,10 @@ from results.sinks.sink import StoppedError, UnavailableError
 from tests.support.receivers.proxy import Proxy
 from tests.support.receivers.serving import Receiver
 from tests.support.receivers.tls import Certificates, alerting
+from tests.support.streams import stream_server
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -198,15 +199,11 @@ async def test_what_is_no_http() -> None:
         await posted(receiver)
 
     async def banner(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer):
-            writer.write(b"220 mail.example.com ESMTP\r\n")
+        writer.write(b"220 mail.example.com ESMTP\r\n")
 
-    server = await asyncio.start_server(banner, "127.0.0.1", 0)
-    async with server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with stream_server(banner) as port:
         with pytest.raises(UnavailableError, match="is not HTTP"):
-            await posted(receiver, url=url)
-        server.close()
+            await posted(receiver, url=f"http://127.0.0.1:{port}")
 
 
 async def test_whoever_takes_a_connection_and_says_nothing() -> None:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from tests.support.streams import stream_server
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -21,25 +23,22 @@ class Proxy:
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[Proxy]:
         """Serve while the context lasts."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server:
+        async with stream_server(self._serve) as port:
+            self.place = f"127.0.0.1:{port}"
             yield self
-            server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            first, *rest = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
-            method, target, _ = first.split(" ")
-            self.asked.append((f"{method} {target}", dict(line.split(": ", 1) for line in rest)))
-            writer.write(f"HTTP/1.1 {self.answer} So\r\nContent-Length: 0\r\n\r\n".encode())
-            if self.answer != 200:
-                await writer.drain()
-                return
-            host, _, port = target.rpartition(":")
-            there, onward = await asyncio.open_connection(host, int(port))
-            with contextlib.closing(onward):
-                await asyncio.gather(_carry(reader, onward), _carry(there, writer))
+        first, *rest = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+        method, target, _ = first.split(" ")
+        self.asked.append((f"{method} {target}", dict(line.split(": ", 1) for line in rest)))
+        writer.write(f"HTTP/1.1 {self.answer} So\r\nContent-Length: 0\r\n\r\n".encode())
+        if self.answer != 200:
+            await writer.drain()
+            return
+        host, _, port = target.rpartition(":")
+        there, onward = await asyncio.open_connection(host, int(port))
+        with contextlib.closing(onward):
+            await asyncio.gather(_carry(reader, onward), _carry(there, writer))
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
