@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import os
 import sys
@@ -33,6 +34,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fault(case, how): proves a case of tests/faults/cases.txt")
     config.pluginmanager.register(FaultTable(), "fault table")
     config.pluginmanager.register(PrintedTables(), "printed tables")
+
+
+def pytest_collection() -> None:
+    """What is collected stays to the end: no use in looking through it for garbage while it grows."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Nor afterwards, at each of many thousand tests."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
