@@ -277,7 +277,7 @@ class TestMany:
             return list(pool.map(one, range(len(rows))))
 
     @pytest.mark.parametrize(
-        "batch", [*range(5), *(pytest.param(batch, marks=long) for batch in range(5, 10))]
+        "batch", [*range(2), *(pytest.param(batch, marks=long) for batch in range(2, 10))]
     )
     def test_seeded_weathers_are_never_falsely_complete(self, tmp_path: Path, batch: int) -> None:
         """20 of 200 combinations. What nothing can show is left out: a reset that a firewall sends for a host

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COMPILE = load("package/compile.py")
 pytestmark = [
+    pytest.mark.compiled,
     pytest.mark.xdist_group("compiled"),  # one worker compiles, and does so once
     pytest.mark.slow,
     pytest.mark.timeout(1200),
