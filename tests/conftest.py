@@ -117,9 +117,9 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Of `--numprocesses=auto`: two for each processor, because many a test waits for a deadline to pass."""
+    """Of `--numprocesses=auto`: five for two processors, because many a test waits for a deadline to pass."""
     ours = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return 2 * (ours or 1)
+    return 5 * (ours or 1) // 2
 
 
 @pytest.hookimpl(tryfirst=True)  # before a group becomes a part of a test's name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from results.verdict import Verdict
@@ -15,10 +14,9 @@ from targets.entries import Entry
 from targets.scope import Scope, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scanner.contact import Ending, LocalFault
-
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
 
 AnyConnector = EpollConnector | PortableConnector
 

@@ -14,11 +14,10 @@ from targets.scope import Scope
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from targets.scope import Target
-
-    Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+    from tests.support.streams import Handler
 
 SINCE = time.time()
 

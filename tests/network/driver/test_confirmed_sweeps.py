@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from results.record import Confirmation
-    from tests.network.driver.peers import Handler
+    from tests.support.streams import Handler
 
 OP_MSG = 2013
 

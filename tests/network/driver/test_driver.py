@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import bson
 import pytest
@@ -25,11 +25,6 @@ from tests.network.driver.peers import (
 from tests.support import real
 from tests.support.kinds import State
 from tests.support.streams import stream_server
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def opinion_of(port: int, *, tls: bool = False, seconds: float = 2.0) -> DriverOpinion:

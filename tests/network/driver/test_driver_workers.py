@@ -16,11 +16,7 @@ from scanner.network.driver.worker import ConnectFilter
 from scanner.program import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from targets.scope import Target
-
-    Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 from tests.network.driver.peers import databases, lab_scope, permits, scripted
 from tests.support.streams import stream_server
