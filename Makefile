@@ -13,7 +13,7 @@ WAITING ?= 8
 PYTEST  := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup
 # To collect a test takes a millisecond, in each worker: only files that have such rows are looked through.
 ROWS     = $(shell grep -rlE --include='test_*.py' 'exhaustive|support\.thinned' tests)
-BESIDE   = $(shell grep -lE 'netns|mark\.compiled' $(ROWS))
+WIRED    = $(shell grep -l netns $(ROWS))
 UV_LOCK := $(BIN)/python -m uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
            --no-emit-index-url --no-emit-find-links --no-strip-extras --prerelease=if-necessary-or-explicit
 
@@ -39,18 +39,17 @@ test: $(DEV) ## run what guards behaviour, in parallel (TESTS=tests/cli, WORKERS
 coverage: $(DEV) ## the same with coverage, of which less than 90 % fails; it takes a quarter longer
 	$(PYTEST) -m "not exhaustive" --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-# Rows over real packets wait for the network more than they compute, so more of them go on at a time, with what
-# computes for minutes in one process beside them: the compiled core, and mutants and a minute of fuzz, which
-# stand back.
+# Rows over real packets wait for the network more than they compute, so more of them go on at a time, with the
+# mutants and the minute of fuzz beside them, which stand back.
 test-all: test ## run everything: test, then the exhaustive rows, mutants, and a minute of fuzz
-	$(PYTEST) -m "exhaustive and not netns and not compiled and not long" $(ROWS)
+	$(PYTEST) -m "exhaustive and not netns and not long" $(ROWS)
 	nice -n 5 $(BIN)/python -m tests.mutation & mutants=$$!; \
 	nice -n 5 $(BIN)/python -m tests.fuzz --seconds 60 & fuzz=$$!; code=0; \
-	$(PYTEST) --numprocesses=$(WAITING) -m "exhaustive and (netns or compiled) and not long" $(BESIDE) || code=$$?; \
+	$(PYTEST) --numprocesses=$(WAITING) -m "exhaustive and netns and not long" $(WIRED) || code=$$?; \
 	wait $$mutants || code=$$?; wait $$fuzz || code=$$?; exit $$code
 
-test-long: $(DEV) ## run the rows that take minutes each, which neither of the two runs
-	$(PYTEST) -m long $(ROWS)
+test-long: $(DEV) ## run the rows that take minutes each, which neither of the two runs (TESTS=tests/package)
+	$(PYTEST) -m long $(or $(TESTS),$(ROWS))
 
 lint: $(DEV) ## style, formatting, and the direction of imports
 	$(BIN)/ruff check .

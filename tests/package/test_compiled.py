@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 COMPILE = load("package/compile.py")
 pytestmark = [
-    pytest.mark.compiled,
     pytest.mark.xdist_group("compiled"),  # one worker compiles, and does so once
     pytest.mark.slow,
     pytest.mark.timeout(1200),
@@ -66,6 +65,7 @@ def python(folder: Path, words: Sequence[str]) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.exhaustive
+@pytest.mark.long
 def test_tests_of_the_protocol_pass_against_the_compiled_core(compiled: Path) -> None:
     """Recorded servers, cut ones, hostile bytes, and what a fuzzer found once."""
     wanted = modules(compiled)
@@ -81,6 +81,7 @@ def test_tests_of_the_protocol_pass_against_the_compiled_core(compiled: Path) ->
 
 
 @pytest.mark.exhaustive
+@pytest.mark.long
 def test_the_doctor_says_that_it_is_compiled(compiled: Path) -> None:
     done = python(compiled, ["-m", "scanner", "doctor", "--json"])
     core = next(check for check in json.loads(done.stdout) if check["name"] == "core")
@@ -88,6 +89,7 @@ def test_the_doctor_says_that_it_is_compiled(compiled: Path) -> None:
 
 
 @pytest.mark.exhaustive
+@pytest.mark.long
 def test_a_copy_of_another_source_is_told_from_this_one(compiled: Path) -> None:
     assert not COMPILE.stale(ROOT, compiled)
     file = compiled / "scanner" / "clock.py"
