@@ -36,15 +36,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(PrintedTables(), "printed tables")
 
 
-def pytest_collection() -> None:
-    """What is collected stays to the end: no use in looking through it for garbage while it grows."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is collected stays to the end: neither now nor at any test is it looked through for garbage."""
     gc.disable()
-
-
-def pytest_collection_finish() -> None:
-    """Nor afterwards, at each of many thousand tests."""
-    gc.freeze()
-    gc.enable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
