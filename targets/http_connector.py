@@ -17,6 +17,8 @@ class HttpConnector(aiohttp.TCPConnector):
     aiohttp 3.14 ends TLS on a connection that is not kept with a close_notify, waits for the server's in
     the background and forgets about it, so a loop that ends meanwhile leaves the socket behind. Who asked has
     the answer by then: such a connection is dropped. Those that are kept are dropped by aiohttp itself.
+
+    It stands in `targets` and in `results`, word for word, because neither may import anything of the other.
     """
 
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:

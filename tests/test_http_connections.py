@@ -5,22 +5,27 @@ from __future__ import annotations
 import ast
 import asyncio
 import gc
+import inspect
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import results.http_connector
+import targets.http_connector
 from results.notify.letter import compose
 from results.notify.rules import Notice
 from results.notify.webhook import Hook, WebhookWay
 from results.sinks.http import Endpoint, HttpClient
 from targets.https import fetch, https_url
 from tests.support.exposures import NOW, exposure
-from tests.support.receivers.lingering import lingering
+from tests.support.https_server import https_server
 from tests.support.receivers.tls import Certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from http.server import BaseHTTPRequestHandler
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET = "whsec_" + "A" * 32
@@ -68,9 +73,30 @@ def test_a_server_that_does_not_let_go_leaves_no_socket_behind(
     """It holds a connection that it said is over; a socket that is left is an error once it is collected."""
     certificates = Certificates(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca_file))
-    with lingering(certificates.right()) as url:
-        asked(url, certificates.ca_file)
-        gc.collect()
+    over = threading.Event()
+
+    def hold(request: BaseHTTPRequestHandler) -> None:
+        request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        request.send_response(200)
+        request.send_header("Content-Length", "2")
+        request.send_header("Connection", "close")
+        request.end_headers()
+        request.wfile.write(b"{}")
+        over.wait()
+
+    with https_server(hold, certificates.right()) as url:
+        try:
+            asked(url, certificates.ca_file)
+            gc.collect()
+        finally:
+            over.set()
+
+
+def test_the_two_connectors_are_one() -> None:
+    """Twice, because neither package imports anything of the other."""
+    assert inspect.getsource(results.http_connector.HttpConnector) == inspect.getsource(
+        targets.http_connector.HttpConnector
+    )
 
 
 def test_nothing_asks_by_another_connector() -> None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import ssl
-import threading
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-import trustme
 
 from results.files import StorageError
 from scanner.cli import main
@@ -20,10 +16,13 @@ from scanner.mongo.bundle import FORMAT, MAX_BYTES
 from scanner.mongo.tables import FILES, built_in, use
 from scanner.setup.config_file import read_config
 from scanner.setup.data_tables import directory_of, newer_tables
+from tests.support.https_server import https_server
+from tests.support.receivers.tls import Certificates
 from tests.support.signing import minisign, minisign_key, ssh_key, ssh_sign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from http.server import BaseHTTPRequestHandler
     from pathlib import Path
 
 FOR = "mongosweep-data"
@@ -239,49 +238,30 @@ def test_export_makes_what_update_takes(here: Path, key: str, capsys: Capture) -
     assert days(capsys)["telling_names"] == ("2026-11-26", "update")
 
 
-class Publisher(ThreadingHTTPServer):
-    """Serves `files` over TLS on 127.0.0.1; a text in place of bytes is where it redirects to."""
+class Publisher(NamedTuple):
+    """Serves `files` at `address`; a text in place of bytes is where it redirects to."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.files: dict[str, bytes | str] = {}
-        self.socket = context.wrap_socket(self.socket, server_side=True)
-        self.address = f"https://127.0.0.1:{self.server_address[1]}"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is none of the test's."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Publisher
-
-    def do_GET(self) -> None:
-        found = self.server.files.get(self.path)
-        self.send_response(404 if found is None else 302 if isinstance(found, str) else 200)
-        if isinstance(found, str):
-            self.send_header("Location", found)
-        self.end_headers()
-        if isinstance(found, bytes):
-            self.wfile.write(found)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the base class has it
-        """Says nothing."""
+    address: str
+    files: dict[str, bytes | str]
 
 
 @pytest.fixture
 def publisher(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(here / "authority.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(here / "authority.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    server = Publisher(context)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    certificates = Certificates(here)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca_file))
+    files: dict[str, bytes | str] = {}
+
+    def answer(asked: BaseHTTPRequestHandler) -> None:
+        found = files.get(asked.path)
+        asked.send_response(404 if found is None else 302 if isinstance(found, str) else 200)
+        if isinstance(found, str):
+            asked.send_header("Location", found)
+        asked.end_headers()
+        if isinstance(found, bytes):
+            asked.wfile.write(found)
+
+    with https_server(answer, certificates.right()) as address:
+        yield Publisher(address, files)
 
 
 def test_tables_over_https(
